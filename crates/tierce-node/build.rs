@@ -1,0 +1,4 @@
+//! Link flags of the addon.
+fn main() {
+    napi_build::setup();
+}
