@@ -1,0 +1,51 @@
+//! Zstandard (RFC 8878), one frame a value, contexts kept a thread.
+
+use std::cell::RefCell;
+
+use super::damaged;
+use crate::error::{Code, Error, Result};
+
+/// Level 1 is within a few per cent of the default's size at several times its speed.
+const DEFAULT_LEVEL: i32 = 1;
+/// Above 19 a decoder needs windows of many megabytes.
+const LEVELS: std::ops::RangeInclusive<i32> = 1..=19;
+
+thread_local! {
+    // A context costs tens of microseconds and a megabyte to make: more than coding a small value.
+    static COMPRESSOR: RefCell<Option<zstd::bulk::Compressor<'static>>> = const { RefCell::new(None) };
+    static DECOMPRESSOR: RefCell<Option<zstd::bulk::Decompressor<'static>>> = const { RefCell::new(None) };
+}
+
+pub(super) fn encode(raw: &[u8], level: Option<i32>, out: &mut Vec<u8>) -> Result<()> {
+    let level = level.unwrap_or(DEFAULT_LEVEL).clamp(*LEVELS.start(), *LEVELS.end());
+    let start = out.len();
+    out.resize(start + zstd::zstd_safe::compress_bound(raw.len()), 0);
+    let written = COMPRESSOR.with_borrow_mut(|slot| {
+        let compressor = match slot {
+            Some(compressor) => compressor,
+            None => slot.insert(zstd::bulk::Compressor::new(level)?),
+        };
+        compressor.set_compression_level(level)?;
+        compressor.compress_to_buffer(raw, &mut out[start..])
+    });
+    let written =
+        written.map_err(|why| Error::new(Code::Internal, format!("zstd cannot code the value: {why}")))?;
+    out.truncate(start + written);
+    Ok(())
+}
+
+pub(super) fn decode(coded: &[u8], raw: &mut [u8]) -> Result<()> {
+    let expected = raw.len();
+    let written = DECOMPRESSOR.with_borrow_mut(|slot| {
+        let decompressor = match slot {
+            Some(decompressor) => decompressor,
+            None => slot.insert(zstd::bulk::Decompressor::new()?),
+        };
+        decompressor.decompress_to_buffer(coded, raw)
+    });
+    match written {
+        Ok(written) if written == expected => Ok(()),
+        Ok(written) => Err(damaged("zstd", format_args!("{written} bytes where {expected} were announced"))),
+        Err(why) => Err(damaged("zstd", why)),
+    }
+}

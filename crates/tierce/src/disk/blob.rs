@@ -1,0 +1,127 @@
+//! Value files: one a large value, named by its write id, never changed once an entry points to it.
+//!
+//! A file is announced in the database before it is created, and no name is ever used twice. So a file under its final
+//! name is either referenced by an entry, or listed as its owner's: the rename of the usual temp-and-rename is the
+//! commit of the row that points to it.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+
+use crate::error::{Code, Error, Result};
+use crate::frame::{FILE_PAYLOAD, HEADER, Header};
+
+/// Space is handed out in blocks of this many bytes.
+const BLOCK: u64 = 4096;
+
+/// Bytes that a payload of `stored` bytes takes in a file.
+pub(super) fn size_on_disk(stored: u64) -> u64 {
+    stored.saturating_add(FILE_PAYLOAD as u64).div_ceil(BLOCK).saturating_mul(BLOCK)
+}
+
+/// New files are for their owner alone.
+pub(super) fn owner_only(options: &mut OpenOptions) -> &mut OpenOptions {
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
+    options
+}
+
+/// Makes a directory for its owner alone. Its parent must exist; it may exist itself.
+pub(super) fn make_dir(path: &Path) -> Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    match builder.create(path) {
+        Err(why) if why.kind() == ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+        outcome => outcome.map_err(|why| Error::io("create the directory", path, why)),
+    }
+}
+
+/// The folder of value files.
+#[derive(Debug)]
+pub(super) struct Blobs {
+    root: PathBuf,
+}
+
+impl Blobs {
+    pub fn new(cache_dir: &Path) -> Self {
+        Self { root: cache_dir.join("values") }
+    }
+
+    fn path(&self, write_id: u64) -> PathBuf {
+        let name = format!("{write_id:016x}");
+        self.root.join(&name[..2]).join(name)
+    }
+
+    /// Writes an announced file. With `sync`, it is on the disk when this returns.
+    pub fn write(&self, header: Header, payload: &[u8], sync: bool) -> Result<()> {
+        let path = self.path(header.write_id);
+        let mut file = self.create(&path)?;
+        let mut fill = || {
+            let mut start = [0; FILE_PAYLOAD];
+            start[..HEADER].copy_from_slice(&header.to_bytes());
+            file.write_all(&start)?;
+            file.write_all(payload)?;
+            if sync { file.sync_all() } else { Ok(()) }
+        };
+        fill().map_err(|why| {
+            let _ = fs::remove_file(&path); // it stays announced, so an open would settle it too
+            Error::io("write the value file", &path, why)
+        })
+    }
+
+    fn create(&self, path: &Path) -> Result<File> {
+        let mut options = OpenOptions::new();
+        owner_only(&mut options).write(true).create_new(true);
+        let mut outcome = options.open(path);
+        if outcome.as_ref().is_err_and(|why| why.kind() == ErrorKind::NotFound) {
+            make_dir(&self.root)?;
+            path.parent().map_or(Ok(()), make_dir)?;
+            outcome = options.open(path);
+        }
+        outcome.map_err(|why| Error::io("create the value file", path, why))
+    }
+
+    /// Reads the payload of a file whose row has `header`. `None` when there is no such file.
+    ///
+    /// # Errors
+    /// [`Code::Corrupt`] when the file is not the one that the row points to, or is not as long as it says.
+    pub fn read(&self, header: Header) -> Result<Option<Vec<u8>>> {
+        let path = self.path(header.write_id);
+        let failed = |why| Error::io("read the value file", &path, why);
+        let mut file = match File::open(&path) {
+            Err(why) if why.kind() == ErrorKind::NotFound => return Ok(None),
+            outcome => outcome.map_err(failed)?,
+        };
+        let damaged = |why: &str| {
+            Error::new(Code::Corrupt, format!("the value file {} {why}", path.display())).at(&path)
+        };
+        // The length is compared before anything is allocated for it.
+        let length = file.metadata().map_err(failed)?.len();
+        if length.checked_sub(FILE_PAYLOAD as u64) != Some(header.stored_size) {
+            return Err(damaged("is cut or too long"));
+        }
+        let mut start = [0; FILE_PAYLOAD];
+        file.read_exact(&mut start).map_err(failed)?;
+        if start[..HEADER] != header.to_bytes() {
+            return Err(damaged("belongs to another write"));
+        }
+        let mut payload = Vec::with_capacity(header.stored_size as usize);
+        file.take(header.stored_size).read_to_end(&mut payload).map_err(failed)?;
+        Ok(Some(payload))
+    }
+
+    /// Removes files that no entry points to any more; those that cannot be removed now are left to a later open.
+    pub fn remove(&self, write_ids: &[u64]) -> Vec<u64> {
+        let gone = |write_id: &u64| match fs::remove_file(self.path(*write_id)) {
+            Ok(()) => true,
+            Err(why) => why.kind() == ErrorKind::NotFound,
+        };
+        write_ids.iter().copied().filter(gone).collect()
+    }
+
+    /// Removes every value file: for a rebuilt database, which points to none.
+    pub fn remove_all(&self) {
+        let _ = fs::remove_dir_all(&self.root); // what is left is unreferenced, and a read of it cannot verify
+    }
+}

@@ -1,0 +1,437 @@
+//! The verbs.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use super::builder::Builder;
+use super::engine::{Engine, Wait};
+use super::epoch::EpochTable;
+use super::lock;
+use super::maintenance::{self, Maintenance};
+use super::meta::{Db, PAGE_SIZE};
+use super::read::{Lookup, Meta};
+use super::row::EntryRow;
+use super::write::{Write, Written};
+use crate::error::{Code, Error, Result};
+use crate::frame::Header;
+use crate::key::{Digest, Key};
+
+/// Times that a read looks again when the value's file was replaced under it.
+const LOOKS: usize = 8;
+
+/// A cache in a directory: crash-safe, bounded, shared by threads and processes.
+///
+/// All methods take `&self` and may block on the disk; share it in an [`Arc`].
+///
+/// ```
+/// # fn main() -> tierce::Result<()> {
+/// # let temp = tempfile::tempdir().unwrap();
+/// # let dir = temp.path().join("cache");
+/// let cache = tierce::Cache::builder().max_size(64 << 20).open(&dir)?;
+/// cache.set("user:1", b"Ada")?;
+/// assert_eq!(cache.get("user:1")?.as_deref(), Some(&b"Ada"[..]));
+/// # Ok(()) }
+/// ```
+pub struct Cache {
+    engine: Arc<Engine>,
+    maintenance: Maintenance,
+    /// Loads under way in this process, by row.
+    loads: Mutex<HashMap<i64, Arc<Mutex<()>>>>,
+}
+
+/// An entry with its value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Entry {
+    /// The value's bytes.
+    pub value: Vec<u8>,
+    /// What is known beside them.
+    pub meta: Meta,
+}
+
+/// Outcome of [`Cache::fetch_into`].
+#[derive(Clone, Copy, Debug)]
+pub enum Fetched {
+    /// No live entry.
+    Miss,
+    /// The value is in the first `meta.size` bytes of the buffer.
+    Filled(Meta),
+    /// The value is in a file or longer than the buffer: use [`Cache::entry`].
+    TooLarge(Meta),
+}
+
+/// What is stored. Expired entries count until they are removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Entries.
+    pub entries: u64,
+    /// Bytes of the values.
+    pub size: u64,
+    /// Bytes of the values as stored, after compression.
+    pub stored_size: u64,
+    /// Bytes in use: database pages that hold something and value files.
+    pub disk_size: u64,
+    /// Reads of this handle that found an entry.
+    pub hits: u64,
+    /// Reads of this handle that did not.
+    pub misses: u64,
+}
+
+/// A page of keys.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct KeyPage {
+    /// Stored key bytes with what is known of their entries.
+    pub entries: Vec<(Vec<u8>, Meta)>,
+    /// Where the next page starts; `None` after the last.
+    pub next: Option<i64>,
+}
+
+impl std::fmt::Debug for Cache {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Cache").field("dir", &self.engine.paths.dir).finish_non_exhaustive()
+    }
+}
+
+impl Cache {
+    /// Options, then [`Builder::open`].
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    pub(super) fn new(engine: Engine) -> Self {
+        Self { engine: Arc::new(engine), maintenance: Maintenance::default(), loads: Mutex::default() }
+    }
+
+    /// The directory, absolute.
+    pub fn dir(&self) -> &Path {
+        &self.engine.paths.dir
+    }
+
+    /// The bound in bytes.
+    pub fn max_size(&self) -> Option<u64> {
+        self.engine.bound.limit()
+    }
+
+    /// The counters by which other processes' writes are noticed.
+    pub fn epochs(&self) -> &Arc<EpochTable> {
+        &self.engine.epochs
+    }
+
+    /// Stores a value with the cache's time to live.
+    ///
+    /// # Errors
+    /// [`Code::ValueTooLarge`] when it cannot fit; [`Code::StorageFull`], [`Code::ReadOnly`], [`Code::Unavailable`]
+    /// for what the disk says; [`Code::LockTimeout`] when other writers hold the lock for too long. Nothing changed.
+    pub fn set<'a>(&self, key: impl Into<Key<'a>>, value: &[u8]) -> Result<()> {
+        self.set_until(key.into(), value, self.expiry(self.engine.default_ttl)?)
+    }
+
+    /// Stores a value with a time to live of its own.
+    ///
+    /// # Errors
+    /// As [`Cache::set`]; [`Code::InvalidTtl`] when it is zero.
+    pub fn set_for<'a>(&self, key: impl Into<Key<'a>>, value: &[u8], ttl: Duration) -> Result<()> {
+        self.set_until(key.into(), value, self.expiry(Some(ttl))?)
+    }
+
+    fn set_until(&self, key: Key<'_>, value: &[u8], expires_at: Option<u64>) -> Result<()> {
+        self.apply(&[Write::Set { key, value, kind: 0, expires_at, codec: None }], Wait::Yes).map(|_| ())
+    }
+
+    fn expiry(&self, ttl: Option<Duration>) -> Result<Option<u64>> {
+        match ttl {
+            Some(ttl) if ttl.is_zero() => Err(Error::new(
+                Code::InvalidTtl,
+                "ttl is zero; a time to live is positive: delete the key instead",
+            )),
+            // Anything below a millisecond lives for one.
+            Some(ttl) => Ok(Some(self.engine.now().saturating_add((ttl.as_millis() as u64).max(1)))),
+            None => Ok(None),
+        }
+    }
+
+    /// Applies writes in one transaction: all of them, or none.
+    ///
+    /// # Errors
+    /// As [`Cache::set`].
+    pub fn apply(&self, writes: &[Write<'_>], wait: Wait) -> Result<Vec<Written>> {
+        let (written, log_pages) = self.engine.apply(writes, wait)?;
+        self.maintenance.log_grew(&self.engine, log_pages);
+        Ok(written)
+    }
+
+    /// Removes a key. True when it had a live entry.
+    ///
+    /// # Errors
+    /// As [`Cache::set`].
+    pub fn delete<'a>(&self, key: impl Into<Key<'a>>) -> Result<bool> {
+        let written = self.apply(&[Write::Delete { key: key.into() }], Wait::Yes)?;
+        Ok(written.first().is_some_and(|written| written.existed))
+    }
+
+    /// Removes every entry.
+    ///
+    /// # Errors
+    /// As [`Cache::set`].
+    pub fn clear(&self) -> Result<()> {
+        self.apply(&[Write::Clear], Wait::Yes).map(|_| ())
+    }
+
+    /// The value of a key. `None` when there is none, it expired, or it was damaged: then it is removed and reported
+    /// by [`Cache::take_faults`].
+    ///
+    /// # Errors
+    /// [`Code::Unavailable`] when the disk fails; [`Code::LockTimeout`] when the database recovers for too long.
+    pub fn get<'a>(&self, key: impl Into<Key<'a>>) -> Result<Option<Vec<u8>>> {
+        Ok(self.entry(key)?.map(|entry| entry.value))
+    }
+
+    /// The value of a key and what is known beside it.
+    ///
+    /// # Errors
+    /// As [`Cache::get`].
+    pub fn entry<'a>(&self, key: impl Into<Key<'a>>) -> Result<Option<Entry>> {
+        let key = key.into();
+        let found = self
+            .engine
+            .read(|db| self.engine.lookup(db, &key, |header, _, payload| header.decode(payload)))?;
+        self.finish(&key, found)
+    }
+
+    /// As [`Cache::entry`] for many keys, on one snapshot, in their order.
+    ///
+    /// # Errors
+    /// As [`Cache::get`].
+    pub fn get_many(&self, keys: &[Key<'_>]) -> Result<Vec<Option<Entry>>> {
+        let decode = |header: Header, _: &Meta, payload: &[u8]| header.decode(payload);
+        let look =
+            |db: &Db| keys.iter().map(|key| self.engine.lookup(db, key, decode)).collect::<Result<Vec<_>>>();
+        let found = self.engine.read(|db| db.snapshot(|| look(db)))?;
+        keys.iter().zip(found).map(|(key, found)| self.finish(key, found)).collect()
+    }
+
+    /// Reads a value's file where that is where it is, and counts.
+    fn finish(&self, key: &Key<'_>, found: Lookup<Vec<u8>>) -> Result<Option<Entry>> {
+        let mut found = found;
+        for _ in 0..LOOKS {
+            let (header, meta) = match found {
+                Lookup::Miss => return Ok(self.counted(None)),
+                Lookup::Inline(value, meta) => return Ok(self.counted(Some(Entry { value, meta }))),
+                Lookup::File(header, meta) => (header, meta),
+            };
+            match self.engine.read_file(key, header) {
+                Ok(Some(value)) => return Ok(self.counted(Some(Entry { value, meta }))),
+                Ok(None) => {}
+                Err(fault) if fault.code() == Code::Corrupt => {
+                    self.lost_file(key, header, fault);
+                    return Ok(self.counted(None));
+                }
+                Err(fault) => return Err(fault),
+            }
+            found = self
+                .engine
+                .read(|db| self.engine.lookup(db, key, |header, _, payload| header.decode(payload)))?;
+            if let Lookup::File(again, _) = &found
+                && again.write_id == header.write_id
+            {
+                let fault = Error::new(
+                    Code::Corrupt,
+                    format!("the file of value {:016x} is missing", header.write_id),
+                );
+                self.lost_file(key, header, fault.at(self.dir()));
+                return Ok(self.counted(None));
+            }
+        }
+        Ok(self.counted(None)) // replaced again and again while it was read
+    }
+
+    /// Removes an entry whose file is damaged or gone, if it is still the one that points to it.
+    fn lost_file(&self, key: &Key<'_>, header: Header, fault: Error) {
+        let id = key.digest().id();
+        let seal = self.engine.read(|db| {
+            db.find(id, |row| Header::parse(row.frame).is_ok_and(|now| now == header).then_some(row.seal))
+        });
+        if let Ok(Some(Some(seal))) = seal {
+            self.engine.discard(id, seal, fault);
+        }
+    }
+
+    fn counted(&self, entry: Option<Entry>) -> Option<Entry> {
+        self.count(entry.as_ref().map(|entry| &entry.meta));
+        entry
+    }
+
+    fn count(&self, hit: Option<&Meta>) {
+        if self.engine.count(hit) {
+            self.maintenance.accesses_due(&self.engine);
+        }
+    }
+
+    /// Reads a small value into a buffer of the caller's: no allocation.
+    ///
+    /// # Errors
+    /// As [`Cache::get`].
+    pub fn fetch_into(&self, key: &Key<'_>, buffer: &mut [u8]) -> Result<Fetched> {
+        let found = self.engine.read(|db| {
+            self.engine.lookup(db, key, |header, meta, payload| match buffer.get_mut(..meta.size as usize) {
+                Some(room) => header.decode_into(payload, room).map(|()| true),
+                None => Ok(false),
+            })
+        })?;
+        Ok(match found {
+            Lookup::Miss => {
+                self.count(None);
+                Fetched::Miss
+            }
+            Lookup::Inline(true, meta) => {
+                self.count(Some(&meta));
+                Fetched::Filled(meta)
+            }
+            Lookup::Inline(false, meta) | Lookup::File(_, meta) => Fetched::TooLarge(meta),
+        })
+    }
+
+    /// Whether a key has a live entry. Does not read its value and does not count as an access.
+    ///
+    /// # Errors
+    /// As [`Cache::get`].
+    pub fn has<'a>(&self, key: impl Into<Key<'a>>) -> Result<bool> {
+        let key = key.into();
+        let found = self.engine.read(|db| self.engine.lookup(db, &key, |_, _, _| Ok(())))?;
+        Ok(!matches!(found, Lookup::Miss))
+    }
+
+    /// The value of a key, or what `load` makes, which is stored. Of the threads that ask for one key at a time, one
+    /// loads and the others wait for it. A fault of the cache is kept for [`Cache::take_faults`] and does not keep
+    /// the loaded value from the caller.
+    ///
+    /// # Errors
+    /// What `load` returns.
+    pub fn get_or_set<'a, E>(
+        &self,
+        key: impl Into<Key<'a>>,
+        load: impl FnOnce() -> Result<Vec<u8>, E>,
+    ) -> Result<Vec<u8>, E> {
+        let key = key.into();
+        let id = key.digest().id();
+        let flight = Arc::clone(lock(&self.loads).entry(id).or_default());
+        let outcome = {
+            let _turn = lock(&flight);
+            match self.get(key.clone()) {
+                Ok(Some(value)) => Ok(value),
+                missing => {
+                    missing.map_or_else(|fault| self.engine.report(fault), |_| ());
+                    load().inspect(|value| {
+                        self.set(key, value).unwrap_or_else(|fault| self.engine.report(fault))
+                    })
+                }
+            }
+        };
+        let mut loads = lock(&self.loads);
+        if Arc::strong_count(&flight) == 2 {
+            loads.remove(&id); // the map's and ours: nobody waits
+        }
+        outcome
+    }
+
+    /// Notes accesses that happened in a memory tier in front of this one, oldest first, by [`Meta::id`].
+    pub fn touch(&self, ids: impl IntoIterator<Item = i64>) {
+        let now = self.engine.now();
+        let due = ids.into_iter().fold(false, |due, id| self.engine.accesses.hit(id, now) | due);
+        if due {
+            self.maintenance.accesses_due(&self.engine);
+        }
+    }
+
+    /// Up to `limit` live entries after `after` (`i64::MIN` to start), in the order of their digests: entries that are
+    /// added meanwhile may or may not be seen, others are seen once.
+    ///
+    /// # Errors
+    /// As [`Cache::get`].
+    pub fn page(&self, after: i64, limit: u32) -> Result<KeyPage> {
+        let now = self.engine.now();
+        let rows = self.engine.read(|db| db.page(after, limit, |row| (row.id, self.listed(&row, now))))?;
+        let next = if rows.len() < limit as usize { None } else { rows.last().map(|(id, _)| *id) };
+        Ok(KeyPage { entries: rows.into_iter().filter_map(|(_, entry)| entry).collect(), next })
+    }
+
+    /// A row as a listing shows it; nothing for one that is expired, damaged or newer.
+    fn listed(&self, row: &EntryRow<'_>, now: u64) -> Option<(Vec<u8>, Meta)> {
+        let digest = Digest::of(row.key);
+        let header = Header::parse(row.frame).ok()?;
+        let sound = digest.id() == row.id && row.seal == row.expected_seal(digest, header.checksum);
+        let slot = digest.slot(super::epoch::BITS);
+        (sound && !row.is_expired(now)).then(|| (row.key.to_vec(), self.engine.meta_of(row, header, slot, 0)))
+    }
+
+    /// Entries, expired ones included until they are removed.
+    ///
+    /// # Errors
+    /// As [`Cache::get`].
+    pub fn len(&self) -> Result<u64> {
+        Ok(self.engine.read(Db::sums)?.entries)
+    }
+
+    /// Whether there is no entry.
+    ///
+    /// # Errors
+    /// As [`Cache::get`].
+    pub fn is_empty(&self) -> Result<bool> {
+        Ok(self.len()? == 0)
+    }
+
+    /// What is stored and how this handle's reads fared.
+    ///
+    /// # Errors
+    /// As [`Cache::get`].
+    pub fn stats(&self) -> Result<Stats> {
+        let (sums, disk_size) = self.engine.read(|db| Ok((db.sums()?, db.bytes_in_use()?)))?;
+        Ok(Stats {
+            entries: sums.entries,
+            size: sums.size,
+            stored_size: sums.stored,
+            disk_size,
+            hits: self.engine.hits.load(Ordering::Relaxed),
+            misses: self.engine.misses.load(Ordering::Relaxed),
+        })
+    }
+
+    /// Faults since the last call that no caller was told of: entries that were damaged, checkpoints that failed.
+    pub fn take_faults(&self) -> Vec<Error> {
+        self.engine.take_faults()
+    }
+
+    /// Writes the accesses that are still in memory.
+    ///
+    /// # Errors
+    /// As [`Cache::set`].
+    pub fn flush(&self) -> Result<()> {
+        maintenance::flush(&self.engine, &*self.engine.primary(Wait::Yes)?)
+    }
+
+    /// Flushes, copies the log into the database and closes. Dropping a cache loses nothing but the accesses since
+    /// the last flush.
+    ///
+    /// # Errors
+    /// As [`Cache::set`]; the cache is closed all the same.
+    pub fn close(self) -> Result<()> {
+        self.settle_down()
+    }
+
+    /// What [`Cache::close`] does before the connections go, for a host that shares the cache.
+    ///
+    /// # Errors
+    /// As [`Cache::set`].
+    pub fn settle_down(&self) -> Result<()> {
+        self.flush()?;
+        self.engine.primary(Wait::Yes)?.checkpoint()
+    }
+
+    /// Bytes of a database page: the grain of [`Stats::disk_size`].
+    pub const PAGE_SIZE: u64 = PAGE_SIZE;
+}

@@ -1,0 +1,227 @@
+//! What the verbs share: connections, locks, the state of the handle, and the way out of damage.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
+use std::time::Duration;
+
+use super::access::AccessLog;
+use super::blob::Blobs;
+use super::bound::Bound;
+use super::builder::Builder;
+use super::epoch::EpochTable;
+use super::meta::{Db, Durability, Transaction};
+use super::open::{Opener, Paths};
+use super::owner::Owner;
+use super::{lock, patiently};
+use crate::clock::Clock;
+use crate::codec::CodecChoice;
+use crate::error::{Code, Error, Result};
+
+/// Whether a write may wait for another writer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wait {
+    /// Fail at once with [`Code::LockTimeout`]: for a thread that must not block.
+    No,
+    /// Wait up to the lock timeout.
+    Yes,
+}
+
+/// Faults kept for the host to collect; the oldest go first.
+const FAULTS_KEPT: usize = 64;
+/// Readers beyond the primary connection that stay open.
+const READERS_KEPT: usize = 4;
+/// Page caches of the primary connection and of each other one.
+const CACHE_KIB: (u32, u32) = (16 * 1024, 2 * 1024);
+
+/// One open cache directory.
+pub(super) struct Engine {
+    pub paths: Paths,
+    pub clock: Arc<dyn Clock>,
+    pub codec: CodecChoice,
+    pub durability: Durability,
+    pub default_ttl: Option<Duration>,
+    pub inline_max: usize,
+    pub lock_timeout: Duration,
+    /// Reads and writes of an uncontended handle go here: its page cache stays warm, as no other connection writes.
+    primary: Mutex<Db>,
+    readers: Mutex<Vec<Db>>,
+    pub blobs: Blobs,
+    pub epochs: Arc<EpochTable>,
+    pub accesses: AccessLog,
+    pub owner: Owner,
+    pub bound: Bound,
+    generation: AtomicI64,
+    write_ids: AtomicU64,
+    /// Files that are unlinked while the database still lists them: forgotten in the next transaction.
+    pub unlinked: Mutex<Vec<u64>>,
+    faults: Mutex<Vec<Error>>,
+    pub hits: AtomicU64,
+    pub misses: AtomicU64,
+}
+
+impl Engine {
+    pub fn open(builder: &Builder, dir: &Path) -> Result<Self> {
+        let paths = Paths::new(dir)?;
+        let epochs = Arc::new(EpochTable::open(&paths.epochs)?);
+        let opener = Opener {
+            paths: &paths,
+            epochs: &epochs,
+            lock_timeout: builder.lock_timeout,
+            cache_kib: CACHE_KIB.0,
+            durability: builder.durability,
+        };
+        let opened = opener.open()?;
+        let engine = Self {
+            blobs: Blobs::new(&paths.dir),
+            owner: Owner::new(&paths.dir),
+            accesses: AccessLog::starting_after(opened.db.last_access()?),
+            bound: Bound::new(builder.max_size),
+            generation: AtomicI64::new(opened.generation),
+            clock: Arc::clone(&builder.clock),
+            codec: builder.codec,
+            durability: builder.durability,
+            default_ttl: builder.ttl,
+            inline_max: builder.inline_max,
+            lock_timeout: builder.lock_timeout,
+            primary: Mutex::new(opened.db),
+            readers: Mutex::default(),
+            write_ids: AtomicU64::new(super::owner::random()),
+            unlinked: Mutex::default(),
+            faults: Mutex::new(opened.faults),
+            hits: AtomicU64::new(0),
+            misses: AtomicU64::new(0),
+            epochs,
+            paths,
+        };
+        engine.settle()?;
+        Ok(engine)
+    }
+
+    pub fn now(&self) -> u64 {
+        self.clock.now_ms()
+    }
+
+    /// Unique for each write: a random start and a counter, mixed so that files spread over folders.
+    pub fn next_write_id(&self) -> u64 {
+        let count = self.write_ids.fetch_add(1, Ordering::Relaxed);
+        xxhash_rust::xxh3::xxh3_64_with_seed(&count.to_le_bytes(), self.owner.seed())
+    }
+
+    /// Keeps a fault that no caller is told of otherwise.
+    pub fn report(&self, fault: Error) {
+        let mut faults = lock(&self.faults);
+        if faults.len() == FAULTS_KEPT {
+            faults.remove(0);
+        }
+        faults.push(fault);
+    }
+
+    /// Takes the faults that were kept.
+    pub fn take_faults(&self) -> Vec<Error> {
+        std::mem::take(&mut lock(&self.faults))
+    }
+
+    /// Runs a read on a connection that is free. Waits out a database that is recovering its log.
+    pub fn read<T>(&self, mut run: impl FnMut(&Db) -> Result<T>) -> Result<T> {
+        patiently(self.lock_timeout, || match self.primary.try_lock() {
+            Ok(db) => run(&db),
+            Err(TryLockError::Poisoned(poisoned)) => run(&poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => {
+                let pooled = lock(&self.readers).pop();
+                let db = match pooled {
+                    Some(db) => db,
+                    None => self.connect()?,
+                };
+                let outcome = run(&db);
+                let mut readers = lock(&self.readers);
+                if readers.len() < READERS_KEPT && outcome.is_ok() {
+                    readers.push(db);
+                }
+                outcome
+            }
+        })
+    }
+
+    /// Another connection, with a small page cache.
+    pub fn connect(&self) -> Result<Db> {
+        let mut db = Db::connect(&self.paths.database)?;
+        db.tune(CACHE_KIB.1, self.durability)?;
+        Ok(db)
+    }
+
+    /// The connection that writes.
+    pub fn primary(&self, wait: Wait) -> Result<MutexGuard<'_, Db>> {
+        match (wait, self.primary.try_lock()) {
+            (_, Ok(db)) => Ok(db),
+            (_, Err(TryLockError::Poisoned(poisoned))) => Ok(poisoned.into_inner()),
+            (Wait::Yes, Err(TryLockError::WouldBlock)) => Ok(lock(&self.primary)),
+            (Wait::No, Err(TryLockError::WouldBlock)) => {
+                Err(Error::new(Code::LockTimeout, "another thread is writing to this cache")
+                    .at(&self.paths.database))
+            }
+        }
+    }
+
+    /// Runs one write transaction and commits it. A damaged database is rebuilt once, and the write tried again.
+    pub fn write<T>(
+        &self,
+        wait: Wait,
+        mut run: impl FnMut(&Transaction<'_>) -> Result<T>,
+    ) -> Result<(T, u32)> {
+        let mut db = self.primary(wait)?;
+        let outcome = self.transact(&db, wait, &mut run);
+        match outcome {
+            Err(why) if why.code() == Code::Corrupt => {
+                self.rebuild(&mut db, why)?;
+                self.transact(&db, wait, &mut run)
+            }
+            outcome => outcome,
+        }
+    }
+
+    fn transact<T>(
+        &self,
+        db: &Db,
+        wait: Wait,
+        run: &mut impl FnMut(&Transaction<'_>) -> Result<T>,
+    ) -> Result<(T, u32)> {
+        let transaction =
+            patiently(if wait == Wait::Yes { self.lock_timeout } else { Duration::ZERO }, || db.begin())?;
+        let value = run(&transaction)?;
+        transaction.commit()?;
+        Ok((value, db.wal_pages()))
+    }
+
+    /// Replaces a damaged database by an empty one. What was in it is a miss from now on, and the fault is reported.
+    fn rebuild(&self, db: &mut Db, fault: Error) -> Result<()> {
+        let known = self.generation.load(Ordering::Relaxed);
+        let opener = Opener {
+            paths: &self.paths,
+            epochs: &self.epochs,
+            lock_timeout: self.lock_timeout,
+            cache_kib: CACHE_KIB.0,
+            durability: self.durability,
+        };
+        let opened = opener.rebuild(known)?;
+        *db = opened.db;
+        lock(&self.readers).clear();
+        self.generation.store(opened.generation, Ordering::Relaxed);
+        self.accesses.clear();
+        self.report(fault);
+        Ok(())
+    }
+
+    /// Removes the files that dead owners announced or condemned. Costs nothing where there are none.
+    fn settle(&self) -> Result<()> {
+        let owners = self.read(Db::file_owners)?;
+        for owner in owners {
+            self.owner.settle_if_dead(owner, || {
+                let files = self.read(|db| db.files_of(owner))?;
+                let gone = self.blobs.remove(&files);
+                self.write(Wait::Yes, |transaction| transaction.forget(&gone)).map(|_| ())
+            })?;
+        }
+        Ok(())
+    }
+}

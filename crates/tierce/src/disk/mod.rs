@@ -1,0 +1,52 @@
+//! The disk tier: metadata and small values in SQLite, large values in files beside it.
+
+mod access;
+mod blob;
+mod bound;
+mod builder;
+mod cache;
+mod engine;
+mod epoch;
+mod maintenance;
+mod meta;
+mod open;
+mod owner;
+mod read;
+mod row;
+mod write;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::error::{Code, Result};
+
+pub use builder::Builder;
+pub use cache::{Cache, Entry, Fetched, KeyPage, Stats};
+pub use engine::Wait;
+pub use epoch::{BITS as EPOCH_BITS, EpochTable};
+pub use meta::Durability;
+pub use read::Meta;
+pub use write::{Write, Written};
+
+/// Locks, also after a panic elsewhere: what these mutexes guard is whole between statements, and a transaction that
+/// unwound was rolled back.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Tries again, with short pauses that double, while another process holds the lock and the timeout lasts.
+fn patiently<T>(timeout: Duration, mut run: impl FnMut() -> Result<T>) -> Result<T> {
+    const LONGEST: Duration = Duration::from_millis(2);
+    let mut pause = Duration::from_micros(50);
+    let mut waited = Duration::ZERO;
+    loop {
+        match run() {
+            Err(why) if why.code() == Code::LockTimeout && waited < timeout => {
+                std::thread::sleep(pause);
+                waited += pause;
+                pause = (pause * 2).min(LONGEST);
+            }
+            outcome => return outcome,
+        }
+    }
+}

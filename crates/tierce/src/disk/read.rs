@@ -1,0 +1,182 @@
+//! The read path: a row by digest, then every check, then the value.
+
+use std::sync::atomic::Ordering;
+
+use super::engine::Engine;
+use super::meta::Db;
+use super::row::EntryRow;
+use super::{Wait, access, epoch};
+use crate::codec;
+use crate::error::{Code, Error, Result};
+use crate::frame::{HEADER, Header};
+use crate::key::{Digest, Key};
+
+/// What is known of an entry beside its value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Meta {
+    /// What the value is; the meaning of the number belongs to the writer.
+    pub kind: u8,
+    /// Name of the codec that it is stored with.
+    pub codec: &'static str,
+    /// Milliseconds since the Unix epoch.
+    pub created_at: u64,
+    /// Milliseconds since the Unix epoch; `None` never expires.
+    pub expires_at: Option<u64>,
+    /// Milliseconds since the Unix epoch, before this access.
+    pub accessed_at: u64,
+    /// Reads before this one.
+    pub hits: u64,
+    /// Bytes of the value.
+    pub size: u64,
+    /// Bytes that it takes when coded.
+    pub stored_size: u64,
+    /// The row of the entry, for [`Cache::touch`](super::Cache::touch).
+    pub id: i64,
+    /// The key's slot in the epoch table.
+    pub slot: u32,
+    /// The slot's epoch before the entry was read.
+    pub epoch: u32,
+}
+
+/// What a look at one key found.
+pub(super) enum Lookup<T> {
+    Miss,
+    /// The value is in the row; `take` made `T` of it.
+    Inline(T, Meta),
+    /// The value is in a file.
+    File(Header, Meta),
+}
+
+/// What a row turned out to be.
+enum Checked<T> {
+    Miss,
+    Damaged(u64, Error),
+    Good(Lookup<T>),
+}
+
+impl Engine {
+    /// Looks a key up on `db`. `take` gets the verified payload of a value that is in the row. A damaged entry is
+    /// removed, reported, and is a miss.
+    pub fn lookup<T>(
+        &self,
+        db: &Db,
+        key: &Key<'_>,
+        take: impl FnOnce(Header, &Meta, &[u8]) -> Result<T>,
+    ) -> Result<Lookup<T>> {
+        let digest = key.digest();
+        let slot = digest.slot(epoch::BITS);
+        let before = self.epochs.load(slot);
+        let now = self.now();
+        let checked = db.find(digest.id(), |row| self.check(row, key, digest, now, (slot, before), take));
+        match checked {
+            Ok(None | Some(Checked::Miss)) => Ok(Lookup::Miss),
+            Ok(Some(Checked::Good(found))) => Ok(found),
+            Ok(Some(Checked::Damaged(seal, fault))) => {
+                self.discard(digest.id(), seal, fault);
+                Ok(Lookup::Miss)
+            }
+            Err(fault) if fault.code() == Code::Corrupt => {
+                self.report(fault); // the next write rebuilds the database
+                Ok(Lookup::Miss)
+            }
+            Err(fault) => Err(fault),
+        }
+    }
+
+    fn check<T>(
+        &self,
+        row: EntryRow<'_>,
+        key: &Key<'_>,
+        digest: Digest,
+        now: u64,
+        (slot, epoch): (u32, u32),
+        take: impl FnOnce(Header, &Meta, &[u8]) -> Result<T>,
+    ) -> Checked<T> {
+        if row.key != key.as_bytes() {
+            return Checked::Miss; // another key with this digest
+        }
+        let header = match Header::parse(row.frame) {
+            Ok(header) => header,
+            Err(newer) if newer.code() == Code::Format => return Checked::Miss,
+            Err(fault) => return Checked::Damaged(row.seal, fault),
+        };
+        if row.seal != row.expected_seal(digest, header.checksum) {
+            return Checked::Damaged(row.seal, Error::new(Code::Corrupt, "the seal of an entry differs"));
+        }
+        if row.is_expired(now) {
+            return Checked::Miss;
+        }
+        let meta = self.meta_of(&row, header, slot, epoch);
+        if header.in_file {
+            return Checked::Good(Lookup::File(header, meta));
+        }
+        let payload = &row.frame[HEADER..];
+        match header.verify(digest, payload).and_then(|()| take(header, &meta, payload)) {
+            Ok(value) => Checked::Good(Lookup::Inline(value, meta)),
+            Err(fault) => Checked::Damaged(row.seal, fault),
+        }
+    }
+
+    /// The row's facts, with the accesses that are not written yet.
+    pub fn meta_of(&self, row: &EntryRow<'_>, header: Header, slot: u32, epoch: u32) -> Meta {
+        let noted = self.accesses.get(row.id);
+        Meta {
+            kind: header.kind,
+            codec: codec::name_of(header.codec),
+            created_at: row.created,
+            expires_at: row.expires,
+            accessed_at: access::millis(noted.map_or(row.accessed, |noted| noted.tick.max(row.accessed))),
+            hits: row.hits + noted.map_or(0, |noted| u64::from(noted.hits)),
+            size: header.raw_size,
+            stored_size: header.stored_size,
+            id: row.id,
+            slot,
+            epoch,
+        }
+    }
+
+    /// The value in a file. `None` when the entry was replaced meanwhile, so that the caller looks again.
+    pub fn read_file(&self, key: &Key<'_>, header: Header) -> Result<Option<Vec<u8>>> {
+        let digest = key.digest();
+        let value = match self.blobs.read(header) {
+            Ok(None) => return Ok(None),
+            Ok(Some(payload)) => header.verify(digest, &payload).and_then(|()| {
+                // What is stored as it is needs no second copy.
+                if header.codec == 0 { Ok(payload) } else { header.decode(&payload) }
+            }),
+            Err(fault) => Err(fault),
+        };
+        value.map(Some)
+    }
+
+    /// Removes a damaged entry, when nobody is writing just now: the next read would try again.
+    pub fn discard(&self, id: i64, seal: u64, fault: Error) {
+        let removal = || -> Result<()> {
+            let owner = self.owner.id()?;
+            self.write(Wait::No, |transaction| {
+                let removed = transaction.discard(id, seal)?;
+                removed
+                    .and_then(|removed| removed.file)
+                    .map_or(Ok(()), |file| transaction.condemn(file, owner))
+            })
+            .map(|_| ())
+        };
+        let _ = removal(); // the entry stays a miss either way
+        self.report(fault);
+    }
+
+    /// Counts a read, and notes a hit. True when a batch of accesses is due.
+    pub fn count(&self, hit: Option<&Meta>) -> bool {
+        match hit {
+            Some(meta) => {
+                self.hits.fetch_add(1, Ordering::Relaxed);
+                self.accesses.hit(meta.id, self.now())
+            }
+            None => {
+                self.misses.fetch_add(1, Ordering::Relaxed);
+                false
+            }
+        }
+    }
+}

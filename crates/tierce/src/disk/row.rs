@@ -1,0 +1,59 @@
+//! Plain data between the verbs and the database.
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::key::Digest;
+
+/// One row of `entries`. `frame` is the whole frame, or only its header when the payload is in a file.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct EntryRow<'a> {
+    pub id: i64,
+    /// XXH3-64 of what is outside the frame and must not change unseen.
+    pub seal: u64,
+    /// Tick of the last access: milliseconds × 4096 plus a counter, strictly increasing in one process.
+    pub accessed: i64,
+    pub hits: u64,
+    /// Milliseconds since the Unix epoch.
+    pub created: u64,
+    /// Milliseconds since the Unix epoch; `None` never expires.
+    pub expires: Option<u64>,
+    pub key: &'a [u8],
+    pub frame: &'a [u8],
+}
+
+impl EntryRow<'_> {
+    /// The seal that the row should have: over the key's digest, both times and the frame's checksum.
+    pub fn expected_seal(&self, digest: Digest, checksum: u64) -> u64 {
+        let mut sealed = [0; 16 + 8 * 3];
+        sealed[..16].copy_from_slice(&digest.to_bytes());
+        sealed[16..24].copy_from_slice(&self.created.to_le_bytes());
+        sealed[24..32].copy_from_slice(&self.expires.unwrap_or(u64::MAX).to_le_bytes());
+        sealed[32..].copy_from_slice(&checksum.to_le_bytes());
+        xxh3_64(&sealed)
+    }
+
+    /// Whether the entry's time has passed.
+    pub fn is_expired(&self, now: u64) -> bool {
+        self.expires.is_some_and(|at| at <= now)
+    }
+}
+
+/// What leaves with a row.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Removed {
+    pub id: i64,
+    /// Bytes of key and frame in the row.
+    pub bytes: u64,
+    /// The write id of the value's file.
+    pub file: Option<u64>,
+    /// Bytes of that file, rounded to blocks.
+    pub file_bytes: u64,
+}
+
+/// Totals over all entries.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Sums {
+    pub entries: u64,
+    pub size: u64,
+    pub stored: u64,
+}

@@ -1,0 +1,260 @@
+//! The write path: encode outside every lock, announce and write files, then one transaction.
+
+use std::collections::HashMap;
+
+use super::blob::size_on_disk;
+use super::bound::{Brought, weight};
+use super::engine::{Engine, Wait};
+use super::epoch;
+use super::lock;
+use super::meta::{Durability, Transaction};
+use super::row::{EntryRow, Removed};
+use crate::codec::CodecChoice;
+use crate::error::{Code, Error, Result};
+use crate::frame::{HEADER, Header};
+use crate::key::{Digest, Key};
+
+/// One change to the cache.
+#[derive(Clone, Debug)]
+pub enum Write<'a> {
+    /// Stores a value under a key.
+    Set {
+        /// The key.
+        key: Key<'a>,
+        /// The value's bytes.
+        value: &'a [u8],
+        /// What the value is, kept beside it.
+        kind: u8,
+        /// Milliseconds since the Unix epoch; `None` never expires.
+        expires_at: Option<u64>,
+        /// Overrides the cache's codec.
+        codec: Option<CodecChoice>,
+    },
+    /// Removes a key.
+    Delete {
+        /// The key.
+        key: Key<'a>,
+    },
+    /// Removes everything.
+    Clear,
+}
+
+/// What became of one [`Write`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Written {
+    /// For a delete: whether there was a live entry.
+    pub existed: bool,
+    /// The row of the key, for [`Cache::touch`](super::Cache::touch).
+    pub id: i64,
+    /// The key's slot in the epoch table.
+    pub slot: u32,
+    /// The slot's epoch as of this write, or `None` when another write came close to it: then the value may be stale
+    /// already and must not be kept in a memory tier.
+    pub epoch: Option<u32>,
+}
+
+/// A write that is ready for its transaction.
+enum Ready<'a> {
+    Set { key: &'a Key<'a>, digest: Digest, header: Header, frame: Vec<u8>, expires_at: Option<u64> },
+    Delete { key: &'a Key<'a>, digest: Digest },
+    Clear,
+}
+
+impl Ready<'_> {
+    fn digest(&self) -> Option<Digest> {
+        match self {
+            Ready::Set { digest, .. } | Ready::Delete { digest, .. } => Some(*digest),
+            Ready::Clear => None,
+        }
+    }
+
+    /// The header of a value that goes to a file, and its payload.
+    fn file(&self) -> Option<(Header, &[u8])> {
+        match self {
+            Ready::Set { header, frame, .. } if header.in_file => Some((*header, &frame[HEADER..])),
+            _ => None,
+        }
+    }
+}
+
+impl Engine {
+    /// Applies writes in one transaction: all or none. Gives what became of each, and the pages in the log.
+    pub fn apply(&self, writes: &[Write<'_>], wait: Wait) -> Result<(Vec<Written>, u32)> {
+        let ready = writes.iter().map(|write| self.prepare(write)).collect::<Result<Vec<_>>>()?;
+        let has_files = ready.iter().any(|ready| ready.file().is_some());
+        if has_files && wait == Wait::No {
+            let why = "a value goes to a file, which takes a thread that may wait";
+            return Err(Error::new(Code::LockTimeout, why).at(&self.paths.dir));
+        }
+        match self.apply_ready(&ready, wait) {
+            // The announcements were in the database that was rebuilt.
+            Err(why) if has_files && why.code() == Code::Corrupt => self.apply_ready(&ready, wait),
+            outcome => outcome,
+        }
+    }
+
+    fn prepare<'a>(&self, write: &'a Write<'a>) -> Result<Ready<'a>> {
+        let (key, value, kind, expires_at, codec) = match write {
+            Write::Set { key, value, kind, expires_at, codec } => (key, *value, *kind, *expires_at, *codec),
+            Write::Delete { key } => return Ok(Ready::Delete { key, digest: key.digest() }),
+            Write::Clear => return Ok(Ready::Clear),
+        };
+        let digest = key.digest();
+        let mut frame = Vec::with_capacity(HEADER + value.len());
+        frame.resize(HEADER, 0);
+        let codec = codec.unwrap_or(self.codec).encode(value, &mut frame)?;
+        let stored_size = (frame.len() - HEADER) as u64;
+        let header = Header {
+            kind,
+            codec,
+            in_file: stored_size > self.inline_max as u64,
+            raw_size: value.len() as u64,
+            stored_size,
+            write_id: self.next_write_id(),
+            checksum: 0,
+        };
+        let header = header.sealed(digest, &frame[HEADER..]);
+        frame[..HEADER].copy_from_slice(&header.to_bytes());
+        self.bound.admit(weight(key.as_bytes().len() as u64 + stored_size))?;
+        Ok(Ready::Set { key, digest, header, frame, expires_at })
+    }
+
+    fn apply_ready(&self, ready: &[Ready<'_>], wait: Wait) -> Result<(Vec<Written>, u32)> {
+        let files: Vec<_> = ready.iter().filter_map(Ready::file).collect();
+        self.write_files(&files)?;
+        let applied = self.write(wait, |transaction| self.apply_in(transaction, ready));
+        let ((mut written, condemned, seen), pages) = applied.inspect_err(|_| {
+            self.unlink(&files.iter().map(|(header, _)| header.write_id).collect::<Vec<_>>());
+        })?;
+        self.publish(ready, &mut written, &seen);
+        self.unlink(&condemned);
+        Ok((written, pages))
+    }
+
+    /// Announces files in a transaction of their own, then writes them.
+    fn write_files(&self, files: &[(Header, &[u8])]) -> Result<()> {
+        if files.is_empty() {
+            return Ok(());
+        }
+        let owner = self.owner.id()?;
+        self.write(Wait::Yes, |transaction| {
+            files.iter().try_for_each(|(header, _)| {
+                transaction.announce(header.write_id, size_on_disk(header.stored_size), owner)
+            })
+        })?;
+        let sync = self.durability == Durability::Power;
+        let mut written = Vec::new();
+        for (header, payload) in files {
+            written.push(header.write_id);
+            if let Err(why) = self.blobs.write(*header, payload, sync) {
+                self.unlink(&written);
+                return Err(why);
+            }
+        }
+        Ok(())
+    }
+
+    /// All rows of a batch. Gives the outcomes, the files to unlink, and the epochs before the commit.
+    #[expect(clippy::type_complexity, reason = "three results of one closure, taken apart at once")]
+    fn apply_in(
+        &self,
+        transaction: &Transaction<'_>,
+        ready: &[Ready<'_>],
+    ) -> Result<(Vec<Written>, Vec<u64>, HashMap<u32, u32>)> {
+        let now = self.now();
+        let unlinked = lock(&self.unlinked).clone();
+        transaction.forget(&unlinked)?;
+        let mut left: Vec<Removed> = Vec::new();
+        let mut brought = Brought::default();
+        let mut condemned = Vec::new();
+        let mut written = Vec::with_capacity(ready.len());
+        for write in ready {
+            let mut outcome = Written::default();
+            match write {
+                Ready::Set { key, digest, header, frame, expires_at } => {
+                    let replaced = self.put(transaction, key, *digest, *header, frame, *expires_at, now)?;
+                    let row = weight(
+                        key.as_bytes().len() as u64
+                            + if header.in_file { HEADER } else { frame.len() } as u64,
+                    );
+                    brought.written += row + frame.len() as u64;
+                    brought.row_growth += row as i64 - replaced.map_or(0, |old| weight(old.bytes) as i64);
+                    left.extend(replaced);
+                }
+                Ready::Delete { key, digest } => {
+                    let removed = transaction.delete(digest.id(), key.as_bytes(), now)?;
+                    outcome.existed = removed.is_some_and(|(_, live)| live);
+                    left.extend(removed.map(|(removed, _)| removed));
+                }
+                Ready::Clear => {
+                    condemned.extend(transaction.clear(self.owner.id()?)?);
+                }
+            }
+            written.push(outcome);
+        }
+        left.extend(self.bound.enforce(transaction, &self.accesses, now, brought)?);
+        for file in left.iter().filter_map(|removed| removed.file) {
+            transaction.condemn(file, self.owner.id()?)?;
+            condemned.push(file);
+        }
+        lock(&self.unlinked).retain(|file| !unlinked.contains(file));
+        let seen = ready.iter().filter_map(Ready::digest).map(|digest| digest.slot(epoch::BITS));
+        Ok((written, condemned, seen.map(|slot| (slot, self.epochs.load(slot))).collect()))
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the fields of one row")]
+    fn put(
+        &self,
+        transaction: &Transaction<'_>,
+        key: &Key<'_>,
+        digest: Digest,
+        header: Header,
+        frame: &[u8],
+        expires_at: Option<u64>,
+        now: u64,
+    ) -> Result<Option<Removed>> {
+        let mut row = EntryRow {
+            id: digest.id(),
+            seal: 0,
+            accessed: self.accesses.written(digest.id(), now),
+            hits: 0,
+            created: now,
+            expires: expires_at,
+            key: key.as_bytes(),
+            frame: if header.in_file { &frame[..HEADER] } else { frame },
+        };
+        row.seal = row.expected_seal(digest, header.checksum);
+        let replaced = transaction.put(&row, header.raw_size, header.stored_size)?;
+        if header.in_file {
+            transaction.adopt(header.write_id, size_on_disk(header.stored_size))?;
+        }
+        Ok(replaced)
+    }
+
+    /// After the commit: moves the epochs on, so that no memory tier keeps what was replaced.
+    fn publish(&self, ready: &[Ready<'_>], written: &mut [Written], seen: &HashMap<u32, u32>) {
+        if ready.iter().any(|write| matches!(write, Ready::Clear)) {
+            self.accesses.clear();
+            self.epochs.bump_all();
+            return;
+        }
+        let moved: HashMap<u32, u32> = seen.keys().map(|slot| (*slot, self.epochs.bump(*slot))).collect();
+        for (write, outcome) in ready.iter().zip(written) {
+            let Some(digest) = write.digest() else { continue };
+            let slot = digest.slot(epoch::BITS);
+            outcome.id = digest.id();
+            outcome.slot = slot;
+            // One step is ours. More means that another write of this slot was published around this one.
+            let ours = seen.get(&slot).map(|before| before.wrapping_add(1));
+            outcome.epoch = moved.get(&slot).copied().filter(|now| Some(*now) == ours);
+        }
+    }
+
+    /// Unlinks files that this owner answers for; the next transaction forgets those that are gone.
+    fn unlink(&self, files: &[u64]) {
+        if !files.is_empty() {
+            lock(&self.unlinked).extend(self.blobs.remove(files));
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! The one error type of the crate and the table of its codes.
+//!
+//! The [`Code`] is the contract: callers match on it. The message says what was given, what is accepted and what to
+//! do; `context` carries the same facts as data.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::path::Path;
+
+/// Shorthand for results of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $variant:ident = $text:literal,)*) => {
+        /// What went wrong, as a stable code. The same names are the classes of the TypeScript layer.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum Code { $($(#[$doc])* $variant,)* }
+
+        impl Code {
+            /// Every code, in the order of the table.
+            pub const ALL: &'static [Code] = &[$(Code::$variant,)*];
+
+            /// The code as users see it, for example `E_CORRUPT`.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Code::$variant => $text,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    /// The key has no entry.
+    KeyNotFound = "E_KEY_NOT_FOUND",
+    /// The key had an entry whose time to live has passed.
+    KeyExpired = "E_KEY_EXPIRED",
+    /// The key cannot be encoded.
+    InvalidKey = "E_INVALID_KEY",
+    /// The time to live is zero, negative or not a number.
+    InvalidTtl = "E_INVALID_TTL",
+    /// An option has a value that is not accepted.
+    InvalidOption = "E_INVALID_OPTION",
+    /// The value has no stored form.
+    Unserializable = "E_UNSERIALIZABLE",
+    /// The value does not fit into the cache at all.
+    ValueTooLarge = "E_VALUE_TOO_LARGE",
+    /// Stored bytes do not pass their checks.
+    Corrupt = "E_CORRUPT",
+    /// The disk or its quota is full.
+    StorageFull = "E_STORAGE_FULL",
+    /// The directory or its files may not be written.
+    ReadOnly = "E_READ_ONLY",
+    /// The directory was written by a newer version of this library.
+    Format = "E_FORMAT",
+    /// Another process or thread held the lock for longer than the timeout.
+    LockTimeout = "E_LOCK_TIMEOUT",
+    /// A load took longer than its timeout.
+    Timeout = "E_TIMEOUT",
+    /// A transaction met a conflicting write.
+    Transaction = "E_TRANSACTION",
+    /// The cache was closed.
+    Closed = "E_CLOSED",
+    /// The directory or service cannot be reached.
+    Unavailable = "E_UNAVAILABLE",
+    /// Tables need a package that is not installed.
+    ColumnarMissing = "E_COLUMNAR_MISSING",
+    /// A defect of this library: please report it.
+    Internal = "E_INTERNAL",
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// An error of the cache: a [`Code`], a message for people, facts for programs and the cause.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct Error {
+    code: Code,
+    message: String,
+    context: Vec<(&'static str, String)>,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+impl Error {
+    /// An error with a code and a message that says what was given, what is accepted and what to do.
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), context: Vec::new(), source: None }
+    }
+
+    /// Adds a fact, for example `("path", "/var/cache")`.
+    #[must_use]
+    pub fn with(mut self, name: &'static str, value: impl fmt::Display) -> Self {
+        self.context.push((name, value.to_string()));
+        self
+    }
+
+    /// Adds the path that the error is about.
+    #[must_use]
+    pub fn at(self, path: &Path) -> Self {
+        self.with("path", path.display())
+    }
+
+    /// Adds the error that caused this one.
+    #[must_use]
+    pub fn because(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// The code: what callers match on.
+    pub const fn code(&self) -> Code {
+        self.code
+    }
+
+    /// The facts of the error by name.
+    pub fn context(&self) -> &[(&'static str, String)] {
+        &self.context
+    }
+
+    /// An error of the file system, with the operation and the path it was about.
+    pub fn io(doing: &str, path: &Path, source: std::io::Error) -> Self {
+        use std::io::ErrorKind as K;
+        let shown = path.display();
+        let (code, advice) = match source.kind() {
+            K::StorageFull | K::QuotaExceeded | K::FileTooLarge => (
+                Code::StorageFull,
+                "free some space, or give the cache a smaller max size or another directory",
+            ),
+            K::PermissionDenied | K::ReadOnlyFilesystem => {
+                (Code::ReadOnly, "make it writable for this user, or give the cache another directory")
+            }
+            K::NotFound => {
+                (Code::Unavailable, "create the parent directory first, or give the cache another one")
+            }
+            K::NotADirectory | K::AlreadyExists => (
+                Code::Unavailable,
+                "a file stands where a directory is needed: give the cache another directory",
+            ),
+            _ => (Code::Unavailable, "check the disk and the path"),
+        };
+        Self::new(code, format!("cannot {doing} {shown}: {source}; {advice}")).at(path).because(source)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_is_spelled_like_its_class() {
+        for code in Code::ALL {
+            let text = code.as_str();
+            assert!(
+                text.starts_with("E_") && text.chars().all(|c| c.is_ascii_uppercase() || c == '_'),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_full_disk_is_told_apart_from_a_read_only_one() {
+        let path = Path::new("/somewhere");
+        let full = Error::io("write", path, std::io::ErrorKind::StorageFull.into());
+        let denied = Error::io("write", path, std::io::ErrorKind::PermissionDenied.into());
+        assert_eq!((full.code(), denied.code()), (Code::StorageFull, Code::ReadOnly));
+        assert!(full.to_string().contains("/somewhere"));
+        assert_eq!(full.context(), [("path", "/somewhere".to_owned())]);
+    }
+}

@@ -1,0 +1,204 @@
+//! The frame around every stored value (`docs/on-disk-format.md`, "Frame").
+//!
+//! | offset | bytes | field |
+//! |---|---|---|
+//! | 0 | 4 | magic `TRCE` |
+//! | 4 | 1 | format version, 1 |
+//! | 5 | 1 | kind: what the value is; its meaning belongs to the writer |
+//! | 6 | 1 | codec number |
+//! | 7 | 1 | place: 0 the payload follows in the row, 1 it is in a file |
+//! | 8 | 8 | raw size, little-endian |
+//! | 16 | 8 | stored size of the payload |
+//! | 24 | 8 | write id: names the file, new for each write |
+//! | 32 | 8 | XXH3-64 of the payload, seeded with the XXH3-64 of the key's digest and bytes 0–31 |
+//!
+//! The checksum binds the payload to its key and its write: a frame moved under another key, or an older frame of the
+//! same key, does not verify. In a file the header is padded with zeros to [`FILE_PAYLOAD`].
+
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
+
+use crate::codec;
+use crate::error::{Code, Error, Result};
+use crate::key::Digest;
+
+/// Bytes of the header.
+pub(crate) const HEADER: usize = 40;
+/// Where the payload starts in a file: a multiple of 64, so that it can be mapped and scanned in place.
+pub(crate) const FILE_PAYLOAD: usize = 64;
+const MAGIC: [u8; 4] = *b"TRCE";
+const VERSION: u8 = 1;
+
+/// The parsed header of a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Header {
+    pub kind: u8,
+    pub codec: u8,
+    pub in_file: bool,
+    pub raw_size: u64,
+    pub stored_size: u64,
+    pub write_id: u64,
+    pub checksum: u64,
+}
+
+impl Header {
+    /// The 40 bytes of the header.
+    pub fn to_bytes(self) -> [u8; HEADER] {
+        let mut bytes = self.checked_part();
+        bytes[32..].copy_from_slice(&self.checksum.to_le_bytes());
+        bytes
+    }
+
+    /// Everything but the checksum, in place.
+    fn checked_part(self) -> [u8; HEADER] {
+        let mut bytes = [0; HEADER];
+        bytes[..4].copy_from_slice(&MAGIC);
+        bytes[4..8].copy_from_slice(&[VERSION, self.kind, self.codec, u8::from(self.in_file)]);
+        bytes[8..16].copy_from_slice(&self.raw_size.to_le_bytes());
+        bytes[16..24].copy_from_slice(&self.stored_size.to_le_bytes());
+        bytes[24..32].copy_from_slice(&self.write_id.to_le_bytes());
+        bytes
+    }
+
+    /// Sets the checksum over `payload`.
+    #[must_use]
+    pub fn sealed(mut self, digest: Digest, payload: &[u8]) -> Self {
+        self.checksum = self.checksum_of(digest, payload);
+        self
+    }
+
+    fn checksum_of(self, digest: Digest, payload: &[u8]) -> u64 {
+        let mut bound = [0; 16 + 32];
+        bound[..16].copy_from_slice(&digest.to_bytes());
+        bound[16..].copy_from_slice(&self.checked_part()[..32]);
+        xxh3_64_with_seed(payload, xxh3_64(&bound))
+    }
+
+    /// Parses the first bytes of a frame.
+    ///
+    /// # Errors
+    /// [`Code::Corrupt`] when they are no header; [`Code::Format`] when they are a newer one.
+    pub fn parse(bytes: &[u8]) -> Result<Self> {
+        let Some(bytes) = bytes.get(..HEADER) else { return Err(damaged("it is shorter than its header")) };
+        if bytes[..4] != MAGIC {
+            return Err(damaged("its magic is missing"));
+        }
+        if bytes[4] != VERSION {
+            return Err(Error::new(
+                Code::Format,
+                format!("the frame has format version {}; this release reads {VERSION}", bytes[4]),
+            ));
+        }
+        let word = |at: usize| {
+            let mut word = [0; 8];
+            word.copy_from_slice(&bytes[at..at + 8]);
+            u64::from_le_bytes(word)
+        };
+        Ok(Self {
+            kind: bytes[5],
+            codec: bytes[6],
+            in_file: match bytes[7] {
+                0 => false,
+                1 => true,
+                _ => return Err(damaged("its place is unknown")),
+            },
+            raw_size: word(8),
+            stored_size: word(16),
+            write_id: word(24),
+            checksum: word(32),
+        })
+    }
+
+    /// Checks length and checksum of the payload.
+    pub fn verify(self, digest: Digest, payload: &[u8]) -> Result<()> {
+        if payload.len() as u64 != self.stored_size {
+            return Err(damaged("its payload is cut or too long"));
+        }
+        if self.checksum_of(digest, payload) != self.checksum {
+            return Err(damaged("its checksum differs"));
+        }
+        Ok(())
+    }
+
+    /// Decodes a verified payload into `out`, which gets exactly `raw_size` bytes.
+    pub fn decode_into(self, payload: &[u8], out: &mut [u8]) -> Result<()> {
+        (codec::by_id(self.codec)?.decode)(payload, out)
+    }
+
+    /// Decodes a verified payload. Fails rather than aborts when memory is short.
+    pub fn decode(self, payload: &[u8]) -> Result<Vec<u8>> {
+        let size =
+            usize::try_from(self.raw_size).map_err(|_| damaged("its size does not fit this machine"))?;
+        let mut out = Vec::new();
+        out.try_reserve_exact(size).map_err(|why| {
+            Error::new(Code::ValueTooLarge, format!("no memory for a value of {size} bytes")).because(why)
+        })?;
+        out.resize(size, 0);
+        self.decode_into(payload, &mut out)?;
+        Ok(out)
+    }
+}
+
+fn damaged(why: &str) -> Error {
+    Error::new(Code::Corrupt, format!("a stored frame is damaged: {why}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::key::Key;
+    use proptest::prelude::*;
+
+    fn header(payload: &[u8], digest: Digest) -> Header {
+        Header {
+            kind: 6,
+            codec: 0,
+            in_file: false,
+            raw_size: payload.len() as u64,
+            stored_size: payload.len() as u64,
+            write_id: 0x0123_4567_89ab_cdef,
+            checksum: 0,
+        }
+        .sealed(digest, payload)
+    }
+
+    #[test]
+    fn bytes_are_as_documented() {
+        let digest = Key::from("k").digest();
+        let bytes = header(b"abc", digest).to_bytes();
+        assert_eq!(&bytes[..8], b"TRCE\x01\x06\x00\x00");
+        assert_eq!(
+            &bytes[8..32],
+            &[3, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0, 0xef, 0xcd, 0xab, 0x89, 0x67, 0x45, 0x23, 0x01]
+        );
+        assert_eq!(Header::parse(&bytes).unwrap(), header(b"abc", digest));
+    }
+
+    #[test]
+    fn a_newer_frame_is_told_apart_from_a_damaged_one() {
+        let mut bytes = header(b"", Key::from("k").digest()).to_bytes();
+        bytes[4] = 2;
+        assert_eq!(Header::parse(&bytes).unwrap_err().code(), Code::Format);
+        bytes[0] = b'X';
+        assert_eq!(Header::parse(&bytes).unwrap_err().code(), Code::Corrupt);
+    }
+
+    proptest! {
+        #[test]
+        fn any_flipped_bit_is_noticed(payload: Vec<u8>, at: proptest::sample::Index, bit in 0u8..8) {
+            let digest = Key::from("k").digest();
+            let mut bytes = header(&payload, digest).to_bytes().to_vec();
+            bytes.extend_from_slice(&payload);
+            let at = at.index(bytes.len());
+            bytes[at] ^= 1 << bit;
+            let outcome = Header::parse(&bytes).and_then(|header| header.verify(digest, &bytes[HEADER..]));
+            prop_assert!(outcome.is_err());
+        }
+
+        #[test]
+        fn a_frame_under_another_key_does_not_verify(payload: Vec<u8>, a: String, b: String) {
+            prop_assume!(a != b);
+            let sealed = header(&payload, Key::from(a).digest());
+            prop_assert!(sealed.verify(Key::from(b).digest(), &payload).is_err());
+        }
+    }
+}
