@@ -8,7 +8,7 @@ mod frame;
 pub mod key;
 
 pub use clock::{Clock, ManualClock, SystemClock};
-pub use codec::CodecChoice;
+pub use codec::{CodecChoice, codec_names};
 pub use disk::{
     Builder, Cache, Durability, EPOCH_BITS, Entry, EpochTable, Fetched, KeyPage, Meta, Stats, Wait, Write,
     Written,

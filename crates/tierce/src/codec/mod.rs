@@ -63,8 +63,7 @@ impl CodecChoice {
         match TABLE.iter().find(|codec| codec.name == name) {
             Some(codec) => Ok(Self { fixed: Some(codec.id), level }),
             None => {
-                let accepted: Vec<_> =
-                    std::iter::once("auto").chain(TABLE.iter().map(|codec| codec.name)).collect();
+                let accepted: Vec<_> = std::iter::once("auto").chain(codec_names()).collect();
                 let accepted = accepted.join(", ");
                 Err(Error::new(Code::InvalidOption, format!("codec is '{name}'; accepted are {accepted}"))
                     .with("option", "codec"))
@@ -96,9 +95,9 @@ impl Default for CodecChoice {
     }
 }
 
-/// The name of a codec number, for listings.
-pub(crate) fn name_of(id: u8) -> &'static str {
-    by_id(id).map_or("unknown", |codec| codec.name)
+/// The names of the codecs, by number.
+pub fn codec_names() -> impl Iterator<Item = &'static str> {
+    TABLE.iter().map(|codec| codec.name)
 }
 
 /// The table row of a codec number from a frame.

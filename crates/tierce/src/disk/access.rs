@@ -79,13 +79,13 @@ impl AccessLog {
         state.tick(now)
     }
 
-    /// Notes a hit. True when a batch is due.
-    pub fn hit(&self, id: i64, now: u64) -> bool {
+    /// Notes hits. True when a batch is due.
+    pub fn hit(&self, id: i64, hits: u32, now: u64) -> bool {
         let mut state = self.state();
         let tick = state.tick(now);
         let access = state.pending.entry(id).or_insert(Access { tick, hits: 0 });
         access.tick = tick;
-        access.hits = access.hits.saturating_add(1);
+        access.hits = access.hits.saturating_add(hits);
         state.pending.len() >= DUE
     }
 
@@ -135,11 +135,11 @@ mod tests {
     #[test]
     fn hits_of_one_entry_are_one_note() {
         let log = AccessLog::default();
-        log.hit(7, 1);
-        log.hit(7, 2);
+        log.hit(7, 1, 1);
+        log.hit(7, 1, 2);
         let batch = log.take_some(10);
         assert_eq!((batch.len(), batch[0].1.hits), (1, 2));
-        log.hit(7, 3);
+        log.hit(7, 1, 3);
         let newer = log.get(7).map(|access| access.tick);
         log.put_back(batch);
         assert_eq!(log.get(7).map(|access| access.tick), newer, "an older note does not replace a newer one");

@@ -327,7 +327,7 @@ impl Cache {
                 missing => {
                     missing.map_or_else(|fault| self.engine.report(fault), |_| ());
                     load().inspect(|value| {
-                        self.set(key, value).unwrap_or_else(|fault| self.engine.report(fault))
+                        self.set(key, value).unwrap_or_else(|fault| self.engine.report(fault));
                     })
                 }
             }
@@ -339,10 +339,12 @@ impl Cache {
         outcome
     }
 
-    /// Notes accesses that happened in a memory tier in front of this one, oldest first, by [`Meta::id`].
-    pub fn touch(&self, ids: impl IntoIterator<Item = i64>) {
+    /// Notes accesses that happened in a memory tier in front of this one: [`Meta::id`] and how many there were, the
+    /// least recent first.
+    pub fn touch(&self, accesses: impl IntoIterator<Item = (i64, u32)>) {
         let now = self.engine.now();
-        let due = ids.into_iter().fold(false, |due, id| self.engine.accesses.hit(id, now) | due);
+        let accesses = accesses.into_iter();
+        let due = accesses.fold(false, |due, (id, hits)| self.engine.accesses.hit(id, hits, now) | due);
         if due {
             self.maintenance.accesses_due(&self.engine);
         }

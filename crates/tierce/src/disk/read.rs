@@ -6,7 +6,6 @@ use super::engine::Engine;
 use super::meta::Db;
 use super::row::EntryRow;
 use super::{Wait, access, epoch};
-use crate::codec;
 use crate::error::{Code, Error, Result};
 use crate::frame::{HEADER, Header};
 use crate::key::{Digest, Key};
@@ -17,8 +16,8 @@ use crate::key::{Digest, Key};
 pub struct Meta {
     /// What the value is; the meaning of the number belongs to the writer.
     pub kind: u8,
-    /// Name of the codec that it is stored with.
-    pub codec: &'static str,
+    /// Number of the codec that it is stored with; [`codec_names`](crate::codec_names) has its name.
+    pub codec: u8,
     /// Milliseconds since the Unix epoch.
     pub created_at: u64,
     /// Milliseconds since the Unix epoch; `None` never expires.
@@ -123,7 +122,7 @@ impl Engine {
         let noted = self.accesses.get(row.id);
         Meta {
             kind: header.kind,
-            codec: codec::name_of(header.codec),
+            codec: header.codec,
             created_at: row.created,
             expires_at: row.expires,
             accessed_at: access::millis(noted.map_or(row.accessed, |noted| noted.tick.max(row.accessed))),
@@ -171,7 +170,7 @@ impl Engine {
         match hit {
             Some(meta) => {
                 self.hits.fetch_add(1, Ordering::Relaxed);
-                self.accesses.hit(meta.id, self.now())
+                self.accesses.hit(meta.id, 1, self.now())
             }
             None => {
                 self.misses.fetch_add(1, Ordering::Relaxed);

@@ -1,0 +1,3 @@
+const { exercise } = require('./exercise.cjs')
+
+exercise(require('tierce'), process.argv[2])

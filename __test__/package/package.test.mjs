@@ -1,0 +1,131 @@
+// The package as users get it: packed, installed into an empty folder, used from ESM, CommonJS and TypeScript.
+// Wants a finished build (`npm run build`).
+import assert from 'node:assert/strict'
+import { copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, describe, test } from 'node:test'
+import { at } from '../../scripts/lib/paths.mjs'
+import { nodeOf } from './nodes.mjs'
+import { command, createPlatformFolders, installInto, packBoth, tool } from './stage.mjs'
+
+const MAX_UNPACKED = 6_000_000
+
+const temporary = mkdtempSync(join(tmpdir(), 'tierce-package-'))
+const consumer = join(temporary, 'consumer')
+let packed
+
+before(() => {
+  packed = packBoth(temporary)
+  installInto(consumer, [packed.main.file, packed.platform.file])
+})
+after(() => rmSync(temporary, { recursive: true, force: true }))
+
+function passes({ status, text }) {
+  assert.equal(status, 0, text)
+}
+
+function use(node, script) {
+  const dir = join(temporary, `cache-${Math.random().toString(36).slice(2)}`)
+  return command(node, [script, dir], { cwd: consumer })
+}
+
+test('npm/ is what the napi CLI makes of package.json', () => {
+  const fresh = createPlatformFolders(join(temporary, 'fresh'))
+  const list = (folder) =>
+    readdirSync(folder, { recursive: true })
+      .filter((name) => /\.(json|md)$/.test(name))
+      .sort()
+  assert.deepEqual(list(at('npm')), list(fresh))
+  for (const name of list(fresh)) {
+    assert.equal(readFileSync(at('npm', name), 'utf8'), readFileSync(join(fresh, name), 'utf8'), name)
+  }
+})
+
+test('the packages hold what runs and nothing else', () => {
+  const allowed =
+    /^(dist\/.*\.(js|mjs|d\.ts|d\.mts)|index\.(js|d\.ts)|package\.json|README\.md|LICENSE-(MIT|APACHE))$/
+  assert.deepEqual(
+    packed.main.files.filter((path) => !allowed.test(path)),
+    [],
+  )
+  const binaries = packed.platform.files.filter((path) => path.endsWith('.node'))
+  assert.deepEqual([binaries.length, packed.platform.files.length], [1, 3])
+})
+
+test('main and platform package stay under 6 MB unpacked', (t) => {
+  const { main, platform, stripped } = packed
+  const total = main.unpackedSize + platform.unpackedSize
+  const kind = stripped ? 'release profile, symbols stripped' : 'release profile, with symbols'
+  t.diagnostic(`unpacked: ${main.unpackedSize} + ${platform.unpackedSize} = ${total} bytes (${kind})`)
+  assert.ok(total < MAX_UNPACKED, `${total} bytes`)
+})
+
+test('import gives the very classes that require gives, and they work', () =>
+  passes(use(process.execPath, 'use.mjs')))
+test('require works', () => passes(use(process.execPath, 'use.cjs')))
+
+test('import time of a fresh process', (t) => {
+  const script = `const start = performance.now(); await import('tierce'); console.log(performance.now() - start)`
+  const times = Array.from({ length: 9 }, () =>
+    Number(command(process.execPath, ['--input-type=module', '-e', script], { cwd: consumer }).stdout),
+  )
+  t.diagnostic(`import 'tierce': median ${times.sort((a, b) => a - b)[4].toFixed(1)} ms of 9`)
+})
+
+describe('other releases of Node', () => {
+  for (const major of [22, 24, 26]) {
+    test(`Node ${major}`, (t) => {
+      const node = nodeOf(major)
+      if (node.missing) {
+        // Where the platform has such a package, its absence is a failure: a skip would hide a broken release.
+        if (process.platform === 'linux' && process.arch === 'x64') assert.fail(node.missing)
+        return t.skip(node.missing)
+      }
+      passes(use(node.path, 'use.mjs'))
+      passes(use(node.path, 'use.cjs'))
+    })
+  }
+})
+
+describe('types', () => {
+  const compilerOptions = {
+    strict: true,
+    noEmit: true,
+    target: 'es2022',
+    lib: ['es2022', 'esnext.disposable'],
+    types: ['node'],
+    typeRoots: [at('node_modules', '@types')],
+    skipLibCheck: false,
+  }
+  const kinds = [
+    ['an ES module, nodenext', 'esm.mts', { module: 'nodenext' }],
+    ['a CommonJS module, nodenext', 'cjs.cts', { module: 'nodenext' }],
+    ['a bundler', 'bundled.ts', { module: 'esnext', moduleResolution: 'bundler' }],
+  ]
+  for (const [title, file, options] of kinds) {
+    test(title, () => {
+      copyFileSync(join(consumer, 'program.ts'), join(consumer, file))
+      const config = join(consumer, `tsconfig.${file}.json`)
+      writeFileSync(
+        config,
+        JSON.stringify({ compilerOptions: { ...compilerOptions, ...options }, files: [file] }),
+      )
+      passes(tool('typescript', 'tsc', ['--project', config], { cwd: consumer }))
+    })
+  }
+
+  test('publint finds nothing', () =>
+    passes(tool('publint', 'publint', ['run', packed.main.file, '--strict'])))
+  test('attw finds nothing', () => {
+    passes(
+      tool('@arethetypeswrong/cli', 'attw', [
+        packed.main.file,
+        '--no-definitely-typed',
+        '--no-emoji',
+        '--format',
+        'ascii',
+      ]),
+    )
+  })
+})

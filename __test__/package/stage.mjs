@@ -1,0 +1,130 @@
+// What a release does, into a temporary folder: pack the main and this platform's package, install both where nothing else is.
+import { spawnSync } from 'node:child_process'
+import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { at } from '../../scripts/lib/paths.mjs'
+import { bin } from '../../scripts/lib/run.mjs'
+
+/** The manifest of the repository. */
+export const manifest = JSON.parse(readFileSync(at('package.json'), 'utf8'))
+
+/**
+ * Runs a command to its end.
+ * @returns {{ status: number | null, text: string, stdout: string }} `text` is both outputs, for the message of a failed assertion
+ */
+export function command(file, args, options = {}) {
+  const result = spawnSync(file, args, { encoding: 'utf8', maxBuffer: 1e8, ...options })
+  const text = `$ ${[file, ...args].join(' ')}\n${result.stdout}${result.stderr}${result.error?.message ?? ''}`
+  return { status: result.status, text, stdout: result.stdout }
+}
+
+export function must(file, args, options) {
+  const result = command(file, args, options)
+  if (result.status !== 0) throw new Error(result.text)
+  return result
+}
+
+/** Runs a development dependency's program. */
+export function tool(packageName, program, args, options) {
+  const [node, script] = bin(packageName, program)
+  return command(node, [script, ...args], options)
+}
+
+function npm(args, options) {
+  const script = process.env.npm_execpath
+  if (script?.endsWith('.js')) return must(process.execPath, [script, ...args], options)
+  return must('npm', args, { shell: process.platform === 'win32', ...options })
+}
+
+/** The name that napi gives this machine's platform, from the one binary a build leaves in the root. */
+export function platformName() {
+  const libc =
+    process.platform === 'linux'
+      ? process.report.getReport().header.glibcVersionRuntime
+        ? '-gnu'
+        : '-musl'
+      : ''
+  const abi = process.platform === 'win32' ? '-msvc' : libc
+  return `${process.platform}-${process.arch}${abi}`
+}
+
+/** Makes the platform folders anew from package.json. The CLI writes only beside a manifest, so it gets a copy. */
+export function createPlatformFolders(folder) {
+  mkdirSync(folder)
+  copyFileSync(at('package.json'), join(folder, 'package.json'))
+  const { status, text } = tool('@napi-rs/cli', 'napi', ['create-npm-dirs'], { cwd: folder })
+  if (status !== 0) throw new Error(text)
+  return join(folder, 'npm')
+}
+
+/**
+ * The two tarballs, with the contents of a release.
+ * @returns {{ main: Packed, platform: Packed, stripped: boolean }}
+ * @typedef {{ file: string, unpackedSize: number, files: string[] }} Packed
+ */
+export function packBoth(folder) {
+  const main = join(folder, 'main')
+  const platforms = join(folder, 'npm')
+  mkdirSync(main)
+  for (const name of [...manifest.files, 'README.md']) {
+    if (existsSync(at(name))) cpSync(at(name), join(main, name), { recursive: true })
+  }
+  writeFileSync(join(main, 'package.json'), JSON.stringify(publishedManifest(), null, 2))
+  cpSync(at('npm'), platforms, { recursive: true })
+  const binary = `${manifest.napi.binaryName}.${platformName()}.node`
+  const platform = join(platforms, platformName())
+  copyFileSync(at(binary), join(platform, binary))
+  const stripped = strip(join(platform, binary))
+  return { main: pack(main, folder), platform: pack(platform, folder), stripped }
+}
+
+// `napi pre-publish` adds these to package.json when every platform's binary is there.
+function publishedManifest() {
+  const { devDependencies, scripts, allowScripts, ...rest } = manifest
+  const names = manifest.napi.targets.map(platformOfTarget)
+  const optionalDependencies = Object.fromEntries(
+    names.map((name) => [`${manifest.napi.packageName}-${name}`, manifest.version]),
+  )
+  return { ...rest, optionalDependencies }
+}
+
+function platformOfTarget(triple) {
+  const [cpu, , system, abi] = triple.split('-')
+  const arch = cpu === 'x86_64' ? 'x64' : 'arm64'
+  if (system === 'darwin') return `darwin-${arch}`
+  return `${system === 'windows' ? 'win32' : system}-${arch}-${abi}`
+}
+
+// The published build has no symbols; without them the tests' build is an upper bound of it.
+function strip(path) {
+  if (process.platform === 'win32') return false
+  const flags = process.platform === 'darwin' ? ['-x'] : ['--strip-all']
+  return command('strip', [...flags, path]).status === 0
+}
+
+function pack(folder, destination) {
+  const { stdout } = npm(['pack', '--json', '--ignore-scripts', '--pack-destination', destination], {
+    cwd: folder,
+  })
+  const parsed = JSON.parse(stdout)
+  const [packed] = Array.isArray(parsed) ? parsed : Object.values(parsed)
+  const { filename, unpackedSize, files } = packed
+  return { file: join(destination, filename), unpackedSize, files: files.map((entry) => entry.path) }
+}
+
+/** Installs the tarballs into an empty folder. Nothing is asked of a registry: the address given cannot answer. */
+export function installInto(folder, tarballs) {
+  mkdirSync(folder)
+  writeFileSync(join(folder, 'package.json'), '{ "name": "consumer", "private": true, "version": "1.0.0" }\n')
+  const quiet = [
+    '--no-audit',
+    '--no-fund',
+    '--ignore-scripts',
+    '--registry',
+    'http://127.0.0.1:9',
+    '--fetch-retries',
+    '0',
+  ]
+  npm(['install', ...quiet, ...tarballs], { cwd: folder })
+  cpSync(at('__test__', 'package', 'consumer'), folder, { recursive: true })
+}

@@ -1,0 +1,331 @@
+//! The disk tier as a class: a handful of lines a method.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use napi::Env;
+use napi::bindgen_prelude::{Buffer, Uint8Array, Uint32Array};
+use napi_derive::napi;
+use tierce::{Cache, Code, CodecChoice, Durability, Entry, Error, Fetched, Key, ManualClock, Result, Wait};
+use tierce_napi::{Work, guard, job};
+
+use crate::scratch::{Scratch, epochs_view, is_view_of};
+use crate::wire::{META, Reader, meta_bytes, outcome_bytes};
+
+/// Options of the disk tier, checked by the TypeScript layer.
+#[napi(object, object_to_js = false)]
+pub struct NativeOptions {
+    /// Bytes; `undefined` for no bound.
+    pub max_size: Option<f64>,
+    /// `auto`, `none`, `lz4` or `zstd`.
+    pub codec: Option<String>,
+    /// The codec's level.
+    pub level: Option<i32>,
+    /// `process` or `power`.
+    pub durability: Option<String>,
+    /// Milliseconds.
+    pub lock_timeout: Option<f64>,
+}
+
+/// What is stored. Sizes in bytes.
+#[napi(object, object_from_js = false)]
+pub struct NativeStats {
+    pub entries: f64,
+    pub size: f64,
+    pub stored_size: f64,
+    pub disk_size: f64,
+}
+
+/// A value and the facts of its entry (`wire.rs`).
+#[napi(object, object_from_js = false)]
+pub struct NativeEntry {
+    pub meta: Buffer,
+    pub value: Buffer,
+}
+
+/// A fault that no call was told of.
+#[napi(object, object_from_js = false)]
+pub struct NativeFault {
+    pub code: String,
+    pub message: String,
+}
+
+type Entries = Vec<Option<Entry>>;
+type NativeEntries = Vec<Option<NativeEntry>>;
+
+/// `fetch`: no live entry.
+const MISS: i32 = -1;
+/// `fetch`: the value needs a thread that may wait.
+const TOO_LARGE: i32 = -2;
+/// `apply`: another writer is at work.
+const BUSY: i32 = -3;
+
+/// An open cache directory. Times are milliseconds since the Unix epoch, from the caller's clock.
+#[napi]
+pub struct NativeDisk {
+    cache: Option<Arc<Cache>>,
+    clock: Arc<ManualClock>,
+    inbox: Scratch,
+    outbox: Scratch,
+}
+
+fn builder(options: &NativeOptions, clock: Arc<ManualClock>) -> Result<tierce::Builder> {
+    let codec = CodecChoice::named(options.codec.as_deref().unwrap_or("auto"), options.level)?;
+    let durability = match options.durability.as_deref() {
+        Some("power") => Durability::Power,
+        _ => Durability::Process,
+    };
+    let mut builder = Cache::builder().codec(codec).durability(durability).clock(clock);
+    if let Some(bytes) = options.max_size {
+        builder = builder.max_size(bytes as u64);
+    }
+    if let Some(ms) = options.lock_timeout {
+        builder = builder.lock_timeout(Duration::from_millis(ms as u64));
+    }
+    Ok(builder)
+}
+
+#[napi]
+impl NativeDisk {
+    /// Opens the directory. JavaScript puts keys into `inbox` and writes into `outbox`; what comes back is in `inbox`.
+    #[napi(constructor)]
+    pub fn new(
+        env: &Env,
+        dir: String,
+        options: NativeOptions,
+        inbox: Uint8Array,
+        outbox: Uint8Array,
+        now: f64,
+    ) -> napi::Result<Self> {
+        let clock = Arc::new(ManualClock::new(now as u64));
+        let cache = guard(env, || builder(&options, Arc::clone(&clock))?.open(PathBuf::from(dir)))?;
+        Ok(Self {
+            cache: Some(Arc::new(cache)),
+            clock,
+            inbox: Scratch::new(inbox),
+            outbox: Scratch::new(outbox),
+        })
+    }
+
+    fn at(&self, now: f64) -> Result<&Arc<Cache>> {
+        self.clock.set(now as u64);
+        self.cache.as_ref().ok_or_else(|| Error::new(Code::Closed, "the cache is closed: open a new one"))
+    }
+
+    /// Reads the entry of the key in `inbox[0, keyLength)`. Gives the length of the value, which is in the
+    /// inbox behind its facts, or -1 (miss) or -2 (use `read`).
+    #[napi]
+    pub fn fetch(&mut self, env: &Env, key_length: u32, now: f64) -> napi::Result<i32> {
+        guard(env, || {
+            let cache = Arc::clone(self.at(now)?);
+            let bytes = self.inbox.bytes();
+            let key = Key::from_text(Reader(bytes).bytes(key_length as usize)?.to_vec());
+            let (facts, room) = bytes.split_at_mut(META);
+            Ok(match cache.fetch_into(&key, room)? {
+                Fetched::Miss => MISS,
+                Fetched::TooLarge(_) => TOO_LARGE,
+                Fetched::Filled(meta) => {
+                    facts.copy_from_slice(&meta_bytes(&meta));
+                    meta.size as i32
+                }
+            })
+        })
+    }
+
+    /// Whether the key in `inbox[0, keyLength)` has a live entry.
+    #[napi]
+    pub fn has(&mut self, env: &Env, key_length: u32, now: f64) -> napi::Result<bool> {
+        guard(env, || {
+            let cache = Arc::clone(self.at(now)?);
+            let key = Key::from_text(Reader(self.inbox.bytes()).bytes(key_length as usize)?.to_vec());
+            cache.has(key)
+        })
+    }
+
+    /// Reads an entry of any size on the calling thread.
+    #[napi]
+    pub fn read_sync(&self, env: &Env, key: Uint8Array, now: f64) -> napi::Result<Option<NativeEntry>> {
+        guard(env, || Ok(self.at(now)?.entry(Key::from_text(&key[..]))?.map(native_entry)))
+    }
+
+    /// Reads an entry of any size on the thread pool.
+    #[napi(ts_return_type = "Promise<NativeEntry | null>")]
+    pub fn read(
+        &self,
+        env: &Env,
+        key: Uint8Array,
+        now: f64,
+    ) -> napi::Result<Work<Option<Entry>, Option<NativeEntry>>> {
+        let cache = guard(env, || self.at(now).cloned())?;
+        Ok(job(move || cache.entry(Key::from_text(&key[..])), |_, entry| Ok(entry.map(native_entry))))
+    }
+
+    /// Reads many entries on one snapshot. `keys` holds each key behind its length; entries come back in the same
+    /// order.
+    #[napi(ts_return_type = "Promise<Array<NativeEntry | null>>")]
+    pub fn read_many(
+        &self,
+        env: &Env,
+        keys: Uint8Array,
+        now: f64,
+    ) -> napi::Result<Work<Entries, NativeEntries>> {
+        let cache = guard(env, || self.at(now).cloned())?;
+        let read = move || cache.get_many(&Reader(&keys).keys()?);
+        Ok(job(read, |_, entries| Ok(entries.into_iter().map(|entry| entry.map(native_entry)).collect())))
+    }
+
+    /// Applies the writes in `outbox[0, length)` in one transaction without waiting. Gives 0, with their outcomes in
+    /// the inbox, or -3 when it would have to wait: use `write`.
+    #[napi]
+    pub fn apply(&mut self, env: &Env, length: u32, now: f64) -> napi::Result<i32> {
+        guard(env, || {
+            let cache = Arc::clone(self.at(now)?);
+            let writes =
+                Reader(Reader(self.outbox.bytes()).bytes(length as usize)?).writes(&[] as &[&[u8]])?;
+            match cache.apply(&writes, Wait::No) {
+                Err(busy) if busy.code() == Code::LockTimeout => Ok(BUSY),
+                Err(why) => Err(why),
+                Ok(written) => {
+                    let inbox = self.inbox.bytes();
+                    for (room, written) in inbox.chunks_exact_mut(crate::wire::OUTCOME).zip(&written) {
+                        room.copy_from_slice(&outcome_bytes(written));
+                    }
+                    Ok(0)
+                }
+            }
+        })
+    }
+
+    /// Applies writes in one transaction on the thread pool, waiting for other writers. Gives the outcomes.
+    #[napi(ts_return_type = "Promise<Buffer>")]
+    pub fn write(
+        &self,
+        env: &Env,
+        writes: Uint8Array,
+        blobs: Vec<Uint8Array>,
+        now: f64,
+    ) -> napi::Result<Work<Vec<u8>, Buffer>> {
+        let cache = guard(env, || self.at(now).cloned())?;
+        Ok(job(move || write(&cache, &writes, &blobs), |_, outcomes| Ok(outcomes.into())))
+    }
+
+    /// As `write`, on the calling thread.
+    #[napi]
+    pub fn write_sync(
+        &self,
+        env: &Env,
+        writes: Uint8Array,
+        blobs: Vec<Uint8Array>,
+        now: f64,
+    ) -> napi::Result<Buffer> {
+        guard(env, || write(self.at(now)?, &writes, &blobs)).map(Buffer::from)
+    }
+
+    /// Notes accesses of the memory tier: `count` row ids as `i64` with their hits as `u32` in the
+    /// inbox, the least recent first.
+    #[napi]
+    pub fn touch(&mut self, env: &Env, count: u32, now: f64) -> napi::Result<()> {
+        guard(env, || {
+            let cache = Arc::clone(self.at(now)?);
+            let mut ids = Reader(self.inbox.bytes());
+            cache.touch((0..count).map(|_| Ok((ids.i64()?, ids.u32()?))).collect::<Result<Vec<_>>>()?);
+            Ok(())
+        })
+    }
+
+    /// A page of live entries: the cursor of the next page as `i64` and whether there is one as `u32`, then each
+    /// entry's facts, key length as `u32` and key. `cursor` is empty for the first page.
+    #[napi(ts_return_type = "Promise<Buffer>")]
+    pub fn page(
+        &self,
+        env: &Env,
+        cursor: Option<Uint8Array>,
+        limit: u32,
+        now: f64,
+    ) -> napi::Result<Work<Vec<u8>, Buffer>> {
+        let (cache, after) = guard(env, || {
+            let after = cursor.map_or(Ok(i64::MIN), |cursor| Reader(&cursor).i64())?;
+            Ok((Arc::clone(self.at(now)?), after))
+        })?;
+        Ok(job(move || page(&cache, after, limit), |_, page| Ok(page.into())))
+    }
+
+    /// Counts what is stored, on the thread pool.
+    #[napi(ts_return_type = "Promise<NativeStats>")]
+    pub fn stats(&self, env: &Env, now: f64) -> napi::Result<Work<tierce::Stats, NativeStats>> {
+        let cache = guard(env, || self.at(now).cloned())?;
+        Ok(job(move || cache.stats(), |_, stats| Ok(native_stats(stats))))
+    }
+
+    /// The counters by which the writes of other processes are noticed, mapped.
+    #[napi]
+    pub fn epochs(&self, env: &Env) -> napi::Result<Uint32Array> {
+        guard(env, || Ok(epochs_view(Arc::clone(self.cache()?.epochs()))))
+    }
+
+    /// Whether `view` is the mapping and not a copy.
+    #[napi]
+    pub fn shares_epochs(&self, env: &Env, view: Uint32Array) -> napi::Result<bool> {
+        guard(env, || Ok(is_view_of(&view, self.cache()?.epochs())))
+    }
+
+    /// One counter, where the mapping cannot be shared.
+    #[napi]
+    pub fn epoch_at(&self, env: &Env, slot: u32) -> napi::Result<u32> {
+        guard(env, || Ok(self.cache()?.epochs().load(slot)))
+    }
+
+    fn cache(&self) -> Result<&Arc<Cache>> {
+        self.cache.as_ref().ok_or_else(|| Error::new(Code::Closed, "the cache is closed: open a new one"))
+    }
+
+    /// Faults since the last call that no call was told of.
+    #[napi]
+    pub fn take_faults(&self, env: &Env) -> napi::Result<Vec<NativeFault>> {
+        guard(env, || {
+            let fault =
+                |fault: Error| NativeFault { code: fault.code().as_str().into(), message: fault.to_string() };
+            Ok(self.cache()?.take_faults().into_iter().map(fault).collect())
+        })
+    }
+
+    /// Lets go of the directory; on the thread pool, flushes what is still in memory and copies the log into the
+    /// database. Calls that are under way finish.
+    #[napi(ts_return_type = "Promise<void>")]
+    pub fn close(&mut self, env: &Env) -> napi::Result<Work<(), ()>> {
+        let cache = guard(env, || Ok(self.cache.take()))?;
+        Ok(job(move || cache.map_or(Ok(()), |cache| cache.settle_down()), |_, ()| Ok(())))
+    }
+}
+
+fn native_entry(entry: Entry) -> NativeEntry {
+    NativeEntry { meta: meta_bytes(&entry.meta).to_vec().into(), value: entry.value.into() }
+}
+
+fn native_stats(stats: tierce::Stats) -> NativeStats {
+    NativeStats {
+        entries: stats.entries as f64,
+        size: stats.size as f64,
+        stored_size: stats.stored_size as f64,
+        disk_size: stats.disk_size as f64,
+    }
+}
+
+fn write(cache: &Cache, writes: &[u8], blobs: &[Uint8Array]) -> Result<Vec<u8>> {
+    let written = cache.apply(&Reader(writes).writes(blobs)?, Wait::Yes)?;
+    Ok(written.iter().flat_map(outcome_bytes).collect())
+}
+
+fn page(cache: &Cache, after: i64, limit: u32) -> Result<Vec<u8>> {
+    let page = cache.page(after, limit)?;
+    let mut bytes = Vec::new();
+    bytes.extend_from_slice(&page.next.unwrap_or(0).to_le_bytes());
+    bytes.extend_from_slice(&u32::from(page.next.is_some()).to_le_bytes());
+    for (key, meta) in &page.entries {
+        bytes.extend_from_slice(&meta_bytes(meta));
+        bytes.extend_from_slice(&(key.len() as u32).to_le_bytes());
+        bytes.extend_from_slice(key);
+    }
+    Ok(bytes)
+}

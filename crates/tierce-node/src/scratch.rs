@@ -1,0 +1,36 @@
+//! Memory of JavaScript's that the addon reads and writes in place: all unsafe code of the addon is here.
+
+use std::sync::Arc;
+
+use napi::bindgen_prelude::{Uint8Array, Uint32Array};
+use tierce::{EPOCH_BITS, EpochTable};
+
+/// A buffer that `src/tiers/disk.ts` makes, fills and reads, for arguments and results without an allocation.
+pub struct Scratch(Uint8Array);
+
+impl Scratch {
+    /// Keeps the buffer alive until this is dropped.
+    pub fn new(buffer: Uint8Array) -> Self {
+        Self(buffer)
+    }
+
+    /// The buffer's bytes.
+    pub fn bytes(&mut self) -> &mut [u8] {
+        // SAFETY: the buffer belongs to one object on one JavaScript thread, which is inside this call; `&mut self`
+        // keeps Rust from looking at it twice. JavaScript never detaches it (it is private to that object).
+        unsafe { self.0.as_mut() }
+    }
+}
+
+/// The epoch counters as a typed array: a hit in a memory tier looks at them without a call.
+pub fn epochs_view(table: Arc<EpochTable>) -> Uint32Array {
+    let start = table.as_ptr();
+    // SAFETY: `2^EPOCH_BITS` counters are mapped at `start` for as long as the table lives, and the array's finalizer
+    // owns a share of it. JavaScript only reads them.
+    unsafe { Uint32Array::with_external_data(start, 1 << EPOCH_BITS, move |_, _| drop(table)) }
+}
+
+/// Whether the array is the mapping itself: where external memory is forbidden it is a copy that never changes.
+pub fn is_view_of(view: &Uint32Array, table: &EpochTable) -> bool {
+    std::ptr::eq(view.as_ptr(), table.as_ptr())
+}

@@ -1,0 +1,144 @@
+//! The layout of what crosses in buffers, little-endian. `src/tiers/wire.ts` is the other end.
+//!
+//! - meta, 72 bytes: size, stored size, created, expires (`Infinity`: never), accessed, hits as `f64`; row id as
+//!   `i64`; kind, codec, slot, epoch as `u32`
+//! - write: op `u8`, kind `u8`, flags `u8`, 0, key length `u32`, value length or blob index `u32`, 0 `u32`,
+//!   expires `f64`, then key and value
+//! - outcome, 24 bytes: row id `i64`, slot `u32`, epoch `u32`, flags `u32`, 0 `u32`
+
+use tierce::{Code, Error, Key, Meta, Result, Write, Written};
+
+/// Bytes of an entry's facts.
+pub const META: usize = 72;
+/// Bytes of a write before its key.
+const WRITE: usize = 24;
+/// Bytes of an outcome.
+pub const OUTCOME: usize = 24;
+
+const OP_SET: u8 = 1;
+const OP_DELETE: u8 = 2;
+const OP_CLEAR: u8 = 3;
+/// The value is `blobs[index]` rather than in place.
+const FLAG_BLOB: u8 = 1;
+
+const FLAG_EXISTED: u32 = 1;
+const FLAG_CACHEABLE: u32 = 2;
+
+fn malformed(what: &str) -> Error {
+    Error::new(Code::Internal, format!("a buffer from JavaScript is malformed: {what}"))
+}
+
+/// Reads from the front of a buffer.
+pub struct Reader<'a>(pub &'a [u8]);
+
+impl<'a> Reader<'a> {
+    /// The next bytes.
+    pub fn bytes(&mut self, length: usize) -> Result<&'a [u8]> {
+        let (head, rest) = self.0.split_at_checked(length).ok_or_else(|| malformed("it is too short"))?;
+        self.0 = rest;
+        Ok(head)
+    }
+
+    fn word<const N: usize>(&mut self) -> Result<[u8; N]> {
+        let mut word = [0; N];
+        word.copy_from_slice(self.bytes(N)?);
+        Ok(word)
+    }
+
+    /// The next `u32`.
+    pub fn u32(&mut self) -> Result<u32> {
+        self.word().map(u32::from_le_bytes)
+    }
+
+    fn f64(&mut self) -> Result<f64> {
+        self.word().map(f64::from_le_bytes)
+    }
+
+    /// The next `i64`.
+    pub fn i64(&mut self) -> Result<i64> {
+        self.word().map(i64::from_le_bytes)
+    }
+
+    /// Keys, each behind its length.
+    pub fn keys(mut self) -> Result<Vec<Key<'a>>> {
+        let mut keys = Vec::new();
+        while !self.0.is_empty() {
+            let length = self.u32()? as usize;
+            keys.push(Key::from_text(self.bytes(length)?));
+        }
+        Ok(keys)
+    }
+
+    /// Writes, with the values that are apart.
+    pub fn writes(mut self, blobs: &'a [impl AsRef<[u8]>]) -> Result<Vec<Write<'a>>> {
+        let mut writes = Vec::new();
+        while !self.0.is_empty() {
+            writes.push(self.write(blobs)?);
+        }
+        Ok(writes)
+    }
+
+    fn write(&mut self, blobs: &'a [impl AsRef<[u8]>]) -> Result<Write<'a>> {
+        let mut head = Reader(self.bytes(WRITE)?);
+        let [op, kind, flags, _] = head.word()?;
+        let key_length = head.u32()? as usize;
+        let value = head.u32()? as usize;
+        head.u32()?;
+        let expires = head.f64()?;
+        let key = Key::from_text(self.bytes(key_length)?);
+        match op {
+            OP_SET => {
+                let value = if flags & FLAG_BLOB == 0 {
+                    self.bytes(value)?
+                } else {
+                    blobs.get(value).ok_or_else(|| malformed("a blob is missing"))?.as_ref()
+                };
+                Ok(Write::Set {
+                    key,
+                    value,
+                    kind,
+                    expires_at: expires.is_finite().then_some(expires as u64),
+                    codec: None,
+                })
+            }
+            OP_DELETE => Ok(Write::Delete { key }),
+            OP_CLEAR => Ok(Write::Clear),
+            _ => Err(malformed("an operation is unknown")),
+        }
+    }
+}
+
+/// The facts of an entry.
+pub fn meta_bytes(meta: &Meta) -> [u8; META] {
+    let mut bytes = [0; META];
+    let numbers = [
+        meta.size as f64,
+        meta.stored_size as f64,
+        meta.created_at as f64,
+        meta.expires_at.map_or(f64::INFINITY, |at| at as f64),
+        meta.accessed_at as f64,
+        meta.hits as f64,
+    ];
+    for (at, number) in numbers.into_iter().enumerate() {
+        bytes[8 * at..8 * at + 8].copy_from_slice(&number.to_le_bytes());
+    }
+    bytes[48..56].copy_from_slice(&meta.id.to_le_bytes());
+    for (at, word) in
+        [u32::from(meta.kind), u32::from(meta.codec), meta.slot, meta.epoch].into_iter().enumerate()
+    {
+        bytes[56 + 4 * at..60 + 4 * at].copy_from_slice(&word.to_le_bytes());
+    }
+    bytes
+}
+
+/// What became of a write.
+pub fn outcome_bytes(written: &Written) -> [u8; OUTCOME] {
+    let mut bytes = [0; OUTCOME];
+    bytes[..8].copy_from_slice(&written.id.to_le_bytes());
+    let flags = if written.existed { FLAG_EXISTED } else { 0 }
+        | if written.epoch.is_some() { FLAG_CACHEABLE } else { 0 };
+    for (at, word) in [written.slot, written.epoch.unwrap_or(0), flags].into_iter().enumerate() {
+        bytes[8 + 4 * at..12 + 4 * at].copy_from_slice(&word.to_le_bytes());
+    }
+    bytes
+}

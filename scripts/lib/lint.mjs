@@ -1,0 +1,36 @@
+import { output, run, say, tool } from './run.mjs'
+
+/** What is checked without running the library; each is a name and a function that gives an exit code. */
+const checks = [
+  ['rustfmt', () => run('cargo', ['fmt', '--all', '--check'])],
+  [
+    'clippy',
+    () => run('cargo', ['clippy', '--release', '--workspace', '--all-targets', '--', '-D', 'warnings']),
+  ],
+  ['biome', () => tool('@biomejs/biome', 'biome', ['ci', '.'])],
+  ['types of the tests', () => tool('typescript', 'tsc', ['--project', 'tsconfig.test.json'])],
+  ['generated binding is committed', () => generatedIsCommitted()],
+]
+
+// Outside a git work tree there is nothing to compare with: a source archive is linted all the same.
+function generatedIsCommitted() {
+  if (!output('git', ['ls-files', '--error-unmatch', 'index.js', 'index.d.ts'])) {
+    if (!output('git', ['rev-parse', '--is-inside-work-tree'])) return 0
+    process.stdout.write('index.js and index.d.ts are not committed\n')
+    return 1
+  }
+  return run('git', ['diff', '--exit-code', '--stat', '--patch', 'HEAD', '--', 'index.js', 'index.d.ts'])
+}
+
+/** @returns {Promise<boolean>} whether all checks passed */
+export async function lint() {
+  const failed = []
+  for (const [name, check] of checks) {
+    say(`Lint: ${name}`)
+    if ((await check()) !== 0) failed.push(name)
+  }
+  say('Summary')
+  process.stdout.write(`lint: ${checks.length - failed.length} passed, ${failed.length} failed\n`)
+  for (const name of failed) process.stdout.write(`FAILED ${name}\n`)
+  return failed.length === 0
+}

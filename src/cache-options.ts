@@ -1,0 +1,134 @@
+/** Options of `Cache`, parsed and checked once. */
+import {
+  boolean,
+  callback,
+  checkOptions,
+  oneOf,
+  parseDuration,
+  parseSize,
+  positiveInteger,
+} from './options.js'
+import type { DiskOptions } from './tiers/disk.js'
+import { makeError } from './errors.js'
+
+/** Milliseconds, or `'90s'`, `'1h'`, `'7d'`; `Infinity` or `'never'` for no expiry. */
+export type Duration = number | string
+/** Bytes, or `'512MB'` (10^6), `'1GiB'` (2^30). */
+export type Size = number | string
+/** How values are compressed. `auto` looks at each value and never makes it larger. */
+export type Codec = 'auto' | 'none' | 'lz4' | 'zstd'
+/**
+ * When a write counts as done: `process`, when other processes see it and no kill can lose it; `power`, when it survives a
+ * power cut (each commit waits for the disk).
+ */
+export type Durability = 'process' | 'power'
+
+/** Options of the memory tier. */
+export interface MemoryOptions {
+  /** Entries. No bound by default. */
+  max?: number | undefined
+  /** Bytes, as estimated from the values. Default `'64MB'`. */
+  maxSize?: Size | undefined
+  /** Which entry goes first. Default `'lru'`. */
+  policy?: 'lru' | undefined
+}
+
+/** Options of a `Cache`. */
+export interface CacheOptions {
+  /** The directory of the disk tier. Without it the cache is in memory only. Its parent must exist. */
+  dir?: string | undefined
+  /** Bytes on disk: database pages in use and value files. Default `'1GB'`, at least 1 MiB. */
+  maxSize?: Size | undefined
+  /** Which entry goes first on disk. Default `'lru'`. */
+  policy?: 'lru' | undefined
+  /** Time to live of entries that are set without one. Default: no expiry. */
+  ttl?: Duration | undefined
+  /** Compression on disk. Default `'auto'`. */
+  codec?: Codec | undefined
+  /** Level of the codec, where it has one: zstd 1 to 19, default 1. */
+  level?: number | undefined
+  /** Default `'process'`. */
+  durability?: Durability | undefined
+  /** How long a write waits for other processes. Default 10 s. */
+  lockTimeout?: Duration | undefined
+  /** The memory tier in front of the disk; `false` turns it off. */
+  memory?: MemoryOptions | boolean | undefined
+  /** Where the time comes from, in milliseconds since the Unix epoch. Default `Date.now`; for tests. */
+  clock?: (() => number) | undefined
+}
+
+/** The same, complete. */
+export interface ParsedOptions {
+  disk: DiskOptions | undefined
+  memory: { max: number; maxSize: number } | undefined
+  ttl: number
+  now: () => number
+}
+
+const NAMES = ['dir', 'maxSize', 'policy', 'ttl', 'codec', 'level', 'durability', 'lockTimeout', 'memory', 'clock']
+/** Options that say nothing without a directory. */
+const DISK_ONLY = ['maxSize', 'policy', 'codec', 'level', 'durability', 'lockTimeout'] as const
+
+const DEFAULTS = { maxSize: '1GB', memorySize: '64MB', lockTimeout: '10s' }
+
+/**
+ * @throws InvalidOptionError `E_INVALID_OPTION`, naming the option and what is accepted
+ * @throws InvalidTtlError `E_INVALID_TTL`
+ */
+export function parseOptions(options: CacheOptions): ParsedOptions {
+  checkOptions(options, NAMES, 'Cache')
+  const memory = parseMemory(options.memory ?? {})
+  const disk = options.dir === undefined ? undefined : parseDisk(options, options.dir)
+  if (disk === undefined) {
+    const idle = DISK_ONLY.find((name) => options[name] !== undefined)
+    if (idle !== undefined) {
+      const where = idle === 'maxSize' || idle === 'policy' ? `, or give memory: { ${idle} }` : ''
+      throw invalid(idle, `${idle} is about the disk tier, and there is no dir: give dir too${where}`)
+    }
+    if (memory === undefined) {
+      throw invalid('memory', 'memory is false and there is no dir: a cache needs at least one tier')
+    }
+  }
+  return {
+    disk,
+    memory,
+    ttl: options.ttl === undefined ? Number.POSITIVE_INFINITY : parseDuration(options.ttl, 'ttl'),
+    now: options.clock === undefined ? Date.now : callback<() => number>(options.clock, 'clock'),
+  }
+}
+
+function parseDisk(options: CacheOptions, dir: unknown): DiskOptions {
+  if (typeof dir !== 'string' || dir === '' || dir.includes('\0')) {
+    throw invalid('dir', `dir is ${JSON.stringify(dir)}; accepted is the path of a directory, as a string`)
+  }
+  if (options.policy !== undefined) oneOf(options.policy, 'policy', ['lru'])
+  const lockTimeout = parseDuration(options.lockTimeout ?? DEFAULTS.lockTimeout, 'lockTimeout')
+  return {
+    dir,
+    maxSize: parseSize(options.maxSize ?? DEFAULTS.maxSize, 'maxSize'),
+    codec: oneOf(options.codec ?? 'auto', 'codec', ['auto', 'none', 'lz4', 'zstd']),
+    durability: oneOf(options.durability ?? 'process', 'durability', ['process', 'power']),
+    lockTimeout: Math.min(lockTimeout, Number.MAX_SAFE_INTEGER),
+    ...(options.level === undefined ? {} : { level: parseLevel(options.level) }),
+  }
+}
+
+function parseLevel(level: unknown): number {
+  const given = positiveInteger(level, 'level')
+  if (given > 19) throw invalid('level', `level is ${given}; accepted are 1 to 19`)
+  return given
+}
+
+function parseMemory(memory: MemoryOptions | boolean): ParsedOptions['memory'] {
+  if (typeof memory === 'boolean') return boolean(memory, 'memory') ? parseMemory({}) : undefined
+  checkOptions(memory, ['max', 'maxSize', 'policy'], 'memory')
+  if (memory.policy !== undefined) oneOf(memory.policy, 'memory.policy', ['lru'])
+  return {
+    max: memory.max === undefined ? Number.POSITIVE_INFINITY : positiveInteger(memory.max, 'memory.max'),
+    maxSize: parseSize(memory.maxSize ?? DEFAULTS.memorySize, 'memory.maxSize'),
+  }
+}
+
+function invalid(name: string, message: string): Error {
+  return makeError('E_INVALID_OPTION', `${message}.`, { option: name })
+}

@@ -1,0 +1,470 @@
+/** `Cache`: the verbs. Keys, values, tiers and loads each have a file of their own; here they meet. */
+import { type CacheOptions, type Duration, type ParsedOptions, parseOptions } from './cache-options.js'
+import { makeError } from './errors.js'
+import { type ErrorListener, Faults } from './events.js'
+import { type CallKey, type Key, keyFromText, keyText } from './keys.js'
+import { Flights } from './load.js'
+import { callback, checkOptions, oneOf, parseDuration, positiveInteger } from './options.js'
+import { codecName, type DiskHit, DiskTier } from './tiers/disk.js'
+import { type MemoryEntry, MemoryTier } from './tiers/memory.js'
+import { weigh } from './tiers/weigh.js'
+import type { Facts, Outcome } from './tiers/wire.js'
+import { type Encoded, encode, kindName } from './values/index.js'
+
+/** Options of one entry. */
+export interface SetOptions {
+  /** Time to live. Default: the cache's. */
+  ttl?: Duration | undefined
+}
+
+/** What is known of an entry. Sizes in bytes, times in milliseconds since the Unix epoch. */
+export interface CacheEntry<V = unknown> {
+  value: V
+  /** The form that the value is stored in: bytes, string, json or structured; `live` where it is in memory only. */
+  kind: string
+  createdAt: number
+  /** `Infinity` never expires. */
+  expiresAt: number
+  accessedAt: number
+  /** Reads before this one. */
+  hits: number
+  /** Of the value; an estimate where it is in memory only. */
+  size: number
+  /** After compression. */
+  storedSize: number
+  codec: string
+  /** The first tier that holds it. */
+  tier: 'memory' | 'disk'
+}
+
+/** What a cache holds. Expired entries count until they are removed. Sizes in bytes. */
+export interface CacheStats {
+  entries: number
+  /** Of the values. */
+  size: number
+  /** Of the values after compression; the same as `size` without a disk tier. */
+  storedSize: number
+  /** Database pages in use and value files; 0 without a disk tier. */
+  diskSize: number
+  /** Reads of this cache object that found an entry, and those that did not. */
+  hits: number
+  misses: number
+  memory: { entries: number; size: number }
+}
+
+/** Which keys to list. */
+export interface KeysOptions {
+  /** String keys that start with this. */
+  prefix?: string | undefined
+  /** At most so many. */
+  limit?: number | undefined
+}
+
+/** Keys of a page of a listing. */
+const PAGE = 1000
+
+/**
+ * A cache in tiers: live values in memory, before entries on disk that survive the process and are shared with others.
+ *
+ * A value that comes out is the value that went in, or it is a miss. Values handed out of memory are the live ones: treat
+ * them as read-only.
+ */
+export class Cache {
+  readonly #ttl: number
+  readonly #now: () => number
+  readonly #memory: MemoryTier | undefined
+  readonly #disk: DiskTier | undefined
+  readonly #faults = new Faults()
+  readonly #flights: Flights<SetOptions>
+  #hits = 0
+  #misses = 0
+  #closed = false
+
+  /**
+   * Opens the directory, if there is one.
+   * @throws InvalidOptionError `E_INVALID_OPTION`, InvalidTtlError `E_INVALID_TTL`: an option is not accepted
+   * @throws UnavailableError `E_UNAVAILABLE`: the directory's parent is missing, or a file is in its place
+   * @throws ReadOnlyError `E_READ_ONLY`, StorageFullError `E_STORAGE_FULL`: as they say
+   * @throws FormatError `E_FORMAT`: a newer release, or something else, wrote the directory
+   */
+  constructor(options: CacheOptions = {}) {
+    const parsed: ParsedOptions = parseOptions(options)
+    this.#ttl = parsed.ttl
+    this.#now = parsed.now
+    if (parsed.memory !== undefined) this.#memory = new MemoryTier(parsed.memory)
+    if (parsed.disk !== undefined) {
+      this.#disk = new DiskTier(parsed.disk, parsed.now, (code, message) => this.#faults.tell(code, message))
+    }
+    this.#flights = new Flights({
+      read: (text) => this.#read(text, (hit) => hit?.value),
+      write: (text, value, given) => this.#store([{ text, value, expiresAt: this.#expiry(given) }]),
+      report: (fault) => this.#faults.report(fault),
+    })
+  }
+
+  /**
+   * Stores a value. In memory it is there when this returns; on disk when the promise resolves, and then no kill loses it.
+   * @throws InvalidKeyError `E_INVALID_KEY`, InvalidTtlError `E_INVALID_TTL`: what was given is not accepted
+   * @throws UnserializableError `E_UNSERIALIZABLE`: the value has no stored form; names the path inside it
+   * @throws ValueTooLargeError `E_VALUE_TOO_LARGE`: it does not fit into `maxSize`
+   * @throws StorageFullError `E_STORAGE_FULL`, LockTimeoutError `E_LOCK_TIMEOUT`: what the disk says; nothing changed
+   */
+  async set(key: Key, value: unknown, options: SetOptions = {}): Promise<void> {
+    const text = this.#text(key)
+    const expiresAt = this.#expiry(options)
+    await this.#store([{ text, value, expiresAt }])
+  }
+
+  /** Stores many values in one transaction: all of them, or none. Errors as `set`. */
+  async setMany(entries: Iterable<readonly [Key, unknown]>, options: SetOptions = {}): Promise<void> {
+    const expiresAt = this.#expiry(options)
+    await this.#store(Array.from(entries, ([key, value]) => ({ text: this.#text(key), value, expiresAt })))
+  }
+
+  /** As `set`, on this thread: the value is on disk when this returns. */
+  setSync(key: Key, value: unknown, options: SetOptions = {}): void {
+    const text = this.#text(key)
+    const write = { text, value, expiresAt: this.#expiry(options) }
+    const encoded = this.#disk === undefined ? undefined : encode(storable(value))
+    const kept = this.#keep(write, encoded)
+    if (this.#disk === undefined || encoded === undefined) return
+    this.#tellAccesses()
+    try {
+      this.#confirm(kept, this.#disk.setSync(text, encoded, write.expiresAt))
+    } catch (error) {
+      if (kept !== undefined) this.#memory?.remove(kept)
+      throw error
+    }
+  }
+
+  /** The value of a key; `undefined` on a miss. A stored null comes back as null. */
+  async get<V = unknown>(key: Key): Promise<V | undefined> {
+    return this.#read(this.#text(key), (hit) => hit?.value as V | undefined)
+  }
+
+  /** The values of many keys, aligned with them; those on disk are read in one call, from one snapshot. */
+  async getMany<V = unknown>(keys: Iterable<Key>): Promise<(V | undefined)[]> {
+    const texts = Array.from(keys, (key) => this.#text(key))
+    const live = texts.map((text) => this.#live(text))
+    const missing = texts.filter((_, index) => live[index] === undefined)
+    const read = this.#disk === undefined || missing.length === 0 ? [] : await this.#disk.readMany(missing)
+    let next = 0
+    return live.map((entry, index) => {
+      const hit = entry ?? this.#remember(texts[index]!, read[next++])
+      this.#count(hit !== undefined)
+      return hit?.value as V | undefined
+    })
+  }
+
+  /** As `get`, on this thread. */
+  getSync<V = unknown>(key: Key): V | undefined {
+    const text = this.#text(key)
+    const hit = this.#live(text) ?? this.#remember(text, this.#disk?.readSync(text))
+    this.#count(hit !== undefined)
+    return hit?.value as V | undefined
+  }
+
+  /** The value of a key and what is known beside it; `undefined` on a miss. */
+  async entry<V = unknown>(key: Key): Promise<CacheEntry<V> | undefined> {
+    const text = this.#text(key)
+    const live = this.#memory?.peek(text)
+    if (this.#disk === undefined) {
+      const entry = this.#live(text)
+      this.#count(entry !== undefined)
+      return entry === undefined ? undefined : memoryFacts<V>(entry)
+    }
+    this.#tellAccesses()
+    const hit = await this.#disk.read(text)
+    this.#count(hit !== undefined)
+    if (hit === undefined) return undefined
+    const tier = live !== undefined && live === this.#memory?.peek(text) ? 'memory' : 'disk'
+    return diskFacts<V>(hit.value as V, hit.facts, tier)
+  }
+
+  /** Whether a key has a live entry. Does not count as an access. */
+  async has(key: Key): Promise<boolean> {
+    const text = this.#text(key)
+    return this.#current(text) !== undefined || ((await this.#disk?.has(text)) ?? false)
+  }
+
+  /** Removes a key. Resolves to whether it had a live entry. */
+  async delete(key: Key): Promise<boolean> {
+    return (await this.deleteMany([key])) === 1
+  }
+
+  /** Removes many keys in one transaction. Resolves to how many had a live entry. */
+  async deleteMany(keys: Iterable<Key>): Promise<number> {
+    const texts = Array.from(keys, (key) => this.#text(key))
+    const live = texts.filter((text) => this.#forget(text))
+    if (this.#disk === undefined) return live.length
+    const outcomes = await this.#disk.delete(texts)
+    return outcomes.filter(({ existed }) => existed).length
+  }
+
+  /** As `delete`, on this thread. */
+  deleteSync(key: Key): boolean {
+    const text = this.#text(key)
+    const live = this.#forget(text)
+    return this.#disk === undefined ? live : this.#disk.deleteSync(text).existed
+  }
+
+  /** Removes every entry. */
+  async clear(): Promise<void> {
+    this.#open()
+    this.#flights.outdateAll()
+    this.#memory?.clear()
+    await this.#disk?.clear()
+  }
+
+  /**
+   * The value of a key, or what `load` gives, which is stored unless it is `undefined`. Of all who ask for a key at one time
+   * one loads, and all get its value or its error. A fault of the cache goes to the 'error' event, never to the caller.
+   * @throws what `load` throws, untouched; InvalidKeyError, InvalidTtlError
+   */
+  async getOrSet<V>(key: Key, load: () => V | Promise<V>, options: SetOptions = {}): Promise<V> {
+    const text = this.#text(key)
+    callback(load, 'load')
+    this.#expiry(options) // told now, not after a costly load
+    const live = this.#live(text)
+    if (live !== undefined) {
+      this.#count(true)
+      return live.value as V
+    }
+    return this.#flights.getOrSet(text, load, options) as Promise<V>
+  }
+
+  /** Loads and stores although there may be a value. */
+  async refresh<V>(key: Key, load: () => V | Promise<V>, options: SetOptions = {}): Promise<V> {
+    const text = this.#text(key)
+    callback(load, 'load')
+    this.#expiry(options)
+    return this.#flights.fresh(text, load, options) as Promise<V>
+  }
+
+  /** As `getOrSet` for a synchronous load, on this thread. Never waits for an asynchronous load of the same key. */
+  getOrSetSync<V>(key: Key, load: () => V, options: SetOptions = {}): V {
+    callback(load, 'load')
+    this.#expiry(options)
+    let known: V | undefined
+    try {
+      known = this.getSync<V>(key)
+    } catch (fault) {
+      this.#text(key) // a bad key is the caller's
+      this.#faults.report(fault)
+    }
+    if (known !== undefined) return known
+    const value = load()
+    if (value !== undefined) {
+      try {
+        this.setSync(key, value, options)
+      } catch (fault) {
+        this.#faults.report(fault)
+      }
+    }
+    return value
+  }
+
+  /**
+   * The keys of live entries, as they were given, page by page. A key over 1024 bytes comes back as a `HashedKey`. Entries
+   * that are added meanwhile may or may not be seen.
+   */
+  async *keys(options: KeysOptions = {}): AsyncGenerator<Key | CallKey, void, undefined> {
+    this.#open()
+    checkOptions(options, ['prefix', 'limit'], 'keys')
+    const { prefix = '' } = options
+    let left = options.limit === undefined ? Number.POSITIVE_INFINITY : positiveInteger(options.limit, 'limit')
+    for await (const text of this.#texts()) {
+      const key = keyFromText(text)
+      if (prefix !== '' && !(typeof key === 'string' && key.startsWith(prefix))) continue
+      yield key
+      if (--left === 0) return
+    }
+  }
+
+  async *#texts(): AsyncGenerator<string> {
+    if (this.#disk === undefined) {
+      const now = this.#now()
+      const live = [...(this.#memory?.entries() ?? [])].filter((entry) => entry.expiresAt > now)
+      yield* live.map((entry) => entry.text)
+      return
+    }
+    let cursor: Buffer | undefined
+    do {
+      const page = await this.#disk.page(cursor, PAGE)
+      yield* page.entries.map((entry) => entry.text)
+      cursor = page.next
+    } while (cursor !== undefined)
+  }
+
+  /** How many entries there are, expired ones included until they are removed. */
+  async size(): Promise<number> {
+    return (await this.stats()).entries
+  }
+
+  /** What is stored, and how the reads of this object fared. */
+  async stats(): Promise<CacheStats> {
+    this.#open()
+    const memory = { entries: this.#memory?.count ?? 0, size: this.#memory?.size ?? 0 }
+    const reads = { hits: this.#hits, misses: this.#misses, memory }
+    if (this.#disk === undefined) {
+      return { entries: memory.entries, size: memory.size, storedSize: memory.size, diskSize: 0, ...reads }
+    }
+    return { ...(await this.#disk.stats()), ...reads }
+  }
+
+  /** Listens to faults that broke no call: a damaged entry, a store that failed after a load. */
+  on(event: 'error', listener: ErrorListener): this {
+    oneOf(event, 'event', ['error'])
+    this.#faults.add(callback(listener, 'listener'))
+    return this
+  }
+
+  /** Stops listening. */
+  off(event: 'error', listener: ErrorListener): this {
+    oneOf(event, 'event', ['error'])
+    this.#faults.remove(listener)
+    return this
+  }
+
+  /** Finishes the writes under way and lets go of the directory. Every later call is an `E_CLOSED`. */
+  async close(): Promise<void> {
+    if (this.#closed) return
+    this.#tellAccesses()
+    this.#closed = true
+    this.#flights.outdateAll()
+    this.#memory?.clear()
+    await this.#disk?.close()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  #open(): void {
+    if (this.#closed) throw makeError('E_CLOSED', 'The cache is closed: open a new one.')
+  }
+
+  #text(key: Key): string {
+    this.#open()
+    return keyText(key)
+  }
+
+  #expiry(options: SetOptions): number {
+    checkOptions(options, ['ttl'], 'an entry')
+    return this.#now() + (options.ttl === undefined ? this.#ttl : parseDuration(options.ttl, 'ttl'))
+  }
+
+  #count(hit: boolean): void {
+    if (hit) this.#hits++
+    else this.#misses++
+  }
+
+  /** The entry in memory, if it is neither expired nor overtaken by a write of another process or thread. */
+  #current(text: string): MemoryEntry | undefined {
+    const entry = this.#memory?.peek(text)
+    if (entry === undefined) return undefined
+    const expired = entry.expiresAt <= this.#now()
+    if (!expired && (entry.epoch === undefined || this.#disk?.isCurrent(entry.slot, entry.epoch) !== false)) return entry
+    this.#memory?.remove(entry)
+    return undefined
+  }
+
+  /** As `#current`, and notes the access. */
+  #live(text: string): MemoryEntry | undefined {
+    const entry = this.#current(text)
+    if (entry !== undefined) this.#memory?.use(entry, this.#now())
+    return entry
+  }
+
+  #read<T>(text: string, give: (hit: { value: unknown } | undefined) => T): T | Promise<T> {
+    const live = this.#live(text)
+    const found = live ?? this.#disk?.read(text)
+    const done = (hit: MemoryEntry | DiskHit | undefined): T => {
+      if (hit !== live) this.#remember(text, hit as DiskHit | undefined)
+      this.#count(hit !== undefined)
+      return give(hit)
+    }
+    return found instanceof Promise ? found.then(done) : done(found)
+  }
+
+  /** Keeps what was read from disk in memory, unless something newer is there by now. */
+  #remember(text: string, hit: DiskHit | undefined): DiskHit | undefined {
+    if (hit !== undefined && this.#memory !== undefined && this.#current(text) === undefined) {
+      const { facts, value } = hit
+      this.#memory.set({ ...facts, text, value, kind: kindName(facts.kind) })
+    }
+    return hit
+  }
+
+  async #store(writes: readonly { text: string; value: unknown; expiresAt: number }[]): Promise<void> {
+    const encoded = writes.map(({ value }) => (this.#disk === undefined ? storable(value) : encode(storable(value))))
+    const kept = writes.map((write, index) =>
+      this.#keep(write, this.#disk === undefined ? undefined : (encoded[index] as Encoded)),
+    )
+    if (this.#disk === undefined) return
+    this.#tellAccesses()
+    try {
+      const outcomes = await this.#disk.set(
+        writes.map(({ text, expiresAt }, index) => ({ text, expiresAt, encoded: encoded[index] as Encoded })),
+      )
+      kept.forEach((entry, index) => this.#confirm(entry, outcomes[index]!))
+    } catch (error) {
+      for (const entry of kept) if (entry !== undefined) this.#memory?.remove(entry)
+      throw error
+    }
+  }
+
+  /** Puts a value into memory, where it answers at once; its epoch is not known before it is on disk. */
+  #keep(write: { text: string; value: unknown; expiresAt: number }, encoded: Encoded | undefined): MemoryEntry | undefined {
+    this.#flights.outdate(write.text)
+    return this.#memory?.set({
+      ...write,
+      size: encoded === undefined ? weigh(write.value) : encoded.data.length,
+      kind: encoded === undefined ? 'live' : kindName(encoded.kind),
+      createdAt: this.#now(),
+    })
+  }
+
+  /** The write is on disk: from now on the entry in memory follows its epoch. */
+  #confirm(entry: MemoryEntry | undefined, outcome: Outcome): void {
+    if (entry === undefined) return
+    if (outcome.cacheable) {
+      entry.slot = outcome.slot
+      entry.idLow = outcome.idLow
+      entry.idHigh = outcome.idHigh
+      entry.epoch = outcome.epoch
+    } else this.#memory?.remove(entry)
+  }
+
+  /** Removes a key from memory and from loads under way; whether it was live there. */
+  #forget(text: string): boolean {
+    this.#flights.outdate(text)
+    const entry = this.#current(text)
+    if (entry !== undefined) this.#memory?.remove(entry)
+    return entry !== undefined
+  }
+
+  /** The disk tier's order of eviction counts what memory answered. */
+  #tellAccesses(): void {
+    const accesses = this.#disk === undefined ? undefined : this.#memory?.takeAccesses()
+    if (accesses !== undefined && accesses.length > 0) this.#disk?.touch(accesses)
+  }
+}
+
+/** @throws UnserializableError `E_UNSERIALIZABLE` for `undefined`, which is what a miss looks like */
+function storable(value: unknown): unknown {
+  if (value !== undefined) return value
+  throw makeError('E_UNSERIALIZABLE', 'undefined cannot be stored, as it stands for a miss: store null, or delete the key.')
+}
+
+function memoryFacts<V>(entry: MemoryEntry): CacheEntry<V> {
+  const { kind, createdAt, expiresAt, accessedAt, size } = entry
+  const value = entry.value as V
+  return { value, kind, createdAt, expiresAt, accessedAt, hits: entry.hits - 1, size, storedSize: size, codec: 'none', tier: 'memory' }
+}
+
+function diskFacts<V>(value: V, facts: Facts, tier: 'memory' | 'disk'): CacheEntry<V> {
+  const { createdAt, expiresAt, accessedAt, hits, size, storedSize } = facts
+  const kind = kindName(facts.kind)
+  return { value, kind, createdAt, expiresAt, accessedAt, hits, size, storedSize, codec: codecName(facts.codec), tier }
+}

@@ -1,0 +1,29 @@
+/** The public entry of `tierce`. */
+export { Cache, type CacheEntry, type CacheStats, type KeysOptions, type SetOptions } from './cache.js'
+export type { CacheOptions, Codec, Duration, Durability, MemoryOptions, Size } from './cache-options.js'
+export { cached, type CachedDecorator, type CachedOptions, cachedSync } from './decorators.js'
+export {
+  ClosedError,
+  ColumnarMissingError,
+  CorruptError,
+  type ErrorCode,
+  FormatError,
+  InternalError,
+  InvalidKeyError,
+  InvalidOptionError,
+  InvalidTtlError,
+  KeyExpiredError,
+  KeyNotFoundError,
+  LockTimeoutError,
+  ReadOnlyError,
+  StorageFullError,
+  TierceError,
+  TimeoutError,
+  TransactionError,
+  UnavailableError,
+  UnserializableError,
+  ValueTooLargeError,
+} from './errors.js'
+export type { ErrorListener } from './events.js'
+export { CallKey, HashedKey, type Key } from './keys.js'
+export { type WrapControls, type WrapOptions, type Wrapped, type WrappedSync, wrap, wrapSync } from './wrap.js'

@@ -1,0 +1,199 @@
+/**
+ * The layout of what crosses to the addon in buffers, little-endian. `crates/tierce-node/src/wire.rs` is the other end
+ * and has the table.
+ */
+
+/** Bytes of an entry's facts. */
+export const META = 72
+/** Bytes of an outcome. */
+export const OUTCOME = 24
+/** Bytes of a write before its key. */
+const WRITE = 24
+
+const OP = { set: 1, delete: 2, clear: 3 } as const
+const FLAG_BLOB = 1
+const FLAG_EXISTED = 1
+const FLAG_CACHEABLE = 2
+
+/** Values from here on travel beside the batch rather than in it. */
+const BLOB_MIN = 16 * 1024
+/** UTF-8 takes at most this many bytes for a UTF-16 code unit. */
+const UTF8_MAX = 3
+
+/** What is known of an entry beside its value. Sizes in bytes, times in milliseconds since the Unix epoch. */
+export interface Facts {
+  size: number
+  storedSize: number
+  createdAt: number
+  /** `Infinity` never expires. */
+  expiresAt: number
+  accessedAt: number
+  hits: number
+  idLow: number
+  idHigh: number
+  kind: number
+  codec: number
+  slot: number
+  epoch: number
+}
+
+export function readFacts(view: DataView, at: number): Facts {
+  return {
+    size: view.getFloat64(at, true),
+    storedSize: view.getFloat64(at + 8, true),
+    createdAt: view.getFloat64(at + 16, true),
+    expiresAt: view.getFloat64(at + 24, true),
+    accessedAt: view.getFloat64(at + 32, true),
+    hits: view.getFloat64(at + 40, true),
+    idLow: view.getUint32(at + 48, true),
+    idHigh: view.getUint32(at + 52, true),
+    kind: view.getUint32(at + 56, true),
+    codec: view.getUint32(at + 60, true),
+    slot: view.getUint32(at + 64, true),
+    epoch: view.getUint32(at + 68, true),
+  }
+}
+
+/** What became of one write. */
+export interface Outcome {
+  /** For a delete: whether there was a live entry. */
+  existed: boolean
+  /** False where another write came close to this one, so that its value may be stale already. */
+  cacheable: boolean
+  idLow: number
+  idHigh: number
+  slot: number
+  epoch: number
+}
+
+export function readOutcome(view: DataView, at: number): Outcome {
+  const flags = view.getUint32(at + 16, true)
+  return {
+    existed: (flags & FLAG_EXISTED) !== 0,
+    cacheable: (flags & FLAG_CACHEABLE) !== 0,
+    idLow: view.getUint32(at, true),
+    idHigh: view.getUint32(at + 4, true),
+    slot: view.getUint32(at + 8, true),
+    epoch: view.getUint32(at + 12, true),
+  }
+}
+
+export function viewOf(buffer: Buffer): DataView {
+  return new DataView(buffer.buffer, buffer.byteOffset, buffer.byteLength)
+}
+
+/** Writes in their packed form: in the shared outbox while they fit, in memory of their own when they do not. */
+export class Batch {
+  /** Values that travel beside the batch. */
+  readonly blobs: Uint8Array[] = []
+  length = 0
+  count = 0
+  #buffer: Buffer
+  #view: DataView
+  readonly #outbox: Buffer
+
+  constructor(outbox: Buffer) {
+    this.#outbox = outbox
+    this.#buffer = outbox
+    this.#view = viewOf(outbox)
+  }
+
+  /** Whether the batch is in the outbox, where one call on this thread can apply it. */
+  get isSmall(): boolean {
+    return this.#buffer === this.#outbox && this.blobs.length === 0
+  }
+
+  /** A copy that may be used while the outbox fills again. */
+  bytes(): Buffer {
+    const bytes = this.#buffer.subarray(0, this.length)
+    return this.#buffer === this.#outbox ? Buffer.from(bytes) : bytes
+  }
+
+  /** The value's bytes are copied, or kept where nobody else has them. */
+  set(text: string, kind: number, data: string | Uint8Array, expiresAt: number): void {
+    const large = data.length >= BLOB_MIN
+    const room = large ? 0 : typeof data === 'string' ? data.length * UTF8_MAX : data.length
+    const start = this.#head(OP.set, text, room)
+    const value = start + WRITE + this.#view.getUint32(start + 4, true)
+    this.#buffer[start + 1] = kind
+    this.#view.setFloat64(start + 16, expiresAt, true)
+    if (large) {
+      this.#buffer[start + 2] = FLAG_BLOB
+      this.#view.setUint32(start + 8, this.blobs.length, true)
+      this.blobs.push(typeof data === 'string' ? Buffer.from(data) : Buffer.from(data))
+      this.length = value
+      return
+    }
+    let written = data.length
+    if (typeof data === 'string') written = this.#buffer.write(data, value)
+    else this.#buffer.set(data, value)
+    this.#view.setUint32(start + 8, written, true)
+    this.length = value + written
+  }
+
+  delete(text: string): void {
+    this.#bare(OP.delete, text)
+  }
+
+  clear(): void {
+    this.#bare(OP.clear, '')
+  }
+
+  #bare(op: number, text: string): void {
+    const start = this.#head(op, text, 0)
+    this.length = start + WRITE + this.#view.getUint32(start + 4, true)
+  }
+
+  /** Writes the head and the key, with `room` bytes free behind them; gives where the head starts. */
+  #head(op: number, text: string, room: number): number {
+    const start = this.length
+    this.#reserve(start + WRITE + text.length * UTF8_MAX + room)
+    this.#buffer.fill(0, start, start + WRITE)
+    this.#buffer[start] = op
+    this.#view.setUint32(start + 4, this.#buffer.write(text, start + WRITE), true)
+    this.count++
+    return start
+  }
+
+  #reserve(size: number): void {
+    if (size <= this.#buffer.length) return
+    const grown = Buffer.allocUnsafeSlow(Math.max(size, 2 * this.#buffer.length))
+    this.#buffer.copy(grown, 0, 0, this.length)
+    this.#buffer = grown
+    this.#view = viewOf(grown)
+  }
+}
+
+/** Keys, each behind its length. */
+export function packKeys(texts: readonly string[]): Buffer {
+  let size = 0
+  for (const text of texts) size += 4 + text.length * UTF8_MAX
+  const buffer = Buffer.allocUnsafe(size)
+  let at = 0
+  for (const text of texts) {
+    const length = buffer.write(text, at + 4)
+    buffer.writeUInt32LE(length, at)
+    at += 4 + length
+  }
+  return buffer.subarray(0, at)
+}
+
+/** One entry of a listing. */
+export interface Listed {
+  text: string
+  facts: Facts
+}
+
+/** A page of a listing, and where the next one starts. */
+export function readPage(page: Buffer): { entries: Listed[]; next: Buffer | undefined } {
+  const view = viewOf(page)
+  const entries: Listed[] = []
+  for (let at = 12; at < page.length; ) {
+    const facts = readFacts(view, at)
+    const start = at + META + 4
+    const end = start + view.getUint32(at + META, true)
+    entries.push({ text: page.toString('utf8', start, end), facts })
+    at = end
+  }
+  return { entries, next: view.getUint32(8, true) === 0 ? undefined : page.subarray(0, 8) }
+}

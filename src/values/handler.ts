@@ -1,0 +1,62 @@
+import { isUtf8 } from 'node:buffer'
+import { makeError, type TierceError } from '../errors.js'
+import { describe, type Refusal } from '../refusal.js'
+
+/** A value in its stored form: `kind` says how to read `data`; a string is to be written as UTF-8 (it is well-formed). */
+export interface Encoded {
+  kind: number
+  data: string | Uint8Array
+}
+
+/** One way of storing values. The first handler in the list whose `encode` gives a result stores the value. */
+export interface ValueHandler {
+  /** What users see as the kind of an entry. */
+  readonly name: string
+  /** The kind numbers it reads. They are written to disk: a number is never given a second meaning. */
+  readonly kinds: readonly number[]
+  /** The stored form, or undefined where the value is not of this kind. `data` may share memory with the value. */
+  encode(value: unknown): Encoded | undefined
+  /** Reads `buffer[start, end)`. Where `owned` is false the buffer is used again afterwards, so the result must be a copy. */
+  decode(kind: number, buffer: Buffer, start: number, end: number, owned: boolean): unknown
+}
+
+/** The numbers written to disk. */
+export const Kind = {
+  /** Plain bytes, as the Rust API stores them. */
+  plain: 0,
+  buffer: 1,
+  uint8Array: 2,
+  arrayBuffer: 3,
+  utf8: 4,
+  utf16: 5,
+  json: 6,
+  structured: 7,
+} as const
+
+/** `E_CORRUPT`: the bytes of a value are damaged. */
+export function damagedValue(why: string, cause?: unknown): TierceError {
+  return makeError('E_CORRUPT', `A stored value is damaged: ${why}.`, undefined, cause)
+}
+
+/** `E_UNSERIALIZABLE`, with the path inside the value. */
+export function unserializable(refusal: Refusal): TierceError {
+  const { path, message } = refusal.explain('value')
+  return makeError('E_UNSERIALIZABLE', `Cannot store this value: ${message}`, { path }, refusal.options.cause)
+}
+
+/** `E_UNAVAILABLE`: the value may be sound, but this run time or release cannot read it. */
+export function unreadable(what: unknown): TierceError {
+  const text = typeof what === 'string' ? what : describe(what)
+  return makeError('E_UNAVAILABLE', `A stored value cannot be read here: ${text}.`)
+}
+
+/**
+ * Text of UTF-8 bytes.
+ * @throws CorruptError where they are not UTF-8
+ */
+export function utf8Text(buffer: Buffer, start: number, end: number): string {
+  const text = buffer.toString('utf8', start, end)
+  // Damage decodes to U+FFFD. Looking for it is free where the text is Latin-1, so only texts that have it pay for a proof.
+  if (text.includes('\uFFFD') && !isUtf8(buffer.subarray(start, end))) throw damagedValue('it is not UTF-8')
+  return text
+}

@@ -1,0 +1,18 @@
+import { fileURLToPath } from 'node:url'
+import { defineConfig } from 'vitest/config'
+
+const root = fileURLToPath(new URL('.', import.meta.url))
+
+export default defineConfig({
+  resolve: { alias: { tierce: `${root}dist/index.mjs` } },
+  test: {
+    include: ['__test__/**/*.spec.ts'],
+    // A process a file: the addon is loaded and unloaded as users do it, and a crash is pinned to its file.
+    pool: 'forks',
+    testTimeout: 30_000,
+    hookTimeout: 30_000,
+    teardownTimeout: 10_000,
+    // Node itself loads what is shipped: transformed copies would give a second set of classes.
+    server: { deps: { external: [/\/dist\/.*\.m?js$/, /\/index\.js$/, /\.node$/] } },
+  },
+})
