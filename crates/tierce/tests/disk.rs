@@ -1,4 +1,5 @@
 //! The disk tier through its public API.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on must stop")]
 
 use std::collections::HashMap;
 use std::path::Path;

@@ -11,8 +11,6 @@ use super::lock;
 
 /// Distinct entries after which a batch is due.
 const DUE: usize = 1 << 16;
-/// Ticks a millisecond.
-const TICKS: i64 = 1 << 12;
 
 /// Row ids are hashes already.
 #[derive(Default)]
@@ -39,98 +37,60 @@ pub(super) struct Access {
     pub hits: u32,
 }
 
-#[derive(Debug, Default)]
-struct State {
-    last_tick: i64,
-    pending: HashMap<i64, Access, BuildHasherDefault<IdHasher>>,
-}
-
-impl State {
-    /// Strictly increasing, also when the clock is not.
-    fn tick(&mut self, now: u64) -> i64 {
-        self.last_tick = (self.last_tick + 1).max((now as i64).saturating_mul(TICKS));
-        self.last_tick
-    }
-}
-
-/// The milliseconds of a tick.
-pub(super) fn millis(tick: i64) -> u64 {
-    (tick / TICKS).max(0) as u64
-}
+type Pending = HashMap<i64, Access, BuildHasherDefault<IdHasher>>;
 
 /// See the module.
 #[derive(Debug, Default)]
-pub(super) struct AccessLog(Mutex<State>);
+pub(super) struct AccessLog(Mutex<Pending>);
 
 impl AccessLog {
-    /// A log whose ticks come after `last_tick`.
-    pub fn starting_after(last_tick: i64) -> Self {
-        Self(Mutex::new(State { last_tick, ..State::default() }))
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn pending(&self) -> MutexGuard<'_, Pending> {
         lock(&self.0)
     }
 
-    /// A tick for an entry that is being written: what was noted of its predecessor is void.
-    pub fn written(&self, id: i64, now: u64) -> i64 {
-        let mut state = self.state();
-        state.pending.remove(&id);
-        state.tick(now)
-    }
-
     /// Notes hits. True when a batch is due.
-    pub fn hit(&self, id: i64, hits: u32, now: u64) -> bool {
-        let mut state = self.state();
-        let tick = state.tick(now);
-        let access = state.pending.entry(id).or_insert(Access { tick, hits: 0 });
-        access.tick = tick;
+    pub fn hit(&self, id: i64, hits: u32, tick: i64) -> bool {
+        let mut pending = self.pending();
+        let access = pending.entry(id).or_insert(Access { tick, hits: 0 });
+        access.tick = access.tick.max(tick);
         access.hits = access.hits.saturating_add(hits);
-        state.pending.len() >= DUE
+        pending.len() >= DUE
     }
 
     /// What is noted of an entry.
     pub fn get(&self, id: i64) -> Option<Access> {
-        self.state().pending.get(&id).copied()
+        self.pending().get(&id).copied()
     }
 
-    /// Takes what is noted of an entry.
-    pub fn take(&self, id: i64) -> Option<Access> {
-        self.state().pending.remove(&id)
+    /// Drops what is noted of an entry that is gone or written again.
+    pub fn forget(&self, id: i64) {
+        self.pending().remove(&id);
     }
 
     /// Takes up to `limit` notes, for one batch.
     pub fn take_some(&self, limit: usize) -> Vec<(i64, Access)> {
-        let mut state = self.state();
-        let ids: Vec<i64> = state.pending.keys().take(limit).copied().collect();
-        ids.into_iter().filter_map(|id| Some((id, state.pending.remove(&id)?))).collect()
+        let mut pending = self.pending();
+        let ids: Vec<i64> = pending.keys().take(limit).copied().collect();
+        ids.into_iter().filter_map(|id| Some((id, pending.remove(&id)?))).collect()
     }
 
     /// Puts notes back whose batch failed, unless newer ones have come.
     pub fn put_back(&self, batch: Vec<(i64, Access)>) {
-        let mut state = self.state();
+        let mut pending = self.pending();
         for (id, access) in batch {
-            state.pending.entry(id).or_insert(access);
+            pending.entry(id).or_insert(access);
         }
     }
 
     /// Drops every note.
     pub fn clear(&self) {
-        self.state().pending.clear();
+        self.pending().clear();
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn ticks_rise_when_the_clock_stands_or_goes_back() {
-        let log = AccessLog::starting_after(5_000 * TICKS);
-        let ticks = [log.written(1, 1_000), log.written(1, 6_000), log.written(1, 6_000), log.written(1, 10)];
-        assert!(ticks.is_sorted_by(|a, b| a < b), "{ticks:?}");
-        assert_eq!(millis(ticks[1]), 6_000);
-    }
 
     #[test]
     fn hits_of_one_entry_are_one_note() {

@@ -3,13 +3,19 @@
 //! Deleting small rows seldom frees a page: the room is used by the next insert instead. So a page above the limit
 //! that an eviction did not free is *tolerated*, and from then on each write evicts as much as it brings. Only growth
 //! beyond what is tolerated evicts more. What is tolerated stays within half of the promised slack.
+//!
+//! Victims come from a queue: the oldest entries of one scan, in order. An entry that was written or read since only
+//! looks old, and is passed over when its turn comes; one that came since is younger than all of the queue. So the
+//! order is exact, and no index has to be kept on the way of every write (`docs/design-decisions.md`, D8).
 
+use std::collections::{BinaryHeap, VecDeque};
 use std::sync::Mutex;
 
 use super::access::AccessLog;
+use super::engine::Wait;
 use super::lock;
 use super::meta::Transaction;
-use super::row::Removed;
+use super::row::{Age, Removed};
 use crate::error::{Code, Error, Result};
 
 /// The bound that a cache may not be given less than: an empty database with its log has its own needs.
@@ -18,10 +24,10 @@ pub(super) const FLOOR: u64 = 1 << 20;
 const SLACK: u64 = 8 << 20;
 /// Bytes between looks at the page count, far from the limit.
 const STRIDE: u64 = 256 << 10;
-/// What a row takes beside its key and frame: record header, columns, index entries.
-const ROW_OVERHEAD: u64 = 96;
-/// Rows looked at a time.
-const BATCH: u32 = 64;
+/// What a row takes beside its key and frame: record header, columns, its cell on the page.
+const ROW_OVERHEAD: u64 = 72;
+/// Victims that one scan finds: 2 MiB of memory, and a scan for each so many evictions.
+const QUEUE: usize = 1 << 16;
 
 #[derive(Debug, Default)]
 struct State {
@@ -29,6 +35,17 @@ struct State {
     unchecked: u64,
     /// Use above the limit that the last eviction could not free.
     tolerated: u64,
+    queue: VecDeque<Victim>,
+    /// Taken from the queue by the transaction that is open.
+    taken: Vec<Victim>,
+}
+
+/// An entry as a scan saw it. The order is that of eviction: expired first, then the least recently used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Victim {
+    order: i64,
+    id: i64,
+    accessed: i64,
 }
 
 /// The limit, and how this handle keeps it.
@@ -36,6 +53,15 @@ struct State {
 pub(super) struct Bound {
     limit: Option<u64>,
     state: Mutex<State>,
+}
+
+/// What a transaction brought before the bound is enforced.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Brought {
+    /// Bytes of everything written.
+    pub written: u64,
+    /// Growth of the rows: what was overwritten counts against it.
+    pub row_growth: i64,
 }
 
 /// What a row counts for.
@@ -66,14 +92,17 @@ impl Bound {
         }
     }
 
-    /// Evicts what no longer fits, in the transaction that wrote. Expired entries go first, then the least recently
-    /// used.
+    /// Evicts what no longer fits, in the transaction that wrote.
+    ///
+    /// # Errors
+    /// [`Code::LockTimeout`] when victims have to be looked for, which takes a thread that may wait.
     pub fn enforce(
         &self,
         transaction: &Transaction<'_>,
         log: &AccessLog,
         now: u64,
         brought: Brought,
+        wait: Wait,
     ) -> Result<Vec<Removed>> {
         let Some(limit) = self.limit else { return Ok(Vec::new()) };
         let mut state = lock(&self.state);
@@ -83,31 +112,25 @@ impl Bound {
         }
         let used = transaction.bytes_in_use()?;
         let Some(over) = used.checked_sub(limit) else {
-            *state = State { unchecked: ((limit - used) / 4).min(STRIDE), tolerated: 0 };
+            state.unchecked = ((limit - used) / 4).min(STRIDE);
+            state.tolerated = 0;
             return Ok(Vec::new());
         };
         let need = u64::try_from(brought.row_growth).unwrap_or(0).max(over.saturating_sub(state.tolerated));
-        let (victims, freed) = evict(transaction, log, now, need)?;
-        let slack = SLACK.max(limit / 10) / 2;
-        *state = State { unchecked: 0, tolerated: over.saturating_sub(freed.files).min(slack) };
+        let victims = evict(transaction, log, now, need, &mut state, wait)?;
+        let files_freed: u64 = victims.iter().map(|victim| victim.file_bytes).sum();
+        state.tolerated = over.saturating_sub(files_freed).min(SLACK.max(limit / 10) / 2);
         Ok(victims)
     }
-}
 
-/// What a transaction brought before the bound is enforced.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Brought {
-    /// Bytes of everything written.
-    pub written: u64,
-    /// Growth of the rows: what was overwritten counts against it.
-    pub row_growth: i64,
-}
-
-#[derive(Default)]
-struct Freed {
-    all: u64,
-    /// Of which surely given back at once.
-    files: u64,
+    /// The transaction that evicted is done; when it was rolled back, its victims are still the oldest.
+    pub fn done(&self, committed: bool) {
+        let State { queue, taken, .. } = &mut *lock(&self.state);
+        if !committed {
+            taken.iter().rev().for_each(|victim| queue.push_front(*victim));
+        }
+        taken.clear();
+    }
 }
 
 fn evict(
@@ -115,42 +138,52 @@ fn evict(
     log: &AccessLog,
     now: u64,
     need: u64,
-) -> Result<(Vec<Removed>, Freed)> {
+    state: &mut State,
+    wait: Wait,
+) -> Result<Vec<Removed>> {
     let mut victims = Vec::new();
-    let mut freed = Freed::default();
-    let mut remove = |victim: Removed, freed: &mut Freed| -> Result<()> {
-        if transaction.evict(victim.id)? {
-            freed.all += weight(victim.bytes) + victim.file_bytes;
-            freed.files += victim.file_bytes;
-            log.take(victim.id);
+    let mut freed = 0;
+    let mut scanned = false;
+    while freed < need {
+        let Some(next) = state.queue.pop_front() else {
+            if scanned {
+                break; // nothing is left
+            }
+            if wait == Wait::No {
+                return Err(Error::new(Code::LockTimeout, "victims have to be looked for"));
+            }
+            state.queue = scan(transaction, log, now)?;
+            scanned = true;
+            continue;
+        };
+        let read_since =
+            next.order != i64::MIN && log.get(next.id).is_some_and(|noted| noted.tick > next.order);
+        if read_since {
+            continue;
+        }
+        state.taken.push(next);
+        if let Some(victim) = transaction.evict(next.id, next.accessed)? {
+            freed += weight(victim.bytes) + victim.file_bytes;
+            log.forget(victim.id);
             victims.push(victim);
         }
-        Ok(())
-    };
-    for victim in transaction.expired(now, BATCH)? {
-        remove(victim, &mut freed)?;
     }
-    while freed.all < need {
-        let oldest = transaction.oldest(BATCH)?;
-        if oldest.is_empty() {
-            break;
+    Ok(victims)
+}
+
+/// The entries that go first, in order: all that expired, and the oldest.
+fn scan(transaction: &Transaction<'_>, log: &AccessLog, now: u64) -> Result<VecDeque<Victim>> {
+    let mut oldest = BinaryHeap::with_capacity(QUEUE);
+    transaction.ages(|Age { id, accessed, expires }| {
+        let expired = expires.is_some_and(|at| at <= now);
+        let read = log.get(id).map_or(accessed, |noted| noted.tick.max(accessed));
+        let victim = Victim { order: if expired { i64::MIN } else { read }, id, accessed };
+        if oldest.len() < QUEUE {
+            oldest.push(victim);
+        } else if oldest.peek().is_some_and(|youngest| victim < *youngest) {
+            oldest.pop();
+            oldest.push(victim);
         }
-        // A row that was read since its column was written only looks old: it gets its true tick, and the rows
-        // behind it are asked for again.
-        let mut rescued = false;
-        for (accessed, victim) in oldest {
-            if freed.all >= need {
-                break;
-            }
-            match log.take(victim.id) {
-                Some(access) if access.tick > accessed => {
-                    transaction.touch(victim.id, access.tick, access.hits)?;
-                    rescued = true;
-                }
-                _ if rescued => break,
-                _ => remove(victim, &mut freed)?,
-            }
-        }
-    }
-    Ok((victims, freed))
+    })?;
+    Ok(oldest.into_sorted_vec().into())
 }

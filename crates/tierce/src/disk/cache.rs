@@ -342,9 +342,7 @@ impl Cache {
     /// Notes accesses that happened in a memory tier in front of this one: [`Meta::id`] and how many there were, the
     /// least recent first.
     pub fn touch(&self, accesses: impl IntoIterator<Item = (i64, u32)>) {
-        let now = self.engine.now();
-        let accesses = accesses.into_iter();
-        let due = accesses.fold(false, |due, (id, hits)| self.engine.accesses.hit(id, hits, now) | due);
+        let due = accesses.into_iter().fold(false, |due, (id, hits)| self.engine.note(id, hits) | due);
         if due {
             self.maintenance.accesses_due(&self.engine);
         }
@@ -431,7 +429,7 @@ impl Cache {
     /// As [`Cache::set`].
     pub fn settle_down(&self) -> Result<()> {
         self.flush()?;
-        self.engine.primary(Wait::Yes)?.checkpoint()
+        self.engine.primary(Wait::Yes)?.checkpoint(true)
     }
 
     /// Bytes of a database page: the grain of [`Stats::disk_size`].

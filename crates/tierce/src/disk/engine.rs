@@ -75,7 +75,7 @@ impl Engine {
         let engine = Self {
             blobs: Blobs::new(&paths.dir),
             owner: Owner::new(&paths.dir),
-            accesses: AccessLog::starting_after(opened.db.last_access()?),
+            accesses: AccessLog::default(),
             bound: Bound::new(builder.max_size),
             generation: AtomicI64::new(opened.generation),
             clock: Arc::clone(&builder.clock),
@@ -100,6 +100,11 @@ impl Engine {
 
     pub fn now(&self) -> u64 {
         self.clock.now_ms()
+    }
+
+    /// Notes hits of an entry, now. True when a batch of them is due.
+    pub fn note(&self, id: i64, hits: u32) -> bool {
+        self.accesses.hit(id, hits, self.epochs.tick(self.now()))
     }
 
     /// Unique for each write: a random start and a counter, mixed so that files spread over folders.
@@ -188,9 +193,9 @@ impl Engine {
     ) -> Result<(T, u32)> {
         let transaction =
             patiently(if wait == Wait::Yes { self.lock_timeout } else { Duration::ZERO }, || db.begin())?;
-        let value = run(&transaction)?;
-        transaction.commit()?;
-        Ok((value, db.wal_pages()))
+        let outcome = run(&transaction).and_then(|value| transaction.commit().map(|()| value));
+        self.bound.done(outcome.is_ok());
+        Ok((outcome?, db.wal_pages()))
     }
 
     /// Replaces a damaged database by an empty one. What was in it is a miss from now on, and the fault is reported.

@@ -1,13 +1,15 @@
-//! Coherence between processes: a small table of counters that all of them map.
+//! Memory that all processes on a directory share: epochs for coherence, and one clock of accesses.
 //!
-//! Every write adds one to the counter of its key's slot after its commit. A memory tier keeps, with each entry, the
-//! counter it saw *before* it read the entry, and trusts the entry as long as the counter has not moved: a hit costs
-//! one load. Two keys in one slot cost a needless miss, never a stale hit.
+//! Every write adds one to the epoch of its key's slot after its commit. A memory tier keeps, with each entry, the
+//! epoch it saw *before* it read the entry, and trusts the entry as long as the epoch has not moved: a hit costs one
+//! load. Two keys in one slot cost a needless miss, never a stale hit.
+//!
+//! The tick orders accesses over all processes: strictly increasing, whatever the clocks do.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Seek as _, SeekFrom, Write as _};
 use std::path::Path;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use memmap2::MmapRaw;
 
@@ -16,7 +18,14 @@ use crate::error::{Error, Result};
 /// Slots are `2^BITS`.
 pub const BITS: u32 = 16;
 const SLOTS: usize = 1 << BITS;
-const BYTES: u64 = SLOTS as u64 * 4;
+/// The tick is behind the slots, on a cache line of its own.
+const TICK_AT: usize = SLOTS * 4;
+const BYTES: u64 = TICK_AT as u64 + 64;
+
+/// Ticks a millisecond.
+const TICKS: u64 = 1 << 12;
+/// A stored tick this far ahead of the clock is damage, not time: ten years.
+const FAR: u64 = 10 * 366 * 86_400_000 * TICKS;
 
 /// The mapped table.
 #[derive(Debug)]
@@ -37,39 +46,70 @@ impl EpochTable {
         Ok(Self { map })
     }
 
-    /// The counters. The mapping is page-aligned, has at least `SLOTS` of them and lives as long as `self`.
+    /// The epochs and the tick. The mapping lives as long as `self`.
     #[allow(
         unsafe_code,
         reason = "the one view of the shared mapping; other processes change it only atomically"
     )]
-    fn slots(&self) -> &[AtomicU32] {
-        // SAFETY: the map is `BYTES` long (checked by `fill` before mapping), aligned to a page, and AtomicU32 has
-        // the layout of u32. Truncating the file from outside would be as fatal as it is to SQLite's own `-shm`.
-        unsafe { std::slice::from_raw_parts(self.map.as_ptr().cast::<AtomicU32>(), SLOTS) }
+    fn parts(&self) -> (&[AtomicU32], &AtomicU64) {
+        let start = self.map.as_ptr();
+        // SAFETY: the map is at least `BYTES` long (checked by `fill` before mapping) and aligned to a page, the tick
+        // is at a multiple of 64, and the atomics have the layout of their integers. Truncating the file from outside
+        // would be as fatal as it is to SQLite's own `-shm`.
+        unsafe {
+            (
+                std::slice::from_raw_parts(start.cast::<AtomicU32>(), SLOTS),
+                &*start.add(TICK_AT).cast::<AtomicU64>(),
+            )
+        }
     }
 
-    /// The counter of a slot.
+    fn slot(&self, slot: u32) -> &AtomicU32 {
+        &self.parts().0[slot as usize % SLOTS]
+    }
+
+    /// The epoch of a slot.
     pub fn load(&self, slot: u32) -> u32 {
-        self.slots()[slot as usize % SLOTS].load(Ordering::Acquire)
+        self.slot(slot).load(Ordering::Acquire)
     }
 
-    /// Moves a slot's counter on and gives the new value.
+    /// Moves a slot's epoch on and gives the new one.
     pub(super) fn bump(&self, slot: u32) -> u32 {
-        self.slots()[slot as usize % SLOTS].fetch_add(1, Ordering::AcqRel).wrapping_add(1)
+        self.slot(slot).fetch_add(1, Ordering::AcqRel).wrapping_add(1)
     }
 
-    /// Moves every counter on.
+    /// Moves every epoch on.
     pub(super) fn bump_all(&self) {
-        for slot in self.slots() {
+        for slot in self.parts().0 {
             slot.fetch_add(1, Ordering::AcqRel);
         }
     }
 
-    /// Where the counters are, for a host language that reads them without a call: `2^BITS` little `u32`s that stay
-    /// mapped as long as this table is kept alive.
+    /// The tick of an access at `now`: after every other, in this process and elsewhere.
+    pub(super) fn tick(&self, now: u64) -> i64 {
+        let by_clock = now.saturating_mul(TICKS);
+        let next =
+            |last: u64| if last > by_clock.saturating_add(FAR) { by_clock } else { by_clock.max(last + 1) };
+        let tick = self.parts().1;
+        let mut last = tick.load(Ordering::Relaxed);
+        loop {
+            match tick.compare_exchange_weak(last, next(last), Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(_) => return next(last) as i64,
+                Err(now) => last = now,
+            }
+        }
+    }
+
+    /// Where the epochs are, for a host language that reads them without a call: `2^BITS` `u32`s that stay mapped as
+    /// long as this table is kept alive.
     pub fn as_ptr(&self) -> *mut u32 {
         self.map.as_mut_ptr().cast()
     }
+}
+
+/// The milliseconds of a tick.
+pub(super) fn millis(tick: i64) -> u64 {
+    tick.max(0) as u64 / TICKS
 }
 
 /// Gives the file its length with real blocks: a store to a hole on a full disk would be a fatal signal.
@@ -99,12 +139,24 @@ mod tests {
     }
 
     #[test]
-    fn a_cut_table_is_filled_up_again() {
+    fn ticks_rise_when_the_clock_stands_or_goes_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("epochs");
+        let (a, b) = (EpochTable::open(&path).unwrap(), EpochTable::open(&path).unwrap());
+        let ticks = [a.tick(1_000), b.tick(6_000), a.tick(6_000), b.tick(10)];
+        assert!(ticks.is_sorted_by(|a, b| a < b), "{ticks:?}");
+        assert_eq!(millis(ticks[1]), 6_000);
+    }
+
+    #[test]
+    fn a_damaged_table_is_filled_up_and_its_tick_set_right() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("epochs");
         std::fs::write(&path, [9; 10]).unwrap();
         let table = EpochTable::open(&path).unwrap();
         table.bump(u32::MAX);
         assert_eq!(std::fs::metadata(&path).unwrap().len(), BYTES);
+        table.parts().1.store(u64::MAX - 1, Ordering::Relaxed);
+        assert_eq!(millis(table.tick(5_000)), 5_000);
     }
 }

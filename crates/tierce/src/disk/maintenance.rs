@@ -12,14 +12,17 @@ use super::meta::Db;
 use super::{lock, patiently};
 use crate::error::Result;
 
-/// Pages in the log after which it is copied into the database.
-const LOG_DUE: u32 = 1000;
+/// Pages in the log after which it is copied into the database: one that keeps 8 MiB of log is copied each second of
+/// a steady stream of sets, while more would eat into what the bound on real use allows.
+const LOG_DUE: u32 = 2000;
+/// Pages after which writers are kept out for a moment, as a steady stream of them would never let the log end.
+const LOG_LONG: u32 = 2 * LOG_DUE;
 /// Accesses written in one transaction: short enough that a writer beside it barely waits.
 const BATCH: usize = 512;
 
 #[derive(Clone, Copy)]
 enum Job {
-    Checkpoint,
+    Checkpoint { restart: bool },
     Accesses,
 }
 
@@ -36,7 +39,7 @@ impl Maintenance {
     /// After a commit that left so many pages in the log.
     pub fn log_grew(&self, engine: &Arc<Engine>, pages: u32) {
         if pages >= LOG_DUE && !self.checkpointing.swap(true, Ordering::AcqRel) {
-            self.send(engine, Job::Checkpoint);
+            self.send(engine, Job::Checkpoint { restart: pages >= LOG_LONG });
         }
     }
 
@@ -75,8 +78,8 @@ impl Worker {
     fn run(self, jobs: &Receiver<Job>) {
         while let Ok(job) = jobs.recv() {
             let (flag, outcome) = match job {
-                Job::Checkpoint => {
-                    (&self.checkpointing, self.engine.connect().and_then(|db| db.checkpoint()))
+                Job::Checkpoint { restart } => {
+                    (&self.checkpointing, self.engine.connect().and_then(|db| db.checkpoint(restart)))
                 }
                 Job::Accesses => {
                     (&self.flushing, self.engine.connect().and_then(|db| flush(&self.engine, &db)))

@@ -11,7 +11,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Row, ffi, params};
 
-use super::row::{EntryRow, Removed, Sums};
+use super::row::{Age, EntryRow, Removed, Sums};
 use crate::error::{Code, Error, Result};
 
 /// `TRCE`: marks the file as ours in the SQLite header.
@@ -19,17 +19,15 @@ pub(super) const APPLICATION_ID: i32 = 0x5452_4345;
 /// Bytes of a database page. Measured: `docs/design-decisions.md`, D6.
 pub(super) const PAGE_SIZE: u64 = 4096;
 /// Bytes of the log that stay allocated after a checkpoint.
-const WAL_KEPT: u64 = 4 << 20;
+const WAL_KEPT: u64 = 16 << 20;
 /// `hits` is stored with this added, so that its width never changes and an access overwrites its cell in place.
 const HITS_BIAS: i64 = 1 << 40;
 
 /// The schema of format version 1, exactly as SQLite stores it: an open compares it.
-pub(super) const SCHEMA: [&str; 6] = [
+pub(super) const SCHEMA: [&str; 4] = [
     "CREATE TABLE entries (id INTEGER PRIMARY KEY, seal INTEGER NOT NULL, accessed INTEGER NOT NULL, \
      hits INTEGER NOT NULL, created INTEGER NOT NULL, expires INTEGER, size INTEGER NOT NULL, \
      stored INTEGER NOT NULL, key BLOB NOT NULL, frame BLOB NOT NULL)",
-    "CREATE INDEX entries_accessed ON entries (accessed)",
-    "CREATE INDEX entries_expires ON entries (expires) WHERE expires IS NOT NULL",
     "CREATE TABLE files (write_id INTEGER PRIMARY KEY, bytes INTEGER NOT NULL, owner INTEGER)",
     "CREATE INDEX files_owner ON files (owner) WHERE owner IS NOT NULL",
     "CREATE TABLE facts (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID",
@@ -168,13 +166,13 @@ impl Db {
         self.wal_pages.load(Ordering::Relaxed)
     }
 
-    /// Copies the log into the database, first beside writers, then, for the short rest, keeping them out, so that
-    /// the log starts again from its beginning.
-    pub fn checkpoint(&self) -> Result<()> {
-        for mode in ["PASSIVE", "TRUNCATE"] {
-            self.wrap(self.conn.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |_| Ok(())))?;
-        }
-        Ok(())
+    /// Copies the log into the database beside readers and writers. With `restart`, keeps writers out for the short
+    /// rest, so that the log starts again from its beginning.
+    pub fn checkpoint(&self, restart: bool) -> Result<()> {
+        let modes: &[&str] = if restart { &["PASSIVE", "RESTART"] } else { &["PASSIVE"] };
+        modes.iter().try_for_each(|mode| {
+            self.wrap(self.conn.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |_| Ok(())))
+        })
     }
 
     /// Starts a write transaction, or fails at once with [`Code::LockTimeout`].
@@ -266,12 +264,6 @@ impl Db {
         value.ok_or_else(|| damaged(&self.path, "a fact is missing"))
     }
 
-    /// The newest access, so that a clock that was set back cannot make new entries look old.
-    pub fn last_access(&self) -> Result<i64> {
-        let newest = self.one("SELECT max(accessed) FROM entries", [], |row| row.get::<_, Option<i64>>(0))?;
-        Ok(newest.flatten().unwrap_or(0))
-    }
-
     /// Owners of files that are announced or condemned.
     pub fn file_owners(&self) -> Result<Vec<i64>> {
         self.all("SELECT DISTINCT owner FROM files WHERE owner IS NOT NULL", [], |row| row.get(0))
@@ -330,9 +322,14 @@ impl Transaction<'_> {
         )
     }
 
-    /// Deletes a victim's row.
-    pub fn evict(&self, id: i64) -> Result<bool> {
-        Ok(self.db.change("DELETE FROM entries WHERE id = ?1", [id])? > 0)
+    /// Deletes a victim's row, unless it was written or read since `accessed`.
+    pub fn evict(&self, id: i64, accessed: i64) -> Result<Option<Removed>> {
+        self.db.one(
+            "DELETE FROM entries WHERE id = ?1 AND accessed = ?2 \
+             RETURNING id, length(key) + length(frame), substr(frame, 1, 40)",
+            params![id, accessed],
+            removed,
+        )
     }
 
     /// Deletes the row of a key; gives what left, and whether it had not expired at `now`.
@@ -371,24 +368,21 @@ impl Transaction<'_> {
         Ok(files)
     }
 
-    /// The least recently used rows.
-    pub fn oldest(&self, limit: u32) -> Result<Vec<(i64, Removed)>> {
-        self.db.all(
-            "SELECT id, length(key) + length(frame), substr(frame, 1, 40), accessed FROM entries \
-             ORDER BY accessed LIMIT ?1",
-            [limit],
-            |row| Ok((row.get(3)?, removed(row)?)),
-        )
-    }
-
-    /// Rows that expired at `now` or before.
-    pub fn expired(&self, now: u64, limit: u32) -> Result<Vec<Removed>> {
-        self.db.all(
-            "SELECT id, length(key) + length(frame), substr(frame, 1, 40) FROM entries \
-             WHERE expires IS NOT NULL AND expires <= ?1 ORDER BY expires LIMIT ?2",
-            params![now as i64, limit],
-            removed,
-        )
+    /// Shows every row's age to `look`.
+    pub fn ages(&self, mut look: impl FnMut(Age)) -> Result<()> {
+        let mut scan = || {
+            let mut statement = self.db.conn.prepare_cached("SELECT id, accessed, expires FROM entries")?;
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                look(Age {
+                    id: row.get(0)?,
+                    accessed: row.get(1)?,
+                    expires: row.get::<_, Option<i64>>(2)?.map(|ms| ms as u64),
+                });
+            }
+            Ok(())
+        };
+        self.db.wrap(scan())
     }
 
     /// Records accesses: the tick of the newest, and how many there were.

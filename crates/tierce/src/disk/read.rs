@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use super::engine::Engine;
 use super::meta::Db;
 use super::row::EntryRow;
-use super::{Wait, access, epoch};
+use super::{Wait, epoch};
 use crate::error::{Code, Error, Result};
 use crate::frame::{HEADER, Header};
 use crate::key::{Digest, Key};
@@ -125,7 +125,7 @@ impl Engine {
             codec: header.codec,
             created_at: row.created,
             expires_at: row.expires,
-            accessed_at: access::millis(noted.map_or(row.accessed, |noted| noted.tick.max(row.accessed))),
+            accessed_at: epoch::millis(noted.map_or(row.accessed, |noted| noted.tick.max(row.accessed))),
             hits: row.hits + noted.map_or(0, |noted| u64::from(noted.hits)),
             size: header.raw_size,
             stored_size: header.stored_size,
@@ -170,7 +170,7 @@ impl Engine {
         match hit {
             Some(meta) => {
                 self.hits.fetch_add(1, Ordering::Relaxed);
-                self.accesses.hit(meta.id, 1, self.now())
+                self.note(meta.id, 1)
             }
             None => {
                 self.misses.fetch_add(1, Ordering::Relaxed);

@@ -38,6 +38,14 @@ impl EntryRow<'_> {
     }
 }
 
+/// What decides when a row has to go.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Age {
+    pub id: i64,
+    pub accessed: i64,
+    pub expires: Option<u64>,
+}
+
 /// What leaves with a row.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Removed {

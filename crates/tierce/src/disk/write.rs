@@ -1,7 +1,5 @@
 //! The write path: encode outside every lock, announce and write files, then one transaction.
 
-use std::collections::HashMap;
-
 use super::blob::size_on_disk;
 use super::bound::{Brought, weight};
 use super::engine::{Engine, Wait};
@@ -123,11 +121,11 @@ impl Engine {
     fn apply_ready(&self, ready: &[Ready<'_>], wait: Wait) -> Result<(Vec<Written>, u32)> {
         let files: Vec<_> = ready.iter().filter_map(Ready::file).collect();
         self.write_files(&files)?;
-        let applied = self.write(wait, |transaction| self.apply_in(transaction, ready));
-        let ((mut written, condemned, seen), pages) = applied.inspect_err(|_| {
+        let applied = self.write(wait, |transaction| self.apply_in(transaction, ready, wait));
+        let ((mut written, condemned, before), pages) = applied.inspect_err(|_| {
             self.unlink(&files.iter().map(|(header, _)| header.write_id).collect::<Vec<_>>());
         })?;
-        self.publish(ready, &mut written, &seen);
+        self.publish(ready, &mut written, &before);
         self.unlink(&condemned);
         Ok((written, pages))
     }
@@ -161,7 +159,8 @@ impl Engine {
         &self,
         transaction: &Transaction<'_>,
         ready: &[Ready<'_>],
-    ) -> Result<(Vec<Written>, Vec<u64>, HashMap<u32, u32>)> {
+        wait: Wait,
+    ) -> Result<(Vec<Written>, Vec<u64>, Vec<(u32, u32)>)> {
         let now = self.now();
         let unlinked = lock(&self.unlinked).clone();
         transaction.forget(&unlinked)?;
@@ -193,14 +192,22 @@ impl Engine {
             }
             written.push(outcome);
         }
-        left.extend(self.bound.enforce(transaction, &self.accesses, now, brought)?);
+        left.extend(self.bound.enforce(transaction, &self.accesses, now, brought, wait)?);
         for file in left.iter().filter_map(|removed| removed.file) {
             transaction.condemn(file, self.owner.id()?)?;
             condemned.push(file);
         }
         lock(&self.unlinked).retain(|file| !unlinked.contains(file));
-        let seen = ready.iter().filter_map(Ready::digest).map(|digest| digest.slot(epoch::BITS));
-        Ok((written, condemned, seen.map(|slot| (slot, self.epochs.load(slot))).collect()))
+        Ok((written, condemned, self.epochs_of(ready)))
+    }
+
+    /// The slots of a batch, each once, with their epochs as of now.
+    fn epochs_of(&self, ready: &[Ready<'_>]) -> Vec<(u32, u32)> {
+        let mut slots: Vec<u32> =
+            ready.iter().filter_map(Ready::digest).map(|digest| digest.slot(epoch::BITS)).collect();
+        slots.sort_unstable();
+        slots.dedup();
+        slots.into_iter().map(|slot| (slot, self.epochs.load(slot))).collect()
     }
 
     #[expect(clippy::too_many_arguments, reason = "the fields of one row")]
@@ -217,13 +224,14 @@ impl Engine {
         let mut row = EntryRow {
             id: digest.id(),
             seal: 0,
-            accessed: self.accesses.written(digest.id(), now),
+            accessed: self.epochs.tick(now),
             hits: 0,
             created: now,
             expires: expires_at,
             key: key.as_bytes(),
             frame: if header.in_file { &frame[..HEADER] } else { frame },
         };
+        self.accesses.forget(row.id); // what was noted of its predecessor is void
         row.seal = row.expected_seal(digest, header.checksum);
         let replaced = transaction.put(&row, header.raw_size, header.stored_size)?;
         if header.in_file {
@@ -232,22 +240,25 @@ impl Engine {
         Ok(replaced)
     }
 
-    /// After the commit: moves the epochs on, so that no memory tier keeps what was replaced.
-    fn publish(&self, ready: &[Ready<'_>], written: &mut [Written], seen: &HashMap<u32, u32>) {
+    /// After the commit: moves the epochs on, so that no memory tier keeps what was replaced. `before` holds the slots
+    /// of the batch, sorted, with their epochs before the commit.
+    fn publish(&self, ready: &[Ready<'_>], written: &mut [Written], before: &[(u32, u32)]) {
         if ready.iter().any(|write| matches!(write, Ready::Clear)) {
             self.accesses.clear();
             self.epochs.bump_all();
             return;
         }
-        let moved: HashMap<u32, u32> = seen.keys().map(|slot| (*slot, self.epochs.bump(*slot))).collect();
+        // One step is ours. More means that another write of this slot was published around this one.
+        let moved = |&(slot, before): &(u32, u32)| {
+            Some(self.epochs.bump(slot)).filter(|now| *now == before.wrapping_add(1))
+        };
+        let after: Vec<Option<u32>> = before.iter().map(moved).collect();
         for (write, outcome) in ready.iter().zip(written) {
             let Some(digest) = write.digest() else { continue };
-            let slot = digest.slot(epoch::BITS);
             outcome.id = digest.id();
-            outcome.slot = slot;
-            // One step is ours. More means that another write of this slot was published around this one.
-            let ours = seen.get(&slot).map(|before| before.wrapping_add(1));
-            outcome.epoch = moved.get(&slot).copied().filter(|now| Some(*now) == ours);
+            outcome.slot = digest.slot(epoch::BITS);
+            let at = before.binary_search_by_key(&outcome.slot, |(slot, _)| *slot);
+            outcome.epoch = at.ok().and_then(|at| after[at]);
         }
     }
 
