@@ -41,8 +41,10 @@ async function compile(source, extension) {
 
 /** One run over all files; what a build tool's process would do. */
 async function compileAll({ dir, files }) {
-  const run = { calls: files.length, compiled: 0, refused: 0, digests: [] }
+  const run = { calls: files.length, compiled: 0, refused: 0, digests: [], faults: [] }
   const cache = new Cache({ dir })
+  // A fault of the cache breaks no call, so without a listener it would only be seen as a call that is compiled again.
+  cache.on('error', (fault) => run.faults.push(fault.message))
   const counted = (...args) => {
     run.compiled += 1
     return compile(...args)
@@ -104,6 +106,7 @@ function verify([cold, warm, touched], changed) {
   const differing = (run) =>
     run.digests.flatMap((digest, index) => (digest === cold.digests[index] ? [] : [index]))
   const claims = [
+    ['the cache reported no fault', cold.faults.length + warm.faults.length + touched.faults.length === 0],
     ['the cold run compiled every file', cold.compiled === cold.calls],
     ['nearly every file was one for the compiler', cold.refused < cold.calls / 20],
     ['the warm run compiled nothing again', warm.compiled === cold.refused],
@@ -119,6 +122,8 @@ function verify([cold, warm, touched], changed) {
     process.stdout.write(`${holds ? 'ok    ' : 'FAILED'} ${claim}\n`)
     if (!holds) process.exitCode = 1
   }
+  const [fault] = [cold, warm, touched].flatMap(({ faults }) => faults)
+  if (fault) process.stdout.write(`The first fault: ${fault}\n`)
 }
 
 async function main(limit) {

@@ -78,7 +78,8 @@ export class Cache {
   readonly #flights: Flights<SetOptions>
   #hits = 0
   #misses = 0
-  #closed = false
+  /** Set by the first `close`. */
+  #closing: Promise<void> | undefined
 
   /**
    * Opens the directory, if there is one.
@@ -123,18 +124,7 @@ export class Cache {
 
   /** As `set`, on this thread: the value is on disk when this returns. */
   setSync(key: Key, value: unknown, options: SetOptions = {}): void {
-    const text = this.#text(key)
-    const write = { text, value, expiresAt: this.#expiry(options) }
-    const encoded = this.#disk === undefined ? undefined : encode(storable(value))
-    const kept = this.#keep(write, encoded)
-    if (this.#disk === undefined || encoded === undefined) return
-    this.#tellAccesses()
-    try {
-      this.#confirm(kept, this.#disk.setSync(text, encoded, write.expiresAt))
-    } catch (error) {
-      if (kept !== undefined) this.#memory?.remove(kept)
-      throw error
-    }
+    this.#storeSync({ text: this.#text(key), value, expiresAt: this.#expiry(options) })
   }
 
   /** The value of a key; `undefined` on a miss. A stored null comes back as null. */
@@ -158,16 +148,13 @@ export class Cache {
 
   /** As `get`, on this thread. */
   getSync<V = unknown>(key: Key): V | undefined {
-    const text = this.#text(key)
-    const hit = this.#live(text) ?? this.#remember(text, this.#disk?.readSync(text))
-    this.#count(hit !== undefined)
-    return hit?.value as V | undefined
+    return this.#readSync(this.#text(key)) as V | undefined
   }
 
   /** The value of a key and what is known beside it; `undefined` on a miss. */
   async entry<V = unknown>(key: Key): Promise<CacheEntry<V> | undefined> {
     const text = this.#text(key)
-    const live = this.#memory?.peek(text)
+    const live = this.#current(text)
     if (this.#disk === undefined) {
       const entry = this.#live(text)
       this.#count(entry !== undefined)
@@ -218,13 +205,13 @@ export class Cache {
 
   /**
    * The value of a key, or what `load` gives, which is stored unless it is `undefined`. Of all who ask for a key at one time
-   * one loads, and all get its value or its error. A fault of the cache goes to the 'error' event, never to the caller.
+   * one loads, and all get its value or its error. A fault of the cache goes to the 'error' event, never to the caller; so
+   * does `E_CLOSED`, and then nothing is stored.
    * @throws what `load` throws, untouched; InvalidKeyError, InvalidTtlError
    */
   async getOrSet<V>(key: Key, load: () => V | Promise<V>, options: SetOptions = {}): Promise<V> {
-    const text = this.#text(key)
-    callback(load, 'load')
-    this.#expiry(options) // told now, not after a costly load
+    const text = this.#checkLoad(key, load, options)
+    if (this.#closing !== undefined) return this.#loadClosed(load)
     const live = this.#live(text)
     if (live !== undefined) {
       this.#count(true)
@@ -235,33 +222,54 @@ export class Cache {
 
   /** Loads and stores although there may be a value. */
   async refresh<V>(key: Key, load: () => V | Promise<V>, options: SetOptions = {}): Promise<V> {
-    const text = this.#text(key)
-    callback(load, 'load')
-    this.#expiry(options)
+    const text = this.#checkLoad(key, load, options)
+    if (this.#closing !== undefined) return this.#loadClosed(load)
     return this.#flights.fresh(text, load, options) as Promise<V>
   }
 
   /** As `getOrSet` for a synchronous load, on this thread. Never waits for an asynchronous load of the same key. */
   getOrSetSync<V>(key: Key, load: () => V, options: SetOptions = {}): V {
-    callback(load, 'load')
-    this.#expiry(options)
-    let known: V | undefined
+    const text = this.#checkLoad(key, load, options)
+    if (this.#closing !== undefined) return this.#loadClosed(load)
+    let known: unknown
     try {
-      known = this.getSync<V>(key)
+      known = this.#readSync(text)
     } catch (fault) {
-      this.#text(key) // a bad key is the caller's
       this.#faults.report(fault)
     }
-    if (known !== undefined) return known
+    return known === undefined ? this.#loadSync(text, load, options) : (known as V)
+  }
+
+  /** As `refresh` for a synchronous load, on this thread. */
+  refreshSync<V>(key: Key, load: () => V, options: SetOptions = {}): V {
+    const text = this.#checkLoad(key, load, options)
+    return this.#closing === undefined ? this.#loadSync(text, load, options) : this.#loadClosed(load)
+  }
+
+  #loadSync<V>(text: string, load: () => V, options: SetOptions): V {
     const value = load()
     if (value !== undefined) {
       try {
-        this.setSync(key, value, options)
+        this.#open() // the load may have closed it
+        this.#storeSync({ text, value, expiresAt: this.#expiry(options) })
       } catch (fault) {
         this.#faults.report(fault)
       }
     }
     return value
+  }
+
+  /** What the caller gave is refused now, not after a costly load. */
+  #checkLoad(key: Key, load: () => unknown, options: SetOptions): string {
+    callback(load, 'load')
+    this.#expiry(options)
+    return keyText(key)
+  }
+
+  /** A program that is shutting down still gets its values. */
+  #loadClosed<T>(load: () => T): T {
+    this.#faults.report(closed())
+    return load()
   }
 
   /**
@@ -272,7 +280,8 @@ export class Cache {
     this.#open()
     checkOptions(options, ['prefix', 'limit'], 'keys')
     const { prefix = '' } = options
-    let left = options.limit === undefined ? Number.POSITIVE_INFINITY : positiveInteger(options.limit, 'limit')
+    let left =
+      options.limit === undefined ? Number.POSITIVE_INFINITY : positiveInteger(options.limit, 'limit')
     for await (const text of this.#texts()) {
       const key = keyFromText(text)
       if (prefix !== '' && !(typeof key === 'string' && key.startsWith(prefix))) continue
@@ -326,14 +335,20 @@ export class Cache {
     return this
   }
 
-  /** Finishes the writes under way and lets go of the directory. Every later call is an `E_CLOSED`. */
-  async close(): Promise<void> {
-    if (this.#closed) return
-    this.#tellAccesses()
-    this.#closed = true
-    this.#flights.outdateAll()
-    this.#memory?.clear()
-    await this.#disk?.close()
+  /** Finishes the writes under way and lets go of the directory. Every later call is an `E_CLOSED`, but loads go on. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    try {
+      this.#tellAccesses()
+    } finally {
+      this.#flights.outdateAll()
+      this.#memory?.clear()
+      await this.#disk?.close()
+    }
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -341,7 +356,7 @@ export class Cache {
   }
 
   #open(): void {
-    if (this.#closed) throw makeError('E_CLOSED', 'The cache is closed: open a new one.')
+    if (this.#closing !== undefined) throw closed()
   }
 
   #text(key: Key): string {
@@ -364,7 +379,8 @@ export class Cache {
     const entry = this.#memory?.peek(text)
     if (entry === undefined) return undefined
     const expired = entry.expiresAt <= this.#now()
-    if (!expired && (entry.epoch === undefined || this.#disk?.isCurrent(entry.slot, entry.epoch) !== false)) return entry
+    if (!expired && (entry.epoch === undefined || this.#disk?.isCurrent(entry.slot, entry.epoch) !== false))
+      return entry
     this.#memory?.remove(entry)
     return undefined
   }
@@ -387,6 +403,12 @@ export class Cache {
     return found instanceof Promise ? found.then(done) : done(found)
   }
 
+  #readSync(text: string): unknown {
+    const hit = this.#live(text) ?? this.#remember(text, this.#disk?.readSync(text))
+    this.#count(hit !== undefined)
+    return hit?.value
+  }
+
   /** Keeps what was read from disk in memory, unless something newer is there by now. */
   #remember(text: string, hit: DiskHit | undefined): DiskHit | undefined {
     if (hit !== undefined && this.#memory !== undefined && this.#current(text) === undefined) {
@@ -397,25 +419,44 @@ export class Cache {
   }
 
   async #store(writes: readonly { text: string; value: unknown; expiresAt: number }[]): Promise<void> {
-    const encoded = writes.map(({ value }) => (this.#disk === undefined ? storable(value) : encode(storable(value))))
+    const encoded = writes.map(({ value }) =>
+      this.#disk === undefined ? storable(value) : encode(storable(value)),
+    )
+    this.#tellAccesses()
     const kept = writes.map((write, index) =>
       this.#keep(write, this.#disk === undefined ? undefined : (encoded[index] as Encoded)),
     )
     if (this.#disk === undefined) return
-    this.#tellAccesses()
     try {
       const outcomes = await this.#disk.set(
         writes.map(({ text, expiresAt }, index) => ({ text, expiresAt, encoded: encoded[index] as Encoded })),
       )
-      kept.forEach((entry, index) => this.#confirm(entry, outcomes[index]!))
+      for (const [index, entry] of kept.entries()) this.#confirm(entry, outcomes[index]!)
     } catch (error) {
       for (const entry of kept) if (entry !== undefined) this.#memory?.remove(entry)
       throw error
     }
   }
 
+  #storeSync(write: { text: string; value: unknown; expiresAt: number }): void {
+    const value = storable(write.value)
+    const encoded = this.#disk === undefined ? undefined : encode(value)
+    this.#tellAccesses()
+    const kept = this.#keep(write, encoded)
+    if (this.#disk === undefined || encoded === undefined) return
+    try {
+      this.#confirm(kept, this.#disk.setSync(write.text, encoded, write.expiresAt))
+    } catch (error) {
+      if (kept !== undefined) this.#memory?.remove(kept)
+      throw error
+    }
+  }
+
   /** Puts a value into memory, where it answers at once; its epoch is not known before it is on disk. */
-  #keep(write: { text: string; value: unknown; expiresAt: number }, encoded: Encoded | undefined): MemoryEntry | undefined {
+  #keep(
+    write: { text: string; value: unknown; expiresAt: number },
+    encoded: Encoded | undefined,
+  ): MemoryEntry | undefined {
     this.#flights.outdate(write.text)
     return this.#memory?.set({
       ...write,
@@ -451,20 +492,49 @@ export class Cache {
   }
 }
 
+function closed(): Error {
+  return makeError('E_CLOSED', 'The cache is closed: open a new one.')
+}
+
 /** @throws UnserializableError `E_UNSERIALIZABLE` for `undefined`, which is what a miss looks like */
 function storable(value: unknown): unknown {
   if (value !== undefined) return value
-  throw makeError('E_UNSERIALIZABLE', 'undefined cannot be stored, as it stands for a miss: store null, or delete the key.')
+  throw makeError(
+    'E_UNSERIALIZABLE',
+    'undefined cannot be stored, as it stands for a miss: store null, or delete the key.',
+  )
 }
 
 function memoryFacts<V>(entry: MemoryEntry): CacheEntry<V> {
   const { kind, createdAt, expiresAt, accessedAt, size } = entry
   const value = entry.value as V
-  return { value, kind, createdAt, expiresAt, accessedAt, hits: entry.hits - 1, size, storedSize: size, codec: 'none', tier: 'memory' }
+  return {
+    value,
+    kind,
+    createdAt,
+    expiresAt,
+    accessedAt,
+    hits: entry.hits - 1,
+    size,
+    storedSize: size,
+    codec: 'none',
+    tier: 'memory',
+  }
 }
 
 function diskFacts<V>(value: V, facts: Facts, tier: 'memory' | 'disk'): CacheEntry<V> {
   const { createdAt, expiresAt, accessedAt, hits, size, storedSize } = facts
   const kind = kindName(facts.kind)
-  return { value, kind, createdAt, expiresAt, accessedAt, hits, size, storedSize, codec: codecName(facts.codec), tier }
+  return {
+    value,
+    kind,
+    createdAt,
+    expiresAt,
+    accessedAt,
+    hits,
+    size,
+    storedSize,
+    codec: codecName(facts.codec),
+    tier,
+  }
 }

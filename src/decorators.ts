@@ -16,7 +16,11 @@ export interface CachedOptions extends WrapOptions<never[]> {
 /** A decorator for methods, in both of TypeScript's forms. */
 export interface CachedDecorator {
   <M extends Method>(method: M, context: ClassMethodDecoratorContext): M
-  <M extends Method>(target: object, name: string | symbol, descriptor: TypedPropertyDescriptor<M>): TypedPropertyDescriptor<M>
+  <M extends Method>(
+    target: object,
+    name: string | symbol,
+    descriptor: TypedPropertyDescriptor<M>,
+  ): TypedPropertyDescriptor<M>
 }
 
 /** Caches what an asynchronous method returns. `this` is not part of the key: give `key` where results depend on it. */
@@ -34,24 +38,44 @@ type Wrap = (cache: Cache, fn: Method, options: WrapOptions) => Method
 function decorator(options: CachedOptions, wrapper: Wrap): CachedDecorator {
   return ((first: unknown, second: unknown, descriptor?: PropertyDescriptor) => {
     if (typeof first === 'function' && (second as DecoratorContext)?.kind === 'method') {
-      return decorate(first as Method, (second as ClassMethodDecoratorContext).name, options, wrapper)
+      const { name, addInitializer } = second as ClassMethodDecoratorContext
+      const owner = { name: '' }
+      const decorated = decorate(first as Method, name, options, wrapper, owner)
+      // Before the first call, which may be one without its object: on the class if static, on each new object if not.
+      addInitializer(function () {
+        if (owner.name === '') owner.name = ownerName(this, name, decorated)
+      })
+      return decorated
     }
     if (typeof descriptor?.value === 'function') {
-      return { ...descriptor, value: decorate(descriptor.value, second as string | symbol, options, wrapper) }
+      const owner = { name: className(first as object) }
+      return {
+        ...descriptor,
+        value: decorate(descriptor.value, second as string | symbol, options, wrapper, owner),
+      }
     }
-    throw makeError('E_INVALID_OPTION', 'cached and cachedSync decorate methods; for a function use wrap or wrapSync.')
+    throw makeError(
+      'E_INVALID_OPTION',
+      'cached and cachedSync decorate methods; for a function use wrap or wrapSync.',
+    )
   }) as CachedDecorator
 }
 
-function decorate(method: Method, name: string | symbol, options: CachedOptions, wrapper: Wrap): Method {
+function decorate(
+  method: Method,
+  name: string | symbol,
+  options: CachedOptions,
+  wrapper: Wrap,
+  owner: { name: string },
+): Method {
   const { cache, ...rest } = options
   const byCache = new WeakMap<Cache, Method>()
   const decorated: Method = function (...args) {
     const found = typeof cache === 'function' ? cache(this) : cache
     let wrapped = byCache.get(found)
     if (wrapped === undefined) {
-      const owner = ownerName(this, name, decorated)
-      wrapped = wrapper(found, method, { ...rest, name: rest.name ?? `${owner}.${String(name)}` } as WrapOptions)
+      const full = rest.name ?? `${owner.name || ownerName(this, name, decorated)}.${String(name)}`
+      wrapped = wrapper(found, method, { ...rest, name: full } as WrapOptions)
       byCache.set(found, wrapped)
     }
     return wrapped.apply(this, args)
@@ -59,11 +83,22 @@ function decorate(method: Method, name: string | symbol, options: CachedOptions,
   return Object.defineProperty(decorated, 'name', { value: method.name, configurable: true })
 }
 
-/** The name of the class that has the method, which may be a parent of the object's own. */
+/**
+ * The name of the class that has the method, which may be a parent of the object's own. Where another decorator has replaced
+ * the method, it is the topmost class with one of that name: the same for each child class.
+ */
 function ownerName(self: unknown, name: string | symbol, method: Method): string {
-  if (typeof self === 'function') return self.name
-  for (let at = Object.getPrototypeOf(Object(self)); at !== null; at = Object.getPrototypeOf(at)) {
-    if (Object.getOwnPropertyDescriptor(at, name)?.value === method) return at.constructor.name
+  let at: object | null = typeof self === 'function' ? self : Object.getPrototypeOf(Object(self))
+  let owner = at
+  for (; at !== null; at = Object.getPrototypeOf(at)) {
+    const own = Object.getOwnPropertyDescriptor(at, name)?.value
+    if (own !== undefined) owner = at
+    if (own === method) break
   }
-  return Object(self).constructor?.name ?? ''
+  return owner === null ? '' : className(owner)
+}
+
+/** Of a class, or of a prototype. */
+function className(at: object): string {
+  return (typeof at === 'function' ? at : at.constructor)?.name ?? ''
 }

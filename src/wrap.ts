@@ -40,20 +40,24 @@ export type Wrapped<F extends AnyFunction> = (ReturnType<F> extends Promise<unkn
 export type WrappedSync<F extends AnyFunction> = F & WrapControls<Parameters<F>, ReturnType<F>>
 
 /** Functions by cache, name and version: two of them under one key would answer for each other. */
-const registered = new WeakMap<Cache, Map<string, string>>()
+const registered = new WeakMap<Cache, Map<string, string | AnyFunction>>()
 
 /**
  * Wraps a function: its results come from the cache, and of all calls with equal arguments at one time one is made. `this`
  * is not part of the key.
  * @throws InvalidOptionError `E_INVALID_OPTION`: there is no name, or another function has it
  */
-export function wrap<F extends AnyFunction>(cache: Cache, fn: F, options: WrapOptions<Parameters<F>> = {}): Wrapped<F> {
+export function wrap<F extends AnyFunction>(
+  cache: Cache,
+  fn: F,
+  options: WrapOptions<Parameters<F>> = {},
+): Wrapped<F> {
   const call = describeCall(cache, fn, options)
   const wrapped = function (this: unknown, ...args: Parameters<F>) {
-    return cache.getOrSet(call.key(...args), () => fn.apply(this, args), call.options)
+    return promised(() => cache.getOrSet(call.key(...args), () => fn.apply(this, args), call.options))
   }
   const fresh = function (this: unknown, ...args: Parameters<F>) {
-    return cache.refresh(call.key(...args), () => fn.apply(this, args), call.options)
+    return promised(() => cache.refresh(call.key(...args), () => fn.apply(this, args), call.options))
   }
   return finish(fn, wrapped, { fresh, invalidate: call.invalidate, key: call.key }) as unknown as Wrapped<F>
 }
@@ -71,17 +75,22 @@ export function wrapSync<F extends AnyFunction>(
   const load = (self: unknown, args: Parameters<F>) => {
     const result = fn.apply(self, args)
     if (typeof result?.then !== 'function') return result
-    throw invalid(fn.name, `${fn.name || 'The function'} returned a promise: wrap it with wrap or cached, not with wrapSync or cachedSync.`)
+    throw invalid(
+      fn.name,
+      `${fn.name || 'The function'} returned a promise: wrap it with wrap or cached, not with wrapSync or cachedSync.`,
+    )
   }
   const wrapped = function (this: unknown, ...args: Parameters<F>) {
     return cache.getOrSetSync(call.key(...args), () => load(this, args), call.options)
   }
   const fresh = function (this: unknown, ...args: Parameters<F>) {
-    const result = load(this, args)
-    if (result !== undefined) cache.setSync(call.key(...args), result, call.options)
-    return result
+    return cache.refreshSync(call.key(...args), () => load(this, args), call.options)
   }
-  return finish(fn, wrapped, { fresh, invalidate: call.invalidate, key: call.key }) as unknown as WrappedSync<F>
+  return finish(fn, wrapped, {
+    fresh,
+    invalidate: call.invalidate,
+    key: call.key,
+  }) as unknown as WrappedSync<F>
 }
 
 interface Call<Args extends unknown[]> {
@@ -90,7 +99,11 @@ interface Call<Args extends unknown[]> {
   invalidate(...args: Args): Promise<boolean>
 }
 
-function describeCall<Args extends unknown[]>(cache: Cache, fn: AnyFunction, options: WrapOptions<Args>): Call<Args> {
+function describeCall<Args extends unknown[]>(
+  cache: Cache,
+  fn: AnyFunction,
+  options: WrapOptions<Args>,
+): Call<Args> {
   callback(fn, 'the wrapped function')
   checkOptions(options, ['name', 'version', 'ttl', 'key'], 'a wrapped function')
   if (options.ttl !== undefined) parseDuration(options.ttl, 'ttl')
@@ -101,7 +114,16 @@ function describeCall<Args extends unknown[]>(cache: Cache, fn: AnyFunction, opt
   return {
     options: options.ttl === undefined ? {} : { ttl: options.ttl },
     key,
-    invalidate: (...args) => cache.delete(key(...args)),
+    invalidate: (...args) => promised(() => cache.delete(key(...args))),
+  }
+}
+
+/** Where `options.key` throws, the promise rejects. */
+function promised<T>(run: () => Promise<T>): Promise<T> {
+  try {
+    return run()
+  } catch (error) {
+    return Promise.reject(error)
   }
 }
 
@@ -110,18 +132,19 @@ function register(cache: Cache, fn: AnyFunction, name: string, version: string):
     throw invalid(name, 'The function has no name of its own: give options.name, which is part of the key.')
   }
   if (typeof version !== 'string') throw invalid(name, `version is ${String(version)}; accepted is a string.`)
-  const functions = registered.get(cache) ?? new Map<string, string>()
+  const functions = registered.get(cache) ?? new Map<string, string | AnyFunction>()
   registered.set(cache, functions)
   const id = keyText(new CallKey(name, version, []))
+  // The same source again is the same function: wrapped twice, or loaded again. Bound functions do not show theirs.
   const source = String(fn)
-  // The same source again is the same function: wrapped twice, or loaded again.
-  if ((functions.get(id) ?? source) !== source) {
+  const mark = source.endsWith('{ [native code] }') ? fn : source
+  if ((functions.get(id) ?? mark) !== mark) {
     throw invalid(
       name,
       `Another function is wrapped as '${name}'${version === '' ? '' : `, version '${version}'`} in this cache, and would answer for this one: give each its own options.name.`,
     )
   }
-  functions.set(id, source)
+  functions.set(id, mark)
 }
 
 function finish(fn: AnyFunction, wrapped: AnyFunction, controls: object): AnyFunction {

@@ -165,7 +165,7 @@ export class DiskTier {
     try {
       return { value: decode(facts.kind, buffer, start, end, owned), facts }
     } catch (error) {
-      const { code, message } = error as { code: string; message: string }
+      const { code = 'E_CORRUPT', message } = error as { code?: string; message: string }
       this.#onFault(code, message)
       return undefined
     }

@@ -1,5 +1,6 @@
 //! The disk tier as a class: a handful of lines a method.
 
+use std::cell::RefCell;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +12,7 @@ use tierce::{Cache, Code, CodecChoice, Durability, Entry, Error, Fetched, Key, M
 use tierce_napi::{Work, guard, job};
 
 use crate::scratch::{Scratch, epochs_view, is_view_of};
-use crate::wire::{META, Reader, meta_bytes, outcome_bytes};
+use crate::wire::{META, OUTCOME, Reader, meta_bytes, outcome_bytes};
 
 /// Options of the disk tier, checked by the TypeScript layer.
 #[napi(object, object_to_js = false)]
@@ -64,7 +65,7 @@ const BUSY: i32 = -3;
 /// An open cache directory. Times are milliseconds since the Unix epoch, from the caller's clock.
 #[napi]
 pub struct NativeDisk {
-    cache: Option<Arc<Cache>>,
+    cache: RefCell<Option<Arc<Cache>>>,
     clock: Arc<ManualClock>,
     inbox: Scratch,
     outbox: Scratch,
@@ -101,46 +102,51 @@ impl NativeDisk {
         let clock = Arc::new(ManualClock::new(now as u64));
         let cache = guard(env, || builder(&options, Arc::clone(&clock))?.open(PathBuf::from(dir)))?;
         Ok(Self {
-            cache: Some(Arc::new(cache)),
+            cache: RefCell::new(Some(Arc::new(cache))),
             clock,
             inbox: Scratch::new(inbox),
             outbox: Scratch::new(outbox),
         })
     }
 
-    fn at(&self, now: f64) -> Result<&Arc<Cache>> {
+    fn cache(&self) -> Result<Arc<Cache>> {
+        self.cache
+            .borrow()
+            .clone()
+            .ok_or_else(|| Error::new(Code::Closed, "the cache is closed: open a new one"))
+    }
+
+    /// The cache, with its clock set.
+    fn at(&self, now: f64) -> Result<Arc<Cache>> {
         self.clock.set(now as u64);
-        self.cache.as_ref().ok_or_else(|| Error::new(Code::Closed, "the cache is closed: open a new one"))
+        self.cache()
     }
 
     /// Reads the entry of the key in `inbox[0, keyLength)`. Gives the length of the value, which is in the
     /// inbox behind its facts, or -1 (miss) or -2 (use `read`).
     #[napi]
-    pub fn fetch(&mut self, env: &Env, key_length: u32, now: f64) -> napi::Result<i32> {
+    pub fn fetch(&self, env: &Env, key_length: u32, now: f64) -> napi::Result<i32> {
         guard(env, || {
-            let cache = Arc::clone(self.at(now)?);
-            let bytes = self.inbox.bytes();
-            let key = Key::from_text(Reader(bytes).bytes(key_length as usize)?.to_vec());
-            let (facts, room) = bytes.split_at_mut(META);
-            Ok(match cache.fetch_into(&key, room)? {
-                Fetched::Miss => MISS,
-                Fetched::TooLarge(_) => TOO_LARGE,
-                Fetched::Filled(meta) => {
-                    facts.copy_from_slice(&meta_bytes(&meta));
-                    meta.size as i32
-                }
+            let cache = self.at(now)?;
+            let key = Key::from_text(self.inbox.head(key_length)?);
+            self.inbox.with(|bytes| {
+                let (facts, room) = bytes.split_at_mut(META);
+                Ok(match cache.fetch_into(&key, room)? {
+                    Fetched::Miss => MISS,
+                    Fetched::TooLarge(_) => TOO_LARGE,
+                    Fetched::Filled(meta) => {
+                        facts.copy_from_slice(&meta_bytes(&meta));
+                        meta.size as i32
+                    }
+                })
             })
         })
     }
 
     /// Whether the key in `inbox[0, keyLength)` has a live entry.
     #[napi]
-    pub fn has(&mut self, env: &Env, key_length: u32, now: f64) -> napi::Result<bool> {
-        guard(env, || {
-            let cache = Arc::clone(self.at(now)?);
-            let key = Key::from_text(Reader(self.inbox.bytes()).bytes(key_length as usize)?.to_vec());
-            cache.has(key)
-        })
+    pub fn has(&self, env: &Env, key_length: u32, now: f64) -> napi::Result<bool> {
+        guard(env, || self.at(now)?.has(Key::from_text(self.inbox.head(key_length)?)))
     }
 
     /// Reads an entry of any size on the calling thread.
@@ -157,7 +163,7 @@ impl NativeDisk {
         key: Uint8Array,
         now: f64,
     ) -> napi::Result<Work<Option<Entry>, Option<NativeEntry>>> {
-        let cache = guard(env, || self.at(now).cloned())?;
+        let cache = guard(env, || self.at(now))?;
         Ok(job(move || cache.entry(Key::from_text(&key[..])), |_, entry| Ok(entry.map(native_entry))))
     }
 
@@ -170,7 +176,7 @@ impl NativeDisk {
         keys: Uint8Array,
         now: f64,
     ) -> napi::Result<Work<Entries, NativeEntries>> {
-        let cache = guard(env, || self.at(now).cloned())?;
+        let cache = guard(env, || self.at(now))?;
         let read = move || cache.get_many(&Reader(&keys).keys()?);
         Ok(job(read, |_, entries| Ok(entries.into_iter().map(|entry| entry.map(native_entry)).collect())))
     }
@@ -178,22 +184,23 @@ impl NativeDisk {
     /// Applies the writes in `outbox[0, length)` in one transaction without waiting. Gives 0, with their outcomes in
     /// the inbox, or -3 when it would have to wait: use `write`.
     #[napi]
-    pub fn apply(&mut self, env: &Env, length: u32, now: f64) -> napi::Result<i32> {
+    pub fn apply(&self, env: &Env, length: u32, now: f64) -> napi::Result<i32> {
         guard(env, || {
-            let cache = Arc::clone(self.at(now)?);
-            let writes =
-                Reader(Reader(self.outbox.bytes()).bytes(length as usize)?).writes(&[] as &[&[u8]])?;
-            match cache.apply(&writes, Wait::No) {
-                Err(busy) if busy.code() == Code::LockTimeout => Ok(BUSY),
-                Err(why) => Err(why),
-                Ok(written) => {
-                    let inbox = self.inbox.bytes();
-                    for (room, written) in inbox.chunks_exact_mut(crate::wire::OUTCOME).zip(&written) {
-                        room.copy_from_slice(&outcome_bytes(written));
-                    }
-                    Ok(0)
+            let cache = self.at(now)?;
+            let applied = self.outbox.with(|bytes| {
+                let writes = Reader(Reader(bytes).bytes(length as usize)?).writes(&[] as &[&[u8]])?;
+                cache.apply(&writes, Wait::No)
+            });
+            let written = match applied {
+                Err(busy) if busy.code() == Code::LockTimeout => return Ok(BUSY),
+                applied => applied?,
+            };
+            self.inbox.with(|bytes| {
+                for (room, written) in bytes.chunks_exact_mut(OUTCOME).zip(&written) {
+                    room.copy_from_slice(&outcome_bytes(written));
                 }
-            }
+            });
+            Ok(0)
         })
     }
 
@@ -206,7 +213,7 @@ impl NativeDisk {
         blobs: Vec<Uint8Array>,
         now: f64,
     ) -> napi::Result<Work<Vec<u8>, Buffer>> {
-        let cache = guard(env, || self.at(now).cloned())?;
+        let cache = guard(env, || self.at(now))?;
         Ok(job(move || write(&cache, &writes, &blobs), |_, outcomes| Ok(outcomes.into())))
     }
 
@@ -219,17 +226,20 @@ impl NativeDisk {
         blobs: Vec<Uint8Array>,
         now: f64,
     ) -> napi::Result<Buffer> {
-        guard(env, || write(self.at(now)?, &writes, &blobs)).map(Buffer::from)
+        guard(env, || write(&*self.at(now)?, &writes, &blobs)).map(Buffer::from)
     }
 
     /// Notes accesses of the memory tier: `count` row ids as `i64` with their hits as `u32` in the
     /// inbox, the least recent first.
     #[napi]
-    pub fn touch(&mut self, env: &Env, count: u32, now: f64) -> napi::Result<()> {
+    pub fn touch(&self, env: &Env, count: u32, now: f64) -> napi::Result<()> {
         guard(env, || {
-            let cache = Arc::clone(self.at(now)?);
-            let mut ids = Reader(self.inbox.bytes());
-            cache.touch((0..count).map(|_| Ok((ids.i64()?, ids.u32()?))).collect::<Result<Vec<_>>>()?);
+            let cache = self.at(now)?;
+            let accesses = self.inbox.with(|bytes| {
+                let mut accesses = Reader(bytes);
+                (0..count).map(|_| Ok((accesses.i64()?, accesses.u32()?))).collect::<Result<Vec<_>>>()
+            });
+            cache.touch(accesses?);
             Ok(())
         })
     }
@@ -246,7 +256,7 @@ impl NativeDisk {
     ) -> napi::Result<Work<Vec<u8>, Buffer>> {
         let (cache, after) = guard(env, || {
             let after = cursor.map_or(Ok(i64::MIN), |cursor| Reader(&cursor).i64())?;
-            Ok((Arc::clone(self.at(now)?), after))
+            Ok((self.at(now)?, after))
         })?;
         Ok(job(move || page(&cache, after, limit), |_, page| Ok(page.into())))
     }
@@ -254,7 +264,7 @@ impl NativeDisk {
     /// Counts what is stored, on the thread pool.
     #[napi(ts_return_type = "Promise<NativeStats>")]
     pub fn stats(&self, env: &Env, now: f64) -> napi::Result<Work<tierce::Stats, NativeStats>> {
-        let cache = guard(env, || self.at(now).cloned())?;
+        let cache = guard(env, || self.at(now))?;
         Ok(job(move || cache.stats(), |_, stats| Ok(native_stats(stats))))
     }
 
@@ -276,10 +286,6 @@ impl NativeDisk {
         guard(env, || Ok(self.cache()?.epochs().load(slot)))
     }
 
-    fn cache(&self) -> Result<&Arc<Cache>> {
-        self.cache.as_ref().ok_or_else(|| Error::new(Code::Closed, "the cache is closed: open a new one"))
-    }
-
     /// Faults since the last call that no call was told of.
     #[napi]
     pub fn take_faults(&self, env: &Env) -> napi::Result<Vec<NativeFault>> {
@@ -293,8 +299,8 @@ impl NativeDisk {
     /// Lets go of the directory; on the thread pool, flushes what is still in memory and copies the log into the
     /// database. Calls that are under way finish.
     #[napi(ts_return_type = "Promise<void>")]
-    pub fn close(&mut self, env: &Env) -> napi::Result<Work<(), ()>> {
-        let cache = guard(env, || Ok(self.cache.take()))?;
+    pub fn close(&self, env: &Env) -> napi::Result<Work<(), ()>> {
+        let cache = guard(env, || Ok(self.cache.borrow_mut().take()))?;
         Ok(job(move || cache.map_or(Ok(()), |cache| cache.settle_down()), |_, ()| Ok(())))
     }
 }

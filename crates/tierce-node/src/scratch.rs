@@ -1,24 +1,34 @@
 //! Memory of JavaScript's that the addon reads and writes in place: all unsafe code of the addon is here.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use napi::bindgen_prelude::{Uint8Array, Uint32Array};
 use tierce::{EPOCH_BITS, EpochTable};
 
+use crate::wire::Reader;
+
 /// A buffer that `src/tiers/disk.ts` makes, fills and reads, for arguments and results without an allocation.
-pub struct Scratch(Uint8Array);
+pub struct Scratch(RefCell<Uint8Array>);
 
 impl Scratch {
     /// Keeps the buffer alive until this is dropped.
     pub fn new(buffer: Uint8Array) -> Self {
-        Self(buffer)
+        Self(RefCell::new(buffer))
     }
 
-    /// The buffer's bytes.
-    pub fn bytes(&mut self) -> &mut [u8] {
-        // SAFETY: the buffer belongs to one object on one JavaScript thread, which is inside this call; `&mut self`
+    /// Hands the buffer's bytes to `run`. Methods that use this take `&self`: while a task of theirs is on the thread
+    /// pool, napi refuses every `&mut self`.
+    pub fn with<T>(&self, run: impl FnOnce(&mut [u8]) -> T) -> T {
+        let mut buffer = self.0.borrow_mut();
+        // SAFETY: the buffer belongs to one object on one JavaScript thread, which is inside this call, and the cell
         // keeps Rust from looking at it twice. JavaScript never detaches it (it is private to that object).
-        unsafe { self.0.as_mut() }
+        run(unsafe { buffer.as_mut() })
+    }
+
+    /// A copy of the first bytes.
+    pub fn head(&self, length: u32) -> tierce::Result<Vec<u8>> {
+        self.with(|bytes| Reader(bytes).bytes(length as usize).map(<[u8]>::to_vec))
     }
 }
 

@@ -6,7 +6,7 @@
 //!
 //! Victims come from a queue: the oldest entries of one scan, in order. An entry that was written or read since only
 //! looks old, and is passed over when its turn comes; one that came since is younger than all of the queue. So the
-//! order is exact, and no index has to be kept on the way of every write (`docs/design-decisions.md`, D8).
+//! order is exact, and no index has to be kept on the way of every write (`docs/design-decisions.md`, D7).
 
 use std::collections::{BinaryHeap, VecDeque};
 use std::sync::Mutex;

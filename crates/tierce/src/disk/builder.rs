@@ -12,7 +12,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::codec::CodecChoice;
 use crate::error::{Code, Error, Result};
 
-/// Stored payloads up to this many bytes live in a row, larger ones in a file. Measured: `docs/design-decisions.md`, D7.
+/// Stored payloads up to this many bytes live in a row, larger ones in a file. Measured: `docs/design-decisions.md`, D15.
 pub(super) const INLINE_MAX: usize = 16 * 1024;
 
 /// Options of a [`Cache`]; [`Builder::open`] opens it.

@@ -16,7 +16,7 @@ use crate::error::{Code, Error, Result};
 
 /// `TRCE`: marks the file as ours in the SQLite header.
 pub(super) const APPLICATION_ID: i32 = 0x5452_4345;
-/// Bytes of a database page. Measured: `docs/design-decisions.md`, D6.
+/// Bytes of a database page. Measured: `docs/design-decisions.md`, D15.
 pub(super) const PAGE_SIZE: u64 = 4096;
 /// Bytes of the log that stay allocated after a checkpoint.
 const WAL_KEPT: u64 = 16 << 20;

@@ -1,0 +1,165 @@
+import { createRequire } from 'node:module'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, it } from 'vitest'
+import type * as Binding from '../index.js'
+import { runScript } from './helpers/child.js'
+import { tempDir } from './helpers/temp.js'
+
+// The raw binding, as src/native.ts loads it.
+const binding = createRequire(import.meta.url)('../index.js') as typeof Binding
+
+const NOW = 1_700_000_000_000
+const BUFFER = 64 * 1024 + 72
+const KEY = 'key'
+
+interface Opened {
+  disk: Binding.NativeDisk
+  inbox: Buffer
+  outbox: Buffer
+}
+
+function open(dir = join(tempDir(), 'cache')): Opened {
+  const [inbox, outbox] = [Buffer.alloc(BUFFER), Buffer.alloc(BUFFER)]
+  return { disk: new binding.NativeDisk(dir, {}, inbox, outbox, NOW), inbox, outbox }
+}
+
+/** One packed write (crates/tierce-node/src/wire.rs). */
+function packed(key: string, value: string): Buffer {
+  const bytes = Buffer.alloc(24 + key.length + value.length)
+  bytes[0] = 1
+  bytes.writeUInt32LE(key.length, 4)
+  bytes.writeUInt32LE(value.length, 8)
+  bytes.writeDoubleLE(Number.POSITIVE_INFINITY, 16)
+  bytes.write(key + value, 24, 'latin1')
+  return bytes
+}
+
+function packedKeys(...keys: string[]): Buffer {
+  return Buffer.concat(
+    keys.map((key) => {
+      const length = Buffer.alloc(4)
+      length.writeUInt32LE(key.length)
+      return Buffer.concat([length, Buffer.from(key)])
+    }),
+  )
+}
+
+/** A valid call of each method; `null` is no function. */
+const CALLS: Record<string, ((opened: Opened) => unknown) | null> = {
+  __napiBindingTarget: null,
+  codecNames: () => binding.codecNames(),
+  forcePanic: () => binding.forcePanic(),
+  NativeDisk: () => open(),
+  'NativeDisk.prototype.fetch': ({ disk, inbox }) => disk.fetch(inbox.write(KEY), NOW),
+  'NativeDisk.prototype.has': ({ disk, inbox }) => disk.has(inbox.write(KEY), NOW),
+  'NativeDisk.prototype.readSync': ({ disk }) => disk.readSync(Buffer.from(KEY), NOW),
+  'NativeDisk.prototype.read': ({ disk }) => disk.read(Buffer.from(KEY), NOW),
+  'NativeDisk.prototype.readMany': ({ disk }) => disk.readMany(packedKeys(KEY, 'other'), NOW),
+  'NativeDisk.prototype.apply': ({ disk, outbox }) => disk.apply(packed(KEY, 'v').copy(outbox), NOW),
+  'NativeDisk.prototype.write': ({ disk }) => disk.write(packed(KEY, 'v'), [], NOW),
+  'NativeDisk.prototype.writeSync': ({ disk }) => disk.writeSync(packed(KEY, 'v'), [], NOW),
+  'NativeDisk.prototype.touch': ({ disk, inbox }) => disk.touch(inbox.fill(0, 0, 12) && 1, NOW),
+  'NativeDisk.prototype.page': ({ disk }) => disk.page(undefined, 10, NOW),
+  'NativeDisk.prototype.stats': ({ disk }) => disk.stats(NOW),
+  'NativeDisk.prototype.epochs': ({ disk }) => disk.epochs(),
+  'NativeDisk.prototype.sharesEpochs': ({ disk }) => disk.sharesEpochs(new Uint32Array(1)),
+  'NativeDisk.prototype.epochAt': ({ disk }) => disk.epochAt(0),
+  'NativeDisk.prototype.takeFaults': ({ disk }) => disk.takeFaults(),
+  'NativeDisk.prototype.close': ({ disk }) => disk.close(),
+}
+
+/** Every function, method, getter, setter and static of the binding, by name. */
+function walk(): string[] {
+  const names: string[] = []
+  for (const [name, exported] of Object.entries(binding)) {
+    names.push(name)
+    if (typeof exported !== 'function') continue
+    for (const [owner, prefix] of [
+      [exported, name],
+      [exported.prototype, `${name}.prototype`],
+    ] as const) {
+      for (const member of Object.getOwnPropertyNames(owner ?? {})) {
+        if (['length', 'name', 'prototype', 'constructor', 'arguments', 'caller'].includes(member)) continue
+        names.push(`${prefix}.${member}`)
+      }
+    }
+  }
+  return names
+}
+
+const names = walk()
+const callable = names.filter((name) => CALLS[name] !== null)
+
+describe('the generated binding', () => {
+  it('has_a_row_in_the_table_for_each_export_and_no_row_too_many', () => {
+    expect(names.toSorted()).toEqual(Object.keys(CALLS).toSorted())
+    for (const name of names.filter((one) => CALLS[one] === null)) {
+      expect(typeof binding[name as keyof typeof Binding]).not.toBe('function')
+    }
+  })
+
+  it.each(callable)('%s works', async (name) => {
+    const opened = open()
+    await opened.disk.write(packed(KEY, 'value'), [], NOW)
+    await CALLS[name]?.(opened)
+    if (name === 'forcePanic') expect(() => binding.codecNames()).toThrow()
+  })
+
+  it.each(callable)('a panic in %s is an Error with code E_INTERNAL, and everything works afterwards', async (name) => {
+    const opened = open()
+    await opened.disk.write(packed(KEY, 'value'), [], NOW)
+    binding.forcePanic()
+    const outcome = await Promise.resolve()
+      .then(() => CALLS[name]?.(opened))
+      .catch((error) => error)
+    expect(outcome).toBeInstanceOf(Error)
+    expect(outcome).toMatchObject({ code: 'E_INTERNAL', message: expect.stringContaining('report it') })
+    expect(binding.codecNames()).toContain('zstd')
+    expect((await opened.disk.read(Buffer.from(KEY), NOW))?.value.toString()).toBe('value')
+    await opened.disk.write(packed(KEY, 'new'), [], NOW)
+    expect(opened.disk.readSync(Buffer.from(KEY), NOW)?.value.toString()).toBe('new')
+    await opened.disk.close()
+  })
+
+  it('a_panic_on_the_thread_pool_rejects_with_E_INTERNAL_in_every_asynchronous_call', async () => {
+    const script = fileURLToPath(new URL('./helpers/pool-panic.mjs', import.meta.url))
+    // One thread, which the script keeps busy until the panic is armed.
+    const { done } = runScript(script, [tempDir()], { UV_THREADPOOL_SIZE: '1' })
+    const outcomes = Object.fromEntries((await done).map((line) => line.split(' ')))
+    const isAsync = (name: string) => outcomes[name] !== undefined
+    expect(Object.keys(outcomes).toSorted()).toEqual(['close', 'page', 'read', 'readMany', 'stats', 'write'])
+    expect(new Set(Object.values(outcomes))).toEqual(new Set(['E_INTERNAL']))
+    // The list above is complete: whatever else returns a promise is missing in it.
+    for (const name of callable.filter((one) => one.startsWith('NativeDisk.prototype.'))) {
+      const result = CALLS[name]?.(open())
+      expect(result instanceof Promise, name).toBe(isAsync(name.slice('NativeDisk.prototype.'.length)))
+      await result
+    }
+  })
+
+  it('malformed_buffers_and_closed_objects_are_errors', async () => {
+    const { disk, outbox } = open()
+    const calls: (() => unknown)[] = [
+      () => disk.apply(outbox.fill(0xff).length, NOW),
+      () => disk.apply(0xffffffff, NOW),
+      () => disk.fetch(0xffffffff, NOW),
+      () => disk.has(BUFFER + 1, NOW),
+      () => disk.touch(0xffffffff, NOW),
+      () => disk.writeSync(packed(KEY, 'v').subarray(0, -1), [], NOW),
+      () => disk.write(Buffer.from([1, 0, 1, 0]), [], NOW),
+      () => disk.readMany(Buffer.from([255, 255, 255, 255]), NOW),
+      () => disk.page(Buffer.from([1]), 10, NOW),
+    ]
+    for (const call of calls) {
+      const outcome = await Promise.resolve()
+        .then(call)
+        .catch((error) => error)
+      expect(outcome, String(call)).toBeInstanceOf(Error)
+      expect(outcome.code, String(call)).toBe('E_INTERNAL')
+    }
+    await disk.close()
+    expect(() => disk.fetch(1, NOW)).toThrow(expect.objectContaining({ code: 'E_CLOSED' }))
+    await disk.close()
+  })
+})

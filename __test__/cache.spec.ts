@@ -1,0 +1,16 @@
+import { describe } from 'vitest'
+import { verbsSuite } from './suites/cache-suite.js'
+import { keysSuite } from './suites/keys-suite.js'
+import { orderSuite } from './suites/order-suite.js'
+import { valuesSuite } from './suites/values-suite.js'
+
+describe.each([
+  { name: 'memory', memory: true, disk: false },
+  { name: 'disk', memory: false, disk: true },
+  { name: 'memory and disk', memory: true, disk: true },
+])('Cache in $name', (tiers) => {
+  verbsSuite(tiers)
+  keysSuite(tiers)
+  valuesSuite(tiers)
+  orderSuite(tiers)
+})

@@ -1,0 +1,17 @@
+import { TierceError } from 'tierce'
+
+/** The error that a promise or a call ends with. */
+export async function failure(run: Promise<unknown> | (() => unknown)): Promise<TierceError> {
+  try {
+    await (typeof run === 'function' ? run() : run)
+  } catch (error) {
+    if (error instanceof TierceError) return error
+    throw error
+  }
+  throw new Error('it did not fail')
+}
+
+/** The code of the error that a promise or a call ends with. */
+export async function codeOf(run: Promise<unknown> | (() => unknown)): Promise<string> {
+  return (await failure(run)).code
+}

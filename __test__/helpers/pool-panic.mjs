@@ -1,0 +1,42 @@
+// Makes each asynchronous call of the binding panic on the thread pool, and prints "name code".
+//
+// The pool has one thread. It hangs in opening a pipe while a call is queued and the panic armed, so that the panic meets the
+// call's work and not its checks on the JavaScript thread.
+import { execFileSync } from 'node:child_process'
+import { closeSync, openSync } from 'node:fs'
+import { open } from 'node:fs/promises'
+import { createRequire } from 'node:module'
+import { join } from 'node:path'
+
+const { NativeDisk, forcePanic } = createRequire(import.meta.url)('../../index.js')
+const folder = process.argv[2]
+const now = Date.now()
+const write = Buffer.alloc(24)
+write[0] = 3 // clear
+
+const CALLS = {
+  read: (disk) => disk.read(Buffer.from('key'), now),
+  readMany: (disk) => disk.readMany(Buffer.alloc(0), now),
+  write: (disk) => disk.write(write, [], now),
+  page: (disk) => disk.page(undefined, 10, now),
+  stats: (disk) => disk.stats(now),
+  close: (disk) => disk.close(),
+}
+
+for (const [name, call] of Object.entries(CALLS)) {
+  const disk = new NativeDisk(join(folder, name), {}, Buffer.alloc(1000), Buffer.alloc(1000), now)
+  const pipe = join(folder, `${name}.pipe`)
+  execFileSync('mkfifo', [pipe])
+  const reader = open(pipe, 'r') // takes the thread until somebody writes
+  const done = call(disk).then(
+    () => 'no-error',
+    (error) => (error instanceof Error ? error.code : typeof error),
+  )
+  forcePanic()
+  const writer = openSync(pipe, 'w')
+  await (await reader).close()
+  closeSync(writer)
+  console.log(`${name} ${await done}`)
+  // The object goes on.
+  if (name !== 'close' && (await disk.stats(now)).entries !== 0) throw new Error(`${name} broke the object`)
+}

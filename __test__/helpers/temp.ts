@@ -1,0 +1,27 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Cache, type CacheOptions } from 'tierce'
+import { afterEach } from 'vitest'
+
+const folders: string[] = []
+const open: Cache[] = []
+
+afterEach(async () => {
+  for (const cache of open.splice(0)) await cache.close().catch(() => {})
+  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true })
+})
+
+/** A new folder, removed after the test. */
+export function tempDir(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'tierce-test-'))
+  folders.push(folder)
+  return folder
+}
+
+/** A cache that is closed after the test. */
+export function openCache(options?: CacheOptions): Cache {
+  const cache = new Cache(options)
+  open.push(cache)
+  return cache
+}

@@ -1,0 +1,120 @@
+import { once } from 'node:events'
+import { existsSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { Cache } from 'tierce'
+import { expect, it } from 'vitest'
+import { runScript } from '../helpers/child.js'
+import { tempDir } from '../helpers/temp.js'
+import { check } from './values.mjs'
+
+const ROUNDS = Number(process.env.TIERCE_KILL_ROUNDS ?? 50)
+const writer = fileURLToPath(new URL('writer.mjs', import.meta.url))
+
+/** What was acknowledged: the number of the newest value of each key; removed keys are -1. */
+type Acknowledged = Map<string, number>
+
+function note(acknowledged: Acknowledged, lines: readonly string[]): void {
+  for (const line of lines) {
+    const [sign, key = '', number] = line.split(' ')
+    if (sign === '+') acknowledged.set(key, Number(number))
+    if (sign === '-') acknowledged.set(key, -1)
+  }
+}
+
+/** Runs a writer for a while, kills it, and gives what it said. */
+async function writeAndKill(dir: string, round: number): Promise<string[]> {
+  const child = runScript(writer, [dir, round, round % 2 === 0])
+  await child.said('ready')
+  await new Promise((resolve) => setTimeout(resolve, (round * 37) % 160))
+  child.process.kill('SIGKILL')
+  await once(child.process, 'close')
+  await child.done.catch(() => {})
+  return child.lines
+}
+
+async function verify(dir: string, acknowledged: Acknowledged): Promise<number> {
+  const cache = new Cache({ dir, memory: false })
+  const faults: string[] = []
+  cache.on('error', (error) => faults.push(`${error.code}: ${error.message}`))
+  let seen = 0
+  for await (const key of cache.keys()) {
+    const value = await cache.get<Buffer>(key as string)
+    expect(value, `${key} is listed`).toBeDefined()
+    check(key as string, value as Buffer) // whole, acknowledged or not
+    seen++
+  }
+  for (const [key, number] of acknowledged) {
+    const value = await cache.get<Buffer>(key)
+    if (number < 0) {
+      if (value !== undefined) expect.fail(`${key} was removed and is back`)
+    } else if (value === undefined) expect.fail(`${key} was acknowledged and is gone`)
+    // A newer one may have been stored and not yet acknowledged.
+    else expect(check(key, value), key).toBeGreaterThanOrEqual(number)
+  }
+  expect(faults).toEqual([])
+  await cache.close()
+  return seen
+}
+
+/** Names of the files that hold values. */
+function valueFiles(dir: string): string[] {
+  const folder = join(dir, 'values')
+  if (!existsSync(folder)) return []
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => entry.name)
+}
+
+/** Entries whose value is in a file. */
+async function entriesInFiles(dir: string): Promise<number> {
+  const cache = new Cache({ dir, memory: false })
+  let count = 0
+  for await (const key of cache.keys()) {
+    if (((await cache.entry(key))?.storedSize ?? 0) > 16 * 1024) count++
+  }
+  await cache.close()
+  return count
+}
+
+it(
+  `kill_dash_9_of_a_writer_loses_nothing_acknowledged_and_shows_nothing_partial (${ROUNDS} rounds)`,
+  { timeout: 20_000 + ROUNDS * 5_000 },
+  async () => {
+    const dir = join(tempDir(), 'cache')
+    const acknowledged: Acknowledged = new Map()
+    let writes = 0
+    for (let round = 0; round < ROUNDS; round++) {
+      const lines = await writeAndKill(dir, round)
+      writes += lines.length
+      note(acknowledged, lines)
+      await verify(dir, acknowledged)
+      // What was checked goes, so that a round costs the same however many there are.
+      const cache = new Cache({ dir, memory: false })
+      for (const key of [...acknowledged.keys()].filter((name) => name.startsWith('own-'))) {
+        await cache.delete(key)
+        acknowledged.delete(key)
+      }
+      await cache.close()
+    }
+    expect(writes).toBeGreaterThan(ROUNDS)
+    expect(await verify(dir, acknowledged)).toBeGreaterThan(0)
+  },
+)
+
+it('kill_dash_9_leaves_no_orphan_file_after_the_next_open', { timeout: 60_000 }, async () => {
+  const dir = join(tempDir(), 'cache')
+  for (let round = 1; round <= 5; round++) {
+    await writeAndKill(dir, round)
+    await new Cache({ dir }).close()
+    expect(valueFiles(dir)).toHaveLength(await entriesInFiles(dir))
+  }
+})
+
+// A dead owner that left nothing to settle keeps its empty lock file: crates/tierce/src/disk/owner.rs.
+it.fails('kill_dash_9_leaves_no_lock_file_of_a_dead_owner', { timeout: 60_000 }, async () => {
+  const dir = join(tempDir(), 'cache')
+  for (let round = 1; round <= 3; round++) await writeAndKill(dir, round)
+  await new Cache({ dir }).close()
+  expect(readdirSync(join(dir, 'owners'))).toEqual([])
+})

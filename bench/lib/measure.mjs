@@ -1,0 +1,19 @@
+/**
+ * Runs `work` once, after a collection of what came before, and gives nanoseconds of wall time and of CPU time. CPU time is
+ * the whole process's: threads that a contender works on are not free.
+ */
+export async function measure(work) {
+  globalThis.gc()
+  const cpu = process.cpuUsage()
+  const start = process.hrtime.bigint()
+  await work()
+  const wall = Number(process.hrtime.bigint() - start)
+  const { user, system } = process.cpuUsage(cpu)
+  return { wall, cpu: (user + system) * 1000 }
+}
+
+export function median(numbers) {
+  const sorted = [...numbers].sort((a, b) => a - b)
+  const middle = sorted.length >> 1
+  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
+}

@@ -1,0 +1,16 @@
+import { workloads as disk } from './disk.mjs'
+import { workloads as start } from './import.mjs'
+import { workloads as memory } from './memory.mjs'
+
+/**
+ * @typedef {object} Workload
+ * @property {string} id what `--only` picks it by
+ * @property {'memory' | 'disk' | 'import'} group the table it is in, and its file here
+ * @property {string[]} contenders
+ * @property {Record<string, string>} rows what one run measures: a name in its result, and the title in the table
+ * @property {(options: { contender: string, scale: number, folder: string }) => unknown} run in a process of its own
+ * @property {number} [roundsFactor] how many times the usual number of rounds
+ */
+
+/** @type {Workload[]} */
+export const workloads = [...memory, ...disk, ...start]
