@@ -9,6 +9,9 @@ import { tempDir } from './helpers/temp.js'
 // The raw binding, as src/native.ts loads it.
 const binding = createRequire(import.meta.url)('../index.js') as typeof Binding
 
+// A panic writes to stderr; its backtrace would bury everything else.
+process.env.RUST_BACKTRACE = '0'
+
 const NOW = 1_700_000_000_000
 const BUFFER = 64 * 1024 + 72
 const KEY = 'key'

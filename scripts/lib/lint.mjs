@@ -7,7 +7,10 @@ const checks = [
     'clippy',
     () => run('cargo', ['clippy', '--release', '--workspace', '--all-targets', '--', '-D', 'warnings']),
   ],
-  ['biome', () => tool('@biomejs/biome', 'biome', ['ci', '.'])],
+  [
+    'biome',
+    () => tool('@biomejs/biome', 'biome', ['ci', '--colors', process.stdout.isTTY ? 'force' : 'off', '.']),
+  ],
   ['types of the tests', () => tool('typescript', 'tsc', ['--project', 'tsconfig.test.json'])],
   ['generated binding is committed', () => generatedIsCommitted()],
 ]
