@@ -1,7 +1,9 @@
 import { describe } from 'vitest'
 import { verbsSuite } from './suites/cache-suite.js'
 import { keysSuite } from './suites/keys-suite.js'
+import { modelSuite } from './suites/model-suite.js'
 import { orderSuite } from './suites/order-suite.js'
+import { timeSuite } from './suites/time-suite.js'
 import { valuesSuite } from './suites/values-suite.js'
 
 describe.each([
@@ -10,7 +12,9 @@ describe.each([
   { name: 'memory and disk', memory: true, disk: true },
 ])('Cache in $name', (tiers) => {
   verbsSuite(tiers)
+  timeSuite(tiers)
   keysSuite(tiers)
   valuesSuite(tiers)
   orderSuite(tiers)
+  modelSuite(tiers)
 })

@@ -177,8 +177,15 @@ describe('a fault of the disk never breaks a load', () => {
   it('each_call_of_a_failing_batch_is_told', async () => {
     const cache = openCache({ dir: tempDir() })
     failDisk(WRITES)
-    const outcomes = await Promise.allSettled([cache.set('a', 1), cache.set('b', 2), cache.delete('c'), cache.clear()])
-    expect(outcomes.map((one) => one.status === 'rejected' && one.reason.code)).toEqual(Array(4).fill('E_STORAGE_FULL'))
+    const outcomes = await Promise.allSettled([
+      cache.set('a', 1),
+      cache.set('b', 2),
+      cache.delete('c'),
+      cache.clear(),
+    ])
+    expect(outcomes.map((one) => one.status === 'rejected' && one.reason.code)).toEqual(
+      Array(4).fill('E_STORAGE_FULL'),
+    )
   })
 
   it('a_disk_that_cannot_be_read_gives_the_loaded_value_and_explicit_reads_throw', async () => {
@@ -188,7 +195,12 @@ describe('a fault of the disk never breaks a load', () => {
     expect(await cache.getOrSet('k', () => 1)).toBe(1)
     expect(cache.getOrSetSync('k', () => 2)).toBe(2)
     expect(faults.map(({ code }) => code)).toEqual(['E_UNAVAILABLE', 'E_UNAVAILABLE'])
-    for (const read of [() => cache.get('k'), () => cache.getSync('k'), () => cache.has('k'), () => cache.getMany(['k'])]) {
+    for (const read of [
+      () => cache.get('k'),
+      () => cache.getSync('k'),
+      () => cache.has('k'),
+      () => cache.getMany(['k']),
+    ]) {
       expect(await codeOf(read), String(read)).toBe('E_UNAVAILABLE')
     }
   })

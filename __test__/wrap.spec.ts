@@ -33,10 +33,28 @@ describe('wrap', () => {
 
   it('arguments_that_look_alike_are_told_apart', async () => {
     const cache = openCache()
-    const show = wrap(cache, async (...args: unknown[]) => args.map((arg) => `${typeof arg}:${String(arg)}`).join('|'), {
-      name: 'show',
-    })
-    const calls: unknown[][] = [[-1], [-2], [1], ['1'], [1n], [true], [null], [], ['a', 'b'], ['a,b'], [['a', 'b']], [0], [-0]]
+    const show = wrap(
+      cache,
+      async (...args: unknown[]) => args.map((arg) => `${typeof arg}:${String(arg)}`).join('|'),
+      {
+        name: 'show',
+      },
+    )
+    const calls: unknown[][] = [
+      [-1],
+      [-2],
+      [1],
+      ['1'],
+      [1n],
+      [true],
+      [null],
+      [],
+      ['a', 'b'],
+      ['a,b'],
+      [['a', 'b']],
+      [0],
+      [-0],
+    ]
     const answers = []
     for (const args of calls) answers.push(await show(...args))
     for (const [index, args] of calls.entries()) expect(await show(...args)).toBe(answers[index])
@@ -49,7 +67,9 @@ describe('wrap', () => {
     const error = await failure(() => wrap(cache, async (a: number) => a + 2, { name: 'same' }))
     expect(error.code).toBe('E_INVALID_OPTION')
     expect(error.message).toContain('same')
-    expect(await codeOf(() => wrapSync(cache, (a: number) => a + 3, { name: 'same' }))).toBe('E_INVALID_OPTION')
+    expect(await codeOf(() => wrapSync(cache, (a: number) => a + 3, { name: 'same' }))).toBe(
+      'E_INVALID_OPTION',
+    )
     wrap(cache, async (a: number) => a + 2, { name: 'same', version: '2' })
     wrap(openCache(), async (a: number) => a + 2, { name: 'same' })
   })
@@ -99,12 +119,9 @@ describe('wrap', () => {
     const cache = openCache()
     const object = {
       base: 10,
-      add: wrap(
-        cache,
-        async function add(this: { base: number }, a: number, b: number) {
-          return this.base + a + b
-        },
-      ),
+      add: wrap(cache, async function add(this: { base: number }, a: number, b: number) {
+        return this.base + a + b
+      }),
     }
     expect(await object.add(1, 2)).toBe(13)
     expect(object.add.name).toBe('add')

@@ -34,7 +34,10 @@ export function watch(child: ChildProcessWithoutNullStreams): Child {
     child.on('error', reject)
     child.on('close', (code, signal) => {
       if (code === 0) resolve(lines)
-      else reject(new Error(`the child ended with ${signal ?? code}:\n${errors}\n${lines.slice(-20).join('\n')}`))
+      else
+        reject(
+          new Error(`the child ended with ${signal ?? code}:\n${errors}\n${lines.slice(-20).join('\n')}`),
+        )
     })
   })
   done.catch(() => {}) // whoever kills it expects that

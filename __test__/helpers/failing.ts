@@ -4,7 +4,10 @@ import type * as Binding from '../../index.js'
 
 const { NativeDisk } = createRequire(import.meta.url)('../../index.js') as typeof Binding
 
-type Method = Exclude<keyof Binding.NativeDisk, 'epochs' | 'sharesEpochs' | 'epochAt' | 'takeFaults' | 'close'>
+type Method = Exclude<
+  keyof Binding.NativeDisk,
+  'epochs' | 'sharesEpochs' | 'epochAt' | 'takeFaults' | 'close'
+>
 
 /** Until the test ends, these methods of the disk tier fail as a full disk does, or with another code. */
 export function failDisk(methods: readonly Method[], code = 'E_STORAGE_FULL'): void {

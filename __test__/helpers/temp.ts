@@ -19,6 +19,11 @@ export function tempDir(): string {
   return folder
 }
 
+/** Removes the log of a closed cache, all of which is in the database by then: what is changed there counts. */
+export function dropLog(dir: string): void {
+  for (const suffix of ['-wal', '-shm']) rmSync(join(dir, `tierce.db${suffix}`), { force: true })
+}
+
 /** A cache that is closed after the test. */
 export function openCache(options?: CacheOptions): Cache {
   const cache = new Cache(options)

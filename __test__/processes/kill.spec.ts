@@ -77,30 +77,28 @@ async function entriesInFiles(dir: string): Promise<number> {
   return count
 }
 
-it(
-  `kill_dash_9_of_a_writer_loses_nothing_acknowledged_and_shows_nothing_partial (${ROUNDS} rounds)`,
-  { timeout: 20_000 + ROUNDS * 5_000 },
-  async () => {
-    const dir = join(tempDir(), 'cache')
-    const acknowledged: Acknowledged = new Map()
-    let writes = 0
-    for (let round = 0; round < ROUNDS; round++) {
-      const lines = await writeAndKill(dir, round)
-      writes += lines.length
-      note(acknowledged, lines)
-      await verify(dir, acknowledged)
-      // What was checked goes, so that a round costs the same however many there are.
-      const cache = new Cache({ dir, memory: false })
-      for (const key of [...acknowledged.keys()].filter((name) => name.startsWith('own-'))) {
-        await cache.delete(key)
-        acknowledged.delete(key)
-      }
-      await cache.close()
+it(`kill_dash_9_of_a_writer_loses_nothing_acknowledged_and_shows_nothing_partial (${ROUNDS} rounds)`, {
+  timeout: 20_000 + ROUNDS * 5_000,
+}, async () => {
+  const dir = join(tempDir(), 'cache')
+  const acknowledged: Acknowledged = new Map()
+  let writes = 0
+  for (let round = 0; round < ROUNDS; round++) {
+    const lines = await writeAndKill(dir, round)
+    writes += lines.length
+    note(acknowledged, lines)
+    await verify(dir, acknowledged)
+    // What was checked goes, so that a round costs the same however many there are.
+    const cache = new Cache({ dir, memory: false })
+    for (const key of [...acknowledged.keys()].filter((name) => name.startsWith('own-'))) {
+      await cache.delete(key)
+      acknowledged.delete(key)
     }
-    expect(writes).toBeGreaterThan(ROUNDS)
-    expect(await verify(dir, acknowledged)).toBeGreaterThan(0)
-  },
-)
+    await cache.close()
+  }
+  expect(writes).toBeGreaterThan(ROUNDS)
+  expect(await verify(dir, acknowledged)).toBeGreaterThan(0)
+})
 
 it('kill_dash_9_leaves_no_orphan_file_after_the_next_open', { timeout: 60_000 }, async () => {
   const dir = join(tempDir(), 'cache')

@@ -1,7 +1,7 @@
 // Reads and writes one directory beside other processes, and checks all it sees.
 //
-// Keys belong to one writer each, so that "older than" has a meaning. Before a write is acknowledged to nobody; after it, the
-// number is put into a file that all processes map by reading: a read that begins later must not see an older one.
+// Keys belong to one writer each, so that "older than" has a meaning. The number of each acknowledged write is put on a board,
+// a file that all read: a read that begins after that must not see an older one.
 import { closeSync, openSync, readSync, writeSync } from 'node:fs'
 import { Cache } from '../../dist/index.mjs'
 import { check, make, SIZES } from './values.mjs'
@@ -43,7 +43,11 @@ async function read(writer, key, get) {
   reads++
 }
 
-const random = ((state) => () => (state = (Math.imul(state, 1664525) + 1013904223) >>> 0) / 2 ** 32)(Number(me) + 1)
+let state = Number(me) + 1
+function random() {
+  state = (Math.imul(state, 1664525) + 1013904223) >>> 0
+  return state / 2 ** 32
+}
 const pick = (count) => Math.floor(random() * count)
 
 async function write() {

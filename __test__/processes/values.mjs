@@ -21,6 +21,7 @@ export function make(key, number, size) {
 export function check(key, value) {
   const [owner, number, size] = value.subarray(0, 100).toString('latin1').split(' ')
   if (owner !== key) throw new Error(`${key} holds a value of ${owner}`)
-  if (!make(key, Number(number), Number(size)).equals(value)) throw new Error(`${key} holds a torn value, number ${number}`)
+  if (!make(key, Number(number), Number(size)).equals(value))
+    throw new Error(`${key} holds a torn value, number ${number}`)
   return Number(number)
 }

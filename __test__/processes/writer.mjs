@@ -7,7 +7,8 @@ const [dir, round, memory] = process.argv.slice(2)
 const cache = new Cache({ dir, memory: memory === 'true', codec: 'none' })
 // Straight to the pipe, before anything else happens: what was said was acknowledged.
 const say = (line) => writeSync(1, `${line}\n`)
-const store = (key, number, size) => cache.set(key, make(key, number, size)).then(() => say(`+ ${key} ${number}`))
+const store = (key, number, size) =>
+  cache.set(key, make(key, number, size)).then(() => say(`+ ${key} ${number}`))
 
 say('ready')
 for (let number = 0; ; number++) {
@@ -16,7 +17,11 @@ for (let number = 0; ; number++) {
   await store(`own-${round}-${number}`, at, size)
   await store(`shared-${number % 7}`, at, SIZES[(number * 3) % SIZES.length])
   if (number % 3 === 0) {
-    await Promise.all(Array.from({ length: 10 }, (_, index) => store(`batch-${index}`, at, SIZES[(number + index) % SIZES.length])))
+    await Promise.all(
+      Array.from({ length: 10 }, (_, index) =>
+        store(`batch-${index}`, at, SIZES[(number + index) % SIZES.length]),
+      ),
+    )
   }
   if (number % 5 === 4) {
     const key = `own-${round}-${number - 2}`

@@ -99,7 +99,10 @@ export function keysSuite(tiers: Tiers): void {
 
     it('property_order_does_not_matter_at_any_depth', async () => {
       const cache = make()
-      await cache.set({ model: 'x', opts: { a: 1, b: { c: 2, d: [3, { e: 4, f: 5 }] } }, gone: undefined }, 'hit')
+      await cache.set(
+        { model: 'x', opts: { a: 1, b: { c: 2, d: [3, { e: 4, f: 5 }] } }, gone: undefined },
+        'hit',
+      )
       expect(await cache.get({ opts: { b: { d: [3, { f: 5, e: 4 }], c: 2 }, a: 1 }, model: 'x' })).toBe('hit')
     })
 

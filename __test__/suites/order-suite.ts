@@ -74,7 +74,9 @@ export function orderSuite(tiers: Tiers): void {
     it('all_of_5000_un_awaited_sets_of_one_tick_are_stored', async () => {
       const cache = make()
       const count = 5000
-      const stored = Promise.all(Array.from({ length: count }, (_, index) => cache.set(`k${index}`, { index })))
+      const stored = Promise.all(
+        Array.from({ length: count }, (_, index) => cache.set(`k${index}`, { index })),
+      )
       expect(await cache.get(`k${count - 1}`)).toEqual({ index: count - 1 })
       await stored
       expect(await cache.size()).toBe(count)
@@ -136,7 +138,10 @@ export function orderSuite(tiers: Tiers): void {
 
   describe('bounds', () => {
     it.runIf(tiers.memory)('max_and_maxSize_of_memory_hold_after_every_call', async () => {
-      const cache = openCache({ ...(tiers.disk ? { dir: tempDir() } : {}), memory: { max: 10, maxSize: 20_000 } })
+      const cache = openCache({
+        ...(tiers.disk ? { dir: tempDir() } : {}),
+        memory: { max: 10, maxSize: 20_000 },
+      })
       for (let index = 0; index < 100; index++) {
         const stored = cache.set(`k${index}`, 'x'.repeat((index * 97) % 3000))
         const { memory } = await cache.stats()

@@ -25,7 +25,13 @@ const VALUES: [string, unknown][] = [
   ['an array of objects', [{ a: 1 }, { a: 2 }]],
   ['undefined inside', { a: undefined, b: [undefined] }],
   ['a Date', new Date(1e12)],
-  ['a Map with integer keys', new Map<unknown, unknown>([[1, 'a'], ['1', 'b']])],
+  [
+    'a Map with integer keys',
+    new Map<unknown, unknown>([
+      [1, 'a'],
+      ['1', 'b'],
+    ]),
+  ],
   ['a Set', new Set([1, 'a', null])],
   ['a RegExp', /a+/giu],
   ['a long text', 'lorem ipsum '.repeat(10_000)],

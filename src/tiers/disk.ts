@@ -89,7 +89,7 @@ export class DiskTier {
   readonly #onFault: (code: string, message: string) => void
   #batch = new Batch(this.#outbox)
   #waiting: Waiting[] = []
-  /** The batches on the thread pool, and those that queue behind them. */
+  /** The batch on the thread pool; the next one fills meanwhile, and follows it before this resolves. */
   #underWay: Promise<void> | undefined
 
   constructor(options: DiskOptions, now: () => number, onFault: (code: string, message: string) => void) {
@@ -112,14 +112,17 @@ export class DiskTier {
   /** Reads an entry, on this thread when that is quick. */
   read(text: string): DiskHit | undefined | Promise<DiskHit | undefined> {
     this.#flush()
-    if (this.#underWay !== undefined) return this.#readAfter(this.#underWay, text)
-    const hit = this.#fetch(text)
-    return hit === TOO_LARGE ? this.#readLarge(text) : hit
+    return this.#underWay === undefined ? this.#readNow(text) : this.#readAfterWrites(text)
   }
 
-  async #readAfter(writes: Promise<void>, text: string): Promise<DiskHit | undefined> {
-    await writes
-    return this.read(text)
+  async #readAfterWrites(text: string): Promise<DiskHit | undefined> {
+    await this.settled()
+    return this.#readNow(text)
+  }
+
+  #readNow(text: string): DiskHit | undefined | Promise<DiskHit | undefined> {
+    const hit = this.#fetch(text)
+    return hit === TOO_LARGE ? this.#readLarge(text) : hit
   }
 
   async #readLarge(text: string): Promise<DiskHit | undefined> {
@@ -213,7 +216,8 @@ export class DiskTier {
     pack(batch)
     const outcomes = call(() => this.#disk.writeSync(batch.bytes(), batch.blobs, this.#now()))
     // An earlier write may still be on its way to the disk: this one must have the last word.
-    if (this.#underWay !== undefined) this.#enqueue(1, pack).catch(() => {})
+    if (this.#underWay !== undefined)
+      this.#enqueue(1, pack).catch((error) => this.#onFault(error.code, error.message))
     return readOutcome(viewOf(outcomes), 0)
   }
 
@@ -244,7 +248,7 @@ export class DiskTier {
         }
       }
     }
-    this.#underWay = this.#drain(batch.bytes(), batch.blobs, waiting).finally(() => {
+    this.#underWay = this.#writeOrSplit(batch.bytes(), batch.blobs, waiting).then(() => {
       this.#underWay = undefined
       this.#flush()
     })
@@ -255,15 +259,6 @@ export class DiskTier {
     this.#batch = new Batch(this.#outbox)
     this.#waiting = []
     return taken
-  }
-
-  /** Writes a batch on the thread pool, then whatever was asked for meanwhile, until nothing is left. */
-  async #drain(bytes: Buffer, blobs: Uint8Array[], waiting: Waiting[]): Promise<void> {
-    await this.#writeOrSplit(bytes, blobs, waiting)
-    while (this.#waiting.length > 0) {
-      const taken = this.#takeBatch()
-      await this.#writeOrSplit(taken.batch.bytes(), taken.batch.blobs, taken.waiting)
-    }
   }
 
   /** One call's bad write must not fail the others of its batch: they are tried one by one. */
@@ -277,10 +272,15 @@ export class DiskTier {
     }
   }
 
-  /** Resolves when every write that was asked for so far is done. */
+  /**
+   * Resolves when every write that was asked for so far is done. It does not wait for those asked for later: under a steady
+   * stream of writes there is always one under way.
+   */
   async settled(): Promise<void> {
     this.#flush()
+    const areQueued = this.#waiting.length > 0
     await this.#underWay
+    if (areQueued) await this.#underWay // they left when the batch before them was done
   }
 
   /** Notes accesses that the memory tier answered, the least recent first. */

@@ -30,6 +30,8 @@ export type NewEntry = Pick<MemoryEntry, 'text' | 'value' | 'size' | 'kind' | 'c
 
 /** What an entry takes beside its value: the map's cell, the entry object and the key. */
 const OVERHEAD = 200
+/** A Map throws beyond 2^24 entries, and there is one too many for a moment. */
+const MOST_ENTRIES = 2 ** 24 - 1
 
 export class MemoryTier {
   readonly #max: number
@@ -42,7 +44,7 @@ export class MemoryTier {
   #untold = 0
 
   constructor(options: { max: number; maxSize: number }) {
-    this.#max = options.max
+    this.#max = Math.min(options.max, MOST_ENTRIES)
     this.#maxSize = options.maxSize
   }
 
