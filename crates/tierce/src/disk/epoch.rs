@@ -53,6 +53,11 @@ impl EpochTable {
         self.slots()[slot as usize % SLOTS].load(Ordering::Acquire)
     }
 
+    /// All counters.
+    pub(super) fn snapshot(&self) -> Vec<u32> {
+        self.slots().iter().map(|slot| slot.load(Ordering::Acquire)).collect()
+    }
+
     /// Moves a slot's counter on and gives the new value.
     pub(super) fn bump(&self, slot: u32) -> u32 {
         self.slots()[slot as usize % SLOTS].fetch_add(1, Ordering::AcqRel).wrapping_add(1)
@@ -72,8 +77,13 @@ impl EpochTable {
     }
 }
 
-/// Gives the file its length with real blocks: a store to a hole on a full disk would be a fatal signal.
+/// Gives the file its length with real blocks: a store to a hole on a full disk would be a fatal signal. One process
+/// at a time, so that no counter that another already moved is written over.
 fn fill(file: &mut File) -> std::io::Result<()> {
+    if file.metadata()?.len() >= BYTES {
+        return Ok(());
+    }
+    file.lock()?; // until the file is closed, after the mapping
     let length = file.metadata()?.len();
     if length < BYTES {
         file.seek(SeekFrom::Start(length))?;

@@ -89,7 +89,7 @@ impl Engine {
         }
         match self.apply_ready(&ready, wait) {
             // The announcements were in the database that was rebuilt.
-            Err(why) if has_files && why.code() == Code::Corrupt => self.apply_ready(&ready, wait),
+            Err(why) if why.code() == Code::Transaction => self.apply_ready(&ready, wait),
             outcome => outcome,
         }
     }
@@ -252,7 +252,7 @@ impl Engine {
     }
 
     /// Unlinks files that this owner answers for; the next transaction forgets those that are gone.
-    fn unlink(&self, files: &[u64]) {
+    pub fn unlink(&self, files: &[u64]) {
         if !files.is_empty() {
             lock(&self.unlinked).extend(self.blobs.remove(files));
         }
