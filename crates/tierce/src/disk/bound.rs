@@ -81,16 +81,31 @@ impl Bound {
             state.unchecked = rest;
             return Ok(Vec::new());
         }
-        let used = transaction.bytes_in_use()?;
-        let Some(over) = used.checked_sub(limit) else {
+        let slack = SLACK.max(limit / 10) / 2;
+        let mut used = transaction.bytes_in_use()?;
+        if used > limit + 2 * slack {
+            transaction.recount_files()?; // before much is thrown away, make sure that it is too much
+            used = transaction.bytes_in_use()?;
+        }
+        let Some(mut over) = used.checked_sub(limit) else {
             *state = State { unchecked: ((limit - used) / 4).min(STRIDE), tolerated: 0 };
             return Ok(Vec::new());
         };
-        let need = u64::try_from(brought.row_growth).unwrap_or(0).max(over.saturating_sub(state.tolerated));
-        let (victims, freed) = evict(transaction, log, now, need)?;
-        let slack = SLACK.max(limit / 10) / 2;
-        *state = State { unchecked: 0, tolerated: over.saturating_sub(freed.files).min(slack) };
-        Ok(victims)
+        let growth = u64::try_from(brought.row_growth).unwrap_or(0);
+        let mut need = growth.max(over.saturating_sub(state.tolerated));
+        let mut eviction = Eviction::new(transaction, log, brought.newest);
+        eviction.expired(now)?;
+        need = need.saturating_sub(eviction.freed);
+        // In steps, with a look at what each gave back: half-empty pages are merged, so rows free more than they weigh.
+        while eviction.free(need.min(STRIDE.max(growth)))? {
+            over = transaction.bytes_in_use()?.saturating_sub(eviction.files).saturating_sub(limit);
+            if over <= slack {
+                break;
+            }
+            need = over - slack;
+        }
+        *state = State { unchecked: 0, tolerated: over.min(slack) };
+        Ok(eviction.victims)
     }
 }
 
@@ -101,56 +116,69 @@ pub(super) struct Brought {
     pub written: u64,
     /// Growth of the rows: what was overwritten counts against it.
     pub row_growth: i64,
+    /// The row written last: it stays, or a write would be acknowledged that is not there.
+    pub newest: i64,
 }
 
-#[derive(Default)]
-struct Freed {
-    all: u64,
-    /// Of which surely given back at once.
+/// Rows on their way out, in one transaction.
+struct Eviction<'a> {
+    transaction: &'a Transaction<'a>,
+    log: &'a AccessLog,
+    kept: i64,
+    victims: Vec<Removed>,
+    /// Bytes of rows and files.
+    freed: u64,
+    /// Of which files.
     files: u64,
 }
 
-fn evict(
-    transaction: &Transaction<'_>,
-    log: &AccessLog,
-    now: u64,
-    need: u64,
-) -> Result<(Vec<Removed>, Freed)> {
-    let mut victims = Vec::new();
-    let mut freed = Freed::default();
-    let mut remove = |victim: Removed, freed: &mut Freed| -> Result<()> {
-        if transaction.evict(victim.id)? {
-            freed.all += weight(victim.bytes) + victim.file_bytes;
-            freed.files += victim.file_bytes;
-            log.take(victim.id);
-            victims.push(victim);
+impl<'a> Eviction<'a> {
+    fn new(transaction: &'a Transaction<'a>, log: &'a AccessLog, kept: i64) -> Self {
+        Self { transaction, log, kept, victims: Vec::new(), freed: 0, files: 0 }
+    }
+
+    fn remove(&mut self, victim: Removed) -> Result<bool> {
+        let goes = victim.id != self.kept && self.transaction.evict(victim.id)?;
+        if goes {
+            self.freed += weight(victim.bytes) + victim.file_bytes;
+            self.files += victim.file_bytes;
+            self.log.take(victim.id);
+            self.victims.push(victim);
+        }
+        Ok(goes)
+    }
+
+    fn expired(&mut self, now: u64) -> Result<()> {
+        for victim in self.transaction.expired(now, BATCH)? {
+            self.remove(victim)?;
         }
         Ok(())
-    };
-    for victim in transaction.expired(now, BATCH)? {
-        remove(victim, &mut freed)?;
     }
-    while freed.all < need {
-        let oldest = transaction.oldest(BATCH)?;
-        if oldest.is_empty() {
-            break;
-        }
-        // A row that was read since its column was written only looks old: it gets its true tick, and the rows
-        // behind it are asked for again.
-        let mut rescued = false;
-        for (accessed, victim) in oldest {
-            if freed.all >= need {
-                break;
-            }
-            match log.take(victim.id) {
-                Some(access) if access.tick > accessed => {
-                    transaction.touch(victim.id, access.tick, access.hits)?;
-                    rescued = true;
+
+    /// Removes the least recently used until so much is freed. False when none is left to go.
+    fn free(&mut self, need: u64) -> Result<bool> {
+        let goal = self.freed + need;
+        while self.freed < goal {
+            // A row that was read since its column was written only looks old: it gets its true tick, and the rows
+            // behind it are asked for again.
+            let (mut rescued, mut removed) = (false, false);
+            for (accessed, victim) in self.transaction.oldest(BATCH)? {
+                if self.freed >= goal {
+                    return Ok(true);
                 }
-                _ if rescued => break,
-                _ => remove(victim, &mut freed)?,
+                match self.log.take(victim.id) {
+                    Some(access) if access.tick > accessed => {
+                        self.transaction.touch(victim.id, access.tick, access.hits)?;
+                        rescued = true;
+                    }
+                    _ if rescued => break,
+                    _ => removed |= self.remove(victim)?,
+                }
+            }
+            if !rescued && !removed {
+                return Ok(false);
             }
         }
+        Ok(true)
     }
-    Ok((victims, freed))
 }

@@ -453,7 +453,7 @@ impl Transaction<'_> {
             "SELECT id, length(key) + length(frame), substr(frame, 1, 40), accessed FROM entries \
              ORDER BY accessed LIMIT ?1",
             [limit],
-            |row| Ok((row.get(3)?, removed(row)?)),
+            |row| Ok((integer(row, 3)?, removed(row)?)),
         )
     }
 
@@ -512,6 +512,13 @@ impl Transaction<'_> {
                 .change("DELETE FROM files WHERE write_id = ?1 AND owner IS NOT NULL", [*write_id as i64])?;
         }
         Ok(())
+    }
+
+    /// Counts the files that belong to entries anew.
+    pub fn recount_files(&self) -> Result<()> {
+        let sql = "UPDATE facts SET value = (SELECT CAST(total(bytes) AS INTEGER) FROM files WHERE owner IS NULL) \
+                   WHERE name = 'file_bytes'";
+        self.db.change(sql, []).map(|_| ())
     }
 
     fn add_file_bytes(&self, bytes: i64) -> Result<()> {

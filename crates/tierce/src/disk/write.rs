@@ -81,17 +81,21 @@ impl Ready<'_> {
 impl Engine {
     /// Applies writes in one transaction: all or none. Gives what became of each, and the pages in the log.
     pub fn apply(&self, writes: &[Write<'_>], wait: Wait) -> Result<(Vec<Written>, u32)> {
+        match self.apply_once(writes, wait) {
+            // The announcements were in a database that was rebuilt. Names of files are never used twice.
+            Err(why) if why.code() == Code::Transaction => self.apply_once(writes, wait),
+            outcome => outcome,
+        }
+    }
+
+    fn apply_once(&self, writes: &[Write<'_>], wait: Wait) -> Result<(Vec<Written>, u32)> {
         let ready = writes.iter().map(|write| self.prepare(write)).collect::<Result<Vec<_>>>()?;
         let has_files = ready.iter().any(|ready| ready.file().is_some());
         if has_files && wait == Wait::No {
             let why = "a value goes to a file, which takes a thread that may wait";
             return Err(Error::new(Code::LockTimeout, why).at(&self.paths.dir));
         }
-        match self.apply_ready(&ready, wait) {
-            // The announcements were in the database that was rebuilt.
-            Err(why) if why.code() == Code::Transaction => self.apply_ready(&ready, wait),
-            outcome => outcome,
-        }
+        self.apply_ready(&ready, wait)
     }
 
     fn prepare<'a>(&self, write: &'a Write<'a>) -> Result<Ready<'a>> {
@@ -178,6 +182,7 @@ impl Engine {
                         key.as_bytes().len() as u64
                             + if header.in_file { HEADER } else { frame.len() } as u64,
                     );
+                    brought.newest = digest.id();
                     brought.written += row + frame.len() as u64;
                     brought.row_growth += row as i64 - replaced.map_or(0, |old| weight(old.bytes) as i64);
                     left.extend(replaced);
