@@ -150,7 +150,10 @@ impl Cache {
                 "ttl is zero; a time to live is positive: delete the key instead",
             )),
             // Anything below a millisecond lives for one.
-            Some(ttl) => Ok(Some(self.engine.now().saturating_add((ttl.as_millis() as u64).max(1)))),
+            Some(ttl) => {
+                let ms = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX);
+                Ok(Some(self.engine.now().saturating_add(ms.max(1))))
+            }
             None => Ok(None),
         }
     }

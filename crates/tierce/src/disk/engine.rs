@@ -225,10 +225,16 @@ impl Engine {
 
     /// Removes the files that dead owners announced or condemned. Costs nothing where there are none.
     fn settle(&self) -> Result<()> {
-        let owners = self.read(Db::file_owners)?;
+        let mut owners = self.read(Db::file_owners)?;
+        owners.extend(self.owner.all());
+        owners.sort_unstable();
+        owners.dedup();
         for owner in owners {
             self.owner.settle_if_dead(owner, || {
                 let files = self.read(|db| db.files_of(owner))?;
+                if files.is_empty() {
+                    return Ok(());
+                }
                 let gone = self.blobs.remove(&files);
                 self.write(Wait::Yes, |transaction| transaction.forget(&gone)).map(|_| ())
             })?;

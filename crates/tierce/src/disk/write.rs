@@ -121,6 +121,7 @@ impl Engine {
         let header = header.sealed(digest, &frame[HEADER..]);
         frame[..HEADER].copy_from_slice(&header.to_bytes());
         self.bound.admit(weight(key.as_bytes().len() as u64 + stored_size))?;
+        let expires_at = expires_at.map(|at| at.min(i64::MAX as u64)); // the column's last millisecond
         Ok(Ready::Set { key, digest, header, frame, expires_at })
     }
 
