@@ -426,6 +426,7 @@ impl Cache {
     /// # Errors
     /// As [`Cache::set`].
     pub fn settle_down(&self) -> Result<()> {
+        self.maintenance.stop();
         self.flush()?;
         self.engine.primary(Wait::Yes)?.checkpoint()
     }

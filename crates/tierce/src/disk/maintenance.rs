@@ -5,7 +5,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
-use std::thread;
+use std::thread::{self, JoinHandle};
 
 use super::engine::Engine;
 use super::meta::Db;
@@ -26,7 +26,7 @@ enum Job {
 /// The way to the thread.
 #[derive(Default)]
 pub(super) struct Maintenance {
-    sender: Mutex<Option<Sender<Job>>>,
+    worker: Mutex<Option<(Sender<Job>, JoinHandle<()>)>>,
     /// One job of each sort is under way at most.
     checkpointing: Arc<AtomicBool>,
     flushing: Arc<AtomicBool>,
@@ -48,8 +48,8 @@ impl Maintenance {
     }
 
     fn send(&self, engine: &Arc<Engine>, job: Job) {
-        let mut sender = lock(&self.sender);
-        let sent = sender.as_ref().is_some_and(|sender| sender.send(job).is_ok());
+        let mut running = lock(&self.worker);
+        let sent = running.as_ref().is_some_and(|(sender, _)| sender.send(job).is_ok());
         if !sent {
             let (fresh, receiver) = channel();
             let worker = Worker {
@@ -58,9 +58,20 @@ impl Maintenance {
                 flushing: Arc::clone(&self.flushing),
             };
             let spawned = thread::Builder::new().name("tierce".into()).spawn(move || worker.run(&receiver));
-            if spawned.is_ok() && fresh.send(job).is_ok() {
-                *sender = Some(fresh);
+            if let Ok(thread) = spawned
+                && fresh.send(job).is_ok()
+            {
+                *running = Some((fresh, thread));
             }
+        }
+    }
+
+    /// Waits until the jobs are done and the thread has let go of the directory. The next job starts another.
+    pub fn stop(&self) {
+        let running = lock(&self.worker).take();
+        if let Some((sender, thread)) = running {
+            drop(sender);
+            let _ = thread.join(); // a panic there was reported on its own thread
         }
     }
 }
