@@ -4,6 +4,7 @@
 //! an eviction asks about its entry: so the order of eviction is exact, and a hot entry costs one update a batch.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::{Mutex, MutexGuard};
 
@@ -102,18 +103,25 @@ impl AccessLog {
         self.state().pending.remove(&id)
     }
 
-    /// Takes up to `limit` notes, for one batch.
-    pub fn take_some(&self, limit: usize) -> Vec<(i64, Access)> {
-        let mut state = self.state();
-        let ids: Vec<i64> = state.pending.keys().take(limit).copied().collect();
-        ids.into_iter().filter_map(|id| Some((id, state.pending.remove(&id)?))).collect()
+    /// Every note, in the order of the rows on their pages.
+    pub fn all(&self) -> Vec<(i64, Access)> {
+        let mut all: Vec<_> = self.state().pending.iter().map(|(id, access)| (*id, *access)).collect();
+        all.sort_unstable_by_key(|(id, _)| *id);
+        all
     }
 
-    /// Puts notes back whose batch failed, unless newer ones have come.
-    pub fn put_back(&self, batch: Vec<(i64, Access)>) {
+    /// Drops notes that are in the database now; of those that have changed meanwhile, what is new stays. Until then
+    /// they count, so that an eviction beside a flush takes no hot entry for a cold one.
+    pub fn flushed(&self, batch: &[(i64, Access)]) {
         let mut state = self.state();
-        for (id, access) in batch {
-            state.pending.entry(id).or_insert(access);
+        for (id, flushed) in batch {
+            if let Entry::Occupied(mut noted) = state.pending.entry(*id) {
+                if noted.get().tick == flushed.tick {
+                    noted.remove();
+                } else {
+                    noted.get_mut().hits = noted.get().hits.saturating_sub(flushed.hits);
+                }
+            }
         }
     }
 
@@ -140,11 +148,12 @@ mod tests {
         let log = AccessLog::default();
         log.hit(7, 1);
         log.hit(7, 2);
-        let batch = log.take_some(10);
+        let batch = log.all();
         assert_eq!((batch.len(), batch[0].1.hits), (1, 2));
         log.hit(7, 3);
-        let newer = log.get(7).map(|access| access.tick);
-        log.put_back(batch);
-        assert_eq!(log.get(7).map(|access| access.tick), newer, "an older note does not replace a newer one");
+        log.flushed(&batch);
+        assert_eq!(log.get(7).map(|access| access.hits), Some(1), "what came during the flush is still due");
+        log.flushed(&log.all());
+        assert!(log.get(7).is_none());
     }
 }

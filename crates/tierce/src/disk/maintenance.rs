@@ -27,23 +27,30 @@ enum Job {
 #[derive(Default)]
 pub(super) struct Maintenance {
     worker: Mutex<Option<(Sender<Job>, JoinHandle<()>)>>,
-    /// One job of each sort is under way at most.
-    checkpointing: Arc<AtomicBool>,
-    flushing: Arc<AtomicBool>,
+    /// One job of each sort waits at most.
+    checkpoint_waits: Arc<AtomicBool>,
+    accesses_wait: Arc<AtomicBool>,
 }
 
 impl Maintenance {
     /// After a commit that left so many pages in the log.
     pub fn log_grew(&self, engine: &Arc<Engine>, pages: u32) {
-        if pages >= LOG_DUE && !self.checkpointing.swap(true, Ordering::AcqRel) {
+        if pages >= LOG_DUE && !self.checkpoint_waits.swap(true, Ordering::AcqRel) {
             self.send(engine, Job::Checkpoint);
         }
     }
 
     /// When a batch of accesses is due.
     pub fn accesses_due(&self, engine: &Arc<Engine>) {
-        if !self.flushing.swap(true, Ordering::AcqRel) {
+        if !self.accesses_wait.swap(true, Ordering::AcqRel) {
             self.send(engine, Job::Accesses);
+        }
+    }
+
+    fn flag(&self, job: Job) -> &AtomicBool {
+        match job {
+            Job::Checkpoint => &self.checkpoint_waits,
+            Job::Accesses => &self.accesses_wait,
         }
     }
 
@@ -54,14 +61,13 @@ impl Maintenance {
             let (fresh, receiver) = channel();
             let worker = Worker {
                 engine: Arc::clone(engine),
-                checkpointing: Arc::clone(&self.checkpointing),
-                flushing: Arc::clone(&self.flushing),
+                checkpoint_waits: Arc::clone(&self.checkpoint_waits),
+                accesses_wait: Arc::clone(&self.accesses_wait),
             };
             let spawned = thread::Builder::new().name("tierce".into()).spawn(move || worker.run(&receiver));
-            if let Ok(thread) = spawned
-                && fresh.send(job).is_ok()
-            {
-                *running = Some((fresh, thread));
+            match spawned {
+                Ok(thread) if fresh.send(job).is_ok() => *running = Some((fresh, thread)),
+                _ => self.flag(job).store(false, Ordering::Release), // the next one tries again
             }
         }
     }
@@ -78,22 +84,24 @@ impl Maintenance {
 
 struct Worker {
     engine: Arc<Engine>,
-    checkpointing: Arc<AtomicBool>,
-    flushing: Arc<AtomicBool>,
+    checkpoint_waits: Arc<AtomicBool>,
+    accesses_wait: Arc<AtomicBool>,
 }
 
 impl Worker {
     fn run(self, jobs: &Receiver<Job>) {
         while let Ok(job) = jobs.recv() {
-            let (flag, outcome) = match job {
+            // Before the work: what comes up during it asks again, and a panic stops no later job.
+            let outcome = match job {
                 Job::Checkpoint => {
-                    (&self.checkpointing, self.engine.connect().and_then(|db| db.checkpoint()))
+                    self.checkpoint_waits.store(false, Ordering::Release);
+                    self.engine.connect().and_then(|db| db.checkpoint())
                 }
                 Job::Accesses => {
-                    (&self.flushing, self.engine.connect().and_then(|db| flush(&self.engine, &db)))
+                    self.accesses_wait.store(false, Ordering::Release);
+                    self.engine.connect().and_then(|db| flush(&self.engine, &db))
                 }
             };
-            flag.store(false, Ordering::Release);
             if let Err(fault) = outcome {
                 self.engine.report(fault); // the next commit asks again
             }
@@ -101,23 +109,19 @@ impl Worker {
     }
 }
 
-/// Writes the accesses that are noted, in short transactions.
+/// Writes the accesses that are noted, in short transactions. A reader of everything changes every page, so the log is
+/// kept short on the way.
 pub(super) fn flush(engine: &Engine, db: &Db) -> Result<()> {
-    loop {
-        let batch = engine.accesses.take_some(BATCH);
-        if batch.is_empty() {
-            return Ok(());
+    for batch in engine.accesses.all().chunks(BATCH) {
+        let transaction = patiently(engine.lock_timeout, || db.begin())?;
+        for (id, access) in batch {
+            transaction.touch(*id, access.tick, access.hits)?;
         }
-        let write = || -> Result<()> {
-            let transaction = patiently(engine.lock_timeout, || db.begin())?;
-            for (id, access) in &batch {
-                transaction.touch(*id, access.tick, access.hits)?;
-            }
-            transaction.commit()
-        };
-        if let Err(why) = write() {
-            engine.accesses.put_back(batch);
-            return Err(why);
+        transaction.commit()?;
+        engine.accesses.flushed(batch);
+        if db.wal_pages() >= LOG_DUE {
+            db.checkpoint()?;
         }
     }
+    Ok(())
 }

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+#[cfg(unix)]
+use rusqlite::FileControl;
 use rusqlite::config::DbConfig;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags, OptionalExtension, Row, ffi, params};
@@ -113,7 +115,35 @@ impl Db {
     }
 
     fn wrap<T>(&self, outcome: rusqlite::Result<T>) -> Result<T> {
-        outcome.map_err(|why| explain(why, &self.path))
+        outcome.map_err(|why| {
+            let failed = why.sqlite_error_code() == Some(ErrorCode::SystemIoFailure);
+            // SQLite tells a full disk, but not a quota or a limit.
+            if failed && Error::io("write", &self.path, self.system_error()).code() == Code::StorageFull {
+                return full(&self.path).at(&self.path).because(why);
+            }
+            explain(why, &self.path)
+        })
+    }
+
+    /// What the system said to the last call that failed.
+    #[allow(unsafe_code, reason = "rusqlite has no call for it")]
+    fn system_error(&self) -> std::io::Error {
+        // SAFETY: the handle is open as long as `conn` is, and no other thread uses it meanwhile.
+        let number = unsafe { ffi::sqlite3_system_errno(self.conn.handle()) };
+        std::io::Error::from_raw_os_error(number)
+    }
+
+    /// Fails when the file under the path is no longer the one that is open: writes to it would go nowhere.
+    #[cfg(unix)]
+    fn check_place(&self) -> Result<()> {
+        let mut moved = 0;
+        self.wrap(self.conn.file_control(Some(MAIN_DB), FileControl::HasMoved(&mut moved)))?;
+        if moved == 0 {
+            return Ok(());
+        }
+        let message =
+            format!("{} was deleted or replaced while it was open: open it again", self.path.display());
+        Err(Error::new(Code::Unavailable, message).at(&self.path))
     }
 
     /// Reads what identifies the file.
@@ -367,6 +397,8 @@ pub(super) struct Transaction<'db> {
 impl Transaction<'_> {
     /// Makes everything visible at once.
     pub fn commit(mut self) -> Result<()> {
+        #[cfg(unix)] // elsewhere an open file cannot be removed
+        self.db.check_place()?;
         self.db.run("COMMIT")?;
         self.open = false;
         Ok(())
@@ -610,7 +642,7 @@ fn explain(why: rusqlite::Error, path: &Path) -> Error {
         Some(ErrorCode::CannotOpen) => Error::new(
             Code::Unavailable,
             format!(
-                "cannot open {shown}: check that its directory exists and that this user may write to it"
+                "cannot open {shown}: check that it is a file and that this user may write to it, or give the cache another directory"
             ),
         ),
         // Nothing that a file can be the cause of: it must not be given up for them.

@@ -179,7 +179,7 @@ impl Opener<'_> {
         let emptied =
             patiently(self.lock_timeout, || db.reset()).and_then(|()| self.create(&db, salvage.as_ref()));
         if let Err(why) = emptied {
-            if !matches!(why.code(), Code::Corrupt | Code::ReadOnly) {
+            if why.code() != Code::Corrupt && !(why.code() == Code::ReadOnly && self.may_write()) {
                 return Err(why);
             }
             drop(db);
@@ -206,15 +206,18 @@ impl Opener<'_> {
     fn recognise(self, db: &Db) -> Result<Found> {
         match patiently(self.lock_timeout, || db.stamp()) {
             // A header that asks for a later version of SQLite; a file that may not be written is no damage.
-            Ok(stamp)
-                if stamp.read_only && OpenOptions::new().append(true).open(&self.paths.database).is_ok() =>
-            {
+            Ok(stamp) if stamp.read_only && self.may_write() => {
                 Ok(Found::Damaged(self.damage("its header forbids writing")))
             }
             Ok(stamp) => self.judge(&stamp),
             Err(why) if why.code() == Code::Corrupt => Ok(Found::Damaged(why)),
             Err(why) => Err(why),
         }
+    }
+
+    /// Whether the system lets this user write to the file, whatever its header says.
+    fn may_write(self) -> bool {
+        OpenOptions::new().append(true).open(&self.paths.database).is_ok()
     }
 
     fn damage(self, why: &str) -> Error {

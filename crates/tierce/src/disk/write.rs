@@ -1,7 +1,5 @@
 //! The write path: encode outside every lock, announce and write files, then one transaction.
 
-use std::collections::HashMap;
-
 use super::blob::size_on_disk;
 use super::bound::{Brought, weight};
 use super::engine::{Engine, Wait};
@@ -54,6 +52,9 @@ pub struct Written {
     pub epoch: Option<u32>,
 }
 
+/// Slots of the epoch table in rising order, each with its counter.
+type Slots = Vec<(u32, u32)>;
+
 /// A write that is ready for its transaction.
 enum Ready<'a> {
     Set { key: &'a Key<'a>, digest: Digest, header: Header, frame: Vec<u8>, expires_at: Option<u64> },
@@ -78,12 +79,21 @@ impl Ready<'_> {
     }
 }
 
+fn only_removes(writes: &[Write<'_>]) -> bool {
+    !writes.iter().any(|write| matches!(write, Write::Set { .. }))
+}
+
 impl Engine {
     /// Applies writes in one transaction: all or none. Gives what became of each, and the pages in the log.
     pub fn apply(&self, writes: &[Write<'_>], wait: Wait) -> Result<(Vec<Written>, u32)> {
         match self.apply_once(writes, wait) {
             // The announcements were in a database that was rebuilt. Names of files are never used twice.
             Err(why) if why.code() == Code::Transaction => self.apply_once(writes, wait),
+            // What frees room must not fail for want of it: the log may take some that the database has.
+            Err(why) if why.code() == Code::StorageFull && wait == Wait::Yes && only_removes(writes) => {
+                let copied = self.connect().and_then(|db| db.checkpoint());
+                copied.and_then(|()| self.apply_once(writes, wait)).map_err(|_| why)
+            }
             outcome => outcome,
         }
     }
@@ -132,7 +142,7 @@ impl Engine {
         let ((mut written, condemned, seen), pages) = applied.inspect_err(|_| {
             self.unlink(&files.iter().map(|(header, _)| header.write_id).collect::<Vec<_>>());
         })?;
-        self.publish(ready, &mut written, &seen);
+        self.publish(ready, &mut written, seen);
         self.unlink(&condemned);
         Ok((written, pages))
     }
@@ -160,13 +170,13 @@ impl Engine {
         Ok(())
     }
 
-    /// All rows of a batch. Gives the outcomes, the files to unlink, and the epochs before the commit.
+    /// All rows of a batch. Gives the outcomes, the files to unlink, and the epochs just before the commit.
     #[expect(clippy::type_complexity, reason = "three results of one closure, taken apart at once")]
     fn apply_in(
         &self,
         transaction: &Transaction<'_>,
         ready: &[Ready<'_>],
-    ) -> Result<(Vec<Written>, Vec<u64>, HashMap<u32, u32>)> {
+    ) -> Result<(Vec<Written>, Vec<u64>, Slots)> {
         let now = self.now();
         let unlinked = lock(&self.unlinked).clone();
         transaction.forget(&unlinked)?;
@@ -205,8 +215,7 @@ impl Engine {
             condemned.push(file);
         }
         lock(&self.unlinked).retain(|file| !unlinked.contains(file));
-        let seen = ready.iter().filter_map(Ready::digest).map(|digest| digest.slot(epoch::BITS));
-        Ok((written, condemned, seen.map(|slot| (slot, self.epochs.load(slot))).collect()))
+        Ok((written, condemned, self.announce_epochs(ready)))
     }
 
     #[expect(clippy::too_many_arguments, reason = "the fields of one row")]
@@ -238,22 +247,39 @@ impl Engine {
         Ok(replaced)
     }
 
-    /// After the commit: moves the epochs on, so that no memory tier keeps what was replaced.
-    fn publish(&self, ready: &[Ready<'_>], written: &mut [Written], seen: &HashMap<u32, u32>) {
+    /// Before the commit: moves the epochs on, so that a kill between the commit and [`Engine::publish`] leaves no
+    /// memory tier with what was replaced. Gives where they are.
+    fn announce_epochs(&self, ready: &[Ready<'_>]) -> Slots {
+        if ready.iter().any(|write| matches!(write, Ready::Clear)) {
+            self.epochs.bump_all();
+        }
+        let mut slots: Vec<u32> =
+            ready.iter().filter_map(Ready::digest).map(|digest| digest.slot(epoch::BITS)).collect();
+        slots.sort_unstable();
+        slots.dedup();
+        slots.into_iter().map(|slot| (slot, self.epochs.bump(slot))).collect()
+    }
+
+    /// After the commit: moves the epochs on, so that no memory tier keeps what it read before it.
+    fn publish(&self, ready: &[Ready<'_>], written: &mut [Written], announced: Slots) {
         if ready.iter().any(|write| matches!(write, Ready::Clear)) {
             self.accesses.clear();
             self.epochs.bump_all();
             return;
         }
-        let moved: HashMap<u32, u32> = seen.keys().map(|slot| (*slot, self.epochs.bump(*slot))).collect();
+        // One step is ours. More means that another write of this slot was published around this one.
+        let moved: Vec<(u32, Option<u32>)> = announced
+            .into_iter()
+            .map(|(slot, before)| {
+                (slot, Some(self.epochs.bump(slot)).filter(|now| *now == before.wrapping_add(1)))
+            })
+            .collect();
         for (write, outcome) in ready.iter().zip(written) {
             let Some(digest) = write.digest() else { continue };
-            let slot = digest.slot(epoch::BITS);
             outcome.id = digest.id();
-            outcome.slot = slot;
-            // One step is ours. More means that another write of this slot was published around this one.
-            let ours = seen.get(&slot).map(|before| before.wrapping_add(1));
-            outcome.epoch = moved.get(&slot).copied().filter(|now| Some(*now) == ours);
+            outcome.slot = digest.slot(epoch::BITS);
+            let found = moved.binary_search_by_key(&outcome.slot, |(slot, _)| *slot);
+            outcome.epoch = found.ok().and_then(|at| moved[at].1);
         }
     }
 
