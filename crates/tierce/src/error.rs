@@ -139,6 +139,10 @@ impl Error {
                 Code::Unavailable,
                 "a file stands where a directory is needed: give the cache another directory",
             ),
+            K::IsADirectory => (
+                Code::Unavailable,
+                "a directory stands where a file is needed: give the cache another directory",
+            ),
             _ => (Code::Unavailable, "check the disk and the path"),
         };
         Self::new(code, format!("cannot {doing} {shown}: {source}; {advice}")).at(path).because(source)

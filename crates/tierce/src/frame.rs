@@ -124,8 +124,12 @@ impl Header {
         (codec::by_id(self.codec)?.decode)(payload, out)
     }
 
-    /// Decodes a verified payload. Fails rather than aborts when memory is short.
+    /// Decodes a verified payload. Fails rather than aborts when memory is short, and allocates no more than the
+    /// payload can hold: a checksum is no proof of good will.
     pub fn decode(self, payload: &[u8]) -> Result<Vec<u8>> {
+        if self.raw_size > (codec::by_id(self.codec)?.limit)(payload) {
+            return Err(damaged("it announces more than its payload can hold"));
+        }
         let size =
             usize::try_from(self.raw_size).map_err(|_| damaged("its size does not fit this machine"))?;
         let mut out = Vec::new();

@@ -12,6 +12,11 @@ pub(super) fn encode(raw: &[u8], _level: Option<i32>, out: &mut Vec<u8>) -> Resu
     Ok(())
 }
 
+/// A byte of a length stands for 255 at most.
+pub(super) fn limit(coded: &[u8]) -> u64 {
+    (coded.len() as u64).saturating_mul(255)
+}
+
 pub(super) fn decode(coded: &[u8], raw: &mut [u8]) -> Result<()> {
     let expected = raw.len();
     match lz4_flex::block::decompress_into(coded, raw) {

@@ -21,12 +21,20 @@ pub(crate) struct Codec {
     pub name: &'static str,
     pub encode: Encode,
     pub decode: Decode,
+    /// The most bytes that a payload can decode to: asked before anything is allocated.
+    pub limit: fn(coded: &[u8]) -> u64,
 }
 
 static TABLE: [Codec; 3] = [
-    Codec { id: 0, name: "none", encode: copy_encode, decode: copy_decode },
-    Codec { id: 1, name: "lz4", encode: lz4::encode, decode: lz4::decode },
-    Codec { id: 2, name: "zstd", encode: zstd::encode, decode: zstd::decode },
+    Codec {
+        id: 0,
+        name: "none",
+        encode: copy_encode,
+        decode: copy_decode,
+        limit: |coded| coded.len() as u64,
+    },
+    Codec { id: 1, name: "lz4", encode: lz4::encode, decode: lz4::decode, limit: lz4::limit },
+    Codec { id: 2, name: "zstd", encode: zstd::encode, decode: zstd::decode, limit: zstd::limit },
 ];
 
 const NONE: &Codec = &TABLE[0];
@@ -148,6 +156,7 @@ mod tests {
     fn round_trip(choice: CodecChoice, raw: &[u8]) -> (u8, usize) {
         let mut out = b"before".to_vec();
         let id = choice.encode(raw, &mut out).unwrap();
+        assert!((by_id(id).unwrap().limit)(&out[6..]) >= raw.len() as u64);
         let mut back = vec![0; raw.len()];
         (by_id(id).unwrap().decode)(&out[6..], &mut back).unwrap();
         assert_eq!(back, raw);

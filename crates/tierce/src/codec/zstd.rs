@@ -34,6 +34,13 @@ pub(super) fn encode(raw: &[u8], level: Option<i32>, out: &mut Vec<u8>) -> Resul
     Ok(())
 }
 
+/// A block takes 3 bytes or more and stands for 128 KiB or less; the frame says how much there is in all.
+pub(super) fn limit(coded: &[u8]) -> u64 {
+    let blocks = (coded.len() as u64 / 3 + 1) << 17;
+    let announced = zstd::zstd_safe::get_frame_content_size(coded).ok().flatten();
+    announced.unwrap_or(0).min(blocks)
+}
+
 pub(super) fn decode(coded: &[u8], raw: &mut [u8]) -> Result<()> {
     let expected = raw.len();
     let written = DECOMPRESSOR.with_borrow_mut(|slot| {

@@ -4,6 +4,7 @@
 //! an eviction asks about its entry: so the order of eviction is exact, and a hot entry costs one update a batch.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::{Mutex, MutexGuard};
 
@@ -67,18 +68,25 @@ impl AccessLog {
         self.pending().remove(&id);
     }
 
-    /// Takes up to `limit` notes, for one batch.
-    pub fn take_some(&self, limit: usize) -> Vec<(i64, Access)> {
-        let mut pending = self.pending();
-        let ids: Vec<i64> = pending.keys().take(limit).copied().collect();
-        ids.into_iter().filter_map(|id| Some((id, pending.remove(&id)?))).collect()
+    /// Every note, in the order of the rows on their pages.
+    pub fn all(&self) -> Vec<(i64, Access)> {
+        let mut all: Vec<_> = self.pending().iter().map(|(id, access)| (*id, *access)).collect();
+        all.sort_unstable_by_key(|(id, _)| *id);
+        all
     }
 
-    /// Puts notes back whose batch failed, unless newer ones have come.
-    pub fn put_back(&self, batch: Vec<(i64, Access)>) {
+    /// Drops notes that are in the database now; of those that have changed meanwhile, what is new stays. Until then
+    /// they count, so that an eviction beside a flush takes no hot entry for a cold one.
+    pub fn flushed(&self, batch: &[(i64, Access)]) {
         let mut pending = self.pending();
-        for (id, access) in batch {
-            pending.entry(id).or_insert(access);
+        for (id, flushed) in batch {
+            if let Entry::Occupied(mut noted) = pending.entry(*id) {
+                if noted.get().tick == flushed.tick {
+                    noted.remove();
+                } else {
+                    noted.get_mut().hits = noted.get().hits.saturating_sub(flushed.hits);
+                }
+            }
         }
     }
 
@@ -97,11 +105,12 @@ mod tests {
         let log = AccessLog::default();
         log.hit(7, 1, 1);
         log.hit(7, 1, 2);
-        let batch = log.take_some(10);
+        let batch = log.all();
         assert_eq!((batch.len(), batch[0].1.hits), (1, 2));
         log.hit(7, 1, 3);
-        let newer = log.get(7).map(|access| access.tick);
-        log.put_back(batch);
-        assert_eq!(log.get(7).map(|access| access.tick), newer, "an older note does not replace a newer one");
+        log.flushed(&batch);
+        assert_eq!(log.get(7).map(|access| access.hits), Some(1), "what came during the flush is still due");
+        log.flushed(&log.all());
+        assert!(log.get(7).is_none());
     }
 }

@@ -7,7 +7,10 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use super::meta::Db;
+use super::patiently;
 use crate::error::{Code, Error, Result};
 use crate::frame::{FILE_PAYLOAD, HEADER, Header};
 
@@ -106,7 +109,11 @@ impl Blobs {
         if start[..HEADER] != header.to_bytes() {
             return Err(damaged("belongs to another write"));
         }
-        let mut payload = Vec::with_capacity(header.stored_size as usize);
+        let mut payload = Vec::new();
+        payload.try_reserve_exact(header.stored_size as usize).map_err(|why| {
+            let message = format!("no memory for the {length} bytes of the value file {}", path.display());
+            Error::new(Code::ValueTooLarge, message).at(&path).because(why)
+        })?;
         file.take(header.stored_size).read_to_end(&mut payload).map_err(failed)?;
         Ok(Some(payload))
     }
@@ -120,8 +127,28 @@ impl Blobs {
         write_ids.iter().copied().filter(gone).collect()
     }
 
-    /// Removes every value file: for a rebuilt database, which points to none.
-    pub fn remove_all(&self) {
-        let _ = fs::remove_dir_all(&self.root); // what is left is unreferenced, and a read of it cannot verify
+    /// Whether the file that a row points to is there, as long as it should be.
+    pub fn has(&self, header: Header) -> bool {
+        let length = fs::metadata(self.path(header.write_id)).map(|file| file.len());
+        length.is_ok_and(|length| length.checked_sub(FILE_PAYLOAD as u64) == Some(header.stored_size))
+    }
+
+    /// Removes the files that a database which was made anew does not list. Each is looked up while nobody writes, so
+    /// that none is taken from a writer who announces it just then.
+    pub fn sweep(&self, db: &Db, lock_timeout: Duration) -> Result<()> {
+        let Ok(folders) = fs::read_dir(&self.root) else { return Ok(()) };
+        for folder in folders.flatten() {
+            let Ok(files) = fs::read_dir(folder.path()) else { continue };
+            let files: Vec<PathBuf> = files.flatten().map(|file| file.path()).collect();
+            let transaction = patiently(lock_timeout, || db.begin())?;
+            for path in files {
+                let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+                let write_id = u64::from_str_radix(name, 16);
+                if !write_id.is_ok_and(|id| transaction.lists(id).unwrap_or(true)) {
+                    let _ = fs::remove_file(path); // unreferenced: a read of it cannot verify
+                }
+            }
+        }
+        Ok(())
     }
 }

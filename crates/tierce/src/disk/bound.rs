@@ -62,6 +62,8 @@ pub(super) struct Brought {
     pub written: u64,
     /// Growth of the rows: what was overwritten counts against it.
     pub row_growth: i64,
+    /// The row written last.
+    pub newest: i64,
 }
 
 /// What a row counts for.
@@ -110,16 +112,40 @@ impl Bound {
             state.unchecked = rest;
             return Ok(Vec::new());
         }
-        let used = transaction.bytes_in_use()?;
-        let Some(over) = used.checked_sub(limit) else {
+        let slack = SLACK.max(limit / 10) / 2;
+        let mut used = transaction.bytes_in_use()?;
+        if used > limit + 2 * slack {
+            transaction.recount_files()?; // before much is thrown away, make sure that it is too much
+            used = transaction.bytes_in_use()?;
+        }
+        let Some(mut over) = used.checked_sub(limit) else {
             state.unchecked = ((limit - used) / 4).min(STRIDE);
             state.tolerated = 0;
             return Ok(Vec::new());
         };
-        let need = u64::try_from(brought.row_growth).unwrap_or(0).max(over.saturating_sub(state.tolerated));
-        let victims = evict(transaction, log, now, need, &mut state, wait)?;
-        let files_freed: u64 = victims.iter().map(|victim| victim.file_bytes).sum();
-        state.tolerated = over.saturating_sub(files_freed).min(SLACK.max(limit / 10) / 2);
+        let growth = u64::try_from(brought.row_growth).unwrap_or(0);
+        let mut need = growth.max(over.saturating_sub(state.tolerated));
+        let mut eviction = Eviction {
+            transaction,
+            log,
+            now,
+            wait,
+            newest: brought.newest,
+            state: &mut state,
+            victims: Vec::new(),
+            files: 0,
+            scanned: false,
+        };
+        // In steps, with a look at what each gave back: half-empty pages are merged, so rows free more than they weigh.
+        while eviction.free(need.min(STRIDE.max(growth)))? {
+            over = transaction.bytes_in_use()?.saturating_sub(eviction.files).saturating_sub(limit);
+            if over <= slack {
+                break;
+            }
+            need = over - slack;
+        }
+        let victims = eviction.victims;
+        state.tolerated = over.min(slack);
         Ok(victims)
     }
 
@@ -133,42 +159,53 @@ impl Bound {
     }
 }
 
-fn evict(
-    transaction: &Transaction<'_>,
-    log: &AccessLog,
+/// Rows on their way out, in one transaction.
+struct Eviction<'a> {
+    transaction: &'a Transaction<'a>,
+    log: &'a AccessLog,
     now: u64,
-    need: u64,
-    state: &mut State,
     wait: Wait,
-) -> Result<Vec<Removed>> {
-    let mut victims = Vec::new();
-    let mut freed = 0;
-    let mut scanned = false;
-    while freed < need {
-        let Some(next) = state.queue.pop_front() else {
-            if scanned {
-                break; // nothing is left
+    /// The row written last: it stays, or a write would be acknowledged that is not there.
+    newest: i64,
+    state: &'a mut State,
+    victims: Vec<Removed>,
+    /// Bytes of the victims' files.
+    files: u64,
+    scanned: bool,
+}
+
+impl Eviction<'_> {
+    /// Removes the next in order until so much is freed. False when none is left to go.
+    fn free(&mut self, need: u64) -> Result<bool> {
+        let mut freed = 0;
+        while freed < need {
+            let Some(next) = self.next()? else { return Ok(false) };
+            let read_since =
+                next.order != i64::MIN && self.log.get(next.id).is_some_and(|noted| noted.tick > next.order);
+            if read_since || next.id == self.newest {
+                continue;
             }
-            if wait == Wait::No {
+            self.state.taken.push(next);
+            if let Some(victim) = self.transaction.evict(next.id, next.accessed)? {
+                freed += weight(victim.bytes) + victim.file_bytes;
+                self.files += victim.file_bytes;
+                self.log.forget(victim.id);
+                self.victims.push(victim);
+            }
+        }
+        Ok(true)
+    }
+
+    fn next(&mut self) -> Result<Option<Victim>> {
+        if self.state.queue.is_empty() && !self.scanned {
+            if self.wait == Wait::No {
                 return Err(Error::new(Code::LockTimeout, "victims have to be looked for"));
             }
-            state.queue = scan(transaction, log, now)?;
-            scanned = true;
-            continue;
-        };
-        let read_since =
-            next.order != i64::MIN && log.get(next.id).is_some_and(|noted| noted.tick > next.order);
-        if read_since {
-            continue;
+            self.state.queue = scan(self.transaction, self.log, self.now)?;
+            self.scanned = true;
         }
-        state.taken.push(next);
-        if let Some(victim) = transaction.evict(next.id, next.accessed)? {
-            freed += weight(victim.bytes) + victim.file_bytes;
-            log.forget(victim.id);
-            victims.push(victim);
-        }
+        Ok(self.state.queue.pop_front())
     }
-    Ok(victims)
 }
 
 /// The entries that go first, in order: all that expired, and the oldest.

@@ -11,7 +11,7 @@ use super::engine::{Engine, Wait};
 use super::epoch::EpochTable;
 use super::lock;
 use super::maintenance::{self, Maintenance};
-use super::meta::{Db, PAGE_SIZE};
+use super::meta::{Db, LogEnd, PAGE_SIZE};
 use super::read::{Lookup, Meta};
 use super::row::EntryRow;
 use super::write::{Write, Written};
@@ -150,7 +150,10 @@ impl Cache {
                 "ttl is zero; a time to live is positive: delete the key instead",
             )),
             // Anything below a millisecond lives for one.
-            Some(ttl) => Ok(Some(self.engine.now().saturating_add((ttl.as_millis() as u64).max(1)))),
+            Some(ttl) => {
+                let ms = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX);
+                Ok(Some(self.engine.now().saturating_add(ms.max(1))))
+            }
             None => Ok(None),
         }
     }
@@ -197,9 +200,7 @@ impl Cache {
     /// As [`Cache::get`].
     pub fn entry<'a>(&self, key: impl Into<Key<'a>>) -> Result<Option<Entry>> {
         let key = key.into();
-        let found = self
-            .engine
-            .read(|db| self.engine.lookup(db, &key, |header, _, payload| header.decode(payload)))?;
+        let found = self.engine.look(&key, |header, _, payload| header.decode(payload))?;
         self.finish(&key, found)
     }
 
@@ -219,8 +220,8 @@ impl Cache {
     fn finish(&self, key: &Key<'_>, found: Lookup<Vec<u8>>) -> Result<Option<Entry>> {
         let mut found = found;
         for _ in 0..LOOKS {
-            let (header, meta) = match found {
-                Lookup::Miss => return Ok(self.counted(None)),
+            let (header, meta) = match self.engine.sound(key, found) {
+                Lookup::Miss | Lookup::Damaged(..) => return Ok(self.counted(None)),
                 Lookup::Inline(value, meta) => return Ok(self.counted(Some(Entry { value, meta }))),
                 Lookup::File(header, meta) => (header, meta),
             };
@@ -233,9 +234,7 @@ impl Cache {
                 }
                 Err(fault) => return Err(fault),
             }
-            found = self
-                .engine
-                .read(|db| self.engine.lookup(db, key, |header, _, payload| header.decode(payload)))?;
+            found = self.engine.look(key, |header, _, payload| header.decode(payload))?;
             if let Lookup::File(again, _) = &found
                 && again.write_id == header.write_id
             {
@@ -277,14 +276,13 @@ impl Cache {
     /// # Errors
     /// As [`Cache::get`].
     pub fn fetch_into(&self, key: &Key<'_>, buffer: &mut [u8]) -> Result<Fetched> {
-        let found = self.engine.read(|db| {
-            self.engine.lookup(db, key, |header, meta, payload| match buffer.get_mut(..meta.size as usize) {
+        let found =
+            self.engine.look(key, |header, meta, payload| match buffer.get_mut(..meta.size as usize) {
                 Some(room) => header.decode_into(payload, room).map(|()| true),
                 None => Ok(false),
-            })
-        })?;
+            })?;
         Ok(match found {
-            Lookup::Miss => {
+            Lookup::Miss | Lookup::Damaged(..) => {
                 self.count(None);
                 Fetched::Miss
             }
@@ -302,8 +300,8 @@ impl Cache {
     /// As [`Cache::get`].
     pub fn has<'a>(&self, key: impl Into<Key<'a>>) -> Result<bool> {
         let key = key.into();
-        let found = self.engine.read(|db| self.engine.lookup(db, &key, |_, _, _| Ok(())))?;
-        Ok(!matches!(found, Lookup::Miss))
+        let found = self.engine.look(&key, |_, _, _| Ok(()))?;
+        Ok(matches!(found, Lookup::Inline(..) | Lookup::File(..)))
     }
 
     /// The value of a key, or what `load` makes, which is stored. Of the threads that ask for one key at a time, one
@@ -428,8 +426,9 @@ impl Cache {
     /// # Errors
     /// As [`Cache::set`].
     pub fn settle_down(&self) -> Result<()> {
+        self.maintenance.stop();
         self.flush()?;
-        self.engine.primary(Wait::Yes)?.checkpoint(true)
+        self.engine.primary(Wait::Yes)?.checkpoint(Some(LogEnd::Cut))
     }
 
     /// Bytes of a database page: the grain of [`Stats::disk_size`].

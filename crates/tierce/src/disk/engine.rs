@@ -94,7 +94,13 @@ impl Engine {
             epochs,
             paths,
         };
-        engine.settle()?;
+        match engine.settle() {
+            Err(why) if why.code() == Code::Corrupt => {
+                engine.rebuild(&mut *engine.primary(Wait::Yes)?, why)?;
+                engine.settle()?;
+            }
+            outcome => outcome?,
+        }
         Ok(engine)
     }
 
@@ -168,21 +174,25 @@ impl Engine {
         }
     }
 
-    /// Runs one write transaction and commits it. A damaged database is rebuilt once, and the write tried again.
+    /// Runs one write transaction and commits it. A damaged database is rebuilt and the write tried again: twice,
+    /// where another process rebuilt it before and it was damaged again.
     pub fn write<T>(
         &self,
         wait: Wait,
         mut run: impl FnMut(&Transaction<'_>) -> Result<T>,
     ) -> Result<(T, u32)> {
         let mut db = self.primary(wait)?;
-        let outcome = self.transact(&db, wait, &mut run);
-        match outcome {
-            Err(why) if why.code() == Code::Corrupt => {
-                self.rebuild(&mut db, why)?;
-                self.transact(&db, wait, &mut run)
+        for _ in 0..2 {
+            match self.transact(&db, wait, &mut run) {
+                Err(why) if why.code() == Code::Corrupt && wait == Wait::No => {
+                    let message = "the database is damaged, and mending it takes a thread that may wait";
+                    return Err(Error::new(Code::LockTimeout, message).at(&self.paths.database).because(why));
+                }
+                Err(why) if why.code() == Code::Corrupt => self.rebuild(&mut db, why)?,
+                outcome => return outcome,
             }
-            outcome => outcome,
         }
+        self.transact(&db, wait, &mut run)
     }
 
     fn transact<T>(
@@ -198,7 +208,8 @@ impl Engine {
         Ok((outcome?, db.wal_pages()))
     }
 
-    /// Replaces a damaged database by an empty one. What was in it is a miss from now on, and the fault is reported.
+    /// Replaces a damaged database by one with what can be saved of it. The rest is a miss from now on, and the fault
+    /// is reported.
     fn rebuild(&self, db: &mut Db, fault: Error) -> Result<()> {
         let known = self.generation.load(Ordering::Relaxed);
         let opener = Opener {
@@ -219,10 +230,16 @@ impl Engine {
 
     /// Removes the files that dead owners announced or condemned. Costs nothing where there are none.
     fn settle(&self) -> Result<()> {
-        let owners = self.read(Db::file_owners)?;
+        let mut owners = self.read(Db::file_owners)?;
+        owners.extend(self.owner.all());
+        owners.sort_unstable();
+        owners.dedup();
         for owner in owners {
             self.owner.settle_if_dead(owner, || {
                 let files = self.read(|db| db.files_of(owner))?;
+                if files.is_empty() {
+                    return Ok(());
+                }
                 let gone = self.blobs.remove(&files);
                 self.write(Wait::Yes, |transaction| transaction.forget(&gone)).map(|_| ())
             })?;

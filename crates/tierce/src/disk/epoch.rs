@@ -73,6 +73,11 @@ impl EpochTable {
         self.slot(slot).load(Ordering::Acquire)
     }
 
+    /// All epochs.
+    pub(super) fn snapshot(&self) -> Vec<u32> {
+        self.parts().0.iter().map(|slot| slot.load(Ordering::Acquire)).collect()
+    }
+
     /// Moves a slot's epoch on and gives the new one.
     pub(super) fn bump(&self, slot: u32) -> u32 {
         self.slot(slot).fetch_add(1, Ordering::AcqRel).wrapping_add(1)
@@ -112,8 +117,13 @@ pub(super) fn millis(tick: i64) -> u64 {
     tick.max(0) as u64 / TICKS
 }
 
-/// Gives the file its length with real blocks: a store to a hole on a full disk would be a fatal signal.
+/// Gives the file its length with real blocks: a store to a hole on a full disk would be a fatal signal. One process
+/// at a time, so that no counter that another already moved is written over.
 fn fill(file: &mut File) -> std::io::Result<()> {
+    if file.metadata()?.len() >= BYTES {
+        return Ok(());
+    }
+    file.lock()?; // until the file is closed, after the mapping
     let length = file.metadata()?.len();
     if length < BYTES {
         file.seek(SeekFrom::Start(length))?;

@@ -5,10 +5,10 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
-use std::thread;
+use std::thread::{self, JoinHandle};
 
 use super::engine::Engine;
-use super::meta::Db;
+use super::meta::{Db, LogEnd};
 use super::{lock, patiently};
 use crate::error::Result;
 
@@ -22,70 +22,89 @@ const BATCH: usize = 512;
 
 #[derive(Clone, Copy)]
 enum Job {
-    Checkpoint { restart: bool },
+    Checkpoint(Option<LogEnd>),
     Accesses,
 }
 
 /// The way to the thread.
 #[derive(Default)]
 pub(super) struct Maintenance {
-    sender: Mutex<Option<Sender<Job>>>,
-    /// One job of each sort is under way at most.
-    checkpointing: Arc<AtomicBool>,
-    flushing: Arc<AtomicBool>,
+    worker: Mutex<Option<(Sender<Job>, JoinHandle<()>)>>,
+    /// One job of each sort waits at most.
+    checkpoint_waits: Arc<AtomicBool>,
+    accesses_wait: Arc<AtomicBool>,
 }
 
 impl Maintenance {
     /// After a commit that left so many pages in the log.
     pub fn log_grew(&self, engine: &Arc<Engine>, pages: u32) {
-        if pages >= LOG_DUE && !self.checkpointing.swap(true, Ordering::AcqRel) {
-            self.send(engine, Job::Checkpoint { restart: pages >= LOG_LONG });
+        if pages >= LOG_DUE && !self.checkpoint_waits.swap(true, Ordering::AcqRel) {
+            self.send(engine, Job::Checkpoint((pages >= LOG_LONG).then_some(LogEnd::Restart)));
         }
     }
 
     /// When a batch of accesses is due.
     pub fn accesses_due(&self, engine: &Arc<Engine>) {
-        if !self.flushing.swap(true, Ordering::AcqRel) {
+        if !self.accesses_wait.swap(true, Ordering::AcqRel) {
             self.send(engine, Job::Accesses);
         }
     }
 
+    fn flag(&self, job: Job) -> &AtomicBool {
+        match job {
+            Job::Checkpoint(_) => &self.checkpoint_waits,
+            Job::Accesses => &self.accesses_wait,
+        }
+    }
+
     fn send(&self, engine: &Arc<Engine>, job: Job) {
-        let mut sender = lock(&self.sender);
-        let sent = sender.as_ref().is_some_and(|sender| sender.send(job).is_ok());
+        let mut running = lock(&self.worker);
+        let sent = running.as_ref().is_some_and(|(sender, _)| sender.send(job).is_ok());
         if !sent {
             let (fresh, receiver) = channel();
             let worker = Worker {
                 engine: Arc::clone(engine),
-                checkpointing: Arc::clone(&self.checkpointing),
-                flushing: Arc::clone(&self.flushing),
+                checkpoint_waits: Arc::clone(&self.checkpoint_waits),
+                accesses_wait: Arc::clone(&self.accesses_wait),
             };
             let spawned = thread::Builder::new().name("tierce".into()).spawn(move || worker.run(&receiver));
-            if spawned.is_ok() && fresh.send(job).is_ok() {
-                *sender = Some(fresh);
+            match spawned {
+                Ok(thread) if fresh.send(job).is_ok() => *running = Some((fresh, thread)),
+                _ => self.flag(job).store(false, Ordering::Release), // the next one tries again
             }
+        }
+    }
+
+    /// Waits until the jobs are done and the thread has let go of the directory. The next job starts another.
+    pub fn stop(&self) {
+        let running = lock(&self.worker).take();
+        if let Some((sender, thread)) = running {
+            drop(sender);
+            let _ = thread.join(); // a panic there was reported on its own thread
         }
     }
 }
 
 struct Worker {
     engine: Arc<Engine>,
-    checkpointing: Arc<AtomicBool>,
-    flushing: Arc<AtomicBool>,
+    checkpoint_waits: Arc<AtomicBool>,
+    accesses_wait: Arc<AtomicBool>,
 }
 
 impl Worker {
     fn run(self, jobs: &Receiver<Job>) {
         while let Ok(job) = jobs.recv() {
-            let (flag, outcome) = match job {
-                Job::Checkpoint { restart } => {
-                    (&self.checkpointing, self.engine.connect().and_then(|db| db.checkpoint(restart)))
+            // Before the work: what comes up during it asks again, and a panic stops no later job.
+            let outcome = match job {
+                Job::Checkpoint(end) => {
+                    self.checkpoint_waits.store(false, Ordering::Release);
+                    self.engine.connect().and_then(|db| db.checkpoint(end))
                 }
                 Job::Accesses => {
-                    (&self.flushing, self.engine.connect().and_then(|db| flush(&self.engine, &db)))
+                    self.accesses_wait.store(false, Ordering::Release);
+                    self.engine.connect().and_then(|db| flush(&self.engine, &db))
                 }
             };
-            flag.store(false, Ordering::Release);
             if let Err(fault) = outcome {
                 self.engine.report(fault); // the next commit asks again
             }
@@ -93,23 +112,19 @@ impl Worker {
     }
 }
 
-/// Writes the accesses that are noted, in short transactions.
+/// Writes the accesses that are noted, in short transactions. A reader of everything changes every page, so the log is
+/// kept short on the way.
 pub(super) fn flush(engine: &Engine, db: &Db) -> Result<()> {
-    loop {
-        let batch = engine.accesses.take_some(BATCH);
-        if batch.is_empty() {
-            return Ok(());
+    for batch in engine.accesses.all().chunks(BATCH) {
+        let transaction = patiently(engine.lock_timeout, || db.begin())?;
+        for (id, access) in batch {
+            transaction.touch(*id, access.tick, access.hits)?;
         }
-        let write = || -> Result<()> {
-            let transaction = patiently(engine.lock_timeout, || db.begin())?;
-            for (id, access) in &batch {
-                transaction.touch(*id, access.tick, access.hits)?;
-            }
-            transaction.commit()
-        };
-        if let Err(why) = write() {
-            engine.accesses.put_back(batch);
-            return Err(why);
+        transaction.commit()?;
+        engine.accesses.flushed(batch);
+        if db.wal_pages() >= LOG_DUE {
+            db.checkpoint(None)?;
         }
     }
+    Ok(())
 }

@@ -7,19 +7,23 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+#[cfg(unix)]
+use rusqlite::FileControl;
 use rusqlite::config::DbConfig;
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Row, ffi, params};
+use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags, OptionalExtension, Row, ffi, params};
 
+use super::blob::size_on_disk;
 use super::row::{Age, EntryRow, Removed, Sums};
 use crate::error::{Code, Error, Result};
+use crate::frame::Header;
 
 /// `TRCE`: marks the file as ours in the SQLite header.
 pub(super) const APPLICATION_ID: i32 = 0x5452_4345;
 /// Bytes of a database page. Measured: `docs/design-decisions.md`, D15.
 pub(super) const PAGE_SIZE: u64 = 4096;
 /// Bytes of the log that stay allocated after a checkpoint.
-const WAL_KEPT: u64 = 16 << 20;
+const WAL_KEPT: u64 = 8 << 20;
 /// `hits` is stored with this added, so that its width never changes and an access overwrites its cell in place.
 const HITS_BIAS: i64 = 1 << 40;
 
@@ -43,6 +47,15 @@ pub enum Durability {
     Power,
 }
 
+/// What happens to a log that is copied. Either makes other connections throw their page caches away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum LogEnd {
+    /// It is written from its beginning again.
+    Restart,
+    /// Its file is cut to nothing.
+    Cut,
+}
+
 /// One connection to the metadata database.
 #[derive(Debug)]
 pub(super) struct Db {
@@ -57,6 +70,10 @@ pub(super) struct Stamp {
     pub application_id: i32,
     pub user_version: i32,
     pub schema: Vec<String>,
+    /// Whether the header still asks for the log.
+    pub logged: bool,
+    /// Whether SQLite takes the file for one that may not be written.
+    pub read_only: bool,
 }
 
 impl Db {
@@ -105,7 +122,35 @@ impl Db {
     }
 
     fn wrap<T>(&self, outcome: rusqlite::Result<T>) -> Result<T> {
-        outcome.map_err(|why| explain(why, &self.path))
+        outcome.map_err(|why| {
+            let failed = why.sqlite_error_code() == Some(ErrorCode::SystemIoFailure);
+            // SQLite tells a full disk, but not a quota or a limit.
+            if failed && Error::io("write", &self.path, self.system_error()).code() == Code::StorageFull {
+                return full(&self.path).at(&self.path).because(why);
+            }
+            explain(why, &self.path)
+        })
+    }
+
+    /// What the system said to the last call that failed.
+    #[allow(unsafe_code, reason = "rusqlite has no call for it")]
+    fn system_error(&self) -> std::io::Error {
+        // SAFETY: the handle is open as long as `conn` is, and no other thread uses it meanwhile.
+        let number = unsafe { ffi::sqlite3_system_errno(self.conn.handle()) };
+        std::io::Error::from_raw_os_error(number)
+    }
+
+    /// Fails when the file under the path is no longer the one that is open: writes to it would go nowhere.
+    #[cfg(unix)]
+    fn check_place(&self) -> Result<()> {
+        let mut moved = 0;
+        self.wrap(self.conn.file_control(Some(MAIN_DB), FileControl::HasMoved(&mut moved)))?;
+        if moved == 0 {
+            return Ok(());
+        }
+        let message =
+            format!("{} was deleted or replaced while it was open: open it again", self.path.display());
+        Err(Error::new(Code::Unavailable, message).at(&self.path))
     }
 
     /// Reads what identifies the file.
@@ -115,35 +160,60 @@ impl Db {
             let mut statement =
                 self.conn.prepare("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY rowid")?;
             let schema = statement.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+            let mode = self.conn.query_row("PRAGMA journal_mode", [], |row| row.get::<_, String>(0))?;
             Ok(Stamp {
                 application_id: pragma("application_id")?,
                 user_version: pragma("user_version")?,
                 schema,
+                logged: mode == "wal",
+                read_only: self.conn.is_readonly(MAIN_DB)?,
             })
         };
         self.wrap(read())
     }
 
-    /// Makes an empty database: settings that only an empty file takes, then schema and stamps in one transaction.
-    pub fn create(&self, user_version: i32, generation: i64) -> Result<()> {
-        let conn = &self.conn;
-        let make = || {
-            conn.execute_batch(&format!("PRAGMA page_size = {PAGE_SIZE}; PRAGMA auto_vacuum = INCREMENTAL"))?;
-            conn.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
-            conn.execute_batch(&format!(
-                "BEGIN EXCLUSIVE; {}; INSERT INTO facts VALUES ('generation', {generation}), ('file_bytes', 0); \
-                 PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {user_version}; COMMIT",
-                SCHEMA.join("; ")
-            ))
-        };
-        let outcome = make();
-        if outcome.is_err() && !conn.is_autocommit() {
-            let _ = conn.execute_batch("ROLLBACK"); // the first error is the one to report
-        }
-        self.wrap(outcome)
+    /// Makes an empty database: settings that only an empty file takes, then schema, stamps and what `fill` puts
+    /// into it in one transaction.
+    pub fn create(
+        &self,
+        user_version: i32,
+        generation: i64,
+        fill: impl FnOnce(&Transaction<'_>) -> Result<()>,
+    ) -> Result<()> {
+        self.wrap(self.conn.execute_batch(&settings()))?;
+        self.log_writes()?;
+        self.run("BEGIN EXCLUSIVE")?;
+        let transaction = Transaction { db: self, open: true };
+        self.wrap(self.conn.execute_batch(&format!(
+            "{}; INSERT INTO facts VALUES ('generation', {generation}), ('file_bytes', 0)",
+            SCHEMA.join("; ")
+        )))?;
+        self.restamp(user_version)?;
+        fill(&transaction)?;
+        transaction.commit()
     }
 
-    /// Writes the stamps again where only they were damaged.
+    /// A private database on the disk that goes when it is closed, for rows that memory may not hold.
+    pub fn scratch() -> Result<Self> {
+        let path = PathBuf::from("the temporary folder");
+        let open = || {
+            let conn = Connection::open("")?; // SQLite's name for it
+            conn.execute_batch(
+                "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -8192",
+            )?;
+            conn.execute_batch(SCHEMA[0])?;
+            Ok(conn)
+        };
+        let conn = open().map_err(|why| explain(why, &path))?;
+        Ok(Self { conn, path, wal_pages: Arc::default() })
+    }
+
+    /// Turns the log on; it stays on.
+    pub fn log_writes(&self) -> Result<()> {
+        self.wrap(self.conn.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(())))
+    }
+
+    /// Writes the stamps, also again where only they were damaged.
     pub fn restamp(&self, user_version: i32) -> Result<()> {
         let sql = format!("PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {user_version}");
         self.wrap(self.conn.execute_batch(&sql))
@@ -154,7 +224,7 @@ impl Db {
         let flag = |on| self.conn.set_db_config(DbConfig::SQLITE_DBCONFIG_RESET_DATABASE, on);
         let empty = || {
             flag(true)?;
-            let outcome = self.conn.execute_batch("VACUUM");
+            let outcome = self.conn.execute_batch(&format!("{}; VACUUM", settings()));
             flag(false)?;
             outcome
         };
@@ -166,13 +236,17 @@ impl Db {
         self.wal_pages.load(Ordering::Relaxed)
     }
 
-    /// Copies the log into the database beside readers and writers. With `restart`, keeps writers out for the short
-    /// rest, so that the log starts again from its beginning.
-    pub fn checkpoint(&self, restart: bool) -> Result<()> {
-        let modes: &[&str] = if restart { &["PASSIVE", "RESTART"] } else { &["PASSIVE"] };
-        modes.iter().try_for_each(|mode| {
-            self.wrap(self.conn.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |_| Ok(())))
-        })
+    /// Copies the log into the database beside readers and writers, then, with `end`, does what ends the log, which
+    /// keeps writers out for the short rest.
+    pub fn checkpoint(&self, end: Option<LogEnd>) -> Result<()> {
+        let copy =
+            |mode| self.wrap(self.conn.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |_| Ok(())));
+        copy("PASSIVE")?;
+        match end {
+            Some(LogEnd::Restart) => copy("RESTART"),
+            Some(LogEnd::Cut) => copy("TRUNCATE"),
+            None => Ok(()),
+        }
     }
 
     /// Starts a write transaction, or fails at once with [`Code::LockTimeout`].
@@ -211,6 +285,27 @@ impl Db {
         self.wrap(query())
     }
 
+    /// Writes a row, in place of any other with its id.
+    pub fn insert(&self, row: &EntryRow<'_>, size: u64, stored: u64) -> Result<()> {
+        self.change(
+            "INSERT OR REPLACE INTO entries (id, seal, accessed, hits, created, expires, size, stored, key, frame) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+            params![
+                row.id,
+                row.seal as i64,
+                row.accessed,
+                row.hits as i64 + HITS_BIAS,
+                row.created as i64,
+                row.expires.map(|ms| ms as i64),
+                size as i64,
+                stored as i64,
+                row.key,
+                row.frame
+            ],
+        )
+        .map(|_| ())
+    }
+
     /// Hands the row with this id to `read`, borrowed from the page it is on.
     pub fn find<T>(&self, id: i64, read: impl FnOnce(EntryRow<'_>) -> T) -> Result<Option<T>> {
         self.one(
@@ -230,6 +325,29 @@ impl Db {
         )
     }
 
+    /// Hands the rows with ids from `low` to `high` to `each`, in the order of ids, until it is false.
+    pub fn range(&self, low: i64, high: i64, mut each: impl FnMut(EntryRow<'_>) -> bool) -> Result<()> {
+        let mut walk = || {
+            let mut statement = self.conn.prepare_cached(
+                "SELECT id, seal, accessed, hits, created, expires, key, frame FROM entries \
+                 WHERE id BETWEEN ?1 AND ?2 ORDER BY id",
+            )?;
+            let mut rows = statement.query([low, high])?;
+            while let Some(row) = rows.next()? {
+                if !each(entry_row(row)?) {
+                    break;
+                }
+            }
+            Ok(())
+        };
+        self.wrap(walk())
+    }
+
+    /// Pages of the file.
+    pub fn pages(&self) -> Result<u64> {
+        self.one("PRAGMA page_count", [], |row| row.get::<_, i64>(0)).map(|count| count.unwrap_or(0) as u64)
+    }
+
     /// What is stored, expired entries included.
     pub fn sums(&self) -> Result<Sums> {
         let row = self.one("SELECT count(*), total(size), total(stored) FROM entries", [], |row| {
@@ -244,18 +362,16 @@ impl Db {
 
     /// Bytes of the pages that hold something and of the value files.
     pub fn bytes_in_use(&self) -> Result<u64> {
-        let count =
-            |sql| self.one(sql, [], |row| row.get::<_, i64>(0)).map(|count| count.unwrap_or(0) as u64);
-        let pages = count("PRAGMA page_count")?.saturating_sub(count("PRAGMA freelist_count")?);
-        Ok(pages * PAGE_SIZE + self.fact("file_bytes")? as u64)
+        let free = self.one("PRAGMA freelist_count", [], |row| row.get::<_, i64>(0))?.unwrap_or(0) as u64;
+        let files = self.fact("file_bytes")?.max(0) as u64;
+        Ok((self.pages()?.saturating_sub(free) * PAGE_SIZE).saturating_add(files))
     }
 
     /// Runs several reads on one snapshot.
     pub fn snapshot<T>(&self, run: impl FnOnce() -> Result<T>) -> Result<T> {
         self.run("BEGIN")?;
-        let outcome = run();
-        self.run("COMMIT")?;
-        outcome
+        let _ends = Transaction { db: self, open: true }; // also when `run` panics
+        run()
     }
 
     /// A number kept for the whole cache: `generation` or `file_bytes`.
@@ -286,6 +402,8 @@ pub(super) struct Transaction<'db> {
 impl Transaction<'_> {
     /// Makes everything visible at once.
     pub fn commit(mut self) -> Result<()> {
+        #[cfg(unix)] // elsewhere an open file cannot be removed
+        self.db.check_place()?;
         self.db.run("COMMIT")?;
         self.open = false;
         Ok(())
@@ -294,23 +412,26 @@ impl Transaction<'_> {
     /// Writes a row and gives what stood there before.
     pub fn put(&self, row: &EntryRow<'_>, size: u64, stored: u64) -> Result<Option<Removed>> {
         let before = self.look(row.id)?;
-        self.db.change(
-            "INSERT OR REPLACE INTO entries (id, seal, accessed, hits, created, expires, size, stored, key, frame) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
-            params![
-                row.id,
-                row.seal as i64,
-                row.accessed,
-                row.hits as i64 + HITS_BIAS,
-                row.created as i64,
-                row.expires.map(|ms| ms as i64),
-                size as i64,
-                stored as i64,
-                row.key,
-                row.frame
-            ],
-        )?;
+        self.db.insert(row, size, stored)?;
         Ok(before)
+    }
+
+    /// Puts an entry back that was salvaged, with its file.
+    pub fn restore(&self, row: &EntryRow<'_>, header: Header) -> Result<()> {
+        self.db.insert(row, header.raw_size, header.stored_size)?;
+        if header.in_file {
+            let bytes = size_on_disk(header.stored_size);
+            let sql = "INSERT INTO files (write_id, bytes, owner) VALUES (?1, ?2, NULL)";
+            self.db.change(sql, [header.write_id as i64, bytes as i64])?;
+            self.add_file_bytes(bytes as i64)?;
+        }
+        Ok(())
+    }
+
+    /// Whether the database knows a value file, whoever answers for it.
+    pub fn lists(&self, write_id: u64) -> Result<bool> {
+        let listed = self.db.one("SELECT 1 FROM files WHERE write_id = ?1", [write_id as i64], |_| Ok(()))?;
+        Ok(listed.is_some())
     }
 
     /// What is known of a row before it goes.
@@ -376,7 +497,7 @@ impl Transaction<'_> {
             while let Some(row) = rows.next()? {
                 look(Age {
                     id: row.get(0)?,
-                    accessed: row.get(1)?,
+                    accessed: integer(row, 1)?,
                     expires: row.get::<_, Option<i64>>(2)?.map(|ms| ms as u64),
                 });
             }
@@ -408,7 +529,8 @@ impl Transaction<'_> {
     /// The announced file belongs to an entry from now on.
     pub fn adopt(&self, write_id: u64, bytes: u64) -> Result<()> {
         if self.db.change("UPDATE files SET owner = NULL WHERE write_id = ?1", [write_id as i64])? != 1 {
-            return Err(damaged(&self.db.path, "an announced file is missing from the table of files"));
+            let why = "the database was rebuilt since a value file was announced: try again";
+            return Err(Error::new(Code::Transaction, why).at(&self.db.path));
         }
         self.add_file_bytes(bytes as i64)
     }
@@ -431,6 +553,13 @@ impl Transaction<'_> {
         Ok(())
     }
 
+    /// Counts the files that belong to entries anew.
+    pub fn recount_files(&self) -> Result<()> {
+        let sql = "UPDATE facts SET value = (SELECT CAST(total(bytes) AS INTEGER) FROM files WHERE owner IS NULL) \
+                   WHERE name = 'file_bytes'";
+        self.db.change(sql, []).map(|_| ())
+    }
+
     fn add_file_bytes(&self, bytes: i64) -> Result<()> {
         self.db
             .change("UPDATE facts SET value = max(0, value + ?1) WHERE name = 'file_bytes'", [bytes])
@@ -449,29 +578,40 @@ impl Drop for Transaction<'_> {
 fn entry_row<'r>(row: &'r Row<'_>) -> rusqlite::Result<EntryRow<'r>> {
     Ok(EntryRow {
         id: row.get(0)?,
-        seal: row.get::<_, i64>(1)? as u64,
-        accessed: row.get(2)?,
-        hits: (row.get::<_, i64>(3)? - HITS_BIAS).max(0) as u64,
-        created: row.get::<_, i64>(4)? as u64,
-        expires: row.get::<_, Option<i64>>(5)?.map(|ms| ms as u64),
+        seal: integer(row, 1)? as u64,
+        accessed: integer(row, 2)?,
+        hits: integer(row, 3)?.saturating_sub(HITS_BIAS).max(0) as u64,
+        created: integer(row, 4)? as u64,
+        expires: match row.get_ref(5)? {
+            ValueRef::Null => None,
+            _ => Some(integer(row, 5)? as u64),
+        },
         key: blob(row, 6)?,
         frame: blob(row, 7)?,
     })
 }
 
 fn removed(row: &Row<'_>) -> rusqlite::Result<Removed> {
-    let header = crate::frame::Header::parse(blob(row, 2)?).ok();
+    let header = Header::parse(blob(row, 2)?).ok();
     Ok(Removed {
         id: row.get(0)?,
-        bytes: row.get::<_, i64>(1)? as u64,
+        bytes: integer(row, 1)? as u64,
         file: header.filter(|header| header.in_file).map(|header| header.write_id),
         file_bytes: header
             .filter(|header| header.in_file)
-            .map_or(0, |header| super::blob::size_on_disk(header.stored_size)),
+            .map_or(0, |header| size_on_disk(header.stored_size)),
     })
 }
 
-/// A damaged row can hold any type in any column.
+/// A damaged row can hold any type in any column: its seal tells.
+fn integer(row: &Row<'_>, column: usize) -> rusqlite::Result<i64> {
+    match row.get_ref(column)? {
+        ValueRef::Integer(number) => Ok(number),
+        _ => Ok(0),
+    }
+}
+
+/// As [`integer`].
 fn blob<'r>(row: &'r Row<'_>, column: usize) -> rusqlite::Result<&'r [u8]> {
     match row.get_ref(column)? {
         ValueRef::Blob(bytes) | ValueRef::Text(bytes) => Ok(bytes),
@@ -481,6 +621,11 @@ fn blob<'r>(row: &'r Row<'_>, column: usize) -> rusqlite::Result<&'r [u8]> {
 
 fn damaged(path: &Path, why: &str) -> Error {
     Error::new(Code::Corrupt, format!("the database {} is damaged: {why}", path.display())).at(path)
+}
+
+/// What only an empty file takes.
+fn settings() -> String {
+    format!("PRAGMA page_size = {PAGE_SIZE}; PRAGMA auto_vacuum = INCREMENTAL")
 }
 
 /// Turns an error of SQLite into ours. Whatever a healthy file cannot cause counts as damage.
@@ -504,12 +649,19 @@ fn explain(why: rusqlite::Error, path: &Path) -> Error {
         Some(ErrorCode::CannotOpen) => Error::new(
             Code::Unavailable,
             format!(
-                "cannot open {shown}: check that its directory exists and that this user may write to it"
+                "cannot open {shown}: check that it is a file and that this user may write to it, or give the cache another directory"
             ),
         ),
-        Some(ErrorCode::OutOfMemory) => {
-            Error::new(Code::Internal, format!("no memory left while using {shown}"))
-        }
+        // Nothing that a file can be the cause of: it must not be given up for them.
+        Some(
+            ErrorCode::OutOfMemory
+            | ErrorCode::ApiMisuse
+            | ErrorCode::OperationInterrupted
+            | ErrorCode::OperationAborted
+            | ErrorCode::TooBig
+            | ErrorCode::NoLargeFileSupport
+            | ErrorCode::AuthorizationForStatementDenied,
+        ) => Error::new(Code::Internal, format!("SQLite failed while using {shown}: {why}")),
         _ => damaged(path, &why.to_string()),
     };
     error.at(path).because(why)

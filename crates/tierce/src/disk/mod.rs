@@ -13,6 +13,7 @@ mod open;
 mod owner;
 mod read;
 mod row;
+mod salvage;
 mod write;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -1,6 +1,6 @@
 //! Opening a directory: making it, recognising what is in it, and starting again from damage.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -9,6 +9,7 @@ use super::blob::{Blobs, make_dir, owner_only};
 use super::epoch::EpochTable;
 use super::meta::{APPLICATION_ID, Db, Durability, SCHEMA, Stamp};
 use super::patiently;
+use super::salvage::Salvage;
 use crate::error::{Code, Error, Result};
 
 /// The format that this release writes.
@@ -34,6 +35,9 @@ impl Paths {
     pub fn new(dir: &Path) -> Result<Self> {
         let dir = std::path::absolute(dir).map_err(|why| Error::io("find the directory", dir, why))?;
         make_dir(&dir)?;
+        // SQLite is told to follow no link, so that nobody can plant one for the database: those above are followed here.
+        #[cfg(unix)]
+        let dir = dir.canonicalize().map_err(|why| Error::io("find the directory", &dir, why))?;
         Ok(Self {
             database: dir.join("tierce.db"),
             epochs: dir.join("tierce.epochs"),
@@ -43,7 +47,7 @@ impl Paths {
     }
 
     /// Held while a database is made or rebuilt.
-    fn lock(&self) -> Result<File> {
+    fn lock(&self, timeout: Duration) -> Result<File> {
         let failed = |why| Error::io("lock", &self.lock, why);
         let mut options = OpenOptions::new();
         let file = owner_only(&mut options)
@@ -52,7 +56,18 @@ impl Paths {
             .truncate(false)
             .open(&self.lock)
             .map_err(failed)?;
-        file.lock().map_err(failed)?;
+        patiently(timeout, || match file.try_lock() {
+            Ok(()) => Ok(()),
+            Err(TryLockError::WouldBlock) => Err(Error::new(
+                Code::LockTimeout,
+                format!(
+                    "another process is making or mending the database in {}: try again",
+                    self.dir.display()
+                ),
+            )
+            .at(&self.lock)),
+            Err(TryLockError::Error(why)) => Err(failed(why)),
+        })?;
         Ok(file)
     }
 
@@ -101,16 +116,19 @@ impl Opener<'_> {
         if self.paths.database.exists() {
             let db = Db::connect(&self.paths.database)?;
             if let Found::Ours = self.recognise(&db)? {
-                return self.finish(db, Vec::new());
+                match self.finish(db, Vec::new()) {
+                    Err(why) if why.code() == Code::Corrupt => {} // looked at again below
+                    outcome => return outcome,
+                }
             }
         }
-        let _lock = self.paths.lock()?;
+        let _lock = self.paths.lock(self.lock_timeout)?;
         self.start(None)
     }
 
     /// Starts again from a database that turned out to be damaged, unless another process did so since `generation`.
     pub fn rebuild(self, generation: i64) -> Result<Opened> {
-        let _lock = self.paths.lock()?;
+        let _lock = self.paths.lock(self.lock_timeout)?;
         self.start(Some(generation))
     }
 
@@ -120,29 +138,46 @@ impl Opener<'_> {
         let db = Db::connect(&self.paths.database)?;
         match self.recognise(&db)? {
             Found::Ours => {
-                if damaged_generation
-                    .is_some_and(|damaged| db.fact("generation").map_or(true, |now| now == damaged))
-                {
+                let known = |damaged| db.fact("generation").map_or(true, |now| now == damaged);
+                if damaged_generation.is_some_and(known) {
                     return self.empty(db, Vec::new());
                 }
             }
-            Found::Unstamped => patiently(self.lock_timeout, || db.restamp(stamp_of(FORMAT)))?,
-            Found::Empty => self.create(&db)?,
+            Found::Unstamped => patiently(self.lock_timeout, || {
+                db.log_writes()?;
+                db.restamp(stamp_of(FORMAT))
+            })?,
+            Found::Empty => {
+                self.create(&db, None)?;
+                Blobs::new(&self.paths.dir).sweep(&db, self.lock_timeout)?;
+            }
             Found::Damaged(why) => return self.empty(db, vec![why]),
         }
-        self.finish(db, Vec::new())
+        match self.finish(db, Vec::new()) {
+            Err(why) if why.code() == Code::Corrupt => {
+                self.empty(Db::connect(&self.paths.database)?, vec![why])
+            }
+            outcome => outcome,
+        }
     }
 
-    fn create(self, db: &Db) -> Result<()> {
+    fn create(self, db: &Db, salvage: Option<&Salvage>) -> Result<()> {
         let generation = super::owner::random() as i64;
-        patiently(self.lock_timeout, || db.create(stamp_of(FORMAT), generation))
+        patiently(self.lock_timeout, || {
+            db.create(stamp_of(FORMAT), generation, |transaction| {
+                salvage.map_or(Ok(()), |salvage| salvage.put_back(transaction, self.epochs))
+            })
+        })
     }
 
-    /// Empties the database in place; where even that fails, replaces its files.
+    /// Empties the database in place, where that fails replaces its files, and puts back what could be saved.
     fn empty(self, mut db: Db, faults: Vec<Error>) -> Result<Opened> {
-        let emptied = patiently(self.lock_timeout, || db.reset()).and_then(|()| self.create(&db));
+        let blobs = Blobs::new(&self.paths.dir);
+        let salvage = patiently(self.lock_timeout, || Salvage::take(&db, &blobs, self.epochs))?;
+        let emptied =
+            patiently(self.lock_timeout, || db.reset()).and_then(|()| self.create(&db, salvage.as_ref()));
         if let Err(why) = emptied {
-            if why.code() != Code::Corrupt {
+            if why.code() != Code::Corrupt && !(why.code() == Code::ReadOnly && self.may_write()) {
                 return Err(why);
             }
             drop(db);
@@ -153,9 +188,9 @@ impl Opener<'_> {
             }
             self.paths.create_database()?;
             db = Db::connect(&self.paths.database)?;
-            self.create(&db)?;
+            self.create(&db, salvage.as_ref())?;
         }
-        Blobs::new(&self.paths.dir).remove_all();
+        blobs.sweep(&db, self.lock_timeout)?;
         self.epochs.bump_all();
         self.finish(db, faults)
     }
@@ -168,10 +203,24 @@ impl Opener<'_> {
 
     fn recognise(self, db: &Db) -> Result<Found> {
         match patiently(self.lock_timeout, || db.stamp()) {
+            // A header that asks for a later version of SQLite; a file that may not be written is no damage.
+            Ok(stamp) if stamp.read_only && self.may_write() => {
+                Ok(Found::Damaged(self.damage("its header forbids writing")))
+            }
             Ok(stamp) => self.judge(&stamp),
             Err(why) if why.code() == Code::Corrupt => Ok(Found::Damaged(why)),
             Err(why) => Err(why),
         }
+    }
+
+    /// Whether the system lets this user write to the file, whatever its header says.
+    fn may_write(self) -> bool {
+        OpenOptions::new().append(true).open(&self.paths.database).is_ok()
+    }
+
+    fn damage(self, why: &str) -> Error {
+        let path = &self.paths.database;
+        Error::new(Code::Corrupt, format!("the database {} is damaged: {why}", path.display())).at(path)
     }
 
     fn judge(self, stamp: &Stamp) -> Result<Found> {
@@ -187,15 +236,14 @@ impl Opener<'_> {
             return Err(Error::new(Code::Format, message).at(path));
         }
         if stamp.schema == SCHEMA {
-            return Ok(if ours && stamped && format == FORMAT { Found::Ours } else { Found::Unstamped });
+            let whole = ours && stamped && format == FORMAT && stamp.logged;
+            return Ok(if whole { Found::Ours } else { Found::Unstamped });
         }
         if stamp.schema.is_empty() && stamp.application_id == 0 {
             return Ok(Found::Empty);
         }
-        if ours {
-            let message =
-                format!("the database {shown} is damaged: its schema is not the one that was written");
-            return Ok(Found::Damaged(Error::new(Code::Corrupt, message).at(path)));
+        if ours || stamped || stamp.schema.iter().any(|sql| SCHEMA.contains(&sql.as_str())) {
+            return Ok(Found::Damaged(self.damage("its schema is not the one that was written")));
         }
         let message =
             format!("{shown} is a database of something else: give the cache a directory of its own");

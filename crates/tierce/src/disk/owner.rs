@@ -43,12 +43,15 @@ impl Owner {
             make_dir(&self.folder)?;
             let path = lock_path(&self.folder, self.id);
             let failed = |why| Error::io("lock", &path, why);
+            // Locked before it has its name: whoever finds it under its name must not take its owner for dead.
+            let early = self.folder.join(format!(".{:016x}", self.id as u64));
             let file = owner_only(&mut OpenOptions::new())
                 .write(true)
                 .create_new(true)
-                .open(&path)
+                .open(&early)
                 .map_err(failed)?;
             file.try_lock().map_err(|why| failed(why.into()))?;
+            fs::rename(&early, &path).map_err(failed)?;
             *held = Some(file);
         }
         Ok(self.id)
@@ -57,6 +60,13 @@ impl Owner {
     /// A secret of this handle, for names that nobody can guess.
     pub fn seed(&self) -> u64 {
         self.seed
+    }
+
+    /// Everybody who has a lock, dead or alive.
+    pub fn all(&self) -> Vec<i64> {
+        let Ok(entries) = fs::read_dir(&self.folder) else { return Vec::new() };
+        let names = entries.flatten().map(|entry| entry.file_name());
+        names.filter_map(|name| u64::from_str_radix(name.to_str()?, 16).ok().map(|id| id as i64)).collect()
     }
 
     /// Runs `settle` for a dead owner's leavings. A living owner's are left alone.

@@ -45,18 +45,34 @@ pub(super) enum Lookup<T> {
     Inline(T, Meta),
     /// The value is in a file.
     File(Header, Meta),
-}
-
-/// What a row turned out to be.
-enum Checked<T> {
-    Miss,
+    /// The row with this seal does not verify.
     Damaged(u64, Error),
-    Good(Lookup<T>),
 }
 
 impl Engine {
-    /// Looks a key up on `db`. `take` gets the verified payload of a value that is in the row. A damaged entry is
-    /// removed, reported, and is a miss.
+    /// Looks a key up. `take` gets the verified payload of a value that is in the row. A damaged entry is removed,
+    /// reported, and is a miss.
+    pub fn look<T>(
+        &self,
+        key: &Key<'_>,
+        mut take: impl FnMut(Header, &Meta, &[u8]) -> Result<T>,
+    ) -> Result<Lookup<T>> {
+        let found = self.read(|db| self.lookup(db, key, &mut take))?;
+        Ok(self.sound(key, found))
+    }
+
+    /// Removes what was found damaged. Not to be called with a connection in hand: a removal needs the one that writes.
+    pub fn sound<T>(&self, key: &Key<'_>, found: Lookup<T>) -> Lookup<T> {
+        match found {
+            Lookup::Damaged(seal, fault) => {
+                self.discard(key.digest().id(), seal, fault);
+                Lookup::Miss
+            }
+            found => found,
+        }
+    }
+
+    /// As [`Engine::look`], on `db`, and leaves damage where it is.
     pub fn lookup<T>(
         &self,
         db: &Db,
@@ -67,14 +83,8 @@ impl Engine {
         let slot = digest.slot(epoch::BITS);
         let before = self.epochs.load(slot);
         let now = self.now();
-        let checked = db.find(digest.id(), |row| self.check(row, key, digest, now, (slot, before), take));
-        match checked {
-            Ok(None | Some(Checked::Miss)) => Ok(Lookup::Miss),
-            Ok(Some(Checked::Good(found))) => Ok(found),
-            Ok(Some(Checked::Damaged(seal, fault))) => {
-                self.discard(digest.id(), seal, fault);
-                Ok(Lookup::Miss)
-            }
+        match db.find(digest.id(), |row| self.check(row, key, digest, now, (slot, before), take)) {
+            Ok(found) => Ok(found.unwrap_or(Lookup::Miss)),
             Err(fault) if fault.code() == Code::Corrupt => {
                 self.report(fault); // the next write rebuilds the database
                 Ok(Lookup::Miss)
@@ -91,29 +101,29 @@ impl Engine {
         now: u64,
         (slot, epoch): (u32, u32),
         take: impl FnOnce(Header, &Meta, &[u8]) -> Result<T>,
-    ) -> Checked<T> {
+    ) -> Lookup<T> {
         if row.key != key.as_bytes() {
-            return Checked::Miss; // another key with this digest
+            return Lookup::Miss; // another key with this digest
         }
         let header = match Header::parse(row.frame) {
             Ok(header) => header,
-            Err(newer) if newer.code() == Code::Format => return Checked::Miss,
-            Err(fault) => return Checked::Damaged(row.seal, fault),
+            Err(newer) if newer.code() == Code::Format => return Lookup::Miss,
+            Err(fault) => return Lookup::Damaged(row.seal, fault),
         };
         if row.seal != row.expected_seal(digest, header.checksum) {
-            return Checked::Damaged(row.seal, Error::new(Code::Corrupt, "the seal of an entry differs"));
+            return Lookup::Damaged(row.seal, Error::new(Code::Corrupt, "the seal of an entry differs"));
         }
         if row.is_expired(now) {
-            return Checked::Miss;
+            return Lookup::Miss;
         }
         let meta = self.meta_of(&row, header, slot, epoch);
         if header.in_file {
-            return Checked::Good(Lookup::File(header, meta));
+            return Lookup::File(header, meta);
         }
         let payload = &row.frame[HEADER..];
         match header.verify(digest, payload).and_then(|()| take(header, &meta, payload)) {
-            Ok(value) => Checked::Good(Lookup::Inline(value, meta)),
-            Err(fault) => Checked::Damaged(row.seal, fault),
+            Ok(value) => Lookup::Inline(value, meta),
+            Err(fault) => Lookup::Damaged(row.seal, fault),
         }
     }
 
@@ -152,14 +162,13 @@ impl Engine {
     /// Removes a damaged entry, when nobody is writing just now: the next read would try again.
     pub fn discard(&self, id: i64, seal: u64, fault: Error) {
         let removal = || -> Result<()> {
-            let owner = self.owner.id()?;
-            self.write(Wait::No, |transaction| {
-                let removed = transaction.discard(id, seal)?;
-                removed
-                    .and_then(|removed| removed.file)
-                    .map_or(Ok(()), |file| transaction.condemn(file, owner))
-            })
-            .map(|_| ())
+            let (file, _) = self.write(Wait::No, |transaction| {
+                let file = transaction.discard(id, seal)?.and_then(|removed| removed.file);
+                file.map_or(Ok(()), |file| transaction.condemn(file, self.owner.id()?))?;
+                Ok(file)
+            })?;
+            self.unlink(file.as_slice());
+            Ok(())
         };
         let _ = removal(); // the entry stays a miss either way
         self.report(fault);

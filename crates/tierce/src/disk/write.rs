@@ -5,7 +5,7 @@ use super::bound::{Brought, weight};
 use super::engine::{Engine, Wait};
 use super::epoch;
 use super::lock;
-use super::meta::{Durability, Transaction};
+use super::meta::{Durability, LogEnd, Transaction};
 use super::row::{EntryRow, Removed};
 use crate::codec::CodecChoice;
 use crate::error::{Code, Error, Result};
@@ -52,6 +52,9 @@ pub struct Written {
     pub epoch: Option<u32>,
 }
 
+/// Slots of the epoch table in rising order, each with its counter.
+type Slots = Vec<(u32, u32)>;
+
 /// A write that is ready for its transaction.
 enum Ready<'a> {
     Set { key: &'a Key<'a>, digest: Digest, header: Header, frame: Vec<u8>, expires_at: Option<u64> },
@@ -76,20 +79,33 @@ impl Ready<'_> {
     }
 }
 
+fn only_removes(writes: &[Write<'_>]) -> bool {
+    !writes.iter().any(|write| matches!(write, Write::Set { .. }))
+}
+
 impl Engine {
     /// Applies writes in one transaction: all or none. Gives what became of each, and the pages in the log.
     pub fn apply(&self, writes: &[Write<'_>], wait: Wait) -> Result<(Vec<Written>, u32)> {
+        match self.apply_once(writes, wait) {
+            // The announcements were in a database that was rebuilt. Names of files are never used twice.
+            Err(why) if why.code() == Code::Transaction => self.apply_once(writes, wait),
+            // What frees room must not fail for want of it: the log may take some that the database has.
+            Err(why) if why.code() == Code::StorageFull && wait == Wait::Yes && only_removes(writes) => {
+                let copied = self.connect().and_then(|db| db.checkpoint(Some(LogEnd::Restart)));
+                copied.and_then(|()| self.apply_once(writes, wait)).map_err(|_| why)
+            }
+            outcome => outcome,
+        }
+    }
+
+    fn apply_once(&self, writes: &[Write<'_>], wait: Wait) -> Result<(Vec<Written>, u32)> {
         let ready = writes.iter().map(|write| self.prepare(write)).collect::<Result<Vec<_>>>()?;
         let has_files = ready.iter().any(|ready| ready.file().is_some());
         if has_files && wait == Wait::No {
             let why = "a value goes to a file, which takes a thread that may wait";
             return Err(Error::new(Code::LockTimeout, why).at(&self.paths.dir));
         }
-        match self.apply_ready(&ready, wait) {
-            // The announcements were in the database that was rebuilt.
-            Err(why) if has_files && why.code() == Code::Corrupt => self.apply_ready(&ready, wait),
-            outcome => outcome,
-        }
+        self.apply_ready(&ready, wait)
     }
 
     fn prepare<'a>(&self, write: &'a Write<'a>) -> Result<Ready<'a>> {
@@ -115,6 +131,7 @@ impl Engine {
         let header = header.sealed(digest, &frame[HEADER..]);
         frame[..HEADER].copy_from_slice(&header.to_bytes());
         self.bound.admit(weight(key.as_bytes().len() as u64 + stored_size))?;
+        let expires_at = expires_at.map(|at| at.min(i64::MAX as u64)); // the column's last millisecond
         Ok(Ready::Set { key, digest, header, frame, expires_at })
     }
 
@@ -125,7 +142,7 @@ impl Engine {
         let ((mut written, condemned, before), pages) = applied.inspect_err(|_| {
             self.unlink(&files.iter().map(|(header, _)| header.write_id).collect::<Vec<_>>());
         })?;
-        self.publish(ready, &mut written, &before);
+        self.publish(ready, &mut written, before);
         self.unlink(&condemned);
         Ok((written, pages))
     }
@@ -153,14 +170,13 @@ impl Engine {
         Ok(())
     }
 
-    /// All rows of a batch. Gives the outcomes, the files to unlink, and the epochs before the commit.
-    #[expect(clippy::type_complexity, reason = "three results of one closure, taken apart at once")]
+    /// All rows of a batch. Gives the outcomes, the files to unlink, and the epochs just before the commit.
     fn apply_in(
         &self,
         transaction: &Transaction<'_>,
         ready: &[Ready<'_>],
         wait: Wait,
-    ) -> Result<(Vec<Written>, Vec<u64>, Vec<(u32, u32)>)> {
+    ) -> Result<(Vec<Written>, Vec<u64>, Slots)> {
         let now = self.now();
         let unlinked = lock(&self.unlinked).clone();
         transaction.forget(&unlinked)?;
@@ -177,6 +193,7 @@ impl Engine {
                         key.as_bytes().len() as u64
                             + if header.in_file { HEADER } else { frame.len() } as u64,
                     );
+                    brought.newest = digest.id();
                     brought.written += row + frame.len() as u64;
                     brought.row_growth += row as i64 - replaced.map_or(0, |old| weight(old.bytes) as i64);
                     left.extend(replaced);
@@ -198,16 +215,7 @@ impl Engine {
             condemned.push(file);
         }
         lock(&self.unlinked).retain(|file| !unlinked.contains(file));
-        Ok((written, condemned, self.epochs_of(ready)))
-    }
-
-    /// The slots of a batch, each once, with their epochs as of now.
-    fn epochs_of(&self, ready: &[Ready<'_>]) -> Vec<(u32, u32)> {
-        let mut slots: Vec<u32> =
-            ready.iter().filter_map(Ready::digest).map(|digest| digest.slot(epoch::BITS)).collect();
-        slots.sort_unstable();
-        slots.dedup();
-        slots.into_iter().map(|slot| (slot, self.epochs.load(slot))).collect()
+        Ok((written, condemned, self.announce_epochs(ready)))
     }
 
     #[expect(clippy::too_many_arguments, reason = "the fields of one row")]
@@ -240,30 +248,44 @@ impl Engine {
         Ok(replaced)
     }
 
-    /// After the commit: moves the epochs on, so that no memory tier keeps what was replaced. `before` holds the slots
-    /// of the batch, sorted, with their epochs before the commit.
-    fn publish(&self, ready: &[Ready<'_>], written: &mut [Written], before: &[(u32, u32)]) {
+    /// Before the commit: moves the epochs on, so that a kill between the commit and [`Engine::publish`] leaves no
+    /// memory tier with what was replaced. Gives where they are.
+    fn announce_epochs(&self, ready: &[Ready<'_>]) -> Slots {
+        if ready.iter().any(|write| matches!(write, Ready::Clear)) {
+            self.epochs.bump_all();
+        }
+        let mut slots: Vec<u32> =
+            ready.iter().filter_map(Ready::digest).map(|digest| digest.slot(epoch::BITS)).collect();
+        slots.sort_unstable();
+        slots.dedup();
+        slots.into_iter().map(|slot| (slot, self.epochs.bump(slot))).collect()
+    }
+
+    /// After the commit: moves the epochs on, so that no memory tier keeps what it read before it.
+    fn publish(&self, ready: &[Ready<'_>], written: &mut [Written], announced: Slots) {
         if ready.iter().any(|write| matches!(write, Ready::Clear)) {
             self.accesses.clear();
             self.epochs.bump_all();
             return;
         }
         // One step is ours. More means that another write of this slot was published around this one.
-        let moved = |&(slot, before): &(u32, u32)| {
-            Some(self.epochs.bump(slot)).filter(|now| *now == before.wrapping_add(1))
-        };
-        let after: Vec<Option<u32>> = before.iter().map(moved).collect();
+        let moved: Vec<(u32, Option<u32>)> = announced
+            .into_iter()
+            .map(|(slot, before)| {
+                (slot, Some(self.epochs.bump(slot)).filter(|now| *now == before.wrapping_add(1)))
+            })
+            .collect();
         for (write, outcome) in ready.iter().zip(written) {
             let Some(digest) = write.digest() else { continue };
             outcome.id = digest.id();
             outcome.slot = digest.slot(epoch::BITS);
-            let at = before.binary_search_by_key(&outcome.slot, |(slot, _)| *slot);
-            outcome.epoch = at.ok().and_then(|at| after[at]);
+            let found = moved.binary_search_by_key(&outcome.slot, |(slot, _)| *slot);
+            outcome.epoch = found.ok().and_then(|at| moved[at].1);
         }
     }
 
     /// Unlinks files that this owner answers for; the next transaction forgets those that are gone.
-    fn unlink(&self, files: &[u64]) {
+    pub fn unlink(&self, files: &[u64]) {
         if !files.is_empty() {
             lock(&self.unlinked).extend(self.blobs.remove(files));
         }

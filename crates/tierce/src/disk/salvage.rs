@@ -1,0 +1,99 @@
+//! What survives when a damaged database is emptied: every row that still verifies.
+//!
+//! Ids are hashes, so pages cover even stretches of them. A stretch that cannot be read is halved until it is far
+//! narrower than a page: one bad page costs its own rows and no others. The rows wait in a scratch database, so that
+//! memory stays small, and go back in the transaction that makes the new one.
+
+use super::blob::Blobs;
+use super::epoch::EpochTable;
+use super::meta::{Db, Transaction};
+use super::row::EntryRow;
+use crate::error::{Code, Result};
+use crate::frame::{HEADER, Header};
+use crate::key::Digest;
+
+/// Stretches per page below which nothing is halved any more.
+const PER_PAGE: u64 = 64;
+/// Unreadable stretches after which the rest is given up: a file that is all noise must not take forever.
+const GIVE_UP: u32 = 20_000;
+
+/// Rows on their way from a damaged database into the one that takes its place.
+pub(super) struct Salvage {
+    rows: Db,
+    /// As they were while no write was under way.
+    epochs: Vec<u32>,
+}
+
+impl Salvage {
+    /// Copies what verifies. `None` when not even the first page can be read. Writers wait meanwhile.
+    pub fn take(damaged: &Db, blobs: &Blobs, epochs: &EpochTable) -> Result<Option<Self>> {
+        let _writers_wait = match damaged.begin() {
+            Ok(transaction) => transaction,
+            Err(why) if why.code() == Code::LockTimeout => return Err(why),
+            Err(_) => return Ok(None),
+        };
+        let Ok(rows) = Db::scratch() else { return Ok(None) };
+        let salvage = Self { rows, epochs: epochs.snapshot() };
+        salvage.walk(damaged, |row| {
+            let Some(header) = sound(row, blobs) else { return true };
+            salvage.rows.insert(row, header.raw_size, header.stored_size).is_ok()
+        });
+        Ok(Some(salvage))
+    }
+
+    /// Reads every stretch that can be read, until `keep` is false.
+    fn walk(&self, damaged: &Db, mut keep: impl FnMut(&EntryRow<'_>) -> bool) {
+        let narrowest = u64::MAX / damaged.pages().unwrap_or(1).max(1) / PER_PAGE;
+        let mut unread = vec![(i64::MIN, i64::MAX)];
+        let mut failures = 0;
+        let mut room = true;
+        while let Some((low, high)) = unread.pop() {
+            let mut next = Some(low);
+            let outcome = damaged.range(low, high, |row| {
+                room = keep(&row);
+                next = row.id.checked_add(1);
+                room
+            });
+            if !room || failures == GIVE_UP {
+                return;
+            }
+            if let (Err(_), Some(next)) = (outcome, next.filter(|next| *next <= high)) {
+                failures += 1;
+                let width = high.abs_diff(next);
+                if width > narrowest {
+                    let middle = next.wrapping_add_unsigned(width / 2);
+                    unread.extend([(middle + 1, high), (next, middle)]);
+                }
+            }
+        }
+    }
+
+    /// Puts the rows into the new database. A row whose slot was written to since is left out: it may be older than
+    /// what was acknowledged.
+    pub fn put_back(&self, transaction: &Transaction<'_>, epochs: &EpochTable) -> Result<()> {
+        let mut outcome = Ok(());
+        self.rows.range(i64::MIN, i64::MAX, |row| {
+            let slot = Digest::of(row.key).slot(super::epoch::BITS);
+            if epochs.load(slot) == self.epochs[slot as usize]
+                && let Ok(header) = Header::parse(row.frame)
+            {
+                outcome = transaction.restore(&row, header);
+            }
+            outcome.is_ok()
+        })?;
+        outcome
+    }
+}
+
+/// The header of a row that would be served. Of a value in a file only the length is looked at: reading it checks it.
+fn sound(row: &EntryRow<'_>, blobs: &Blobs) -> Option<Header> {
+    let digest = Digest::of(row.key);
+    let header = Header::parse(row.frame).ok()?;
+    let sealed = digest.id() == row.id && row.seal == row.expected_seal(digest, header.checksum);
+    let whole = if header.in_file {
+        row.frame.len() == HEADER && blobs.has(header)
+    } else {
+        header.verify(digest, &row.frame[HEADER..]).is_ok()
+    };
+    (sealed && whole).then_some(header)
+}
