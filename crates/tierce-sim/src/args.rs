@@ -127,7 +127,9 @@ impl Options {
                 "-h" | "--help" => return Ok(None),
                 "-b" | "--bytes" => options.bytes = true,
                 "-p" | "--policies" => options.policies = policies(&value()?)?,
-                "-s" | "--sizes" => options.sizes = value()?.split(',').map(str::parse).collect::<Result<_, _>>()?,
+                "-s" | "--sizes" => {
+                    options.sizes = value()?.split(',').map(str::parse).collect::<Result<_, _>>()?
+                }
                 "-f" | "--format" => options.format = format(&value()?)?,
                 "-o" | "--chart" => options.chart = Some(value()?.into()),
                 option if option.starts_with('-') => return Err(UsageError::UnknownOption(argument)),

@@ -3,6 +3,7 @@
 mod args;
 mod chart;
 mod replay;
+pub mod synthetic;
 mod table;
 mod trace;
 

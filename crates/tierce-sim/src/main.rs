@@ -36,7 +36,8 @@ fn run() -> Result<String, Failure> {
         let of_trace = replay_all(&trace, &options);
         if let Some(chart) = &options.chart {
             let path = chart_path(chart, &trace.name, options.traces.len() > 1);
-            let picture = draw(&trace.name, if options.bytes { "bytes" } else { "entries" }, &curves(&of_trace));
+            let picture =
+                draw(&trace.name, if options.bytes { "bytes" } else { "entries" }, &curves(&of_trace));
             std::fs::write(&path, picture).map_err(|source| Failure::Chart { path, source })?;
         }
         rows.extend(of_trace);

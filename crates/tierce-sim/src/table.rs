@@ -21,7 +21,11 @@ pub struct Row {
 #[must_use]
 pub fn render(rows: &[Row], format: Format) -> String {
     let (head, between, edge) = match format {
-        Format::Markdown => ("| trace | policy | capacity | requests | misses | miss ratio | byte miss ratio |\n|---|---|---:|---:|---:|---:|---:|\n", " | ", "|"),
+        Format::Markdown => (
+            "| trace | policy | capacity | requests | misses | miss ratio | byte miss ratio |\n|---|---|---:|---:|---:|---:|---:|\n",
+            " | ",
+            "|",
+        ),
         Format::Csv => ("trace,policy,capacity,requests,misses,miss_ratio,byte_miss_ratio\n", ",", ""),
     };
     let mut text = head.to_owned();

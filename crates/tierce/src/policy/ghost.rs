@@ -109,7 +109,10 @@ impl Ghost {
         let weight: Option<u64> =
             self.table.iter().map(|number| place(number).map(|gone| u64::from(gone.weight))).sum();
         if weight != Some(self.weight) || self.weight > self.capacity {
-            return Err(format!("ghosts weigh {weight:?}, account {}, capacity {}", self.weight, self.capacity));
+            return Err(format!(
+                "ghosts weigh {weight:?}, account {}, capacity {}",
+                self.weight, self.capacity
+            ));
         }
         Ok(())
     }

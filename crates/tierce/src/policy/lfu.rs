@@ -225,10 +225,14 @@ impl Policy for Lfu {
         while id != NONE {
             let bucket = self.buckets[id as usize];
             if bucket.count <= below || bucket.entries == 0 {
-                return Err(format!("bucket {id} of count {} comes after {below}, or is empty", bucket.count));
+                return Err(format!(
+                    "bucket {id} of count {} comes after {below}, or is empty",
+                    bucket.count
+                ));
             }
             let run: Vec<u32> = slots.by_ref().take(bucket.entries as usize).collect();
-            if run.last() != Some(&bucket.last) || run.iter().any(|&slot| self.bucket_of[slot as usize] != id) {
+            if run.last() != Some(&bucket.last) || run.iter().any(|&slot| self.bucket_of[slot as usize] != id)
+            {
                 return Err(format!("bucket {id} and its run {run:?} differ"));
             }
             (below, id) = (bucket.count, bucket.next);

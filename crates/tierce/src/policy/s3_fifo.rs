@@ -24,6 +24,8 @@ pub struct S3Fifo {
     meta: Vec<u8>,
     prints: Vec<u32>,
     small: u64,
+    /// Nothing was evicted so far: what the small queue has no room for goes to the main queue.
+    filling: bool,
     ghost: Ghost,
     budget: Budget,
 }
@@ -50,6 +52,7 @@ impl S3Fifo {
             meta: Vec::new(),
             prints: Vec::new(),
             small: 0,
+            filling: true,
             ghost: Ghost::new(ghost_share(capacity)),
             budget: Budget::new(capacity),
         }
@@ -107,8 +110,10 @@ impl Policy for S3Fifo {
             return victims.push(slot);
         }
         let print = fingerprint(hash);
-        let returns = self.ghost.remove(print);
+        let small_is_full = self.small + u64::from(weight) > small_share(self.budget.capacity());
+        let to_main = self.ghost.remove(print) || (self.filling && small_is_full);
         while !self.budget.fits(weight) {
+            self.filling = false;
             let Some(victim) = self.evict() else { break };
             victims.push(victim);
         }
@@ -118,7 +123,7 @@ impl Policy for S3Fifo {
         }
         self.prints[slot as usize] = print;
         self.budget.add(slot, weight);
-        if returns {
+        if to_main {
             self.meta[slot as usize] = IN_MAIN;
             self.lists.push_back(MAIN, slot);
         } else {
@@ -157,7 +162,8 @@ impl Policy for S3Fifo {
     #[inline]
     fn evict(&mut self) -> Option<u32> {
         let small_is_full = self.small >= small_share(self.budget.capacity());
-        let from_small = if small_is_full || self.lists.front(MAIN).is_none() { self.evict_small() } else { None };
+        let from_small =
+            if small_is_full || self.lists.front(MAIN).is_none() { self.evict_small() } else { None };
         from_small.or_else(|| self.evict_main()).or_else(|| self.evict_small())
     }
 

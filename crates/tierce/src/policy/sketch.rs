@@ -4,15 +4,15 @@
 //! of Algorithms 55(1), 2005. Aging by halving, and its period: G. Einziger, R. Friedman, B. Manes: TinyLFU: a highly
 //! efficient cache admission policy, ACM Transactions on Storage 13(4), 2017.
 
-const SEEDS: [u32; 4] = [0x9e37_79b1, 0x85eb_ca77, 0xc2b2_ae3d, 0x27d4_eb2f];
+const SEEDS: [u64; 4] =
+    [0xc3a5_c85c_97cb_3127, 0xb492_b66f_be98_f273, 0x9ae1_6a3b_2f90_404f, 0xcbf2_9ce4_8422_2325];
 const ODD: u64 = 0x1111_1111_1111_1111;
 const HALVES: u64 = 0x7777_7777_7777_7777;
 const SMALLEST: usize = 16;
 
 /// A count-min sketch of 4-bit counters that are halved once ten times as many uses were counted as it has words.
 ///
-/// It grows with the number of entries. A word is found by the low bits of a hash, so that a table twice as large, both
-/// halves alike, answers as before.
+/// It grows with the number of entries.
 #[derive(Clone)]
 pub(crate) struct Sketch {
     words: Vec<u64>,
@@ -24,18 +24,32 @@ impl Sketch {
         Self { words: vec![0; SMALLEST], counted: 0 }
     }
 
-    /// Grows to a word an entry, at least.
+    /// Whether there are fewer words than entries.
     #[inline]
-    pub(crate) fn serve(&mut self, entries: usize) {
-        if entries > self.words.len() {
-            self.words.extend_from_within(..);
+    pub(crate) fn is_small_for(&self, entries: usize) -> bool {
+        entries > self.words.len()
+    }
+
+    /// Doubles the words, and keeps what is known of `prints`. (To copy the table would keep every key's estimate, and
+    /// every collision of the small table with it.)
+    #[cold]
+    pub(crate) fn grow(&mut self, prints: impl Iterator<Item = u32>) {
+        let mut grown = Self { words: vec![0; 2 * self.words.len()], counted: self.counted };
+        for print in prints {
+            let estimate = u64::from(self.estimate(print));
+            for row in 0..4 {
+                let (word, shift) = grown.place(print, row);
+                let known = (grown.words[word] >> shift) & 15;
+                grown.words[word] += estimate.saturating_sub(known) << shift;
+            }
         }
+        *self = grown;
     }
 
     #[inline]
     fn place(&self, print: u32, row: usize) -> (usize, u32) {
-        let mixed = (print.wrapping_add(row as u32)).wrapping_mul(SEEDS[row]);
-        let word = (mixed ^ (mixed >> 15)) as usize & (self.words.len() - 1);
+        let mixed = u64::from(print).wrapping_add(SEEDS[row]).wrapping_mul(SEEDS[row]);
+        let word = (mixed >> 32) as usize & (self.words.len() - 1);
         // Each row has its own four counters of the sixteen in a word.
         let counter = ((print >> 30) << 2) + row as u32;
         (word, counter << 2)
@@ -61,15 +75,18 @@ impl Sketch {
             self.words[word] += u64::from(room) << shift;
             added |= room;
         }
-        self.counted += u32::from(added);
-        if self.counted as usize >= 10 * self.words.len() {
-            self.age();
-        }
+        self.counted = self.counted.saturating_add(u32::from(added));
+    }
+
+    /// Whether it is time to [`Sketch::age`].
+    #[inline]
+    pub(crate) fn is_due(&self) -> bool {
+        self.counted as usize >= 10 * self.words.len()
     }
 
     /// Halves every counter, and the tally by what that took.
     #[cold]
-    fn age(&mut self) {
+    pub(crate) fn age(&mut self) {
         let mut odd = 0;
         for word in &mut self.words {
             odd += (*word & ODD).count_ones();

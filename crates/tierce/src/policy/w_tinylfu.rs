@@ -60,6 +60,14 @@ impl WTinyLfu {
         }
     }
 
+    /// Gives the window the share of the capacity that it has in `other`.
+    pub(crate) fn share_as(&mut self, other: &Self) {
+        let scale = self.budget.capacity() as f64 / other.budget.capacity().max(1) as f64;
+        self.max_window = other.max_window * scale;
+        self.max_protected = other.max_protected * scale;
+        self.demote_protected();
+    }
+
     #[inline]
     fn is_wider(&self, region: u8, max: f64) -> bool {
         self.held[region as usize] > max as u64
@@ -133,8 +141,13 @@ impl WTinyLfu {
         }
     }
 
+    /// After each request to a full cache: ages the sketch and moves the window when it is time to. (A sketch that ages
+    /// while the cache still fills would forget before it is ever asked.)
     #[inline]
-    fn climb(&mut self) {
+    fn learn(&mut self) {
+        if self.sketch.is_due() {
+            self.sketch.age();
+        }
         let entries = self.budget.entries();
         if let Some(by) = self.climber.step(entries as usize) {
             self.resize_window(by * self.budget.total() as f64 / f64::from(entries.max(1)));
@@ -180,10 +193,13 @@ impl Policy for WTinyLfu {
         self.budget.add(slot, weight);
         self.held[WINDOW as usize] += u64::from(weight);
         self.make_room(victims);
-        self.sketch.serve(self.budget.entries() as usize);
+        if self.sketch.is_small_for(self.len()) {
+            let residents = (0..3).flat_map(|region| self.lists.iter(region));
+            self.sketch.grow(residents.map(|slot| self.prints[slot as usize]));
+        }
         if self.full {
             self.climber.miss();
-            self.climb();
+            self.learn();
         }
     }
 
@@ -198,7 +214,7 @@ impl Policy for WTinyLfu {
         }
         if self.full {
             self.climber.hit();
-            self.climb();
+            self.learn();
         }
     }
 

@@ -51,6 +51,9 @@ impl Sampled {
     fn rebuild(&mut self) {
         let slots = self.live.order();
         let mut live = AnyPolicy::new(self.shadows.leader(), self.live.capacity());
+        if let (AnyPolicy::WTinyLfu(live), AnyPolicy::WTinyLfu(shadow)) = (&mut live, self.shadows.shadow()) {
+            live.share_as(shadow);
+        }
         let mut victims = Vec::new();
         for slot in slots {
             live.insert(slot, self.hashes[slot as usize], self.weights[slot as usize], &mut victims);

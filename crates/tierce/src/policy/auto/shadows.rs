@@ -18,10 +18,11 @@ pub(crate) const CANDIDATES: [PolicyKind; 8] = [
 ];
 const COUNT: usize = CANDIDATES.len();
 
-/// The share of what a change of leader would cost that must have been lost by not changing.
-const PATIENCE: f64 = 0.5;
-/// A lead of fewer misses than this is noise.
-const NOISE: f64 = 8.0;
+/// The share of what a change of leader would cost that must have been lost by not changing: at first, and at most.
+const PATIENCE: [f64; 2] = [0.1, 1.6];
+/// A lead counts from this many standard deviations of a lead by chance, and this many misses.
+const DEVIATIONS: f64 = 2.5;
+const LEAST: f64 = 8.0;
 
 /// A key that is held by the real cache, or by any shadow.
 #[derive(Clone, Copy)]
@@ -37,7 +38,7 @@ struct Node {
 ///
 /// `lag[i]` is by how many misses the leader has done worse than `i` since it last did better (Page's cumulative sum,
 /// E. S. Page: Continuous inspection schemes, Biometrika 41, 1954). The leader changes once the lag outweighs a share
-/// of what the newcomer holds and the real cache does not: rent or buy, as in metrical task systems (A. Borodin,
+/// of what the newcomer holds and the real cache does not, and what chance explains: rent or buy, as in metrical task systems (A. Borodin,
 /// N. Linial, M. Saks: An optimal on-line algorithm for metrical task system, JACM 39(4), 1992).
 #[derive(Clone)]
 pub(crate) struct Shadows {
@@ -47,6 +48,10 @@ pub(crate) struct Shadows {
     policies: Vec<AnyPolicy>,
     leader: usize,
     lag: [f64; COUNT],
+    /// On how many requests they differed meanwhile: a lead by chance grows with its root.
+    differ: [f64; COUNT],
+    /// Doubled at each change of leader, so that policies that take turns in being lucky are not run after for long.
+    patience: f64,
     /// How many keys each shadow holds that the real cache does not.
     missing: [u32; COUNT],
     victims: Vec<u32>,
@@ -63,6 +68,8 @@ impl Shadows {
             policies: CANDIDATES.iter().map(|&kind| AnyPolicy::new(kind, capacity)).collect(),
             leader: 0,
             lag: [0.0; COUNT],
+            differ: [0.0; COUNT],
+            patience: PATIENCE[0],
             missing: [0; COUNT],
             victims: Vec::new(),
             moved: Vec::new(),
@@ -71,6 +78,11 @@ impl Shadows {
 
     pub(crate) fn leader(&self) -> PolicyKind {
         CANDIDATES[self.leader]
+    }
+
+    /// The leading shadow.
+    pub(crate) fn shadow(&self) -> &AnyPolicy {
+        &self.policies[self.leader]
     }
 
     /// Whether the leader holds the key of a node.
@@ -134,8 +146,8 @@ impl Shadows {
     }
 
     fn let_go(&mut self, policy: usize, node: u32) {
-        let Node { live, held, .. } = self.nodes[node as usize];
-        self.nodes[node as usize].held = held & !(1 << policy);
+        let Node { live, .. } = self.nodes[node as usize];
+        self.nodes[node as usize].held &= !(1 << policy);
         if live == NONE {
             self.missing[policy] -= 1;
             self.release(node);
@@ -162,25 +174,33 @@ impl Shadows {
         self.victims = victims;
         if held >> self.leader & 1 == 1 {
             for (policy, lag) in self.lag.iter_mut().enumerate() {
-                *lag = (*lag - f64::from(!held >> policy & 1)).max(0.0);
+                let missed = f64::from(!held >> policy & 1);
+                *lag = (*lag - missed).max(0.0);
+                self.differ[policy] = if *lag > 0.0 { self.differ[policy] + missed } else { 0.0 };
             }
             return false;
         }
         self.moved.push(live);
         for (policy, lag) in self.lag.iter_mut().enumerate() {
             *lag += f64::from(held >> policy & 1);
+            self.differ[policy] += f64::from(held >> policy & 1);
         }
         self.elect()
     }
 
     fn elect(&mut self) -> bool {
-        let lead = |policy: usize| self.lag[policy] - PATIENCE * f64::from(self.missing[policy]) - NOISE;
+        let lead = |policy: usize| {
+            let chance = DEVIATIONS * self.differ[policy].sqrt();
+            self.lag[policy] - self.patience * f64::from(self.missing[policy]) - chance - LEAST
+        };
         let best = (0..COUNT).max_by(|&a, &b| lead(a).total_cmp(&lead(b))).unwrap_or(self.leader);
         if best == self.leader || lead(best) <= 0.0 {
             return false;
         }
         self.leader = best;
         self.lag = [0.0; COUNT];
+        self.differ = [0.0; COUNT];
+        self.patience = (self.patience * 2.0).min(PATIENCE[1]);
         true
     }
 
