@@ -12,6 +12,7 @@ const RESTART: f64 = 0.05;
 const SAMPLE: f64 = 5.0;
 /// Caches up to this many entries sample with more noise: they decay slower, and sample longer the shorter the step.
 const SMALL_CACHE: f64 = 512.0;
+const SMALL_SAMPLE: f64 = 10.0;
 const SMALL_DECAY: f64 = 0.995;
 const SMALL_LONGEST: f64 = 4.0;
 
@@ -50,10 +51,12 @@ impl Climber {
     #[inline]
     pub(crate) fn step(&mut self, entries: usize) -> Option<f64> {
         let requests = f64::from(self.hits + self.misses);
-        if requests < entries as f64 * SAMPLE * self.stretch {
+        let entries = entries as f64;
+        let sample = if entries <= SMALL_CACHE { SMALL_SAMPLE } else { SAMPLE };
+        if requests < entries * sample * self.stretch {
             return None;
         }
-        Some(self.turn(entries as f64, requests))
+        Some(self.turn(entries, requests))
     }
 
     fn turn(&mut self, entries: f64, requests: f64) -> f64 {
