@@ -1,3 +1,5 @@
 //! placeholder
 
+pub mod clock;
+pub mod memory;
 pub mod policy;

@@ -110,6 +110,16 @@ impl<O: Order> Policy for Queue<O> {
         if O::NEWEST_FIRST { self.list.iter_back(0).collect() } else { self.list.iter(0).collect() }
     }
 
+    fn candidates(&self, count: usize) -> Vec<u32> {
+        // The next insert is a newer one than all that are here.
+        let certain = if O::NEWEST_FIRST { count.min(1) } else { count };
+        if O::NEWEST_FIRST {
+            self.list.iter_back(0).take(certain).collect()
+        } else {
+            self.list.iter(0).take(certain).collect()
+        }
+    }
+
     fn clear(&mut self) {
         self.list.clear();
         self.budget.clear();
