@@ -242,11 +242,6 @@ impl Shadows {
         self.policies[0].capacity()
     }
 
-    /// How many keys the leader holds.
-    pub(crate) fn len(&self) -> usize {
-        self.policies[self.leader].len()
-    }
-
     /// Evicts the leader's victim; true if there was one. `moved` says whether it was live.
     pub(crate) fn evict(&mut self) -> bool {
         let victim = self.policies[self.leader].evict();
