@@ -201,6 +201,8 @@ impl Caller {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn exact_policies_stay_exact_when_victims_are_handed_over_in_batches(keys in prop::collection::vec(0..40u32, 1..500)) {
         use PolicyKind::{Fifo, Lfu, Lifo, Lru, Mru, Sieve};

@@ -203,7 +203,7 @@ const EXACT: [PolicyKind; 6] = [
 ];
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn exact_policies_equal_their_models_on_entries(steps in steps(false), capacity in 0..25u64) {
@@ -270,7 +270,7 @@ fn names_parse_back_and_an_unknown_one_lists_them_all() {
 
 #[test]
 fn a_policy_takes_few_bytes_an_entry() {
-    let entries = 1 << 16;
+    let entries = 65_000;
     for &(kind, name) in POLICIES.iter().filter(|row| row.0 != PolicyKind::Auto) {
         let mut policy = AnyPolicy::new(kind, entries);
         let mut victims = Vec::new();
@@ -281,6 +281,6 @@ fn a_policy_takes_few_bytes_an_entry() {
         }
         let each = policy.memory() as f64 / entries as f64;
         println!("{name}: {each:.1} bytes an entry");
-        assert!(each < 48.0, "{name} takes {each} bytes an entry");
+        assert!(each < 32.0, "{name} takes {each} bytes an entry");
     }
 }

@@ -114,8 +114,15 @@ impl Policy for Sieve {
 
     fn candidates(&self, count: usize) -> Vec<u32> {
         // Until the hand turns round, hits to others only spare them, and inserts come behind.
-        let ahead = std::iter::successors(self.hand.or(self.list.front(0)), |&slot| self.list.after(slot));
-        ahead.filter(|&slot| self.visited[slot as usize] == 0).take(count).collect()
+        let hand = self.hand.or(self.list.front(0));
+        let is_due = |slot: &u32| self.visited[*slot as usize] == 0;
+        let ahead = std::iter::successors(hand, |&slot| self.list.after(slot));
+        let mut certain: Vec<u32> = ahead.filter(is_due).take(count).collect();
+        if certain.is_empty() && count > 0 {
+            // After the turn the next one is certain, but no other.
+            certain.extend(self.list.iter(0).find(is_due).or(hand));
+        }
+        certain
     }
 
     fn clear(&mut self) {
