@@ -73,7 +73,8 @@ fn ours(kind: PolicyKind) -> Arc<dyn Peer> {
 }
 
 fn peers() -> Vec<(&'static str, Arc<dyn Peer>)> {
-    let s3 = || foyer::CacheBuilder::new(CAPACITY).with_eviction_config(foyer::S3FifoConfig::default()).build();
+    let s3 =
+        || foyer::CacheBuilder::new(CAPACITY).with_eviction_config(foyer::S3FifoConfig::default()).build();
     vec![
         ("tierce sieve", ours(PolicyKind::Sieve)),
         ("tierce s3-fifo", ours(PolicyKind::S3Fifo)),
@@ -100,7 +101,8 @@ fn zipf(length: usize) -> Vec<u64> {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (state >> 11) as f64 / (1u64 << 53) as f64
     };
-    (0..length).map(|_| sums.partition_point(|&below| below < unit() * sum) as u64).collect()
+    let at: Vec<f64> = (0..length).map(|_| unit() * sum).collect();
+    at.into_iter().map(|at| sums.partition_point(|&below| below < at) as u64).collect()
 }
 
 /// Nanoseconds an operation, and hits by requests.
@@ -144,7 +146,9 @@ fn main() {
         }
         let times: Vec<f64> = times.into_iter().map(median).collect();
         let best = times[0].min(times[1]);
-        println!("\n| {threads} thread(s) | ns an operation | to the best of sieve and s3-fifo | hit ratio |\n|---|---:|---:|---:|");
+        println!(
+            "\n| {threads} thread(s) | ns an operation | to the best of sieve and s3-fifo | hit ratio |\n|---|---:|---:|---:|"
+        );
         for ((name, _), (time, ratio)) in peers.iter().zip(times.iter().zip(ratios)) {
             println!("| {name} | {time:.0} | {:.2} | {:.4} |", time / best, median(ratio));
         }
