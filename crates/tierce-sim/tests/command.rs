@@ -1,5 +1,7 @@
 //! The program as it is called.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Command, Output};

@@ -3,6 +3,8 @@
 //! The traces are outside the repository: in `$TIERCE_SHARED`, or in `../shared/data` beside its root. Without them these
 //! tests pass without having tested anything, and say so. `TIERCE_ALL_TRACES=1` replays the large ones too.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 

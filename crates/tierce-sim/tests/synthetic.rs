@@ -1,11 +1,22 @@
 //! `auto` on traces that nothing was chosen by: other seeds than those of the survey.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
 use tierce::policy::{POLICIES, PolicyKind};
 use tierce_sim::replay;
 use tierce_sim::synthetic::{SHAPES, shape};
 
-/// On this shape the best policy changes with every loop, faster than any evidence comes in.
-const HARD: &str = "loops-and-scans";
+/// By how many points `auto` may be worse than the best.
+fn limit(shape: &str) -> f64 {
+    match shape {
+        // The best policy changes with every loop, faster than any evidence comes in.
+        "loops-and-scans" => 6.0,
+        // w-tinylfu, with which it starts, is 45 points worse than the best: learning that costs more than a point of a
+        // trace that is only 20 times as long as the cache.
+        "twice" => 2.0,
+        _ => 1.0,
+    }
+}
 
 #[test]
 fn auto_is_near_the_best_on_shapes_it_was_not_tuned_to() {

@@ -1,5 +1,7 @@
 //! Every exact policy against a naive model of it, and every policy against its own invariants.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
 use proptest::prelude::*;
 use tierce::policy::{AnyPolicy, POLICIES, Policy, PolicyKind};
 
