@@ -31,9 +31,8 @@ fn auto_is_near_the_best_on_shapes_it_was_not_tuned_to() {
             let auto = POLICIES.iter().position(|row| row.0 == PolicyKind::Auto).unwrap();
             let best =
                 (0..ratios.len()).filter(|&row| row != auto).map(|row| ratios[row]).fold(100.0, f64::min);
-            let limit = if name == HARD { 6.0 } else { 1.0 };
             assert!(
-                ratios[auto] <= best + limit,
+                ratios[auto] <= best + limit(name),
                 "{name} at {capacity}: {:.2} %, best {best:.2} %",
                 ratios[auto]
             );
