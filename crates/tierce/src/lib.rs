@@ -6,6 +6,8 @@ mod disk;
 mod error;
 mod frame;
 pub mod key;
+pub mod memory;
+pub mod policy;
 
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use codec::{CodecChoice, codec_names};
@@ -15,3 +17,4 @@ pub use disk::{
 };
 pub use error::{Code, Error, Result};
 pub use key::{Digest, Key, KeyItem};
+pub use memory::MemoryCache;
