@@ -13,6 +13,6 @@ export default defineConfig({
     hookTimeout: 30_000,
     teardownTimeout: 10_000,
     // Node itself loads what is shipped: transformed copies would give a second set of classes.
-    server: { deps: { external: [/\/dist\/.*\.m?js$/, /\/index\.js$/, /\.node$/] } },
+    server: { deps: { external: [/\/(dist|build)\/.*\.m?js$/, /\/index\.js$/, /\.node$/] } },
   },
 })

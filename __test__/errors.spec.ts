@@ -9,7 +9,7 @@ import {
   makeError,
   StorageFullError,
   TierceError,
-} from '../dist/errors.js'
+} from '../build/errors.js'
 
 const codes = Object.keys(ERROR_CLASSES) as ErrorCode[]
 

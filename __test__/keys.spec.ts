@@ -3,8 +3,8 @@ import { readFileSync } from 'node:fs'
 import { runInNewContext } from 'node:vm'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { CorruptError, InvalidKeyError, TierceError } from '../dist/errors.js'
-import { CallKey, callText, HashedKey, keyFromText, keyText } from '../dist/keys.js'
+import { CorruptError, InvalidKeyError, TierceError } from '../build/errors.js'
+import { CallKey, callText, HashedKey, keyFromText, keyText } from '../build/keys.js'
 
 type AnyKey = Parameters<typeof keyText>[0]
 
@@ -200,7 +200,7 @@ describe('keys that are the same have one text', () => {
   it('texts_do_not_change_from_process_to_process', () => {
     const key = `{ b: new Set(['y', 'x']), a: new Date(1), c: [1.5, -0, 10n, 'é\\ud800'] }`
     const program = `console.log(JSON.stringify(require(process.argv[1]).keyText(${key})))`
-    const path = new URL('../dist/keys.js', import.meta.url).pathname
+    const path = new URL('../build/keys.js', import.meta.url).pathname
     const run = () => execFileSync(process.execPath, ['-e', program, path], { cwd: '/', encoding: 'utf8' })
     expect(run()).toBe(run())
     expect(JSON.parse(run())).toBe(

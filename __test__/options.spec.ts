@@ -1,6 +1,6 @@
 import { inspect } from 'node:util'
 import { describe, expect, it } from 'vitest'
-import { InvalidOptionError, InvalidTtlError } from '../dist/errors.js'
+import { InvalidOptionError, InvalidTtlError } from '../build/errors.js'
 import {
   boolean,
   callback,
@@ -9,7 +9,7 @@ import {
   parseDuration,
   parseSize,
   positiveInteger,
-} from '../dist/options.js'
+} from '../build/options.js'
 
 const labelled = (value: unknown): [string, unknown] => [inspect(value), value]
 

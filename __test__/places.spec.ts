@@ -1,11 +1,19 @@
 /** Places where a cache cannot be: an error of its own for each, with the path and what to do. */
 import { closeSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
+import { gunzipSync } from 'node:zlib'
 import { Cache, FormatError, type TierceError, UnavailableError } from 'tierce'
 import { describe, expect, it } from 'vitest'
 import { failure } from './helpers/errors.js'
 import { canMount, onMount } from './helpers/mounted.js'
 import { dropLog, openCache, tempDir } from './helpers/temp.js'
+
+/** An SQLite database with one table, `recipes`, in gzip. */
+const RECIPES = [
+  'H4sIAAAAAAACAwsO9MksSVVIyy/KTSxRMGZgYmBkZHBQUGBgADIhGAYYgZgFjU8IMDHoJTPyghQzrmEAolFAAQhiZBOXlmasLUlM',
+  'ykktSk3OLEgthlJMzkGujiGuCiGOTj6uClBBBY3MFIXMvJLU9NQihYKizNzEokqF7NRKHYW8xNxUhZLUihJNSNx8ZwCiUTByADsj',
+  'M4NocX5pAQA60Dp9AAQAAA==',
+]
 
 interface Outcome {
   value?: unknown
@@ -88,16 +96,8 @@ describe('opening', () => {
 
   it('a_database_of_another_program_is_E_FORMAT_and_is_left_alone', async () => {
     const dir = tempDir()
-    const cache = new Cache({ dir })
-    await cache.set('a', 1)
-    await cache.close()
-    dropLog(dir)
     const database = join(dir, 'tierce.db')
-    const foreign = readFileSync(database)
-    foreign.writeUInt32BE(0x12345678, 68) // the application id
-    foreign.writeUInt32BE(7, 60)
-    const at = foreign.indexOf('CREATE TABLE entries (id')
-    foreign.write('CREATE TABLE entries (xd', at, 'latin1')
+    const foreign = gunzipSync(Buffer.from(RECIPES.join(''), 'base64'))
     writeFileSync(database, foreign)
     const error = await failure(() => new Cache({ dir }))
     expect(error).toBeInstanceOf(FormatError)

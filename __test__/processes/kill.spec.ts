@@ -11,14 +11,18 @@ import { check } from './values.mjs'
 const ROUNDS = Number(process.env.TIERCE_KILL_ROUNDS ?? 50)
 const writer = fileURLToPath(new URL('writer.mjs', import.meta.url))
 
-/** What was acknowledged: the number of the newest value of each key; removed keys are -1. */
+/** Of a key that is removed, and of one that was being removed. */
+const [GONE, MAYBE] = [-1, -2]
+
+/** What was acknowledged: the number of the newest value of each key, or one of these two. */
 type Acknowledged = Map<string, number>
 
 function note(acknowledged: Acknowledged, lines: readonly string[]): void {
   for (const line of lines) {
     const [sign, key = '', number] = line.split(' ')
     if (sign === '+') acknowledged.set(key, Number(number))
-    if (sign === '-') acknowledged.set(key, -1)
+    if (sign === '?') acknowledged.set(key, MAYBE)
+    if (sign === '-') acknowledged.set(key, GONE)
   }
 }
 
@@ -46,7 +50,8 @@ async function verify(dir: string, acknowledged: Acknowledged): Promise<number> 
   }
   for (const [key, number] of acknowledged) {
     const value = await cache.get<Buffer>(key)
-    if (number < 0) {
+    if (number === MAYBE) continue
+    if (number === GONE) {
       if (value !== undefined) expect.fail(`${key} was removed and is back`)
     } else if (value === undefined) expect.fail(`${key} was acknowledged and is gone`)
     // A newer one may have been stored and not yet acknowledged.

@@ -1,4 +1,4 @@
-// Writes until it is killed, and says which writes were acknowledged: "+ key number".
+// Writes until it is killed, and says which writes were acknowledged: "+ key number"; "? key" before a delete, "- key" after.
 import { writeSync } from 'node:fs'
 import { Cache } from '../../dist/index.mjs'
 import { make, SIZES } from './values.mjs'
@@ -25,6 +25,7 @@ for (let number = 0; ; number++) {
   }
   if (number % 5 === 4) {
     const key = `own-${round}-${number - 2}`
+    say(`? ${key}`)
     await cache.delete(key)
     say(`- ${key}`)
   }

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { at, targetDir } from './paths.mjs'
 import { mustTool, output, say, TaskError } from './run.mjs'
@@ -37,18 +37,32 @@ export async function buildAddon({ profile = 'release', target, flags = [] } = {
 
 export async function buildTypeScript() {
   say('Compiling TypeScript')
+  // build/ has a file a module, for the tests of the parts; dist/ is what gets published: one file, as each module that Node
+  // looks up and loads costs 0.3 ms of every program's start.
   await mustTool('typescript', 'tsc', ['--project', 'tsconfig.json'])
   removeOrphans()
+  const bundle = ['src/index.ts', '--format', 'cjs', '--platform', 'node', '--file', 'dist/index.js']
+  await mustTool('rolldown', 'rolldown', [...bundle, '--external', '../index.js', '--keep-names'])
+  copyTypes()
   writeEsmEntry()
 }
 
-// tsc leaves the output of a deleted source file behind, and all of dist is published.
+// tsc leaves the output of a deleted source file behind.
 function removeOrphans() {
-  for (const entry of readdirSync(at('dist'), { withFileTypes: true, recursive: true })) {
+  for (const entry of readdirSync(at('build'), { withFileTypes: true, recursive: true })) {
     const path = join(entry.parentPath, entry.name)
-    const source = path.replace(at('dist'), at('src')).replace(/(\.d)?\.m?[jt]s$/, '.ts')
+    const source = path.replace(at('build'), at('src')).replace(/(\.d)?\.[jt]s$/, '.ts')
     if (entry.isFile() && !existsSync(source)) rmSync(path)
   }
+}
+
+function copyTypes() {
+  const types = (name) => !/\.js$/.test(name)
+  for (const entry of readdirSync(at('dist'), { withFileTypes: true, recursive: true })) {
+    const path = join(entry.parentPath, entry.name)
+    if (entry.isFile() && /\.d\.ts$/.test(path)) rmSync(path)
+  }
+  cpSync(at('build'), at('dist'), { recursive: true, filter: types })
 }
 
 /**
