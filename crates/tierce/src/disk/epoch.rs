@@ -16,7 +16,11 @@ use crate::error::{Error, Result};
 /// Slots are `2^BITS`.
 pub const BITS: u32 = 16;
 const SLOTS: usize = 1 << BITS;
-const BYTES: u64 = SLOTS as u64 * 4;
+/// After the counters: not zero while a damaged database is mended.
+const MENDING: usize = SLOTS;
+/// With the words after the counters; all but the first are kept for later.
+const WORDS: usize = SLOTS + 16;
+const BYTES: u64 = WORDS as u64 * 4;
 
 /// The mapped table.
 #[derive(Debug)]
@@ -37,25 +41,34 @@ impl EpochTable {
         Ok(Self { map })
     }
 
-    /// The counters. The mapping is page-aligned, has at least `SLOTS` of them and lives as long as `self`.
+    /// The words. The mapping is page-aligned, has at least `WORDS` of them and lives as long as `self`.
     #[allow(
         unsafe_code,
         reason = "the one view of the shared mapping; other processes change it only atomically"
     )]
-    fn slots(&self) -> &[AtomicU32] {
+    fn words(&self) -> &[AtomicU32] {
         // SAFETY: the map is `BYTES` long (checked by `fill` before mapping), aligned to a page, and AtomicU32 has
         // the layout of u32. Truncating the file from outside would be as fatal as it is to SQLite's own `-shm`.
-        unsafe { std::slice::from_raw_parts(self.map.as_ptr().cast::<AtomicU32>(), SLOTS) }
+        unsafe { std::slice::from_raw_parts(self.map.as_ptr().cast::<AtomicU32>(), WORDS) }
+    }
+
+    fn slots(&self) -> &[AtomicU32] {
+        &self.words()[..SLOTS]
+    }
+
+    /// Says that a damaged database is being mended: writers wait, so that nothing is acknowledged that mending loses.
+    pub(super) fn set_mending(&self, mending: bool) {
+        self.words()[MENDING].store(mending.into(), Ordering::SeqCst);
+    }
+
+    /// Whether somebody is mending, or was killed at it.
+    pub(super) fn is_mending(&self) -> bool {
+        self.words()[MENDING].load(Ordering::SeqCst) != 0
     }
 
     /// The counter of a slot.
     pub fn load(&self, slot: u32) -> u32 {
         self.slots()[slot as usize % SLOTS].load(Ordering::Acquire)
-    }
-
-    /// All counters.
-    pub(super) fn snapshot(&self) -> Vec<u32> {
-        self.slots().iter().map(|slot| slot.load(Ordering::Acquire)).collect()
     }
 
     /// Moves a slot's counter on and gives the new value.

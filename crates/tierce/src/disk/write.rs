@@ -171,7 +171,6 @@ impl Engine {
     }
 
     /// All rows of a batch. Gives the outcomes, the files to unlink, and the epochs just before the commit.
-    #[expect(clippy::type_complexity, reason = "three results of one closure, taken apart at once")]
     fn apply_in(
         &self,
         transaction: &Transaction<'_>,
