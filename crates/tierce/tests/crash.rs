@@ -2,7 +2,7 @@
 //!
 //! The writer is this test binary, started again with the directory in an environment variable. It prints a line after
 //! each acknowledged write; a pipe keeps what a killed process wrote.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on must stop")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test, a failure is a panic")]
 
 mod common;
 

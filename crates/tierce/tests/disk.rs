@@ -1,5 +1,5 @@
 //! The disk tier through its public API.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on must stop")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test, a failure is a panic")]
 
 use std::collections::HashMap;
 use std::path::Path;

@@ -1,5 +1,5 @@
 //! Disks that are full, read-only, missing or in the way: each has its code, says where, and passes.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on must stop")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test, a failure is a panic")]
 
 mod common;
 

@@ -1,5 +1,5 @@
 //! A directory that somebody prepared: nothing in it runs, overflows memory, or answers for another key.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on must stop")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test, a failure is a panic")]
 
 mod common;
 

@@ -1,5 +1,5 @@
 //! Several processes and threads on one directory. A process is this test binary, started again.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on must stop")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test, a failure is a panic")]
 
 mod common;
 

@@ -212,7 +212,7 @@ impl Cache {
         let decode = |header: Header, _: &Meta, payload: &[u8]| header.decode(payload);
         let look =
             |db: &Db| keys.iter().map(|key| self.engine.lookup(db, key, decode)).collect::<Result<Vec<_>>>();
-        let found = self.engine.read(|db| db.snapshot(|| look(db)))?;
+        let found = self.engine.read_mending(|db| db.snapshot(|| look(db)))?;
         keys.iter().zip(found).map(|(key, found)| self.finish(key, found)).collect()
     }
 
@@ -268,6 +268,9 @@ impl Cache {
     fn count(&self, hit: Option<&Meta>) {
         if self.engine.count(hit) {
             self.maintenance.accesses_due(&self.engine);
+        }
+        if self.engine.suspicion.load(Ordering::Relaxed) {
+            self.maintenance.damage_met(&self.engine);
         }
     }
 
@@ -353,7 +356,8 @@ impl Cache {
     /// As [`Cache::get`].
     pub fn page(&self, after: i64, limit: u32) -> Result<KeyPage> {
         let now = self.engine.now();
-        let rows = self.engine.read(|db| db.page(after, limit, |row| (row.id, self.listed(&row, now))))?;
+        let rows =
+            self.engine.read_mending(|db| db.page(after, limit, |row| (row.id, self.listed(&row, now))))?;
         let next = if rows.len() < limit as usize { None } else { rows.last().map(|(id, _)| *id) };
         Ok(KeyPage { entries: rows.into_iter().filter_map(|(_, entry)| entry).collect(), next })
     }
@@ -372,7 +376,7 @@ impl Cache {
     /// # Errors
     /// As [`Cache::get`].
     pub fn len(&self) -> Result<u64> {
-        Ok(self.engine.read(Db::sums)?.entries)
+        Ok(self.engine.read_mending(Db::sums)?.entries)
     }
 
     /// Whether there is no entry.
@@ -388,7 +392,7 @@ impl Cache {
     /// # Errors
     /// As [`Cache::get`].
     pub fn stats(&self) -> Result<Stats> {
-        let (sums, disk_size) = self.engine.read(|db| Ok((db.sums()?, db.bytes_in_use()?)))?;
+        let (sums, disk_size) = self.engine.read_mending(|db| Ok((db.sums()?, db.bytes_in_use()?)))?;
         Ok(Stats {
             entries: sums.entries,
             size: sums.size,

@@ -1,7 +1,7 @@
 //! What the verbs share: connections, locks, the state of the handle, and the way out of damage.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 use std::time::Duration;
 
@@ -56,6 +56,8 @@ pub(super) struct Engine {
     /// Files that are unlinked while the database still lists them: forgotten in the next transaction.
     pub unlinked: Mutex<Vec<u64>>,
     faults: Mutex<Vec<Error>>,
+    /// A damaged row was met: what is around it on its page may be damaged too, and mislead every search.
+    pub suspicion: AtomicBool,
     pub hits: AtomicU64,
     pub misses: AtomicU64,
 }
@@ -89,6 +91,7 @@ impl Engine {
             write_ids: AtomicU64::new(super::owner::random()),
             unlinked: Mutex::default(),
             faults: Mutex::new(opened.faults),
+            suspicion: AtomicBool::new(false),
             hits: AtomicU64::new(0),
             misses: AtomicU64::new(0),
             epochs,
@@ -201,8 +204,12 @@ impl Engine {
         wait: Wait,
         run: &mut impl FnMut(&Transaction<'_>) -> Result<T>,
     ) -> Result<(T, u32)> {
-        let transaction =
-            patiently(if wait == Wait::Yes { self.lock_timeout } else { Duration::ZERO }, || db.begin())?;
+        let timeout = if wait == Wait::Yes { self.lock_timeout } else { Duration::ZERO };
+        let transaction = patiently(timeout, || {
+            let transaction = db.begin()?;
+            self.paths.wait_for_mending(&self.epochs)?;
+            Ok(transaction)
+        })?;
         let outcome = run(&transaction).and_then(|value| transaction.commit().map(|()| value));
         self.bound.done(outcome.is_ok());
         Ok((outcome?, db.wal_pages()))
@@ -210,7 +217,7 @@ impl Engine {
 
     /// Replaces a damaged database by one with what can be saved of it. The rest is a miss from now on, and the fault
     /// is reported.
-    fn rebuild(&self, db: &mut Db, fault: Error) -> Result<()> {
+    pub fn rebuild(&self, db: &mut Db, fault: Error) -> Result<()> {
         let known = self.generation.load(Ordering::Relaxed);
         let opener = Opener {
             paths: &self.paths,
@@ -226,6 +233,16 @@ impl Engine {
         self.accesses.clear();
         self.report(fault);
         Ok(())
+    }
+
+    /// Reads the whole database, and mends it where its trees are out of order.
+    pub fn examine(&self) -> Result<()> {
+        if self.connect()?.is_whole()? {
+            return Ok(());
+        }
+        let message = "the database is damaged around an entry that did not verify";
+        let fault = Error::new(Code::Corrupt, message).at(&self.paths.database);
+        self.rebuild(&mut *self.primary(Wait::Yes)?, fault)
     }
 
     /// Removes the files that dead owners announced or condemned. Costs nothing where there are none.

@@ -18,8 +18,10 @@ use crate::error::{Error, Result};
 /// Slots are `2^BITS`.
 pub const BITS: u32 = 16;
 const SLOTS: usize = 1 << BITS;
-/// The tick is behind the slots, on a cache line of its own.
-const TICK_AT: usize = SLOTS * 4;
+/// Behind the slots, each on a cache line of its own: a flag that is not zero while a damaged database is mended, and
+/// the tick.
+const MENDING_AT: usize = SLOTS * 4;
+const TICK_AT: usize = MENDING_AT + 64;
 const BYTES: u64 = TICK_AT as u64 + 64;
 
 /// Ticks a millisecond.
@@ -46,22 +48,33 @@ impl EpochTable {
         Ok(Self { map })
     }
 
-    /// The epochs and the tick. The mapping lives as long as `self`.
+    /// The epochs, the flag and the tick. The mapping lives as long as `self`.
     #[allow(
         unsafe_code,
         reason = "the one view of the shared mapping; other processes change it only atomically"
     )]
-    fn parts(&self) -> (&[AtomicU32], &AtomicU64) {
+    fn parts(&self) -> (&[AtomicU32], &AtomicU32, &AtomicU64) {
         let start = self.map.as_ptr();
-        // SAFETY: the map is at least `BYTES` long (checked by `fill` before mapping) and aligned to a page, the tick
-        // is at a multiple of 64, and the atomics have the layout of their integers. Truncating the file from outside
-        // would be as fatal as it is to SQLite's own `-shm`.
+        // SAFETY: the map is at least `BYTES` long (checked by `fill` before mapping) and aligned to a page, flag and
+        // tick are at multiples of 64, and the atomics have the layout of their integers. Truncating the file from
+        // outside would be as fatal as it is to SQLite's own `-shm`.
         unsafe {
             (
                 std::slice::from_raw_parts(start.cast::<AtomicU32>(), SLOTS),
+                &*start.add(MENDING_AT).cast::<AtomicU32>(),
                 &*start.add(TICK_AT).cast::<AtomicU64>(),
             )
         }
+    }
+
+    /// Says that a damaged database is being mended: writers wait, so that nothing is acknowledged that mending loses.
+    pub(super) fn set_mending(&self, mending: bool) {
+        self.parts().1.store(mending.into(), Ordering::SeqCst);
+    }
+
+    /// Whether somebody is mending, or was killed at it.
+    pub(super) fn is_mending(&self) -> bool {
+        self.parts().1.load(Ordering::SeqCst) != 0
     }
 
     fn slot(&self, slot: u32) -> &AtomicU32 {
@@ -71,11 +84,6 @@ impl EpochTable {
     /// The epoch of a slot.
     pub fn load(&self, slot: u32) -> u32 {
         self.slot(slot).load(Ordering::Acquire)
-    }
-
-    /// All epochs.
-    pub(super) fn snapshot(&self) -> Vec<u32> {
-        self.parts().0.iter().map(|slot| slot.load(Ordering::Acquire)).collect()
     }
 
     /// Moves a slot's epoch on and gives the new one.
@@ -95,7 +103,7 @@ impl EpochTable {
         let by_clock = now.saturating_mul(TICKS);
         let next =
             |last: u64| if last > by_clock.saturating_add(FAR) { by_clock } else { by_clock.max(last + 1) };
-        let tick = self.parts().1;
+        let tick = self.parts().2;
         let mut last = tick.load(Ordering::Relaxed);
         loop {
             match tick.compare_exchange_weak(last, next(last), Ordering::Relaxed, Ordering::Relaxed) {
@@ -166,7 +174,7 @@ mod tests {
         let table = EpochTable::open(&path).unwrap();
         table.bump(u32::MAX);
         assert_eq!(std::fs::metadata(&path).unwrap().len(), BYTES);
-        table.parts().1.store(u64::MAX - 1, Ordering::Relaxed);
+        table.parts().2.store(u64::MAX - 1, Ordering::Relaxed);
         assert_eq!(millis(table.tick(5_000)), 5_000);
     }
 }

@@ -24,6 +24,7 @@ const BATCH: usize = 512;
 enum Job {
     Checkpoint(Option<LogEnd>),
     Accesses,
+    Examine,
 }
 
 /// The way to the thread.
@@ -50,10 +51,10 @@ impl Maintenance {
         }
     }
 
-    fn flag(&self, job: Job) -> &AtomicBool {
-        match job {
-            Job::Checkpoint(_) => &self.checkpoint_waits,
-            Job::Accesses => &self.accesses_wait,
+    /// When a damaged row was met.
+    pub fn damage_met(&self, engine: &Arc<Engine>) {
+        if engine.suspicion.swap(false, Ordering::AcqRel) {
+            self.send(engine, Job::Examine);
         }
     }
 
@@ -70,7 +71,12 @@ impl Maintenance {
             let spawned = thread::Builder::new().name("tierce".into()).spawn(move || worker.run(&receiver));
             match spawned {
                 Ok(thread) if fresh.send(job).is_ok() => *running = Some((fresh, thread)),
-                _ => self.flag(job).store(false, Ordering::Release), // the next one tries again
+                // The next one tries again.
+                _ => match job {
+                    Job::Checkpoint(_) => self.checkpoint_waits.store(false, Ordering::Release),
+                    Job::Accesses => self.accesses_wait.store(false, Ordering::Release),
+                    Job::Examine => engine.suspicion.store(true, Ordering::Release),
+                },
             }
         }
     }
@@ -104,6 +110,7 @@ impl Worker {
                     self.accesses_wait.store(false, Ordering::Release);
                     self.engine.connect().and_then(|db| flush(&self.engine, &db))
                 }
+                Job::Examine => self.engine.examine(),
             };
             if let Err(fault) = outcome {
                 self.engine.report(fault); // the next commit asks again

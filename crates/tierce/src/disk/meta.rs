@@ -343,6 +343,15 @@ impl Db {
         self.wrap(walk())
     }
 
+    /// Whether the trees of the database are in order. Reads all of it.
+    pub fn is_whole(&self) -> Result<bool> {
+        match self.one("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0)) {
+            Ok(verdict) => Ok(verdict.is_some_and(|verdict| verdict == "ok")),
+            Err(why) if why.code() == Code::Corrupt => Ok(false),
+            Err(why) => Err(why),
+        }
+    }
+
     /// Pages of the file.
     pub fn pages(&self) -> Result<u64> {
         self.one("PRAGMA page_count", [], |row| row.get::<_, i64>(0)).map(|count| count.unwrap_or(0) as u64)
@@ -641,6 +650,9 @@ fn explain(why: rusqlite::Error, path: &Path) -> Error {
         }
         Some(ErrorCode::DiskFull) => full(path),
         Some(ErrorCode::SystemIoFailure) if extended == ffi::SQLITE_IOERR_SHMSIZE => full(path),
+        Some(ErrorCode::SystemIoFailure) if extended == ffi::SQLITE_IOERR_SHORT_READ => {
+            damaged(path, "it is shorter than it should be")
+        }
         Some(ErrorCode::SystemIoFailure) => Error::new(
             Code::Unavailable,
             format!("the disk failed while using {shown} ({why}): check the disk and its file system"),

@@ -71,6 +71,16 @@ impl Paths {
         Ok(file)
     }
 
+    /// Fails with [`Code::LockTimeout`] while another process is mending the database. One that was killed at it has
+    /// left a word behind and no lock.
+    pub fn wait_for_mending(&self, epochs: &EpochTable) -> Result<()> {
+        if epochs.is_mending() {
+            let _lock = self.lock(Duration::ZERO)?;
+            epochs.set_mending(false);
+        }
+        Ok(())
+    }
+
     /// Makes the empty file for its owner alone. An existing one is not even opened: closing a file drops every lock
     /// that this process has on it, SQLite's included.
     fn create_database(&self) -> Result<()> {
@@ -80,6 +90,22 @@ impl Paths {
             }
             _ => Ok(()),
         }
+    }
+}
+
+/// Keeps writers waiting while it lasts.
+struct Mending<'a>(&'a EpochTable);
+
+impl<'a> Mending<'a> {
+    fn start(epochs: &'a EpochTable) -> Self {
+        epochs.set_mending(true);
+        Self(epochs)
+    }
+}
+
+impl Drop for Mending<'_> {
+    fn drop(&mut self) {
+        self.0.set_mending(false);
     }
 }
 
@@ -165,7 +191,7 @@ impl Opener<'_> {
         let generation = super::owner::random() as i64;
         patiently(self.lock_timeout, || {
             db.create(stamp_of(FORMAT), generation, |transaction| {
-                salvage.map_or(Ok(()), |salvage| salvage.put_back(transaction, self.epochs))
+                salvage.map_or(Ok(()), |salvage| salvage.put_back(transaction))
             })
         })
     }
@@ -173,7 +199,8 @@ impl Opener<'_> {
     /// Empties the database in place, where that fails replaces its files, and puts back what could be saved.
     fn empty(self, mut db: Db, faults: Vec<Error>) -> Result<Opened> {
         let blobs = Blobs::new(&self.paths.dir);
-        let salvage = patiently(self.lock_timeout, || Salvage::take(&db, &blobs, self.epochs))?;
+        let _mending = Mending::start(self.epochs);
+        let salvage = patiently(self.lock_timeout, || Salvage::take(&db, &blobs))?;
         let emptied =
             patiently(self.lock_timeout, || db.reset()).and_then(|()| self.create(&db, salvage.as_ref()));
         if let Err(why) = emptied {

@@ -57,14 +57,27 @@ impl Engine {
         key: &Key<'_>,
         mut take: impl FnMut(Header, &Meta, &[u8]) -> Result<T>,
     ) -> Result<Lookup<T>> {
-        let found = self.read(|db| self.lookup(db, key, &mut take))?;
+        let found = self.read_mending(|db| self.lookup(db, key, &mut take))?;
         Ok(self.sound(key, found))
+    }
+
+    /// As [`Engine::read`], but mends a database that cannot be read, at once: what is written to a damaged page is lost
+    /// with it.
+    pub fn read_mending<T>(&self, mut run: impl FnMut(&Db) -> Result<T>) -> Result<T> {
+        match self.read(&mut run) {
+            Err(fault) if fault.code() == Code::Corrupt => {
+                self.rebuild(&mut *self.primary(Wait::Yes)?, fault)?;
+                self.read(run)
+            }
+            outcome => outcome,
+        }
     }
 
     /// Removes what was found damaged. Not to be called with a connection in hand: a removal needs the one that writes.
     pub fn sound<T>(&self, key: &Key<'_>, found: Lookup<T>) -> Lookup<T> {
         match found {
             Lookup::Damaged(seal, fault) => {
+                self.suspicion.store(true, Ordering::Relaxed);
                 self.discard(key.digest().id(), seal, fault);
                 Lookup::Miss
             }
@@ -83,14 +96,8 @@ impl Engine {
         let slot = digest.slot(epoch::BITS);
         let before = self.epochs.load(slot);
         let now = self.now();
-        match db.find(digest.id(), |row| self.check(row, key, digest, now, (slot, before), take)) {
-            Ok(found) => Ok(found.unwrap_or(Lookup::Miss)),
-            Err(fault) if fault.code() == Code::Corrupt => {
-                self.report(fault); // the next write rebuilds the database
-                Ok(Lookup::Miss)
-            }
-            Err(fault) => Err(fault),
-        }
+        let found = db.find(digest.id(), |row| self.check(row, key, digest, now, (slot, before), take))?;
+        Ok(found.unwrap_or(Lookup::Miss))
     }
 
     fn check<T>(

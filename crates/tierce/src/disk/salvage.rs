@@ -2,10 +2,10 @@
 //!
 //! Ids are hashes, so pages cover even stretches of them. A stretch that cannot be read is halved until it is far
 //! narrower than a page: one bad page costs its own rows and no others. The rows wait in a scratch database, so that
-//! memory stays small, and go back in the transaction that makes the new one.
+//! memory stays small, and go back in the transaction that makes the new one. Writers wait meanwhile: nothing that is
+//! acknowledged is lost to the mending.
 
 use super::blob::Blobs;
-use super::epoch::EpochTable;
 use super::meta::{Db, Transaction};
 use super::row::EntryRow;
 use crate::error::{Code, Result};
@@ -20,22 +20,30 @@ const GIVE_UP: u32 = 20_000;
 /// Rows on their way from a damaged database into the one that takes its place.
 pub(super) struct Salvage {
     rows: Db,
-    /// As they were while no write was under way.
-    epochs: Vec<u32>,
 }
 
 impl Salvage {
-    /// Copies what verifies. `None` when not even the first page can be read. Writers wait meanwhile.
-    pub fn take(damaged: &Db, blobs: &Blobs, epochs: &EpochTable) -> Result<Option<Self>> {
-        let _writers_wait = match damaged.begin() {
+    /// Copies what verifies. `None` when not even the first page can be read.
+    pub fn take(damaged: &Db, blobs: &Blobs) -> Result<Option<Self>> {
+        // A write that began before writers were told to wait is done once this begins.
+        let _last_write_is_done = match damaged.begin() {
             Ok(transaction) => transaction,
             Err(why) if why.code() == Code::LockTimeout => return Err(why),
             Err(_) => return Ok(None),
         };
         let Ok(rows) = Db::scratch() else { return Ok(None) };
-        let salvage = Self { rows, epochs: epochs.snapshot() };
+        let salvage = Self { rows };
         salvage.walk(damaged, |row| {
             let Some(header) = sound(row, blobs) else { return true };
+            // A tree out of order can hold an entry twice: the later one is the one that was acknowledged last.
+            let age = |row: &EntryRow<'_>| (row.created, row.accessed);
+            if salvage
+                .rows
+                .find(row.id, |known| age(&known) > age(row))
+                .is_ok_and(|known| known == Some(true))
+            {
+                return true;
+            }
             salvage.rows.insert(row, header.raw_size, header.stored_size).is_ok()
         });
         Ok(Some(salvage))
@@ -68,17 +76,11 @@ impl Salvage {
         }
     }
 
-    /// Puts the rows into the new database. A row whose slot was written to since is left out: it may be older than
-    /// what was acknowledged.
-    pub fn put_back(&self, transaction: &Transaction<'_>, epochs: &EpochTable) -> Result<()> {
+    /// Puts the rows into the new database.
+    pub fn put_back(&self, transaction: &Transaction<'_>) -> Result<()> {
         let mut outcome = Ok(());
         self.rows.range(i64::MIN, i64::MAX, |row| {
-            let slot = Digest::of(row.key).slot(super::epoch::BITS);
-            if epochs.load(slot) == self.epochs[slot as usize]
-                && let Ok(header) = Header::parse(row.frame)
-            {
-                outcome = transaction.restore(&row, header);
-            }
+            outcome = Header::parse(row.frame).and_then(|header| transaction.restore(&row, header));
             outcome.is_ok()
         })?;
         outcome
