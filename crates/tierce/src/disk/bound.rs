@@ -11,8 +11,8 @@
 use std::collections::{BinaryHeap, VecDeque};
 use std::sync::Mutex;
 
+use super::Wait;
 use super::access::AccessLog;
-use super::engine::Wait;
 use super::lock;
 use super::meta::Transaction;
 use super::row::{Age, Removed};

@@ -6,8 +6,8 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use super::builder::Builder;
-use super::engine::{Engine, Wait};
+use super::Wait;
+use super::engine::Engine;
 use super::epoch::EpochTable;
 use super::lock;
 use super::maintenance::{self, Maintenance};
@@ -98,11 +98,6 @@ impl std::fmt::Debug for Cache {
 }
 
 impl Cache {
-    /// Options, then [`Builder::open`].
-    pub fn builder() -> Builder {
-        Builder::default()
-    }
-
     pub(super) fn new(engine: Engine) -> Self {
         Self { engine: Arc::new(engine), maintenance: Maintenance::default(), loads: Mutex::default() }
     }

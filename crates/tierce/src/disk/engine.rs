@@ -8,24 +8,15 @@ use std::time::Duration;
 use super::access::AccessLog;
 use super::blob::Blobs;
 use super::bound::Bound;
-use super::builder::Builder;
 use super::epoch::EpochTable;
 use super::meta::{Db, Durability, Transaction};
 use super::open::{Opener, Paths};
+use super::options::Options;
 use super::owner::Owner;
-use super::{lock, patiently};
+use super::{Wait, lock, patiently};
 use crate::clock::Clock;
 use crate::codec::CodecChoice;
 use crate::error::{Code, Error, Result};
-
-/// Whether a write may wait for another writer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wait {
-    /// Fail at once with [`Code::LockTimeout`]: for a thread that must not block.
-    No,
-    /// Wait up to the lock timeout.
-    Yes,
-}
 
 /// Faults kept for the host to collect; the oldest go first.
 const FAULTS_KEPT: usize = 64;
@@ -63,29 +54,29 @@ pub(super) struct Engine {
 }
 
 impl Engine {
-    pub fn open(builder: &Builder, dir: &Path) -> Result<Self> {
+    pub fn open(options: &Options, dir: &Path) -> Result<Self> {
         let paths = Paths::new(dir)?;
         let epochs = Arc::new(EpochTable::open(&paths.epochs)?);
         let opener = Opener {
             paths: &paths,
             epochs: &epochs,
-            lock_timeout: builder.lock_timeout,
+            lock_timeout: options.lock_timeout,
             cache_kib: CACHE_KIB.0,
-            durability: builder.durability,
+            durability: options.durability,
         };
         let opened = opener.open()?;
         let engine = Self {
             blobs: Blobs::new(&paths.dir),
             owner: Owner::new(&paths.dir),
             accesses: AccessLog::default(),
-            bound: Bound::new(builder.max_size),
+            bound: Bound::new(options.max_size),
             generation: AtomicI64::new(opened.generation),
-            clock: Arc::clone(&builder.clock),
-            codec: builder.codec,
-            durability: builder.durability,
-            default_ttl: builder.ttl,
-            inline_max: builder.inline_max,
-            lock_timeout: builder.lock_timeout,
+            clock: Arc::clone(&options.clock),
+            codec: options.codec,
+            durability: options.durability,
+            default_ttl: options.ttl,
+            inline_max: options.inline_max,
+            lock_timeout: options.lock_timeout,
             primary: Mutex::new(opened.db),
             readers: Mutex::default(),
             write_ids: AtomicU64::new(super::owner::random()),

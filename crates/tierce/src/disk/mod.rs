@@ -10,6 +10,7 @@ mod epoch;
 mod maintenance;
 mod meta;
 mod open;
+mod options;
 mod owner;
 mod read;
 mod row;
@@ -23,11 +24,19 @@ use crate::error::{Code, Result};
 
 pub use builder::Builder;
 pub use cache::{Cache, Entry, Fetched, KeyPage, Stats};
-pub use engine::Wait;
 pub use epoch::{BITS as EPOCH_BITS, EpochTable};
 pub use meta::Durability;
 pub use read::Meta;
 pub use write::{Write, Written};
+
+/// Whether a write may wait for another writer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wait {
+    /// Fail at once with [`Code::LockTimeout`]: for a thread that must not block.
+    No,
+    /// Wait up to the lock timeout.
+    Yes,
+}
 
 /// Locks, also after a panic elsewhere: what these mutexes guard is whole between statements, and a transaction that
 /// unwound was rolled back.

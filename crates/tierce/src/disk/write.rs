@@ -1,8 +1,9 @@
 //! The write path: encode outside every lock, announce and write files, then one transaction.
 
+use super::Wait;
 use super::blob::size_on_disk;
 use super::bound::{Brought, weight};
-use super::engine::{Engine, Wait};
+use super::engine::Engine;
 use super::epoch;
 use super::lock;
 use super::meta::{Durability, LogEnd, Transaction};

@@ -1,6 +1,6 @@
 //! Follows, while it runs, whichever of the other policies misses least.
 //!
-//! Every other policy is simulated on keys alone ([`shadows`]). Up to [`UNSAMPLED`] units of capacity the cache does
+//! Every other policy is simulated on keys alone ([`shadows`]). Up to `UNSAMPLED` units of capacity the cache does
 //! what the leading shadow does ([`follow`]); above, the shadows see a sample of the keys, and the cache runs the
 //! leader's policy itself ([`sampled`]).
 
@@ -25,7 +25,7 @@ enum Form {
 /// Starts as w-tinylfu, and changes to the policy that has missed less on the requests seen, when the gain outweighs
 /// the cost of the change.
 ///
-/// Costs about 100 bytes for each entry of the shadows, which hold at most [`UNSAMPLED`] entries each, and above that
+/// Costs about 100 bytes for each entry of the shadows, which hold at most `UNSAMPLED` entries each, and above that
 /// capacity 16 bytes a slot on top of the running policy.
 #[derive(Clone)]
 pub struct Auto {
