@@ -13,7 +13,7 @@ use crate::codec::CodecChoice;
 use crate::error::{Code, Error, Result};
 
 /// Stored payloads up to this many bytes live in a row, larger ones in a file. Measured: `docs/design-decisions.md`, D7.
-pub(super) const INLINE_MAX: usize = 16 * 1024;
+pub(super) const INLINE_MAX: usize = 32 * 1024;
 
 /// Options of a [`Cache`]; [`Builder::open`] opens it.
 #[derive(Clone)]
