@@ -28,6 +28,14 @@ pub(crate) const FILE_PAYLOAD: usize = 64;
 const MAGIC: [u8; 4] = *b"TRCE";
 const VERSION: u8 = 1;
 
+/// Space is handed out in blocks of this many bytes.
+const BLOCK: u64 = 4096;
+
+/// Bytes that a payload of `stored` bytes takes in a file.
+pub(crate) fn size_on_disk(stored: u64) -> u64 {
+    stored.saturating_add(FILE_PAYLOAD as u64).div_ceil(BLOCK).saturating_mul(BLOCK)
+}
+
 /// The parsed header of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Header {

@@ -20,7 +20,7 @@ const BOUND: &str = "TIERCE_CRASH_BOUND";
 const KEYS: u64 = 300;
 
 fn size_of(dice: &mut Dice) -> usize {
-    [20, 300, 3_000, 12_000, 17_000, 60_000][dice.below(6) as usize]
+    [20, 300, 3_000, 12_000, 34_000, 60_000][dice.below(6) as usize]
 }
 
 /// Writes until it is killed. Not a test of its own.

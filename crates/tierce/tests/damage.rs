@@ -14,7 +14,7 @@ const KEYS: u64 = 48;
 
 /// Sizes around every way of storing: in one cell, over several pages, in a file.
 fn size_of(key: u64) -> usize {
-    [40, 900, 6_000, 30_000][key as usize % 4]
+    [40, 900, 6_000, 40_000][key as usize % 4]
 }
 
 /// A closed cache with a little of everything.
@@ -157,7 +157,7 @@ fn a_damaged_cut_deleted_or_swapped_value_file_is_a_miss_and_goes() {
         let temp = temp();
         let cache = open(temp.path());
         for key in 0..3 {
-            cache.set(format!("{key}"), &telling(key, 1, 30_000)).unwrap();
+            cache.set(format!("{key}"), &telling(key, 1, 40_000)).unwrap();
         }
         attack(&value_files(temp.path()));
         let missing = (0..3).filter(|key| cache.get(format!("{key}")).unwrap().is_none()).count();
@@ -166,7 +166,7 @@ fn a_damaged_cut_deleted_or_swapped_value_file_is_a_miss_and_goes() {
         assert_eq!(cache.len().unwrap(), 3 - missing as u64, "attack {number}: and removed");
         assert_eq!(value_files(temp.path()).len(), 3 - missing, "attack {number}: with its file");
         for key in 0..3 {
-            cache.set(format!("{key}"), &telling(key, 2, 30_000)).unwrap();
+            cache.set(format!("{key}"), &telling(key, 2, 40_000)).unwrap();
             assert_eq!(version_in(key, &cache.get(format!("{key}")).unwrap().unwrap()), 2);
         }
     }
@@ -197,7 +197,7 @@ fn one_damaged_page_costs_only_what_was_on_it() {
         cache.set(format!("{key}"), &telling(key, 1, 200)).unwrap();
     }
     for key in 3_000..3_020 {
-        cache.set(format!("{key}"), &telling(key, 1, 20_000)).unwrap();
+        cache.set(format!("{key}"), &telling(key, 1, 40_000)).unwrap();
     }
     cache.close().unwrap();
     let conn = database(original.path());

@@ -34,7 +34,7 @@ fn noise(seed: u64, len: usize) -> Vec<u8> {
 #[test]
 fn what_goes_in_comes_out_after_reopening_inline_and_in_files() {
     let temp = temp();
-    let sizes = [0, 1, 100, 1_000, 16_384, 16_385, 100_000, 3_000_000];
+    let sizes = [0, 1, 100, 1_000, 32_768, 32_769, 100_000, 3_000_000];
     let cache = open(temp.path());
     for size in sizes {
         cache.set(format!("noise:{size}"), &noise(size as u64, size)).unwrap();
@@ -131,7 +131,7 @@ fn a_clock_that_was_set_back_does_not_make_new_entries_the_first_to_go() {
 /// The bound is kept by evicting the least recently used, exactly: a model decides what must be left.
 #[test]
 fn the_least_recently_used_go_first_and_reads_count() {
-    for size in [300usize, 30_000] {
+    for size in [300usize, 40_000] {
         let temp = temp();
         let clock = Arc::new(ManualClock::new(NOW));
         let cache = Cache::builder()
@@ -215,7 +215,7 @@ fn two_handles_on_one_directory_see_each_other_at_once() {
     for n in 0..200u32 {
         let (writer, reader) = if n % 2 == 0 { (&a, &b) } else { (&b, &a) };
         let before = reader.epochs().load(slot);
-        let value = noise(u64::from(n), if n % 3 == 0 { 20_000 } else { 50 });
+        let value = noise(u64::from(n), if n % 3 == 0 { 40_000 } else { 50 });
         writer.set("k", &value).unwrap();
         assert_ne!(reader.epochs().load(slot), before);
         assert_eq!(reader.get("k").unwrap().unwrap(), value);

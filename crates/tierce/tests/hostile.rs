@@ -159,13 +159,13 @@ fn columns_of_any_type_and_size_cost_their_entry_at_most() {
             let temp = temp();
             let cache = Cache::builder().max_size(1 << 20).open(temp.path()).unwrap();
             cache.set("k", b"value").unwrap();
-            cache.set("big", &noise(1, 30_000)).unwrap();
+            cache.set("big", &noise(1, 40_000)).unwrap();
             cache.set("bystander", b"value").unwrap();
             let sql = format!("UPDATE entries SET {column} = {value} WHERE key <> CAST('bystander' AS BLOB)");
             database(temp.path()).execute(&sql, []).unwrap();
             drop(cache);
             let cache = Cache::builder().max_size(1 << 20).open(temp.path()).unwrap();
-            for (key, stored) in [("k", b"value".to_vec()), ("big", noise(1, 30_000))] {
+            for (key, stored) in [("k", b"value".to_vec()), ("big", noise(1, 40_000))] {
                 let found = cache.get(key).unwrap();
                 assert!(found.is_none_or(|found| found == stored), "{sql}");
             }
@@ -186,7 +186,7 @@ fn a_false_account_of_the_files_does_not_empty_the_cache() {
         let temp = temp();
         let cache = Cache::builder().max_size(4 << 20).open(temp.path()).unwrap();
         for key in 0..50 {
-            cache.set(format!("{key}"), &noise(key, 20_000)).unwrap();
+            cache.set(format!("{key}"), &noise(key, 40_000)).unwrap();
         }
         let sql = format!("UPDATE facts SET value = {account} WHERE name = 'file_bytes'");
         database(temp.path()).execute(&sql, []).unwrap();
@@ -198,7 +198,7 @@ fn a_false_account_of_the_files_does_not_empty_the_cache() {
         let files = common::value_files(temp.path()).len() as u64;
         let used = cache.stats().unwrap().disk_size;
         // An account that is too low costs space, not entries.
-        assert!(matches!(account, "-5" | "'many'") || used > files * 20_000, "{sql}: {used} bytes in use");
+        assert!(matches!(account, "-5" | "'many'") || used > files * 40_000, "{sql}: {used} bytes in use");
         assert!(used < 4 << 20, "{sql}: {used} bytes in use");
     }
 }
@@ -249,6 +249,6 @@ fn two_keys_of_one_digest_never_get_each_others_value() {
         assert_eq!(cache.get(b.clone()).unwrap().unwrap(), noise(2, size));
         let loaded: Result<_, ()> = cache.get_or_set(a.clone(), || Ok(noise(3, size)));
         assert_eq!(loaded.unwrap(), noise(3, size));
-        common::assert_settled_files(temp.path(), usize::from(size > 20_000));
+        common::assert_settled_files(temp.path(), usize::from(size > 40_000));
     }
 }

@@ -59,7 +59,7 @@ fn share(dir: &Path, process: u64) {
                 let mut dice = Dice::new(me);
                 let mut newest = vec![0; OWN as usize];
                 for version in 1..=ROUNDS {
-                    let size = [30, 2_000, 20_000][dice.below(3) as usize];
+                    let size = [30, 2_000, 40_000][dice.below(3) as usize];
                     let own = dice.below(OWN);
                     let key = 1_000 * (me + 1) + own;
                     cache.set(format!("{key}"), &telling(key, version, size)).unwrap();
@@ -109,7 +109,7 @@ fn open_and_write(dir: &Path, process: u64) {
                 barrier.wait();
                 let cache = open(dir);
                 let key = process * 20 + thread;
-                cache.set(format!("{key}"), &telling(key, 1, 20 + key as usize % 2 * 20_000)).unwrap();
+                cache.set(format!("{key}"), &telling(key, 1, 20 + key as usize % 2 * 40_000)).unwrap();
                 assert!(cache.take_faults().is_empty());
             });
         }
@@ -141,7 +141,7 @@ fn mend(dir: &Path, process: u64) {
     let mut dice = Dice::new(process);
     for version in 1..=150 {
         let key = 1_000 * (process + 1) + dice.below(50);
-        let value = telling(key, version, [30, 20_000][dice.below(2) as usize]);
+        let value = telling(key, version, [30, 40_000][dice.below(2) as usize]);
         cache.set(format!("{key}"), &value).unwrap();
         let other = dice.below(600);
         let found = cache.get(format!("{other}")).unwrap();
@@ -149,7 +149,7 @@ fn mend(dir: &Path, process: u64) {
     }
     // Once all damage is met, nothing more is lost.
     for key in 1_000 * (process + 1)..1_000 * (process + 1) + 50 {
-        cache.set(format!("{key}"), &telling(key, 200, 20_000)).unwrap();
+        cache.set(format!("{key}"), &telling(key, 200, 40_000)).unwrap();
     }
     for key in 1_000 * (process + 1)..1_000 * (process + 1) + 50 {
         let value = cache.get(format!("{key}")).unwrap().expect("a write after the damage was mended");
@@ -206,7 +206,7 @@ fn a_close_while_another_handle_writes_disturbs_neither() {
             let mut version = 0;
             while !stop.load(Ordering::Relaxed) {
                 version += 1;
-                cache.set("k", &telling(1, version, if version % 2 == 0 { 50 } else { 20_000 })).unwrap();
+                cache.set("k", &telling(1, version, if version % 2 == 0 { 50 } else { 40_000 })).unwrap();
                 written.store(version, Ordering::Relaxed);
             }
             assert_eq!(version_in(1, &cache.get("k").unwrap().unwrap()), version);
@@ -271,7 +271,7 @@ fn clears_beside_writes_lose_only_what_came_before_them() {
             scope.spawn(move || {
                 let cache = open(dir);
                 for version in 0..200 {
-                    let size = if version % 3 == 0 { 20_000 } else { 100 };
+                    let size = if version % 3 == 0 { 40_000 } else { 100 };
                     cache.set(format!("{writer}"), &telling(writer, version, size)).unwrap();
                     let found = cache.get(format!("{writer}")).unwrap();
                     found.inspect(|value| assert_eq!(version_in(writer, value), version));

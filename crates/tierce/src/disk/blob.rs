@@ -9,18 +9,10 @@ use std::io::{ErrorKind, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::meta::Db;
+use super::db::Db;
 use super::patiently;
 use crate::error::{Code, Error, Result};
 use crate::frame::{FILE_PAYLOAD, HEADER, Header};
-
-/// Space is handed out in blocks of this many bytes.
-const BLOCK: u64 = 4096;
-
-/// Bytes that a payload of `stored` bytes takes in a file.
-pub(super) fn size_on_disk(stored: u64) -> u64 {
-    stored.saturating_add(FILE_PAYLOAD as u64).div_ceil(BLOCK).saturating_mul(BLOCK)
-}
 
 /// New files are for their owner alone.
 pub(super) fn owner_only(options: &mut OpenOptions) -> &mut OpenOptions {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::cache::Cache;
+use super::db::Durability;
 use super::engine::Engine;
-use super::meta::Durability;
 use super::options::Options;
 use crate::clock::Clock;
 use crate::codec::CodecChoice;

@@ -7,11 +7,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::Wait;
+use super::db::{Db, LogEnd, PAGE_SIZE};
 use super::engine::Engine;
 use super::epoch::EpochTable;
 use super::lock;
 use super::maintenance::{self, Maintenance};
-use super::meta::{Db, LogEnd, PAGE_SIZE};
 use super::read::{Lookup, Meta};
 use super::row::EntryRow;
 use super::write::{Write, Written};

@@ -7,8 +7,8 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
+use super::db::{Db, LogEnd};
 use super::engine::Engine;
-use super::meta::{Db, LogEnd};
 use super::{lock, patiently};
 use crate::error::Result;
 

@@ -5,6 +5,7 @@ mod blob;
 mod bound;
 mod builder;
 mod cache;
+mod db;
 mod engine;
 mod epoch;
 mod maintenance;
@@ -24,8 +25,8 @@ use crate::error::{Code, Result};
 
 pub use builder::Builder;
 pub use cache::{Cache, Entry, Fetched, KeyPage, Stats};
+pub use db::Durability;
 pub use epoch::{BITS as EPOCH_BITS, EpochTable};
-pub use meta::Durability;
 pub use read::Meta;
 pub use write::{Write, Written};
 

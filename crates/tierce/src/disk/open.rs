@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::blob::{Blobs, make_dir, owner_only};
+use super::db::{APPLICATION_ID, Db, Durability, SCHEMA, Stamp};
 use super::epoch::EpochTable;
-use super::meta::{APPLICATION_ID, Db, Durability, SCHEMA, Stamp};
 use super::patiently;
 use super::salvage::Salvage;
 use crate::error::{Code, Error, Result};

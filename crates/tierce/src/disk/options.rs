@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::bound;
-use super::meta::Durability;
+use super::db::Durability;
 use crate::clock::{Clock, SystemClock};
 use crate::codec::CodecChoice;
 use crate::error::{Code, Error, Result};
 
 /// Stored payloads up to this many bytes live in a row, larger ones in a file. Measured: `docs/design-decisions.md`, D15.
-const INLINE_MAX: usize = 16 * 1024;
+const INLINE_MAX: usize = 32 * 1024;
 
 /// What [`Builder`](super::Builder) fills in.
 #[derive(Clone)]

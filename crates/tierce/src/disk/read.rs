@@ -2,8 +2,8 @@
 
 use std::sync::atomic::Ordering;
 
+use super::db::Db;
 use super::engine::Engine;
-use super::meta::Db;
 use super::row::EntryRow;
 use super::{Wait, epoch};
 use crate::error::{Code, Error, Result};

@@ -6,7 +6,8 @@
 //! acknowledged is lost to the mending.
 
 use super::blob::Blobs;
-use super::meta::{Db, Transaction};
+use super::db::Db;
+use super::meta::Transaction;
 use super::row::EntryRow;
 use crate::error::{Code, Result};
 use crate::frame::{HEADER, Header};

@@ -1,15 +1,16 @@
 //! The write path: encode outside every lock, announce and write files, then one transaction.
 
 use super::Wait;
-use super::blob::size_on_disk;
 use super::bound::{Brought, weight};
+use super::db::{Durability, LogEnd};
 use super::engine::Engine;
 use super::epoch;
 use super::lock;
-use super::meta::{Durability, LogEnd, Transaction};
+use super::meta::Transaction;
 use super::row::{EntryRow, Removed};
 use crate::codec::CodecChoice;
 use crate::error::{Code, Error, Result};
+use crate::frame::size_on_disk;
 use crate::frame::{HEADER, Header};
 use crate::key::{Digest, Key};
 

@@ -1,0 +1,343 @@
+//! A connection to the metadata database: how it is opened, made, emptied and copied, and what its errors mean.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+#[cfg(unix)]
+use rusqlite::FileControl;
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags, OptionalExtension, Row, ffi};
+
+use crate::error::{Code, Error, Result};
+
+/// `TRCE`: marks the file as ours in the SQLite header.
+pub(super) const APPLICATION_ID: i32 = 0x5452_4345;
+/// Bytes of a database page. Measured: `docs/design-decisions.md`, D15.
+pub(super) const PAGE_SIZE: u64 = 4096;
+/// Bytes of the log that stay allocated after a checkpoint.
+const WAL_KEPT: u64 = 8 << 20;
+/// The schema of format version 1, exactly as SQLite stores it: an open compares it.
+pub(super) const SCHEMA: [&str; 4] = [
+    "CREATE TABLE entries (id INTEGER PRIMARY KEY, seal INTEGER NOT NULL, accessed INTEGER NOT NULL, \
+     hits INTEGER NOT NULL, created INTEGER NOT NULL, expires INTEGER, size INTEGER NOT NULL, \
+     stored INTEGER NOT NULL, key BLOB NOT NULL, frame BLOB NOT NULL)",
+    "CREATE TABLE files (write_id INTEGER PRIMARY KEY, bytes INTEGER NOT NULL, owner INTEGER)",
+    "CREATE INDEX files_owner ON files (owner) WHERE owner IS NOT NULL",
+    "CREATE TABLE facts (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID",
+];
+
+/// How the log is synced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Durability {
+    /// A write is acknowledged when other processes see it: it survives a kill of any process.
+    #[default]
+    Process,
+    /// A write is acknowledged when it survives a power cut. Each commit waits for the disk.
+    Power,
+}
+
+/// What happens to a log that is copied. Either makes other connections throw their page caches away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum LogEnd {
+    /// It is written from its beginning again.
+    Restart,
+    /// Its file is cut to nothing.
+    Cut,
+}
+
+/// One connection to the metadata database.
+#[derive(Debug)]
+pub(super) struct Db {
+    pub(super) conn: Connection,
+    pub(super) path: PathBuf,
+    /// Pages in the log after this connection's last commit.
+    wal_pages: Arc<AtomicU32>,
+}
+
+/// A value of the header or of the schema, as an open finds it.
+pub(super) struct Stamp {
+    pub application_id: i32,
+    pub user_version: i32,
+    pub schema: Vec<String>,
+    /// Whether the header still asks for the log.
+    pub logged: bool,
+    /// Whether SQLite takes the file for one that may not be written.
+    pub read_only: bool,
+}
+
+impl Db {
+    /// Connects without reading the file: also a damaged one can be connected to, to be emptied.
+    pub fn connect(path: &Path) -> Result<Self> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX
+            | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+        let open = || {
+            let conn = Connection::open_with_flags(path, flags)?;
+            conn.busy_timeout(Duration::ZERO)?;
+            conn.set_prepared_statement_cache_capacity(64);
+            // Nothing that a hostile file contains may run.
+            conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+            conn.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+            conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
+            conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_VIEW, false)?;
+            // The last one to go must not stop for a checkpoint: it may be a garbage collector's thread.
+            conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+            Ok(conn)
+        };
+        let conn = open().map_err(|why| explain(why, path))?;
+        Ok(Self { conn, path: path.to_owned(), wal_pages: Arc::default() })
+    }
+
+    /// Settings of a connection to a sound file. The page cache takes up to `cache_kib`.
+    pub fn tune(&mut self, cache_kib: u32, durability: Durability) -> Result<()> {
+        let synchronous = match durability {
+            Durability::Process => "NORMAL",
+            Durability::Power => "FULL",
+        };
+        let conn = &mut self.conn;
+        let mut tune = || {
+            // Checkpoints, and their fsync, belong to the maintenance thread and never to the thread that writes.
+            conn.execute_batch(&format!(
+                "PRAGMA synchronous = {synchronous}; PRAGMA wal_autocheckpoint = 0; PRAGMA journal_size_limit = {WAL_KEPT}; \
+                 PRAGMA temp_store = MEMORY; PRAGMA mmap_size = 0; PRAGMA cell_size_check = ON; PRAGMA cache_size = -{cache_kib}"
+            ))?;
+            let pages = Arc::clone(&self.wal_pages);
+            conn.wal_hook(Some(move |_: &mut _, count: i32| {
+                pages.store(count.unsigned_abs(), Ordering::Relaxed);
+                Ok(())
+            }))
+        };
+        tune().map_err(|why| explain(why, &self.path))
+    }
+
+    pub(super) fn wrap<T>(&self, outcome: rusqlite::Result<T>) -> Result<T> {
+        outcome.map_err(|why| {
+            let failed = why.sqlite_error_code() == Some(ErrorCode::SystemIoFailure);
+            // SQLite tells a full disk, but not a quota or a limit.
+            if failed && Error::io("write", &self.path, self.system_error()).code() == Code::StorageFull {
+                return full(&self.path).at(&self.path).because(why);
+            }
+            explain(why, &self.path)
+        })
+    }
+
+    /// What the system said to the last call that failed.
+    #[allow(unsafe_code, reason = "rusqlite has no call for it")]
+    fn system_error(&self) -> std::io::Error {
+        // SAFETY: the handle is open as long as `conn` is, and no other thread uses it meanwhile.
+        let number = unsafe { ffi::sqlite3_system_errno(self.conn.handle()) };
+        std::io::Error::from_raw_os_error(number)
+    }
+
+    /// Fails when the file under the path is no longer the one that is open: writes to it would go nowhere.
+    #[cfg(unix)]
+    pub(super) fn check_place(&self) -> Result<()> {
+        let mut moved = 0;
+        self.wrap(self.conn.file_control(Some(MAIN_DB), FileControl::HasMoved(&mut moved)))?;
+        if moved == 0 {
+            return Ok(());
+        }
+        let message =
+            format!("{} was deleted or replaced while it was open: open it again", self.path.display());
+        Err(Error::new(Code::Unavailable, message).at(&self.path))
+    }
+
+    /// Reads what identifies the file.
+    pub fn stamp(&self) -> Result<Stamp> {
+        let pragma = |name| self.conn.query_row(&format!("PRAGMA {name}"), [], |row| row.get(0));
+        let read = || {
+            let mut statement =
+                self.conn.prepare("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY rowid")?;
+            let schema = statement.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+            let mode = self.conn.query_row("PRAGMA journal_mode", [], |row| row.get::<_, String>(0))?;
+            Ok(Stamp {
+                application_id: pragma("application_id")?,
+                user_version: pragma("user_version")?,
+                schema,
+                logged: mode == "wal",
+                read_only: self.conn.is_readonly(MAIN_DB)?,
+            })
+        };
+        self.wrap(read())
+    }
+
+    /// Makes an empty database: settings that only an empty file takes, then schema, stamps and what `fill` puts
+    /// into it in one transaction.
+    pub fn create(
+        &self,
+        user_version: i32,
+        generation: i64,
+        fill: impl FnOnce(&Transaction<'_>) -> Result<()>,
+    ) -> Result<()> {
+        self.wrap(self.conn.execute_batch(&settings()))?;
+        self.log_writes()?;
+        self.run("BEGIN EXCLUSIVE")?;
+        let transaction = Transaction { db: self, open: true };
+        self.wrap(self.conn.execute_batch(&format!(
+            "{}; INSERT INTO facts VALUES ('generation', {generation}), ('file_bytes', 0)",
+            SCHEMA.join("; ")
+        )))?;
+        self.restamp(user_version)?;
+        fill(&transaction)?;
+        transaction.commit()
+    }
+
+    /// A private database on the disk that goes when it is closed, for rows that memory may not hold.
+    pub fn scratch() -> Result<Self> {
+        let path = PathBuf::from("the temporary folder");
+        let open = || {
+            let conn = Connection::open("")?; // SQLite's name for it
+            conn.execute_batch(
+                "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -8192",
+            )?;
+            conn.execute_batch(SCHEMA[0])?;
+            Ok(conn)
+        };
+        let conn = open().map_err(|why| explain(why, &path))?;
+        Ok(Self { conn, path, wal_pages: Arc::default() })
+    }
+
+    /// Turns the log on; it stays on.
+    pub fn log_writes(&self) -> Result<()> {
+        self.wrap(self.conn.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(())))
+    }
+
+    /// Writes the stamps, also again where only they were damaged.
+    pub fn restamp(&self, user_version: i32) -> Result<()> {
+        let sql = format!("PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {user_version}");
+        self.wrap(self.conn.execute_batch(&sql))
+    }
+
+    /// Empties a damaged database in place, under its own locks, so that other processes see it happen.
+    pub fn reset(&self) -> Result<()> {
+        let flag = |on| self.conn.set_db_config(DbConfig::SQLITE_DBCONFIG_RESET_DATABASE, on);
+        let empty = || {
+            flag(true)?;
+            let outcome = self.conn.execute_batch(&format!("{}; VACUUM", settings()));
+            flag(false)?;
+            outcome
+        };
+        self.wrap(empty())
+    }
+
+    /// Pages in the log after this connection's last commit.
+    pub fn wal_pages(&self) -> u32 {
+        self.wal_pages.load(Ordering::Relaxed)
+    }
+
+    /// Copies the log into the database beside readers and writers, then, with `end`, does what ends the log, which
+    /// keeps writers out for the short rest.
+    pub fn checkpoint(&self, end: Option<LogEnd>) -> Result<()> {
+        let copy =
+            |mode| self.wrap(self.conn.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |_| Ok(())));
+        copy("PASSIVE")?;
+        match end {
+            Some(LogEnd::Restart) => copy("RESTART"),
+            Some(LogEnd::Cut) => copy("TRUNCATE"),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn run(&self, sql: &str) -> Result<()> {
+        let execute = || self.conn.prepare_cached(sql)?.execute([]);
+        self.wrap(execute()).map(|_| ())
+    }
+
+    pub(super) fn change(&self, sql: &str, params: impl rusqlite::Params) -> Result<usize> {
+        let execute = || self.conn.prepare_cached(sql)?.execute(params);
+        self.wrap(execute())
+    }
+
+    pub(super) fn one<T>(
+        &self,
+        sql: &str,
+        params: impl rusqlite::Params,
+        map: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Option<T>> {
+        let query = || self.conn.prepare_cached(sql)?.query_row(params, map).optional();
+        self.wrap(query())
+    }
+
+    pub(super) fn all<T>(
+        &self,
+        sql: &str,
+        params: impl rusqlite::Params,
+        map: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Vec<T>> {
+        let query = || self.conn.prepare_cached(sql)?.query_map(params, map)?.collect();
+        self.wrap(query())
+    }
+}
+
+pub(super) fn damaged(path: &Path, why: &str) -> Error {
+    Error::new(Code::Corrupt, format!("the database {} is damaged: {why}", path.display())).at(path)
+}
+
+/// What only an empty file takes.
+fn settings() -> String {
+    format!("PRAGMA page_size = {PAGE_SIZE}; PRAGMA auto_vacuum = INCREMENTAL")
+}
+
+/// Turns an error of SQLite into ours. Whatever a healthy file cannot cause counts as damage.
+fn explain(why: rusqlite::Error, path: &Path) -> Error {
+    let shown = path.display();
+    let extended = why.sqlite_error().map_or(0, |error| error.extended_code);
+    let error = match why.sqlite_error_code() {
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::FileLockingProtocolFailed) => {
+            Error::new(
+                Code::LockTimeout,
+                format!("another process is writing to {shown}: try again, or raise the lock timeout"),
+            )
+        }
+        Some(ErrorCode::DiskFull) => full(path),
+        Some(ErrorCode::SystemIoFailure) if extended == ffi::SQLITE_IOERR_SHMSIZE => full(path),
+        Some(ErrorCode::SystemIoFailure) if extended == ffi::SQLITE_IOERR_SHORT_READ => {
+            damaged(path, "it is shorter than it should be")
+        }
+        Some(ErrorCode::SystemIoFailure) => Error::new(
+            Code::Unavailable,
+            format!("the disk failed while using {shown} ({why}): check the disk and its file system"),
+        ),
+        Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => read_only(path),
+        Some(ErrorCode::CannotOpen) => Error::new(
+            Code::Unavailable,
+            format!(
+                "cannot open {shown}: check that it is a file and that this user may write to it, or give the cache another directory"
+            ),
+        ),
+        // Nothing that a file can be the cause of: it must not be given up for them.
+        Some(
+            ErrorCode::OutOfMemory
+            | ErrorCode::ApiMisuse
+            | ErrorCode::OperationInterrupted
+            | ErrorCode::OperationAborted
+            | ErrorCode::TooBig
+            | ErrorCode::NoLargeFileSupport
+            | ErrorCode::AuthorizationForStatementDenied,
+        ) => Error::new(Code::Internal, format!("SQLite failed while using {shown}: {why}")),
+        _ => damaged(path, &why.to_string()),
+    };
+    error.at(path).because(why)
+}
+
+fn full(path: &Path) -> Error {
+    Error::new(
+        Code::StorageFull,
+        format!(
+            "the disk is full while writing {}: free some space, or give the cache a smaller max size",
+            path.display()
+        ),
+    )
+}
+
+fn read_only(path: &Path) -> Error {
+    Error::new(
+        Code::ReadOnly,
+        format!(
+            "{} may not be written: make it writable for this user, or give the cache another directory",
+            path.display()
+        ),
+    )
+}
