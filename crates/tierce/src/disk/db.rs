@@ -163,27 +163,6 @@ impl Db {
         self.wrap(read())
     }
 
-    /// Makes an empty database: settings that only an empty file takes, then schema, stamps and what `fill` puts
-    /// into it in one transaction.
-    pub fn create(
-        &self,
-        user_version: i32,
-        generation: i64,
-        fill: impl FnOnce(&Transaction<'_>) -> Result<()>,
-    ) -> Result<()> {
-        self.wrap(self.conn.execute_batch(&settings()))?;
-        self.log_writes()?;
-        self.run("BEGIN EXCLUSIVE")?;
-        let transaction = Transaction { db: self, open: true };
-        self.wrap(self.conn.execute_batch(&format!(
-            "{}; INSERT INTO facts VALUES ('generation', {generation}), ('file_bytes', 0)",
-            SCHEMA.join("; ")
-        )))?;
-        self.restamp(user_version)?;
-        fill(&transaction)?;
-        transaction.commit()
-    }
-
     /// A private database on the disk that goes when it is closed, for rows that memory may not hold.
     pub fn scratch() -> Result<Self> {
         let path = PathBuf::from("the temporary folder");
@@ -276,7 +255,7 @@ pub(super) fn damaged(path: &Path, why: &str) -> Error {
 }
 
 /// What only an empty file takes.
-fn settings() -> String {
+pub(super) fn settings() -> String {
     format!("PRAGMA page_size = {PAGE_SIZE}; PRAGMA auto_vacuum = INCREMENTAL")
 }
 

@@ -5,7 +5,7 @@
 use rusqlite::types::ValueRef;
 use rusqlite::{Row, params};
 
-use super::db::{Db, PAGE_SIZE, damaged};
+use super::db::{Db, PAGE_SIZE, SCHEMA, damaged, settings};
 use super::row::{Age, EntryRow, Removed, Sums};
 use crate::error::{Code, Error, Result};
 use crate::frame::{Header, size_on_disk};
@@ -14,6 +14,27 @@ use crate::frame::{Header, size_on_disk};
 const HITS_BIAS: i64 = 1 << 40;
 
 impl Db {
+    /// Makes an empty database: settings that only an empty file takes, then schema, stamps and what `fill` puts
+    /// into it in one transaction.
+    pub fn create(
+        &self,
+        user_version: i32,
+        generation: i64,
+        fill: impl FnOnce(&Transaction<'_>) -> Result<()>,
+    ) -> Result<()> {
+        self.wrap(self.conn.execute_batch(&settings()))?;
+        self.log_writes()?;
+        self.run("BEGIN EXCLUSIVE")?;
+        let transaction = Transaction { db: self, open: true };
+        self.wrap(self.conn.execute_batch(&format!(
+            "{}; INSERT INTO facts VALUES ('generation', {generation}), ('file_bytes', 0)",
+            SCHEMA.join("; ")
+        )))?;
+        self.restamp(user_version)?;
+        fill(&transaction)?;
+        transaction.commit()
+    }
+
     /// Starts a write transaction, or fails at once with [`Code::LockTimeout`].
     pub fn begin(&self) -> Result<Transaction<'_>> {
         self.run("BEGIN IMMEDIATE")?;
