@@ -76,7 +76,7 @@ async function entriesInFiles(dir: string): Promise<number> {
   const cache = new Cache({ dir, memory: false })
   let count = 0
   for await (const key of cache.keys()) {
-    if (((await cache.entry(key))?.storedSize ?? 0) > 16 * 1024) count++
+    if (((await cache.entry(key))?.storedSize ?? 0) > 32 * 1024) count++
   }
   await cache.close()
   return count

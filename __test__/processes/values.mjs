@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto'
 
 /** Bytes of a value: in a row, at the edge, in a file. */
-export const SIZES = [60, 3000, 16_384, 16_385, 70_000]
+export const SIZES = [60, 3000, 32_768, 32_769, 70_000]
 
 /** A value of `size` bytes that starts with its key and number and goes on with a stream that only they give. */
 export function make(key, number, size) {

@@ -297,7 +297,7 @@ fn somebody_elses_database_and_a_newer_format_are_refused_and_left_alone() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 40, max_shrink_iters: 40, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 60, max_shrink_iters: 60, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn any_bytes_written_anywhere_cost_entries_at_most(

@@ -99,7 +99,10 @@ impl std::fmt::Debug for Cache {
 
 impl Cache {
     pub(super) fn new(engine: Engine) -> Self {
-        Self { engine: Arc::new(engine), maintenance: Maintenance::default(), loads: Mutex::default() }
+        let cache =
+            Self { engine: Arc::new(engine), maintenance: Maintenance::default(), loads: Mutex::default() };
+        cache.maintenance.damage_met(&cache.engine); // where the open left a large file to be examined
+        cache
     }
 
     /// The directory, absolute.
@@ -427,7 +430,7 @@ impl Cache {
     pub fn settle_down(&self) -> Result<()> {
         self.maintenance.stop();
         self.flush()?;
-        self.engine.primary(Wait::Yes)?.checkpoint(Some(LogEnd::Cut))
+        self.engine.copy_log(&*self.engine.primary(Wait::Yes)?, Some(LogEnd::Cut))
     }
 
     /// Bytes of a database page: the grain of [`Stats::disk_size`].

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::access::AccessLog;
 use super::blob::Blobs;
 use super::bound::Bound;
-use super::db::{Db, Durability};
+use super::db::{Db, Durability, LogEnd};
 use super::epoch::EpochTable;
 use super::meta::Transaction;
 use super::open::{Opener, Paths};
@@ -21,6 +21,8 @@ use crate::error::{Code, Error, Result};
 
 /// Faults kept for the host to collect; the oldest go first.
 const FAULTS_KEPT: usize = 64;
+/// Bytes of a changed database that an open reads through; of a larger one, the maintenance thread does.
+const EXAMINED_AT_ONCE: u64 = 64 << 20;
 /// Readers beyond the primary connection that stay open.
 const READERS_KEPT: usize = 4;
 /// Page caches of the primary connection and of each other one.
@@ -89,6 +91,7 @@ impl Engine {
             epochs,
             paths,
         };
+        engine.examine_if_changed()?;
         match engine.settle() {
             Err(why) if why.code() == Code::Corrupt => {
                 engine.rebuild(&mut *engine.primary(Wait::Yes)?, why)?;
@@ -227,12 +230,34 @@ impl Engine {
         Ok(())
     }
 
+    /// Copies the log into the database, and keeps what its file is like then.
+    pub fn copy_log(&self, db: &Db, end: Option<LogEnd>) -> Result<()> {
+        db.checkpoint(end)?;
+        self.epochs.leave(self.paths.fingerprint()?.0);
+        Ok(())
+    }
+
+    /// A file that is not as it was left was restored, copied or damaged: rows verify one by one, but a tree out of
+    /// order can hold an old row beside the new one. A large file is examined in the background.
+    fn examine_if_changed(&self) -> Result<()> {
+        let (fingerprint, bytes) = self.paths.fingerprint()?;
+        if fingerprint == self.epochs.left() {
+            return Ok(());
+        }
+        if bytes > EXAMINED_AT_ONCE {
+            self.suspicion.store(true, Ordering::Release);
+            return Ok(());
+        }
+        self.examine()
+    }
+
     /// Reads the whole database, and mends it where its trees are out of order.
     pub fn examine(&self) -> Result<()> {
         if self.connect()?.is_whole()? {
+            self.epochs.leave(self.paths.fingerprint()?.0);
             return Ok(());
         }
-        let message = "the database is damaged around an entry that did not verify";
+        let message = "the database is damaged: its trees are out of order";
         let fault = Error::new(Code::Corrupt, message).at(&self.paths.database);
         self.rebuild(&mut *self.primary(Wait::Yes)?, fault)
     }

@@ -18,11 +18,12 @@ use crate::error::{Error, Result};
 /// Slots are `2^BITS`.
 pub const BITS: u32 = 16;
 const SLOTS: usize = 1 << BITS;
-/// Behind the slots, each on a cache line of its own: a flag that is not zero while a damaged database is mended, and
-/// the tick.
+/// Behind the slots, each on a cache line of its own: a flag that is not zero while a damaged database is mended, the
+/// tick, and what the database's file was like when its log was last copied into it.
 const MENDING_AT: usize = SLOTS * 4;
 const TICK_AT: usize = MENDING_AT + 64;
-const BYTES: u64 = TICK_AT as u64 + 64;
+const LEFT_AT: usize = TICK_AT + 64;
+const BYTES: u64 = LEFT_AT as u64 + 64;
 
 /// Ticks a millisecond.
 const TICKS: u64 = 1 << 12;
@@ -48,21 +49,21 @@ impl EpochTable {
         Ok(Self { map })
     }
 
-    /// The epochs, the flag and the tick. The mapping lives as long as `self`.
+    /// The epochs, the flag, and the two words behind it. The mapping lives as long as `self`.
     #[allow(
         unsafe_code,
         reason = "the one view of the shared mapping; other processes change it only atomically"
     )]
-    fn parts(&self) -> (&[AtomicU32], &AtomicU32, &AtomicU64) {
+    fn parts(&self) -> (&[AtomicU32], &AtomicU32, [&AtomicU64; 2]) {
         let start = self.map.as_ptr();
         // SAFETY: the map is at least `BYTES` long (checked by `fill` before mapping) and aligned to a page, flag and
-        // tick are at multiples of 64, and the atomics have the layout of their integers. Truncating the file from
+        // words are at multiples of 64, and the atomics have the layout of their integers. Truncating the file from
         // outside would be as fatal as it is to SQLite's own `-shm`.
         unsafe {
             (
                 std::slice::from_raw_parts(start.cast::<AtomicU32>(), SLOTS),
                 &*start.add(MENDING_AT).cast::<AtomicU32>(),
-                &*start.add(TICK_AT).cast::<AtomicU64>(),
+                [&*start.add(TICK_AT).cast::<AtomicU64>(), &*start.add(LEFT_AT).cast::<AtomicU64>()],
             )
         }
     }
@@ -103,7 +104,7 @@ impl EpochTable {
         let by_clock = now.saturating_mul(TICKS);
         let next =
             |last: u64| if last > by_clock.saturating_add(FAR) { by_clock } else { by_clock.max(last + 1) };
-        let tick = self.parts().2;
+        let [tick, _] = self.parts().2;
         let mut last = tick.load(Ordering::Relaxed);
         loop {
             match tick.compare_exchange_weak(last, next(last), Ordering::Relaxed, Ordering::Relaxed) {
@@ -111,6 +112,16 @@ impl EpochTable {
                 Err(now) => last = now,
             }
         }
+    }
+
+    /// What the database's file was like when it was last left, as [`EpochTable::leave`] was told.
+    pub(super) fn left(&self) -> u64 {
+        self.parts().2[1].load(Ordering::Relaxed)
+    }
+
+    /// Keeps what the database's file is like now.
+    pub(super) fn leave(&self, fingerprint: u64) {
+        self.parts().2[1].store(fingerprint, Ordering::Relaxed);
     }
 
     /// Where the epochs are, for a host language that reads them without a call: `2^BITS` `u32`s that stay mapped as
@@ -174,7 +185,7 @@ mod tests {
         let table = EpochTable::open(&path).unwrap();
         table.bump(u32::MAX);
         assert_eq!(std::fs::metadata(&path).unwrap().len(), BYTES);
-        table.parts().2.store(u64::MAX - 1, Ordering::Relaxed);
+        table.parts().2[0].store(u64::MAX - 1, Ordering::Relaxed);
         assert_eq!(millis(table.tick(5_000)), 5_000);
     }
 }

@@ -104,7 +104,7 @@ impl Worker {
             let outcome = match job {
                 Job::Checkpoint(end) => {
                     self.checkpoint_waits.store(false, Ordering::Release);
-                    self.engine.connect().and_then(|db| db.checkpoint(end))
+                    self.engine.connect().and_then(|db| self.engine.copy_log(&db, end))
                 }
                 Job::Accesses => {
                     self.accesses_wait.store(false, Ordering::Release);
@@ -130,7 +130,7 @@ pub(super) fn flush(engine: &Engine, db: &Db) -> Result<()> {
         transaction.commit()?;
         engine.accesses.flushed(batch);
         if db.wal_pages() >= LOG_DUE {
-            db.checkpoint(None)?;
+            engine.copy_log(db, None)?;
         }
     }
     Ok(())

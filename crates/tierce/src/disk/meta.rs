@@ -41,11 +41,35 @@ impl Db {
         Ok(Transaction { db: self, open: true })
     }
 
-    /// Writes a row, in place of any other with its id.
+    /// Writes a row in the place of any other of its id.
     pub fn insert(&self, row: &EntryRow<'_>, size: u64, stored: u64) -> Result<()> {
-        self.change(
+        self.insert_by(
             "INSERT OR REPLACE INTO entries (id, seal, accessed, hits, created, expires, size, stored, key, frame) \
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+            row,
+            size,
+            stored,
+        )
+    }
+
+    /// Writes a row unless a newer one of its id is there: a damaged tree can hold both.
+    pub fn insert_newest(&self, row: &EntryRow<'_>, size: u64, stored: u64) -> Result<()> {
+        self.insert_by(
+            "INSERT INTO entries (id, seal, accessed, hits, created, expires, size, stored, key, frame) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) \
+             ON CONFLICT (id) DO UPDATE SET seal = excluded.seal, accessed = excluded.accessed, hits = excluded.hits, \
+             created = excluded.created, expires = excluded.expires, size = excluded.size, stored = excluded.stored, \
+             key = excluded.key, frame = excluded.frame \
+             WHERE (excluded.created, excluded.accessed) > (entries.created, entries.accessed)",
+            row,
+            size,
+            stored,
+        )
+    }
+
+    fn insert_by(&self, sql: &str, row: &EntryRow<'_>, size: u64, stored: u64) -> Result<()> {
+        self.change(
+            sql,
             params![
                 row.id,
                 row.seal as i64,

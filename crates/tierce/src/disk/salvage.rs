@@ -45,7 +45,7 @@ impl Salvage {
             {
                 return true;
             }
-            salvage.rows.insert(row, header.raw_size, header.stored_size).is_ok()
+            salvage.rows.insert_newest(row, header.raw_size, header.stored_size).is_ok()
         });
         Ok(Some(salvage))
     }

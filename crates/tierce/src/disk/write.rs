@@ -93,7 +93,7 @@ impl Engine {
             Err(why) if why.code() == Code::Transaction => self.apply_once(writes, wait),
             // What frees room must not fail for want of it: the log may take some that the database has.
             Err(why) if why.code() == Code::StorageFull && wait == Wait::Yes && only_removes(writes) => {
-                let copied = self.connect().and_then(|db| db.checkpoint(Some(LogEnd::Restart)));
+                let copied = self.connect().and_then(|db| self.copy_log(&db, Some(LogEnd::Restart)));
                 copied.and_then(|()| self.apply_once(writes, wait)).map_err(|_| why)
             }
             outcome => outcome,
