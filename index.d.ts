@@ -18,6 +18,8 @@ export declare class NativeDisk {
    * inbox behind its facts, or -1 (miss) or -2 (use `read`).
    */
   fetch(keyLength: number, now: number): number
+  /** Ends the snapshot that `fetch` keeps open for the next one: to be called when the event loop turns. */
+  release(): void
   /** Whether the key in `inbox[0, keyLength)` has a live entry. */
   has(keyLength: number, now: number): boolean
   /** Reads an entry of any size on the calling thread. */

@@ -91,6 +91,9 @@ export class DiskTier {
   #waiting: Waiting[] = []
   /** The batch on the thread pool; the next one fills meanwhile, and follows it before this resolves. */
   #underWay: Promise<void> | undefined
+  /** A snapshot is held, and let go of when the event loop turns. */
+  #holding = false
+  #closed = false
 
   constructor(options: DiskOptions, now: () => number, onFault: (code: string, message: string) => void) {
     const { dir, ...rest } = options
@@ -139,6 +142,7 @@ export class DiskTier {
 
   #fetch(text: string): DiskHit | undefined | typeof TOO_LARGE {
     if (text.length * 3 > BUFFER) return TOO_LARGE
+    this.#holdForThisTurn()
     const length = call(() => this.#disk.fetch(this.#inbox.write(text), this.#now()))
     if (length < 0) {
       if (length === MISS) this.#tellFaults()
@@ -146,6 +150,16 @@ export class DiskTier {
     }
     const facts = readFacts(this.#inboxView, 0)
     return this.#hit(facts, this.#inbox, META, META + length, false)
+  }
+
+  /** The reads of one turn of the event loop share a snapshot, as long as nobody writes. */
+  #holdForThisTurn(): void {
+    if (this.#holding) return
+    this.#holding = true
+    setImmediate(() => {
+      this.#holding = false
+      if (!this.#closed) this.#disk.release()
+    })
   }
 
   /** Reads many entries on one snapshot; the answer is aligned with `texts`. */
@@ -310,6 +324,7 @@ export class DiskTier {
   async close(): Promise<void> {
     await this.settled()
     this.#tellFaults()
+    this.#closed = true
     await wait(() => this.#disk.close())
   }
 

@@ -131,7 +131,7 @@ impl NativeDisk {
             let key = Key::from_text(self.inbox.head(key_length)?);
             self.inbox.with(|bytes| {
                 let (facts, room) = bytes.split_at_mut(META);
-                Ok(match cache.fetch_into(&key, room)? {
+                Ok(match cache.fetch_into(&key, room, true)? {
                     Fetched::Miss => MISS,
                     Fetched::TooLarge(_) => TOO_LARGE,
                     Fetched::Filled(meta) => {
@@ -141,6 +141,12 @@ impl NativeDisk {
                 })
             })
         })
+    }
+
+    /// Ends the snapshot that `fetch` keeps open for the next one: to be called when the event loop turns.
+    #[napi]
+    pub fn release(&self, env: &Env) -> napi::Result<()> {
+        guard(env, || self.cache()?.release())
     }
 
     /// Whether the key in `inbox[0, keyLength)` has a live entry.

@@ -198,7 +198,7 @@ impl Cache {
     /// As [`Cache::get`].
     pub fn entry<'a>(&self, key: impl Into<Key<'a>>) -> Result<Option<Entry>> {
         let key = key.into();
-        let found = self.engine.look(&key, |header, _, payload| header.decode(payload))?;
+        let found = self.engine.look(&key, false, |header, _, payload| header.decode(payload))?;
         self.finish(&key, found)
     }
 
@@ -208,9 +208,10 @@ impl Cache {
     /// As [`Cache::get`].
     pub fn get_many(&self, keys: &[Key<'_>]) -> Result<Vec<Option<Entry>>> {
         let decode = |header: Header, _: &Meta, payload: &[u8]| header.decode(payload);
-        let look =
-            |db: &Db| keys.iter().map(|key| self.engine.lookup(db, key, decode)).collect::<Result<Vec<_>>>();
-        let found = self.engine.read_mending(|db| db.snapshot(|| look(db)))?;
+        let look = |db: &Db| {
+            keys.iter().map(|key| self.engine.lookup(db, key, false, decode)).collect::<Result<Vec<_>>>()
+        };
+        let found = self.engine.read_mending(false, |db| db.snapshot(|| look(db)))?;
         keys.iter().zip(found).map(|(key, found)| self.finish(key, found)).collect()
     }
 
@@ -232,7 +233,7 @@ impl Cache {
                 }
                 Err(fault) => return Err(fault),
             }
-            found = self.engine.look(key, |header, _, payload| header.decode(payload))?;
+            found = self.engine.look(key, false, |header, _, payload| header.decode(payload))?;
             if let Lookup::File(again, _) = &found
                 && again.write_id == header.write_id
             {
@@ -272,16 +273,19 @@ impl Cache {
         }
     }
 
-    /// Reads a small value into a buffer of the caller's: no allocation.
+    /// Reads a small value into a buffer of the caller's: no allocation. With `hold`, the snapshot stays open for the
+    /// next such read, as long as nobody writes: the caller ends it with [`Cache::release`] soon, as the log cannot
+    /// start again before.
     ///
     /// # Errors
     /// As [`Cache::get`].
-    pub fn fetch_into(&self, key: &Key<'_>, buffer: &mut [u8]) -> Result<Fetched> {
-        let found =
-            self.engine.look(key, |header, meta, payload| match buffer.get_mut(..meta.size as usize) {
+    pub fn fetch_into(&self, key: &Key<'_>, buffer: &mut [u8], hold: bool) -> Result<Fetched> {
+        let found = self.engine.look(key, hold, |header, meta, payload| {
+            match buffer.get_mut(..meta.size as usize) {
                 Some(room) => header.decode_into(payload, room).map(|()| true),
                 None => Ok(false),
-            })?;
+            }
+        })?;
         Ok(match found {
             Lookup::Miss | Lookup::Damaged(..) => {
                 self.count(None);
@@ -295,13 +299,21 @@ impl Cache {
         })
     }
 
+    /// Ends the snapshot that [`Cache::fetch_into`] held.
+    ///
+    /// # Errors
+    /// As [`Cache::get`].
+    pub fn release(&self) -> Result<()> {
+        self.engine.read(Db::release)
+    }
+
     /// Whether a key has a live entry. Does not read its value and does not count as an access.
     ///
     /// # Errors
     /// As [`Cache::get`].
     pub fn has<'a>(&self, key: impl Into<Key<'a>>) -> Result<bool> {
         let key = key.into();
-        let found = self.engine.look(&key, |_, _, _| Ok(()))?;
+        let found = self.engine.look(&key, false, |_, _, _| Ok(()))?;
         Ok(matches!(found, Lookup::Inline(..) | Lookup::File(..)))
     }
 
@@ -354,8 +366,9 @@ impl Cache {
     /// As [`Cache::get`].
     pub fn page(&self, after: i64, limit: u32) -> Result<KeyPage> {
         let now = self.engine.now();
-        let rows =
-            self.engine.read_mending(|db| db.page(after, limit, |row| (row.id, self.listed(&row, now))))?;
+        let rows = self
+            .engine
+            .read_mending(false, |db| db.page(after, limit, |row| (row.id, self.listed(&row, now))))?;
         let next = if rows.len() < limit as usize { None } else { rows.last().map(|(id, _)| *id) };
         Ok(KeyPage { entries: rows.into_iter().filter_map(|(_, entry)| entry).collect(), next })
     }
@@ -374,7 +387,7 @@ impl Cache {
     /// # Errors
     /// As [`Cache::get`].
     pub fn len(&self) -> Result<u64> {
-        Ok(self.engine.read_mending(Db::sums)?.entries)
+        Ok(self.engine.read_mending(false, Db::sums)?.entries)
     }
 
     /// Whether there is no entry.
@@ -390,7 +403,7 @@ impl Cache {
     /// # Errors
     /// As [`Cache::get`].
     pub fn stats(&self) -> Result<Stats> {
-        let (sums, disk_size) = self.engine.read_mending(|db| Ok((db.sums()?, db.bytes_in_use()?)))?;
+        let (sums, disk_size) = self.engine.read_mending(false, |db| Ok((db.sums()?, db.bytes_in_use()?)))?;
         Ok(Stats {
             entries: sums.entries,
             size: sums.size,

@@ -132,19 +132,25 @@ impl Engine {
     }
 
     /// Runs a read on a connection that is free. Waits out a database that is recovering its log.
-    pub fn read<T>(&self, mut run: impl FnMut(&Db) -> Result<T>) -> Result<T> {
+    pub fn read<T>(&self, run: impl FnMut(&Db) -> Result<T>) -> Result<T> {
+        self.read_holding(false, run)
+    }
+
+    /// As [`Engine::read`]; with `hold`, `run` may leave a snapshot open on the primary connection.
+    pub fn read_holding<T>(&self, hold: bool, mut run: impl FnMut(&Db) -> Result<T>) -> Result<T> {
+        let mut run_on = |db: &Db| if hold { run(db) } else { db.release().and_then(|()| run(db)) };
         patiently(self.lock_timeout, || match self.primary.try_lock() {
-            Ok(db) => run(&db),
-            Err(TryLockError::Poisoned(poisoned)) => run(&poisoned.into_inner()),
+            Ok(db) => run_on(&db),
+            Err(TryLockError::Poisoned(poisoned)) => run_on(&poisoned.into_inner()),
             Err(TryLockError::WouldBlock) => {
                 let pooled = lock(&self.readers).pop();
                 let db = match pooled {
                     Some(db) => db,
                     None => self.connect()?,
                 };
-                let outcome = run(&db);
+                let outcome = run_on(&db);
                 let mut readers = lock(&self.readers);
-                if readers.len() < READERS_KEPT && outcome.is_ok() {
+                if readers.len() < READERS_KEPT && outcome.is_ok() && db.release().is_ok() {
                     readers.push(db);
                 }
                 outcome
@@ -221,6 +227,7 @@ impl Engine {
             cache_kib: CACHE_KIB.0,
             durability: self.durability,
         };
+        db.release()?; // a snapshot of ours would be in the way
         let opened = opener.rebuild(known)?;
         *db = opened.db;
         lock(&self.readers).clear();

@@ -19,11 +19,12 @@ use crate::error::{Error, Result};
 pub const BITS: u32 = 16;
 const SLOTS: usize = 1 << BITS;
 /// Behind the slots, each on a cache line of its own: a flag that is not zero while a damaged database is mended, the
-/// tick, and what the database's file was like when its log was last copied into it.
+/// tick, what the database's file was like when its log was last copied into it, and the moves of all epochs.
 const MENDING_AT: usize = SLOTS * 4;
 const TICK_AT: usize = MENDING_AT + 64;
 const LEFT_AT: usize = TICK_AT + 64;
-const BYTES: u64 = LEFT_AT as u64 + 64;
+const MOVES_AT: usize = LEFT_AT + 64;
+const BYTES: u64 = MOVES_AT as u64 + 64;
 
 /// Ticks a millisecond.
 const TICKS: u64 = 1 << 12;
@@ -49,12 +50,12 @@ impl EpochTable {
         Ok(Self { map })
     }
 
-    /// The epochs, the flag, and the two words behind it. The mapping lives as long as `self`.
+    /// The epochs, the flag, and the three words behind it. The mapping lives as long as `self`.
     #[allow(
         unsafe_code,
         reason = "the one view of the shared mapping; other processes change it only atomically"
     )]
-    fn parts(&self) -> (&[AtomicU32], &AtomicU32, [&AtomicU64; 2]) {
+    fn parts(&self) -> (&[AtomicU32], &AtomicU32, [&AtomicU64; 3]) {
         let start = self.map.as_ptr();
         // SAFETY: the map is at least `BYTES` long (checked by `fill` before mapping) and aligned to a page, flag and
         // words are at multiples of 64, and the atomics have the layout of their integers. Truncating the file from
@@ -63,7 +64,7 @@ impl EpochTable {
             (
                 std::slice::from_raw_parts(start.cast::<AtomicU32>(), SLOTS),
                 &*start.add(MENDING_AT).cast::<AtomicU32>(),
-                [&*start.add(TICK_AT).cast::<AtomicU64>(), &*start.add(LEFT_AT).cast::<AtomicU64>()],
+                [TICK_AT, LEFT_AT, MOVES_AT].map(|at| &*start.add(at).cast::<AtomicU64>()),
             )
         }
     }
@@ -89,11 +90,13 @@ impl EpochTable {
 
     /// Moves a slot's epoch on and gives the new one.
     pub(super) fn bump(&self, slot: u32) -> u32 {
+        self.move_on();
         self.slot(slot).fetch_add(1, Ordering::AcqRel).wrapping_add(1)
     }
 
     /// Moves every epoch on.
     pub(super) fn bump_all(&self) {
+        self.move_on();
         for slot in self.parts().0 {
             slot.fetch_add(1, Ordering::AcqRel);
         }
@@ -104,7 +107,7 @@ impl EpochTable {
         let by_clock = now.saturating_mul(TICKS);
         let next =
             |last: u64| if last > by_clock.saturating_add(FAR) { by_clock } else { by_clock.max(last + 1) };
-        let [tick, _] = self.parts().2;
+        let [tick, ..] = self.parts().2;
         let mut last = tick.load(Ordering::Relaxed);
         loop {
             match tick.compare_exchange_weak(last, next(last), Ordering::Relaxed, Ordering::Relaxed) {
@@ -112,6 +115,16 @@ impl EpochTable {
                 Err(now) => last = now,
             }
         }
+    }
+
+    /// Before an epoch moves: who sees the epoch moved must see this moved.
+    fn move_on(&self) {
+        self.parts().2[2].fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Counts the moves of all epochs: while it stands still, no write was acknowledged.
+    pub(super) fn moves(&self) -> u64 {
+        self.parts().2[2].load(Ordering::Acquire)
     }
 
     /// What the database's file was like when it was last left, as [`EpochTable::leave`] was told.

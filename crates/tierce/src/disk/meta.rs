@@ -37,6 +37,7 @@ impl Db {
 
     /// Starts a write transaction, or fails at once with [`Code::LockTimeout`].
     pub fn begin(&self) -> Result<Transaction<'_>> {
+        self.release()?;
         self.run("BEGIN IMMEDIATE")?;
         Ok(Transaction { db: self, open: true })
     }
@@ -158,6 +159,7 @@ impl Db {
 
     /// Runs several reads on one snapshot.
     pub fn snapshot<T>(&self, run: impl FnOnce() -> Result<T>) -> Result<T> {
+        self.release()?;
         self.run("BEGIN")?;
         let _ends = Transaction { db: self, open: true }; // also when `run` panics
         run()

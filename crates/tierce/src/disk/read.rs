@@ -51,20 +51,21 @@ pub(super) enum Lookup<T> {
 
 impl Engine {
     /// Looks a key up. `take` gets the verified payload of a value that is in the row. A damaged entry is removed,
-    /// reported, and is a miss.
+    /// reported, and is a miss. With `hold`, the snapshot stays for the next read.
     pub fn look<T>(
         &self,
         key: &Key<'_>,
+        hold: bool,
         mut take: impl FnMut(Header, &Meta, &[u8]) -> Result<T>,
     ) -> Result<Lookup<T>> {
-        let found = self.read_mending(|db| self.lookup(db, key, &mut take))?;
+        let found = self.read_mending(hold, |db| self.lookup(db, key, hold, &mut take))?;
         Ok(self.sound(key, found))
     }
 
     /// As [`Engine::read`], but mends a database that cannot be read, at once: what is written to a damaged page is lost
     /// with it.
-    pub fn read_mending<T>(&self, mut run: impl FnMut(&Db) -> Result<T>) -> Result<T> {
-        match self.read(&mut run) {
+    pub fn read_mending<T>(&self, hold: bool, mut run: impl FnMut(&Db) -> Result<T>) -> Result<T> {
+        match self.read_holding(hold, &mut run) {
             Err(fault) if fault.code() == Code::Corrupt => {
                 self.rebuild(&mut *self.primary(Wait::Yes)?, fault)?;
                 self.read(run)
@@ -90,11 +91,15 @@ impl Engine {
         &self,
         db: &Db,
         key: &Key<'_>,
+        hold: bool,
         take: impl FnOnce(Header, &Meta, &[u8]) -> Result<T>,
     ) -> Result<Lookup<T>> {
         let digest = key.digest();
         let slot = digest.slot(epoch::BITS);
         let before = self.epochs.load(slot);
+        if hold {
+            db.hold(self.epochs.moves())?; // after the epoch, or an old value could be kept under a new epoch
+        }
         let now = self.now();
         let found = db.find(digest.id(), |row| self.check(row, key, digest, now, (slot, before), take))?;
         Ok(found.unwrap_or(Lookup::Miss))
