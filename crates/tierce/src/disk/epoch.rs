@@ -155,13 +155,18 @@ fn fill(file: &mut File) -> std::io::Result<()> {
     if file.metadata()?.len() >= BYTES {
         return Ok(());
     }
-    file.lock()?; // until the file is closed, after the mapping
-    let length = file.metadata()?.len();
-    if length < BYTES {
-        file.seek(SeekFrom::Start(length))?;
-        file.write_all(&vec![0; (BYTES - length) as usize])?;
-    }
-    Ok(())
+    file.lock()?;
+    let mut lengthen = || {
+        let length = file.metadata()?.len();
+        if length < BYTES {
+            file.seek(SeekFrom::Start(length))?;
+            file.write_all(&vec![0; (BYTES - length) as usize])?;
+        }
+        Ok(())
+    };
+    let outcome = lengthen();
+    // Not left to the closing of the file: a mapping keeps an open file, and with it the lock, for as long as it lasts.
+    file.unlock().and(outcome)
 }
 
 #[cfg(test)]
@@ -178,6 +183,14 @@ mod tests {
         assert_eq!(a.load(7), 1);
         a.bump_all();
         assert_eq!((b.load(7), b.load(8)), (2, 1));
+    }
+
+    #[test]
+    fn a_table_that_is_mapped_keeps_no_lock() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("epochs");
+        let _made = EpochTable::open(&path).unwrap();
+        assert!(File::open(&path).unwrap().try_lock().is_ok());
     }
 
     #[test]
