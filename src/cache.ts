@@ -375,20 +375,21 @@ export class Cache {
   }
 
   /** The entry in memory, if it is neither expired nor overtaken by a write of another process or thread. */
-  #current(text: string): MemoryEntry | undefined {
+  #current(text: string, now = this.#now()): MemoryEntry | undefined {
     const entry = this.#memory?.peek(text)
     if (entry === undefined) return undefined
-    const expired = entry.expiresAt <= this.#now()
-    if (!expired && (entry.epoch === undefined || this.#disk?.isCurrent(entry.slot, entry.epoch) !== false))
-      return entry
+    const { place } = entry
+    const overtaken = place !== undefined && this.#disk?.isCurrent(place.slot, place.epoch) === false
+    if (entry.expiresAt > now && !overtaken) return entry
     this.#memory?.remove(entry)
     return undefined
   }
 
   /** As `#current`, and notes the access. */
   #live(text: string): MemoryEntry | undefined {
-    const entry = this.#current(text)
-    if (entry !== undefined) this.#memory?.use(entry, this.#now())
+    const now = this.#now()
+    const entry = this.#current(text, now)
+    if (entry !== undefined) this.#memory?.use(entry, now)
     return entry
   }
 
@@ -413,7 +414,8 @@ export class Cache {
   #remember(text: string, hit: DiskHit | undefined): DiskHit | undefined {
     if (hit !== undefined && this.#memory !== undefined && this.#current(text) === undefined) {
       const { facts, value } = hit
-      this.#memory.set({ ...facts, text, value, kind: kindName(facts.kind) })
+      const { size, createdAt, expiresAt } = facts
+      this.#memory.set({ text, value, kind: kindName(facts.kind), size, createdAt, expiresAt, place: facts })
     }
     return hit
   }
@@ -459,7 +461,9 @@ export class Cache {
   ): MemoryEntry | undefined {
     this.#flights.outdate(write.text)
     return this.#memory?.set({
-      ...write,
+      text: write.text,
+      value: write.value,
+      expiresAt: write.expiresAt,
       size: encoded === undefined ? weigh(write.value) : encoded.data.length,
       kind: encoded === undefined ? 'live' : kindName(encoded.kind),
       createdAt: this.#now(),
@@ -469,12 +473,8 @@ export class Cache {
   /** The write is on disk: from now on the entry in memory follows its epoch. */
   #confirm(entry: MemoryEntry | undefined, outcome: Outcome): void {
     if (entry === undefined) return
-    if (outcome.cacheable) {
-      entry.slot = outcome.slot
-      entry.idLow = outcome.idLow
-      entry.idHigh = outcome.idHigh
-      entry.epoch = outcome.epoch
-    } else this.#memory?.remove(entry)
+    if (outcome.cacheable) entry.place = outcome
+    else this.#memory?.remove(entry)
   }
 
   /** Removes a key from memory and from loads under way; whether it was live there. */

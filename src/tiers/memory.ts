@@ -1,32 +1,43 @@
 /** The memory tier of `Cache`: live values, least recently used first out, bounded by entries and by bytes. */
 
-/** A value in memory. Times in milliseconds since the Unix epoch. */
-export interface MemoryEntry {
-  readonly text: string
-  readonly value: unknown
-  /** Bytes, as the bound counts them. */
-  readonly size: number
-  readonly kind: string
-  readonly createdAt: number
-  /** `Infinity` never expires. */
-  expiresAt: number
-  accessedAt: number
-  hits: number
-  /** Hits that the disk tier was not told of. */
-  untold: number
-  /** Where the entry is on disk, and the epoch it was read at; `epoch` is undefined until its write is done. */
+/** Where an entry is on disk, and the epoch it was read at. */
+export interface DiskPlace {
   slot: number
-  epoch: number | undefined
+  epoch: number
   idLow: number
   idHigh: number
+}
+
+/** A value in memory. Times in milliseconds since the Unix epoch. */
+export class MemoryEntry {
+  hits = 0
+  /** Hits that the disk tier was not told of. */
+  untold = 0
+  accessedAt: number
   /** Neighbours: `newer` was used after this one. */
-  newer: MemoryEntry | undefined
-  older: MemoryEntry | undefined
+  newer: MemoryEntry | undefined = undefined
+  older: MemoryEntry | undefined = undefined
+
+  constructor(
+    readonly text: string,
+    readonly value: unknown,
+    /** Bytes, as the bound counts them. */
+    readonly size: number,
+    readonly kind: string,
+    readonly createdAt: number,
+    /** `Infinity` never expires. */
+    readonly expiresAt: number,
+    /** Undefined until the entry's write is done. */
+    public place: DiskPlace | undefined,
+  ) {
+    this.accessedAt = createdAt
+  }
 }
 
 /** What a new entry is made of. */
-export type NewEntry = Pick<MemoryEntry, 'text' | 'value' | 'size' | 'kind' | 'createdAt' | 'expiresAt'> &
-  Partial<Pick<MemoryEntry, 'slot' | 'epoch' | 'idLow' | 'idHigh'>>
+export type NewEntry = Pick<MemoryEntry, 'text' | 'value' | 'size' | 'kind' | 'createdAt' | 'expiresAt'> & {
+  place?: DiskPlace | undefined
+}
 
 /** What an entry takes beside its value: the map's cell, the entry object and the key. */
 const OVERHEAD = 200
@@ -78,19 +89,8 @@ export class MemoryTier {
     this.delete(made.text)
     const size = made.size + OVERHEAD + 2 * made.text.length
     if (size > this.#maxSize) return undefined
-    const entry: MemoryEntry = {
-      ...made,
-      size,
-      accessedAt: made.createdAt,
-      hits: 0,
-      untold: 0,
-      slot: made.slot ?? 0,
-      epoch: made.epoch,
-      idLow: made.idLow ?? 0,
-      idHigh: made.idHigh ?? 0,
-      newer: undefined,
-      older: undefined,
-    }
+    const { text, value, kind, createdAt, expiresAt, place } = made
+    const entry = new MemoryEntry(text, value, size, kind, createdAt, expiresAt, place)
     this.#entries.set(entry.text, entry)
     this.#size += size
     this.#link(entry)
@@ -131,8 +131,9 @@ export class MemoryTier {
   takeAccesses(): { idLow: number; idHigh: number; hits: number }[] {
     const accesses = []
     for (let entry = this.#newest; this.#untold > 0 && entry !== undefined; entry = entry.older) {
-      if (entry.untold === 0) continue
-      accesses.push({ idLow: entry.idLow, idHigh: entry.idHigh, hits: entry.untold })
+      const { place } = entry
+      if (entry.untold === 0 || place === undefined) continue
+      accesses.push({ idLow: place.idLow, idHigh: place.idHigh, hits: entry.untold })
       entry.untold = 0
       this.#untold--
     }
