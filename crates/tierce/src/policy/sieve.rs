@@ -1,0 +1,137 @@
+//! SIEVE, exact.
+//!
+//! Y. Zhang, J. Yang, Y. Yue, Y. Vigfusson, K. V. Rashmi: SIEVE is simpler than LRU, NSDI 2024.
+
+use super::Policy;
+use super::budget::Budget;
+use super::chain::Chains;
+
+/// A hand moves from the oldest entry to the newest, spares the entries that were hit since it last passed, and evicts
+/// the first that was not. 9 bytes a slot; a hit stores one byte.
+#[derive(Clone)]
+pub struct Sieve {
+    list: Chains<1>,
+    /// 1 since a hit, 0 at insert and when the hand has passed.
+    visited: Vec<u8>,
+    /// Where the hand stands; none stands for the oldest.
+    hand: Option<u32>,
+    budget: Budget,
+}
+
+impl Sieve {
+    /// An empty policy for `capacity` units of weight.
+    #[must_use]
+    pub fn new(capacity: u64) -> Self {
+        Self { list: Chains::new(), visited: Vec::new(), hand: None, budget: Budget::new(capacity) }
+    }
+
+    /// The slots that would go next, as long as the hand need not turn round: hits to others leave them next in line,
+    /// and a hit to one of them only takes that one out.
+    pub(crate) fn before_turning(&self) -> impl Iterator<Item = u32> + '_ {
+        std::iter::successors(self.hand.or(self.list.front(0)), |&slot| self.list.after(slot))
+            .filter(|&slot| self.visited[slot as usize] == 0)
+    }
+
+    fn shrink(&mut self, victims: &mut Vec<u32>) {
+        while self.budget.is_over() {
+            let Some(victim) = self.evict() else { return };
+            victims.push(victim);
+        }
+    }
+}
+
+impl Policy for Sieve {
+    #[inline]
+    fn insert(&mut self, slot: u32, _hash: u64, weight: u32, victims: &mut Vec<u32>) {
+        if !self.budget.admits(weight) {
+            return victims.push(slot);
+        }
+        while !self.budget.fits(weight) {
+            let Some(victim) = self.evict() else { break };
+            victims.push(victim);
+        }
+        self.list.push_back(0, slot);
+        if slot as usize >= self.visited.len() {
+            self.visited.resize(slot as usize + 1, 0);
+        }
+        self.visited[slot as usize] = 0;
+        self.budget.add(slot, weight);
+    }
+
+    #[inline]
+    fn hit(&mut self, slot: u32) {
+        self.visited[slot as usize] = 1;
+    }
+
+    fn update(&mut self, slot: u32, weight: u32, victims: &mut Vec<u32>) {
+        if !self.budget.admits(weight) {
+            self.remove(slot);
+            return victims.push(slot);
+        }
+        self.budget.reweigh(slot, weight);
+        self.shrink(victims);
+    }
+
+    fn remove(&mut self, slot: u32) -> bool {
+        let resident = self.list.contains(slot);
+        if resident {
+            if self.hand == Some(slot) {
+                self.hand = self.list.after(slot);
+            }
+            self.list.unlink(slot);
+            self.budget.sub(slot);
+        }
+        resident
+    }
+
+    #[inline]
+    fn evict(&mut self) -> Option<u32> {
+        let oldest = self.list.front(0)?;
+        let mut at = self.hand.unwrap_or(oldest);
+        while std::mem::replace(&mut self.visited[at as usize], 0) != 0 {
+            at = self.list.after(at).unwrap_or(oldest);
+        }
+        self.hand = self.list.after(at);
+        self.list.unlink(at);
+        self.budget.sub(at);
+        Some(at)
+    }
+
+    fn set_capacity(&mut self, capacity: u64, victims: &mut Vec<u32>) {
+        self.budget.set_capacity(capacity);
+        self.shrink(victims);
+    }
+
+    fn capacity(&self) -> u64 {
+        self.budget.capacity()
+    }
+
+    fn weight(&self) -> u64 {
+        self.budget.total()
+    }
+
+    fn len(&self) -> usize {
+        self.budget.entries() as usize
+    }
+
+    #[inline]
+    fn contains(&self, slot: u32) -> bool {
+        self.list.contains(slot)
+    }
+
+    fn clear(&mut self) {
+        *self = Self::new(self.budget.capacity());
+    }
+
+    fn memory(&self) -> usize {
+        self.list.memory() + self.visited.capacity() + self.budget.memory()
+    }
+
+    fn check(&self) -> Result<(), String> {
+        self.list.check(0)?;
+        if self.hand.is_some_and(|hand| !self.list.contains(hand)) {
+            return Err(format!("the hand stands on {:?}, which is gone", self.hand));
+        }
+        self.budget.check(self.list.iter(0))
+    }
+}
