@@ -34,3 +34,24 @@ pub fn epochs_view(table: Arc<EpochTable>) -> Uint32Array {
 pub fn is_view_of(view: &Uint32Array, table: &EpochTable) -> bool {
     std::ptr::eq(view.as_ptr(), table.as_ptr())
 }
+
+/// An array of words that `src/memory/ledger.ts` makes, and both sides read and write.
+pub struct Words(Uint32Array);
+
+impl Words {
+    /// Keeps the array alive until this is dropped.
+    pub fn new(array: Uint32Array) -> Self {
+        Self(array)
+    }
+
+    /// What is in it.
+    pub fn words(&self) -> &[u32] {
+        &self.0
+    }
+
+    /// To write into.
+    pub fn words_mut(&mut self) -> &mut [u32] {
+        // SAFETY: as for `Scratch::bytes`: one owner on one JavaScript thread, which is inside this call.
+        unsafe { self.0.as_mut() }
+    }
+}

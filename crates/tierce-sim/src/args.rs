@@ -128,7 +128,7 @@ impl Options {
                 "-b" | "--bytes" => options.bytes = true,
                 "-p" | "--policies" => options.policies = policies(&value()?)?,
                 "-s" | "--sizes" => {
-                    options.sizes = value()?.split(',').map(str::parse).collect::<Result<_, _>>()?
+                    options.sizes = value()?.split(',').map(str::parse).collect::<Result<_, _>>()?;
                 }
                 "-f" | "--format" => options.format = format(&value()?)?,
                 "-o" | "--chart" => options.chart = Some(value()?.into()),

@@ -46,3 +46,9 @@ impl Clock for ManualClock {
         self.0.load(Ordering::Relaxed)
     }
 }
+
+impl<C: Clock + ?Sized> Clock for std::sync::Arc<C> {
+    fn now_ms(&self) -> u64 {
+        (**self).now_ms()
+    }
+}

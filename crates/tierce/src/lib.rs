@@ -6,6 +6,7 @@ mod disk;
 mod error;
 mod frame;
 pub mod key;
+pub mod memory;
 pub mod policy;
 
 pub use clock::{Clock, ManualClock, SystemClock};

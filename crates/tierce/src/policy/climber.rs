@@ -9,13 +9,18 @@ const DECAY: f64 = 0.98;
 /// ... until the hit ratio jumps by as much as this, which starts it again.
 const RESTART: f64 = 0.05;
 /// Requests to each entry, between two steps.
-const SAMPLE: f64 = 10.0;
+const SAMPLE: f64 = 5.0;
 /// Caches up to this many entries sample with more noise: they decay slower, and sample longer the shorter the step.
 const SMALL_CACHE: f64 = 512.0;
+const SMALL_SAMPLE: f64 = 10.0;
 const SMALL_DECAY: f64 = 0.995;
 const SMALL_LONGEST: f64 = 4.0;
 
-/// Moves the window while the hit ratio grows, and turns round when it does not.
+/// Moves the window while the hit ratio grows, and turns round when it falls.
+///
+/// It starts by widening, because a window of 1 % has next to nothing to give. A change of the hit ratio that chance
+/// explains (one standard deviation) counts as none, and then the window narrows: where the curve is flat, a sketch
+/// makes better use of the space than a window.
 #[derive(Clone)]
 pub(crate) struct Climber {
     hits: u32,
@@ -46,20 +51,23 @@ impl Climber {
     #[inline]
     pub(crate) fn step(&mut self, entries: usize) -> Option<f64> {
         let requests = f64::from(self.hits + self.misses);
-        if requests < entries as f64 * SAMPLE * self.stretch {
+        let entries = entries as f64;
+        let sample = if entries <= SMALL_CACHE { SMALL_SAMPLE } else { SAMPLE };
+        if requests < entries * sample * self.stretch {
             return None;
         }
-        Some(self.turn(entries as f64, requests))
+        Some(self.turn(entries, requests))
     }
 
     fn turn(&mut self, entries: f64, requests: f64) -> f64 {
         let first = (entries * FIRST_STEP).max(2.0);
         let is_small = entries <= SMALL_CACHE;
         if !self.started {
-            (self.started, self.step, self.widen) = (true, first, is_small);
+            (self.started, self.step, self.widen) = (true, first, true);
         }
         let ratio = f64::from(self.hits) / requests;
-        if ratio < self.before {
+        let chance = (2.0 * ratio * (1.0 - ratio) / requests).sqrt();
+        if ratio < self.before - chance || (self.widen && ratio < self.before + chance) {
             self.widen = !self.widen;
         }
         if (ratio - self.before).abs() >= RESTART {

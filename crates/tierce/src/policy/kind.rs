@@ -127,6 +127,10 @@ impl Policy for AnyPolicy {
         dispatch!(self, policy => policy.order())
     }
 
+    fn candidates(&self, count: usize) -> Vec<u32> {
+        dispatch!(self, policy => policy.candidates(count))
+    }
+
     fn clear(&mut self) {
         dispatch!(self, policy => policy.clear());
     }

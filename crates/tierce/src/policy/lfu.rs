@@ -207,6 +207,12 @@ impl Policy for Lfu {
         self.list.iter(0).collect()
     }
 
+    fn candidates(&self, count: usize) -> Vec<u32> {
+        // An insert goes behind those of count 1, and before all others.
+        let ones = self.buckets.get(self.lowest as usize).filter(|bucket| bucket.count == 1);
+        self.list.iter(0).take(count.min(ones.map_or(1, |bucket| bucket.entries as usize))).collect()
+    }
+
     fn clear(&mut self) {
         *self = Self::new(self.budget.capacity());
     }

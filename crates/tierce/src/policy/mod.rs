@@ -83,6 +83,13 @@ pub trait Policy: Clone {
         std::iter::from_fn(|| rest.evict()).collect()
     }
 
+    /// At most `count` of the next victims, as far as they are certain: as long as only hits and inserts follow, each
+    /// insert that needs room takes the first of them that is left, where a hit to one of them takes it off the list (not
+    /// for fifo and lifo). Empty where nothing is certain before the insert is known.
+    fn candidates(&self, _count: usize) -> Vec<u32> {
+        Vec::new()
+    }
+
     /// Forgets every slot and all history; the capacity stays.
     fn clear(&mut self);
 

@@ -110,6 +110,15 @@ impl<O: Order> Policy for Queue<O> {
         if O::NEWEST_FIRST { self.list.iter_back(0).collect() } else { self.list.iter(0).collect() }
     }
 
+    fn candidates(&self, count: usize) -> Vec<u32> {
+        // For lifo the next insert is newer than all that are here; for mru a hit to any entry makes that one the next.
+        match (O::NEWEST_FIRST, O::HIT_RENEWS) {
+            (false, _) => self.list.iter(0).take(count).collect(),
+            (true, false) => self.list.iter_back(0).take(count.min(1)).collect(),
+            (true, true) => Vec::new(),
+        }
+    }
+
     fn clear(&mut self) {
         self.list.clear();
         self.budget.clear();

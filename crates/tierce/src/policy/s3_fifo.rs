@@ -17,7 +17,7 @@ const MAX_HITS: u8 = 3;
 /// queue, the others leave a ghost (as many as nine tenths of the capacity), and a key whose ghost is still there goes
 /// to the main queue at once. The main queue gives an entry one more round for each hit, at most three.
 ///
-/// 13 bytes a slot and about 15 for each ghost; a hit changes one byte.
+/// 13 bytes a slot and about 20 for each ghost; a hit changes one byte.
 #[derive(Clone)]
 pub struct S3Fifo {
     lists: Chains<2>,

@@ -25,13 +25,6 @@ impl Sieve {
         Self { list: Chains::new(), visited: Vec::new(), hand: None, budget: Budget::new(capacity) }
     }
 
-    /// The slots that would go next, as long as the hand need not turn round: hits to others leave them next in line,
-    /// and a hit to one of them only takes that one out.
-    pub(crate) fn before_turning(&self) -> impl Iterator<Item = u32> + '_ {
-        std::iter::successors(self.hand.or(self.list.front(0)), |&slot| self.list.after(slot))
-            .filter(|&slot| self.visited[slot as usize] == 0)
-    }
-
     fn shrink(&mut self, victims: &mut Vec<u32>) {
         while self.budget.is_over() {
             let Some(victim) = self.evict() else { return };
@@ -117,6 +110,19 @@ impl Policy for Sieve {
     #[inline]
     fn contains(&self, slot: u32) -> bool {
         self.list.contains(slot)
+    }
+
+    fn candidates(&self, count: usize) -> Vec<u32> {
+        // Until the hand turns round, hits to others only spare them, and inserts come behind.
+        let hand = self.hand.or(self.list.front(0));
+        let is_due = |slot: &u32| self.visited[*slot as usize] == 0;
+        let ahead = std::iter::successors(hand, |&slot| self.list.after(slot));
+        let mut certain: Vec<u32> = ahead.filter(is_due).take(count).collect();
+        if certain.is_empty() && count > 0 {
+            // After the turn the next one is certain, but no other.
+            certain.extend(self.list.iter(0).find(is_due).or(hand));
+        }
+        certain
     }
 
     fn clear(&mut self) {

@@ -4,8 +4,9 @@
 //! of Algorithms 55(1), 2005. Aging by halving, and its period: G. Einziger, R. Friedman, B. Manes: TinyLFU: a highly
 //! efficient cache admission policy, ACM Transactions on Storage 13(4), 2017.
 
+/// Odd numbers with mixed bits (the primes of XXH64).
 const SEEDS: [u64; 4] =
-    [0xc3a5_c85c_97cb_3127, 0xb492_b66f_be98_f273, 0x9ae1_6a3b_2f90_404f, 0xcbf2_9ce4_8422_2325];
+    [0x9e37_79b1_85eb_ca87, 0xc2b2_ae3d_27d4_eb4f, 0x1656_67b1_9e37_79f9, 0x85eb_ca77_c2b2_ae63];
 const ODD: u64 = 0x1111_1111_1111_1111;
 const HALVES: u64 = 0x7777_7777_7777_7777;
 const SMALLEST: usize = 16;

@@ -112,7 +112,7 @@ impl WTinyLfu {
         self.luck ^= self.luck << 13;
         self.luck ^= self.luck >> 17;
         self.luck ^= self.luck << 5;
-        self.luck % WARM_LUCK == 0
+        self.luck.is_multiple_of(WARM_LUCK)
     }
 
     /// Passes what the window has too much to probation, then evicts until all fits: of each candidate and the main

@@ -21,7 +21,7 @@ const COUNT: usize = CANDIDATES.len();
 /// The share of what a change of leader would cost that must have been lost by not changing: at first, and at most.
 const PATIENCE: [f64; 2] = [0.1, 1.6];
 /// A lead counts from this many standard deviations of a lead by chance, and this many misses.
-const DEVIATIONS: f64 = 2.5;
+const DEVIATIONS: f64 = 2.2;
 const LEAST: f64 = 8.0;
 
 /// A key that is held by the real cache, or by any shadow.
@@ -240,11 +240,6 @@ impl Shadows {
 
     pub(crate) fn capacity(&self) -> u64 {
         self.policies[0].capacity()
-    }
-
-    /// How many keys the leader holds.
-    pub(crate) fn len(&self) -> usize {
-        self.policies[self.leader].len()
     }
 
     /// Evicts the leader's victim; true if there was one. `moved` says whether it was live.

@@ -1,0 +1,244 @@
+//! The cache: shards, and the verbs.
+
+use std::borrow::Borrow;
+use std::hash::{BuildHasher, Hash};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use hashbrown::DefaultHashBuilder;
+
+use super::builder::{Builder, Weigher};
+use super::flight::Flight;
+use super::shard::{Dropped, NEVER, Shard, Stats};
+use crate::clock::Clock;
+
+/// A shard on cache lines of its own, so that two locks never share one.
+///
+/// The lock is the standard library's: without contention it is one atomic exchange, as any other, and it is held for a
+/// look-up only; the loaders, weighers and drops of the user run outside it.
+#[repr(align(128))]
+struct Guarded<K, V>(Mutex<Shard<K, V>>);
+
+/// A cache in memory, for many threads at once.
+///
+/// After every call at most as many entries (or as much weight) are held as the capacity says. Values are handed out as
+/// clones: put what is costly to clone into an [`Arc`].
+pub struct MemoryCache<K, V, S = DefaultHashBuilder> {
+    shards: Box<[Guarded<K, V>]>,
+    /// How far a hash is shifted to leave its shard's number.
+    shift: u32,
+    hasher: S,
+    weigher: Option<Weigher<K, V>>,
+    ttl_ms: Option<u64>,
+    clock: Arc<dyn Clock>,
+}
+
+impl<K, V> MemoryCache<K, V> {
+    /// A cache of at most `max` entries.
+    #[must_use]
+    pub fn with_max_entries(max: u64) -> Builder<K, V> {
+        Builder::new(max, None)
+    }
+
+    /// A cache whose entries weigh at most `max` together, by `weigher`, in units of its own (mostly bytes). An entry that
+    /// is heavier than its shard's share of that is not held.
+    #[must_use]
+    pub fn with_max_weight(
+        max: u64,
+        weigher: impl Fn(&K, &V) -> u32 + Send + Sync + 'static,
+    ) -> Builder<K, V> {
+        Builder::new(max, Some(Arc::new(weigher)))
+    }
+}
+
+impl<K: Hash + Eq, V: Clone, S: BuildHasher> MemoryCache<K, V, S> {
+    pub(super) fn new(builder: Builder<K, V, S>) -> Self {
+        let count = builder.shard_count();
+        // What does not divide goes to the first shards, one unit each.
+        let (share, over) = (builder.capacity / count as u64, builder.capacity % count as u64);
+        let shard = |number: usize| Shard::new(builder.policy, share + u64::from((number as u64) < over));
+        Self {
+            shards: (0..count).map(|number| Guarded(Mutex::new(shard(number)))).collect(),
+            shift: 64 - count.trailing_zeros(),
+            hasher: builder.hasher,
+            weigher: builder.weigher,
+            ttl_ms: builder.ttl_ms,
+            clock: builder.clock,
+        }
+    }
+
+    /// The table in a shard uses the lowest bits of a hash and the highest seven, the sketches and ghosts the upper half:
+    /// the shard's number is taken from the middle.
+    #[inline]
+    fn locate<Q: Hash + ?Sized>(&self, key: &Q) -> (u64, MutexGuard<'_, Shard<K, V>>) {
+        let hash = self.hasher.hash_one(key);
+        (hash, self.lock(hash))
+    }
+
+    #[inline]
+    fn lock(&self, hash: u64) -> MutexGuard<'_, Shard<K, V>> {
+        let number = hash.rotate_left(32).checked_shr(self.shift).unwrap_or(0) as usize;
+        self.shards[number].0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The value of a key, unless it is not there or its time is over.
+    #[inline]
+    pub fn get<Q: Hash + Eq + ?Sized>(&self, key: &Q) -> Option<V>
+    where
+        K: Borrow<Q>,
+    {
+        let (hash, mut shard) = self.locate(key);
+        let (value, expired) = shard.get(hash, key, || self.clock.now_ms());
+        let value = value.cloned();
+        drop(shard);
+        drop(expired);
+        value
+    }
+
+    /// Puts a value in, for the default time.
+    #[inline]
+    pub fn insert(&self, key: K, value: V) {
+        self.insert_for(key, value, self.ttl_ms);
+    }
+
+    /// Puts a value in for `ttl_ms` milliseconds, or for ever.
+    #[inline]
+    pub fn insert_with_ttl(&self, key: K, value: V, ttl_ms: Option<u64>) {
+        self.insert_for(key, value, ttl_ms);
+    }
+
+    #[inline]
+    fn insert_for(&self, key: K, value: V, ttl_ms: Option<u64>) {
+        let weight = self.weigher.as_ref().map_or(1, |weigher| weigher(&key, &value));
+        let expires_ms = ttl_ms.map_or(NEVER, |ttl| self.clock.now_ms().saturating_add(ttl));
+        let (hash, mut shard) = self.locate(&key);
+        let Dropped { replaced, first, rest } = shard.insert(hash, key, value, weight, expires_ms);
+        drop(shard);
+        drop((replaced, first, rest));
+    }
+
+    /// The value of a key, made by `make` if there is none. Callers that miss the same key at the same time wait for one
+    /// of them to make it; should that one panic, the next one tries.
+    pub fn get_or_insert_with(&self, key: &K, make: impl FnOnce() -> V) -> V
+    where
+        K: Clone,
+    {
+        loop {
+            let (hash, mut shard) = self.locate(key);
+            let (value, expired) = shard.get(hash, key, || self.clock.now_ms());
+            if let Some(value) = value.cloned() {
+                return value;
+            }
+            let Some(flight) = shard.flights.get(key).cloned() else {
+                let flight = Flight::new();
+                shard.flights.insert(key.clone(), flight.clone());
+                drop(shard);
+                drop(expired);
+                return self.fly(key, &flight, make);
+            };
+            drop(shard);
+            drop(expired);
+            if let Some(value) = flight.wait() {
+                return value;
+            }
+        }
+    }
+
+    fn fly(&self, key: &K, flight: &Flight<V>, make: impl FnOnce() -> V) -> V
+    where
+        K: Clone,
+    {
+        let mut landing = Landing { cache: self, key, flight, value: None };
+        let value = make();
+        self.insert(key.clone(), value.clone());
+        landing.value = Some(value.clone());
+        value
+    }
+
+    /// Takes a key out and returns its value, unless its time was over.
+    pub fn remove<Q: Hash + Eq + ?Sized>(&self, key: &Q) -> Option<V>
+    where
+        K: Borrow<Q>,
+    {
+        let (hash, mut shard) = self.locate(key);
+        let entry = shard.remove(hash, key);
+        drop(shard);
+        entry.filter(|entry| entry.is_live(|| self.clock.now_ms())).map(|entry| entry.value)
+    }
+
+    /// How many entries are held, those included whose time is over and that nobody has asked for since.
+    pub fn len(&self) -> usize {
+        self.each(|shard| shard.len()).sum()
+    }
+
+    /// Whether nothing is held.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// What the entries weigh together; without a weigher their number.
+    pub fn weight(&self) -> u64 {
+        self.each(|shard| shard.weight()).sum()
+    }
+
+    /// Takes everything out.
+    pub fn clear(&self) {
+        let dropped: Vec<_> = self.each(Shard::clear).collect();
+        drop(dropped);
+    }
+
+    /// What happened so far.
+    pub fn stats(&self) -> Stats {
+        let mut sum = Stats::default();
+        self.each(|shard| shard.stats).for_each(|stats| sum += stats);
+        sum
+    }
+
+    /// All entries that have not expired: shard by shard, and in each in the order in which they would be evicted.
+    pub fn entries(&self) -> Vec<(K, V)>
+    where
+        K: Clone,
+    {
+        let now_ms = self.clock.now_ms();
+        let copy = |shard: &mut Shard<K, V>| -> Vec<(K, V)> {
+            shard.in_order(now_ms).map(|entry| (entry.key.clone(), entry.value.clone())).collect()
+        };
+        self.each(copy).flatten().collect()
+    }
+
+    /// Checks its own invariants, for tests.
+    ///
+    /// # Errors
+    /// Says what is broken.
+    pub fn check(&self) -> Result<(), String> {
+        self.each(|shard| shard.check()).collect()
+    }
+
+    fn each<'a, T: 'a>(
+        &'a self,
+        mut visit: impl FnMut(&mut Shard<K, V>) -> T + 'a,
+    ) -> impl Iterator<Item = T> + 'a {
+        let lock = move |guarded: &Guarded<K, V>| {
+            let mut shard = guarded.0.lock().unwrap_or_else(PoisonError::into_inner);
+            visit(&mut shard)
+        };
+        self.shards.iter().map(lock)
+    }
+}
+
+/// Ends a flight also when its maker panics.
+struct Landing<'a, K: Hash + Eq, V: Clone, S: BuildHasher> {
+    cache: &'a MemoryCache<K, V, S>,
+    key: &'a K,
+    flight: &'a Flight<V>,
+    value: Option<V>,
+}
+
+impl<K: Hash + Eq, V: Clone, S: BuildHasher> Drop for Landing<'_, K, V, S> {
+    fn drop(&mut self) {
+        let (_, mut shard) = self.cache.locate(self.key);
+        let gone = shard.flights.remove(self.key);
+        drop(shard);
+        drop(gone);
+        self.flight.end(self.value.take());
+    }
+}

@@ -1,0 +1,222 @@
+//! One part of the cache, behind one lock.
+
+use std::borrow::Borrow;
+
+use hashbrown::{HashMap, HashTable};
+
+use super::flight::Flight;
+use crate::policy::{AnyPolicy, Policy, PolicyKind};
+
+/// An entry that never expires has this time.
+pub(super) const NEVER: u64 = u64::MAX;
+
+/// What happened to a cache since it was built.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Gets that found a value.
+    pub hits: u64,
+    /// Gets that found none, or one that had expired.
+    pub misses: u64,
+    /// Entries that went because their time was over.
+    pub expired: u64,
+    /// Entries that the policy evicted, or did not let in.
+    pub evicted: u64,
+    /// Values that were put in.
+    pub inserts: u64,
+}
+
+impl std::ops::AddAssign for Stats {
+    fn add_assign(&mut self, other: Self) {
+        self.hits += other.hits;
+        self.misses += other.misses;
+        self.expired += other.expired;
+        self.evicted += other.evicted;
+        self.inserts += other.inserts;
+    }
+}
+
+pub(super) struct Entry<K, V> {
+    hash: u64,
+    pub(super) key: K,
+    pub(super) value: V,
+    expires_ms: u64,
+}
+
+impl<K, V> Entry<K, V> {
+    pub(super) fn is_live(&self, now_ms: impl FnOnce() -> u64) -> bool {
+        self.expires_ms == NEVER || self.expires_ms > now_ms()
+    }
+}
+
+/// What an insert takes out of the shard, to be dropped once its lock is free: a value's `drop` is the user's code.
+pub(super) struct Dropped<K, V> {
+    pub(super) replaced: Option<V>,
+    pub(super) first: Option<Entry<K, V>>,
+    pub(super) rest: Vec<Entry<K, V>>,
+}
+
+/// The table and the policy know entries by their slots in `entries`.
+pub(super) struct Shard<K, V> {
+    table: HashTable<u32>,
+    entries: Vec<Option<Entry<K, V>>>,
+    free: Vec<u32>,
+    policy: AnyPolicy,
+    victims: Vec<u32>,
+    pub(super) stats: Stats,
+    pub(super) flights: HashMap<K, Flight<V>>,
+}
+
+impl<K: Eq, V> Shard<K, V> {
+    pub(super) fn new(kind: PolicyKind, capacity: u64) -> Self {
+        Self {
+            table: HashTable::new(),
+            entries: Vec::new(),
+            free: Vec::new(),
+            policy: AnyPolicy::new(kind, capacity),
+            victims: Vec::new(),
+            stats: Stats::default(),
+            flights: HashMap::new(),
+        }
+    }
+
+    #[inline]
+    fn find<Q: Eq + ?Sized>(&self, hash: u64, key: &Q) -> Option<u32>
+    where
+        K: Borrow<Q>,
+    {
+        let is_it = |&slot: &u32| matches!(&self.entries[slot as usize], Some(e) if e.key.borrow() == key);
+        self.table.find(hash, is_it).copied()
+    }
+
+    /// The value of a key, which counts as a use of it. An entry whose time is over is returned second, to be dropped.
+    #[inline]
+    pub(super) fn get<Q: Eq + ?Sized>(
+        &mut self,
+        hash: u64,
+        key: &Q,
+        now_ms: impl FnOnce() -> u64,
+    ) -> (Option<&V>, Option<Entry<K, V>>)
+    where
+        K: Borrow<Q>,
+    {
+        let Some(slot) = self.find(hash, key) else {
+            self.stats.misses += 1;
+            return (None, None);
+        };
+        let expires_ms = self.entries[slot as usize].as_ref().map_or(NEVER, |entry| entry.expires_ms);
+        if expires_ms != NEVER && now_ms() >= expires_ms {
+            self.stats.misses += 1;
+            self.stats.expired += 1;
+            self.policy.remove(slot);
+            return (None, self.take(slot));
+        }
+        self.stats.hits += 1;
+        self.policy.hit(slot);
+        (self.entries[slot as usize].as_ref().map(|entry| &entry.value), None)
+    }
+
+    /// Takes a slot, that the policy no longer has, out of the table.
+    fn take(&mut self, slot: u32) -> Option<Entry<K, V>> {
+        let entry = self.entries[slot as usize].take()?;
+        if let Ok(place) = self.table.find_entry(entry.hash, |&other| other == slot) {
+            place.remove();
+        }
+        self.free.push(slot);
+        Some(entry)
+    }
+
+    fn take_victims(&mut self, replaced: Option<V>) -> Dropped<K, V> {
+        let mut dropped = Dropped { replaced, first: None, rest: Vec::new() };
+        let mut victims = std::mem::take(&mut self.victims);
+        self.stats.evicted += victims.len() as u64;
+        for victim in victims.drain(..) {
+            let entry = self.take(victim);
+            if dropped.first.is_none() {
+                dropped.first = entry;
+            } else {
+                dropped.rest.extend(entry);
+            }
+        }
+        self.victims = victims;
+        dropped
+    }
+
+    /// Puts a value in, or in the place of the key's old one (a use of it).
+    pub(super) fn insert(
+        &mut self,
+        hash: u64,
+        key: K,
+        value: V,
+        weight: u32,
+        expires_ms: u64,
+    ) -> Dropped<K, V> {
+        self.stats.inserts += 1;
+        if let Some(slot) = self.find(hash, &key) {
+            let entry = Entry { hash, key, value, expires_ms };
+            let old = self.entries[slot as usize].replace(entry);
+            self.policy.hit(slot);
+            self.policy.update(slot, weight, &mut self.victims);
+            return self.take_victims(old.map(|old| old.value));
+        }
+        let entry = Some(Entry { hash, key, value, expires_ms });
+        let slot = match self.free.pop() {
+            Some(slot) => {
+                self.entries[slot as usize] = entry;
+                slot
+            }
+            None => {
+                self.entries.push(entry);
+                self.entries.len() as u32 - 1
+            }
+        };
+        let entries = &self.entries;
+        let rehash = |&slot: &u32| entries[slot as usize].as_ref().map_or(0, |entry| entry.hash);
+        self.table.insert_unique(hash, slot, rehash);
+        self.policy.insert(slot, hash, weight, &mut self.victims);
+        self.take_victims(None)
+    }
+
+    pub(super) fn remove<Q: Eq + ?Sized>(&mut self, hash: u64, key: &Q) -> Option<Entry<K, V>>
+    where
+        K: Borrow<Q>,
+    {
+        let slot = self.find(hash, key)?;
+        self.policy.remove(slot);
+        self.take(slot)
+    }
+
+    /// Empties the shard, and returns what was in it, to be dropped.
+    pub(super) fn clear(&mut self) -> Vec<Option<Entry<K, V>>> {
+        self.table.clear();
+        self.free.clear();
+        self.policy.clear();
+        std::mem::take(&mut self.entries)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    pub(super) fn weight(&self) -> u64 {
+        self.policy.weight()
+    }
+
+    /// The entries that have not expired, next victim first.
+    pub(super) fn in_order(&self, now_ms: u64) -> impl Iterator<Item = &Entry<K, V>> {
+        let entries = self.policy.order().into_iter().filter_map(|slot| self.entries[slot as usize].as_ref());
+        entries.filter(move |entry| entry.is_live(|| now_ms))
+    }
+
+    pub(super) fn check(&self) -> Result<(), String> {
+        self.policy.check()?;
+        let live = self.entries.iter().flatten().count();
+        if [live, self.table.len(), self.entries.len() - self.free.len()] != [self.policy.len(); 3] {
+            return Err(format!(
+                "{live} entries, {} in the table, {} in the policy",
+                self.table.len(),
+                self.policy.len()
+            ));
+        }
+        Ok(())
+    }
+}
