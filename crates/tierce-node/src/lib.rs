@@ -2,6 +2,7 @@
 #![allow(unsafe_code, reason = "the code that napi's macros generate; ours is in scratch.rs")]
 #![allow(clippy::needless_pass_by_value, reason = "napi hands arguments over by value")]
 
+mod clock;
 mod disk;
 mod ledger;
 mod scratch;

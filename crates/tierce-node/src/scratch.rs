@@ -1,8 +1,9 @@
 //! Memory of JavaScript's that the addon reads and writes in place: all unsafe code of the addon is here.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
-use napi::bindgen_prelude::{Uint8Array, Uint32Array};
+use napi::bindgen_prelude::{Float64Array, Uint8Array, Uint32Array};
 use tierce::{EPOCH_BITS, EpochTable};
 
 /// A buffer that `src/tiers/disk.ts` makes, fills and reads, for arguments and results without an allocation.
@@ -54,4 +55,17 @@ impl Words {
         // SAFETY: as for `Scratch::bytes`: one owner on one JavaScript thread, which is inside this call.
         unsafe { self.0.as_mut() }
     }
+}
+
+/// The clock's two numbers as a typed array; see [`is_clock_view`].
+pub fn clock_view(page: &'static [AtomicU64; 2]) -> Float64Array {
+    let start = page.as_ptr().cast::<f64>().cast_mut();
+    // SAFETY: the numbers are there for as long as the process, and are atomic: JavaScript reads and writes each as one
+    // aligned word.
+    unsafe { Float64Array::with_external_data(start, page.len(), |_, _| ()) }
+}
+
+/// Whether the array is that memory itself, and not a copy that never changes.
+pub fn is_clock_view(view: &Float64Array, page: &'static [AtomicU64; 2]) -> bool {
+    std::ptr::eq(view.as_ptr(), page.as_ptr().cast())
 }
