@@ -8,12 +8,16 @@ export interface Host<K> {
   lacksRoom(weight: number): boolean
   /** Whether there are as many entries as there may be, where the policy counts something else. */
   isFull(): boolean
+  /** Whether what is held is over a bound, after an entry has become heavier. */
+  isOver(): boolean
+  weightOf(slot: number): number
+  count(): number
   /** Takes the entry out; the evictor knows of it already. */
   evicted(slot: number): void
   /** The slot of a key, if it is held. */
   slotOf(key: unknown): number | undefined
   /** The keys in the order of their insertion. */
-  insertionOrder(): Iterable<K>
+  insertionOrder(): IterableIterator<K>
 }
 
 /** Is told of everything that happens to the slots, and says which go. */
@@ -38,6 +42,9 @@ export interface Evictor<K> {
   order(): ArrayLike<number>
   /** Slots up to this number (not included) may come. */
   grow(slots: number): void
+  /** All entries are about to leave. */
+  clearing(): void
+  /** All entries have left. */
   clear(): void
   /** What is wrong, for tests; empty when nothing is. */
   check(entries: number, weight: number): string

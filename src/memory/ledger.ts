@@ -54,10 +54,14 @@ export type PolicyName = keyof typeof DRIVES
 /**
  * A native policy.
  *
- * Of the policies that decide by the order of what they hold alone, the next victims are known ahead, and are fetched many
- * at a time. They stay right as long as only hits, inserts and removals follow: an insert comes behind them, and a hit takes
- * the entry off the list. So `marks` says of each slot whether something has happened to it since that list was made, and a
- * victim that is marked is passed over. That makes the batches exact. The other policies are asked at each insert.
+ * The next victims are fetched many at a time, and a mark on each says so. A hit takes the mark off, and a victim without its
+ * mark is passed over.
+ *
+ * Of the policies that decide by the order of what they hold alone (`ahead`), these are candidates: the policy holds them
+ * still, and as long as only hits, inserts and removals follow it would name just them, less those that were hit. The batches
+ * are exact. The policies that learn have a capacity that is smaller by a reserve, and the victims are what does not fit: the
+ * policy has let go of them, but the cache holds them until their room is needed, and one that is hit goes into the policy
+ * again. So all of the capacity is in use, and an insert waits for no call.
  */
 export class Ledger<K> implements Evictor<K> {
   readonly newestFirst: boolean
@@ -68,14 +72,14 @@ export class Ledger<K> implements Evictor<K> {
   readonly #hits: boolean
   readonly #ahead: boolean
   readonly #hash: boolean
+  /** What the policy has less than the cache, in units of weight. */
+  readonly #reserve: number
   #words = 0
-  /** For each slot the last list of victims in whose time something happened to it. */
+  /** By slot: whether it is a victim. */
   #marks = new Uint8Array(0)
-  /** The number of the present list of victims: 1 to 255, round and round. */
-  #list = 1
-  /** The victims left: `out` from `#next` to `#end`. */
+  /** The victims, from `#next` on. */
+  #victims: number[] = []
   #next = 0
-  #end = 0
 
   constructor(host: Host<K>, policy: PolicyName, capacity: number) {
     const drive: Drive = DRIVES[policy]
@@ -84,27 +88,104 @@ export class Ledger<K> implements Evictor<K> {
     this.#ahead = drive.ahead
     this.#hash = drive.hash
     this.newestFirst = drive.newestFirst
+    this.#reserve = drive.hash ? reserveOf(capacity) : 0
     const { NativeLedger } = native()
-    this.#native = new NativeLedger(policy, capacity, this.#log, this.#out)
+    this.#native = new NativeLedger(policy, capacity - this.#reserve, this.#log, this.#out)
   }
 
   hit(slot: number): void {
     if (!this.#hits) return
-    this.#marks[slot] = this.#list
+    if (this.#marks[slot] !== 0) this.#rescue(slot)
     this.#log[this.#words] = slot
     if (++this.#words >= LOG_WORDS) this.#drain()
   }
 
   makeRoom(weight: number): void {
     const host = this.#host
-    if (this.#ahead) {
-      while (host.lacksRoom(weight)) this.#evictAhead()
+    if (this.#ahead || this.#reserve > 0) {
+      while (host.lacksRoom(weight)) this.#evictVictim()
     } else {
       while (host.isFull()) this.#evictNow()
     }
   }
 
   insert(slot: number, key: K, weight: number): boolean {
+    this.#logInsert(slot, key, weight)
+    if (!this.#ahead && this.#reserve === 0) return this.#drain(slot)
+    if (this.#words >= LOG_WORDS) this.#drain()
+    return true
+  }
+
+  inserted(): void {}
+
+  reweigh(slot: number, weight: number, fits: boolean): boolean {
+    // By then it was hit, so the policy has it, and it is no victim.
+    this.#log[this.#words] = UPDATE | slot
+    this.#log[this.#words + 1] = weight
+    this.#words += 2
+    if (fits && (this.#ahead || this.#reserve > 0)) {
+      if (this.#words >= LOG_WORDS) this.#drain()
+      return true
+    }
+    const kept = this.#drain(slot)
+    while (kept && this.#host.isOver()) this.#evictVictim()
+    return kept
+  }
+
+  updated(slot: number): void {
+    this.hit(slot)
+  }
+
+  remove(slot: number): void {
+    this.#marks[slot] = 0
+    this.#log[this.#words] = REMOVE | slot
+    if (++this.#words >= LOG_WORDS) this.#drain()
+  }
+
+  order(): ArrayLike<number> {
+    this.#drain()
+    const order = this.#native.order()
+    return this.#reserve === 0 ? order : [...this.#leftVictims(), ...order]
+  }
+
+  grow(slots: number): void {
+    const marks = new Uint8Array(slots)
+    marks.set(this.#marks)
+    this.#marks = marks
+  }
+
+  clearing(): void {}
+
+  clear(): void {
+    this.#words = 0
+    this.#forgetVictims()
+    this.#marks = new Uint8Array(0)
+    this.#native.clear()
+  }
+
+  check(entries: number, weight: number): string {
+    this.#drain()
+    const [policyWeight, policyEntries] = this.#native.account() as [number, number]
+    const left = this.#reserve === 0 ? [] : this.#leftVictims()
+    const heavy = left.reduce((sum, slot) => sum + this.#host.weightOf(slot), policyWeight)
+    const count = left.length + policyEntries
+    if (count !== entries || heavy !== weight) {
+      return `the policy holds ${count} slots of ${heavy}, the store ${entries} of ${weight}`
+    }
+    return this.#native.check()
+  }
+
+  nativeBytes(): number {
+    return this.#native.account()[2]! + this.#log.byteLength + this.#out.byteLength + this.#marks.byteLength
+  }
+
+  /** A victim was hit. */
+  #rescue(slot: number): void {
+    this.#marks[slot] = 0
+    if (this.#reserve > 0) this.#logInsert(slot, this.#host.keys[slot] as K, this.#host.weightOf(slot))
+  }
+
+  #logInsert(slot: number, key: K, weight: number): void {
     const log = this.#log
     const words = this.#words
     log[words] = INSERT | slot
@@ -115,81 +196,30 @@ export class Ledger<K> implements Evictor<K> {
     }
     log[words + 3] = weight
     this.#words = words + 4
-    if (!this.#ahead) return this.#drain(slot)
-    this.#marks[slot] = this.#list
-    if (this.#words >= LOG_WORDS) this.#drain()
-    return true
   }
 
-  inserted(): void {}
-
-  reweigh(slot: number, weight: number, fits: boolean): boolean {
-    this.#log[this.#words] = UPDATE | slot
-    this.#log[this.#words + 1] = weight
-    this.#words += 2
-    if (fits && this.#ahead && this.#words < LOG_WORDS) return true
-    return this.#drain(slot)
-  }
-
-  updated(slot: number): void {
-    this.hit(slot)
-  }
-
-  remove(slot: number): void {
-    this.#marks[slot] = this.#list
-    this.#log[this.#words] = REMOVE | slot
-    if (++this.#words >= LOG_WORDS) this.#drain()
-  }
-
-  order(): ArrayLike<number> {
-    this.#drain()
-    return this.#native.order()
-  }
-
-  grow(slots: number): void {
-    const marks = new Uint8Array(slots)
-    marks.set(this.#marks)
-    this.#marks = marks
-  }
-
-  clear(): void {
-    this.#words = 0
-    this.#next = this.#end
-    this.#marks = new Uint8Array(0)
-    this.#native.clear()
-  }
-
-  check(entries: number, weight: number): string {
-    this.#drain()
-    const [heavy, count] = this.#native.account()
-    if (count !== entries || heavy !== weight) {
-      return `the policy holds ${count} slots of ${heavy}, the store ${entries} of ${weight}`
-    }
-    return this.#native.check()
-  }
-
-  nativeBytes(): number {
-    return this.#native.account()[2]! + this.#log.byteLength + this.#out.byteLength
-  }
-
-  /** Takes the next victim off the list, or makes a new list. */
-  #evictAhead(): void {
-    while (this.#next < this.#end) {
-      const victim = this.#out[this.#next++]!
-      if (this.#marks[victim] === this.#list) continue
-      this.#log[this.#words] = EVICT | victim
-      if (++this.#words >= LOG_WORDS) this.#drain()
+  /** Evicts the next victim; finds new ones where there are none. */
+  #evictVictim(): void {
+    while (this.#next < this.#victims.length) {
+      const victim = this.#victims[this.#next++]!
+      if (this.#marks[victim] === 0) continue
+      this.#marks[victim] = 0
+      if (this.#ahead) {
+        this.#log[this.#words] = EVICT | victim
+        if (++this.#words >= LOG_WORDS) this.#drain()
+      }
       this.#host.evicted(victim)
       return
     }
+    this.#forgetVictims()
     this.#drain()
-    this.#end = this.#native.refill(BATCH)
+    if (this.#ahead) this.#take(this.#native.refill(BATCH))
+    if (this.#victims.length === 0) this.#evictNow()
+  }
+
+  #forgetVictims(): void {
+    this.#victims.length = 0
     this.#next = 0
-    if (++this.#list > 255) {
-      this.#list = 1
-      this.#marks.fill(0)
-    }
-    if (this.#end === 0) this.#evictNow()
   }
 
   /** Asks the policy for one victim. */
@@ -200,28 +230,43 @@ export class Ledger<K> implements Evictor<K> {
   }
 
   /**
-   * Lets the native side read the log, and evicts what it names. The list of victims lies where the results come, so a read
-   * that names any ends it.
-   * @returns false where `own` was named; its entry is the caller's to take out
+   * Lets the native side read the log. What it names goes at once, or with a reserve when its room is needed.
+   * @returns false where `own` was named and has to go at once; its entry is the caller's to take out
    */
   #drain(own = -1): boolean {
     const words = this.#words
     if (words === 0) return true
     this.#words = 0
     let left = this.#read(words)
-    if (left === 0) return true
-    this.#next = this.#end
     let kept = true
-    for (;;) {
+    while (left > 0) {
       const batch = Math.min(left, BATCH)
-      for (let at = 0; at < batch; at++) {
-        const victim = this.#out[at]!
-        if (victim === own) kept = false
-        else this.#host.evicted(victim)
+      if (this.#reserve > 0) this.#take(batch)
+      else {
+        for (let at = 0; at < batch; at++) {
+          const victim = this.#out[at]!
+          this.#marks[victim] = 0
+          if (victim === own) kept = false
+          else this.#host.evicted(victim)
+        }
       }
-      if (left <= BATCH) return kept
-      left = this.#native.rest()
+      left = left > BATCH ? this.#native.rest() : 0
     }
+    return kept
+  }
+
+  /** Puts the first `count` slots of `out` behind the victims. */
+  #take(count: number): void {
+    for (let at = 0; at < count; at++) {
+      const victim = this.#out[at]!
+      this.#marks[victim] = 1
+      this.#victims.push(victim)
+    }
+  }
+
+  #leftVictims(): number[] {
+    const left = this.#victims.slice(this.#next).filter((slot) => this.#marks[slot] !== 0)
+    return [...new Set(left)]
   }
 
   #read(words: number): number {
@@ -231,4 +276,10 @@ export class Ledger<K> implements Evictor<K> {
       throw fromNative(error)
     }
   }
+}
+
+/** Nothing where the cache is so small that each entry counts. */
+function reserveOf(capacity: number): number {
+  const share = Math.min(Math.floor(capacity / 64), BATCH)
+  return share < 4 ? 0 : capacity > 2 ** 24 ? Math.floor(capacity / 64) : share
 }

@@ -91,11 +91,19 @@ export class Store<K, V> implements Host<K> {
     return this.#weighted && this.map.size >= this.#max
   }
 
+  isOver(): boolean {
+    return this.#weighted && this.weight > this.#maxWeight
+  }
+
+  count(): number {
+    return this.map.size
+  }
+
   slotOf(key: unknown): number | undefined {
     return this.map.get(key as K)
   }
 
-  insertionOrder(): Iterable<K> {
+  insertionOrder(): IterableIterator<K> {
     return this.map.keys()
   }
 
@@ -186,6 +194,7 @@ export class Store<K, V> implements Host<K> {
   }
 
   clear(): void {
+    this.evictor.clearing()
     if (this.#tells) for (const slot of this.map.values()) this.#note(slot, 'clear')
     this.#counters?.add(Counter.cleared, this.map.size)
     this.map.clear()

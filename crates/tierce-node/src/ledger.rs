@@ -53,6 +53,9 @@ impl NativeLedger {
             let log = self.log.words().get(..words as usize).unwrap_or_default();
             self.found.clear();
             let outcome = self.ledger.drain(log, &mut self.found);
+            // A slot that was freed and taken again further on in the log is named for what it was.
+            let policy = self.ledger.policy();
+            self.found.retain(|&slot| !policy.contains(slot));
             let count = self.hand_out();
             outcome.map(|()| count).map_err(broken)
         })
