@@ -1,7 +1,7 @@
 /** The public entry of `tierce`. */
 export { Cache, type CacheEntry, type CacheStats, type KeysOptions, type SetOptions } from './cache.js'
-export type { CacheOptions, Codec, Duration, Durability, MemoryOptions, Size } from './cache-options.js'
-export { cached, type CachedDecorator, type CachedOptions, cachedSync } from './decorators.js'
+export type { CacheOptions, Codec, Durability, Duration, MemoryOptions, Size } from './cache-options.js'
+export { type CachedDecorator, type CachedOptions, cached, cachedSync } from './decorators.js'
 export {
   ClosedError,
   ColumnarMissingError,
@@ -26,4 +26,24 @@ export {
 } from './errors.js'
 export type { ErrorListener } from './events.js'
 export { CallKey, HashedKey, type Key } from './keys.js'
-export { type WrapControls, type WrapOptions, type Wrapped, type WrappedSync, wrap, wrapSync } from './wrap.js'
+export { definePolicy, type PolicyHooks, type PolicyView } from './memory/custom.js'
+export type { SaveOptions } from './memory/files.js'
+export type { PolicyName } from './memory/ledger.js'
+export type { MemoryMetrics } from './memory/metrics.js'
+export type { MemoryCacheOptions, MemoryKey } from './memory/options.js'
+export { defineSerializer, type Serializer } from './memory/serializers.js'
+export type { RemovalReason } from './memory/store.js'
+export {
+  type LoadOptions,
+  MemoryCache,
+  type MemoryEntries,
+  type MemorySetOptions,
+} from './memory-cache.js'
+export {
+  type WrapControls,
+  type WrapOptions,
+  type Wrapped,
+  type WrappedSync,
+  wrap,
+  wrapSync,
+} from './wrap.js'

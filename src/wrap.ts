@@ -47,7 +47,11 @@ const registered = new WeakMap<Cache, Map<string, string>>()
  * is not part of the key.
  * @throws InvalidOptionError `E_INVALID_OPTION`: there is no name, or another function has it
  */
-export function wrap<F extends AnyFunction>(cache: Cache, fn: F, options: WrapOptions<Parameters<F>> = {}): Wrapped<F> {
+export function wrap<F extends AnyFunction>(
+  cache: Cache,
+  fn: F,
+  options: WrapOptions<Parameters<F>> = {},
+): Wrapped<F> {
   const call = describeCall(cache, fn, options)
   const wrapped = function (this: unknown, ...args: Parameters<F>) {
     return cache.getOrSet(call.key(...args), () => fn.apply(this, args), call.options)
@@ -71,7 +75,10 @@ export function wrapSync<F extends AnyFunction>(
   const load = (self: unknown, args: Parameters<F>) => {
     const result = fn.apply(self, args)
     if (typeof result?.then !== 'function') return result
-    throw invalid(fn.name, `${fn.name || 'The function'} returned a promise: wrap it with wrap or cached, not with wrapSync or cachedSync.`)
+    throw invalid(
+      fn.name,
+      `${fn.name || 'The function'} returned a promise: wrap it with wrap or cached, not with wrapSync or cachedSync.`,
+    )
   }
   const wrapped = function (this: unknown, ...args: Parameters<F>) {
     return cache.getOrSetSync(call.key(...args), () => load(this, args), call.options)
@@ -81,7 +88,11 @@ export function wrapSync<F extends AnyFunction>(
     if (result !== undefined) cache.setSync(call.key(...args), result, call.options)
     return result
   }
-  return finish(fn, wrapped, { fresh, invalidate: call.invalidate, key: call.key }) as unknown as WrappedSync<F>
+  return finish(fn, wrapped, {
+    fresh,
+    invalidate: call.invalidate,
+    key: call.key,
+  }) as unknown as WrappedSync<F>
 }
 
 interface Call<Args extends unknown[]> {
@@ -90,7 +101,11 @@ interface Call<Args extends unknown[]> {
   invalidate(...args: Args): Promise<boolean>
 }
 
-function describeCall<Args extends unknown[]>(cache: Cache, fn: AnyFunction, options: WrapOptions<Args>): Call<Args> {
+function describeCall<Args extends unknown[]>(
+  cache: Cache,
+  fn: AnyFunction,
+  options: WrapOptions<Args>,
+): Call<Args> {
   callback(fn, 'the wrapped function')
   checkOptions(options, ['name', 'version', 'ttl', 'key'], 'a wrapped function')
   if (options.ttl !== undefined) parseDuration(options.ttl, 'ttl')

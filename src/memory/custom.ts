@@ -44,9 +44,14 @@ const custom = new Map<string, HooksFactory>()
  * keep state: each cache gets its own; an object is shared by all caches with this policy.
  * @throws InvalidOptionError `E_INVALID_OPTION` for a name that is taken, or hooks that are none
  */
-export function definePolicy<K = unknown>(name: string, hooks: PolicyHooks<K> | (() => PolicyHooks<K>)): void {
-  if (typeof name !== 'string' || name === '') throw refuse('name', `the name of a policy is ${describe(name)}; give a text`)
-  if (name in DRIVES || custom.has(name)) throw refuse('name', `there is a policy '${name}' already; give another name`)
+export function definePolicy<K = unknown>(
+  name: string,
+  hooks: PolicyHooks<K> | (() => PolicyHooks<K>),
+): void {
+  if (typeof name !== 'string' || name === '')
+    throw refuse('name', `the name of a policy is ${describe(name)}; give a text`)
+  if (name in DRIVES || custom.has(name))
+    throw refuse('name', `there is a policy '${name}' already; give another name`)
   if (typeof hooks === 'function') {
     custom.set(name, () => checked(hooks() as PolicyHooks<never>, name))
     return
@@ -60,16 +65,22 @@ export function policyNames(): string[] {
   return [...Object.keys(DRIVES), ...custom.keys()]
 }
 
-/** What evicts for a host, by the name of its policy. `capacity` is in units of weight. */
-export function evictorFor<K>(host: Host<K>, name: string, capacity: number): Evictor<K> {
+/** What evicts for a host, by the name of its policy. */
+export function evictorFor<K>(
+  host: Host<K>,
+  name: string,
+  bounds: { max: number; maxSize: number },
+): Evictor<K> {
   const make = custom.get(name)
   if (make !== undefined) return new CustomEvictor<K>(host, name, make() as PolicyHooks<K>)
-  return new Ledger<K>(host, name as PolicyName, capacity)
+  const isBytes = bounds.maxSize !== Infinity
+  return new Ledger<K>(host, name as PolicyName, isBytes ? bounds.maxSize : bounds.max, isBytes)
 }
 
 function checked(hooks: PolicyHooks<never>, name: string): PolicyHooks<never> {
   // Hooks may be methods of a class, which are not own properties.
-  if (typeof hooks !== 'object' || hooks === null) throw refuse(name, `the hooks of policy '${name}' are ${describe(hooks)}; give an object`)
+  if (typeof hooks !== 'object' || hooks === null)
+    throw refuse(name, `the hooks of policy '${name}' are ${describe(hooks)}; give an object`)
   if (Object.getPrototypeOf(hooks) === Object.prototype) checkOptions(hooks, HOOKS, `policy '${name}'`)
   for (const hook of HOOKS) {
     if (hook === 'victim' || hooks[hook] !== undefined) callback(hooks[hook], `${hook} of policy '${name}'`)

@@ -2,9 +2,8 @@
  * The bridge to the native policies. A hit never crosses it: what happens is written to a log that both sides share, and
  * one native call reads many entries of it.
  */
-import type { NativeLedger } from '../../index.js'
 import { fromNative, makeError } from '../errors.js'
-import { native } from '../native.js'
+import { type NativeLedger, native } from '../native.js'
 import type { Evictor, Host } from './evictor.js'
 import { hashKey, mix } from './hash.js'
 
@@ -81,14 +80,14 @@ export class Ledger<K> implements Evictor<K> {
   #victims: number[] = []
   #next = 0
 
-  constructor(host: Host<K>, policy: PolicyName, capacity: number) {
+  constructor(host: Host<K>, policy: PolicyName, capacity: number, isBytes: boolean) {
     const drive: Drive = DRIVES[policy]
     this.#host = host
     this.#hits = drive.hits
     this.#ahead = drive.ahead
     this.#hash = drive.hash
     this.newestFirst = drive.newestFirst
-    this.#reserve = drive.hash ? reserveOf(capacity) : 0
+    this.#reserve = drive.hash ? reserveOf(capacity, isBytes) : 0
     const { NativeLedger } = native()
     this.#native = new NativeLedger(policy, capacity - this.#reserve, this.#log, this.#out)
   }
@@ -278,8 +277,12 @@ export class Ledger<K> implements Evictor<K> {
   }
 }
 
-/** Nothing where the cache is so small that each entry counts. */
-function reserveOf(capacity: number): number {
-  const share = Math.min(Math.floor(capacity / 64), BATCH)
-  return share < 4 ? 0 : capacity > 2 ** 24 ? Math.floor(capacity / 64) : share
+/**
+ * A sixty-fourth of the capacity, at most `BATCH` entries; of a bound in bytes there is no telling how many entries that is.
+ * At least one: so an entry that was set is there until another one comes, whatever the policy thinks of it.
+ */
+function reserveOf(capacity: number, isBytes: boolean): number {
+  if (capacity < 2) return 0
+  const share = Math.max(1, Math.floor(capacity / 64))
+  return isBytes ? share : Math.min(share, BATCH)
 }

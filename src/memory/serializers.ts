@@ -45,12 +45,15 @@ const serializers = new Map<string, Serializer>([
 export function defineSerializer(name: string, serializer: Serializer): void {
   if (typeof name !== 'string' || name === '') throw refuse(`the name is ${describe(name)}; give a text`)
   if (serializers.has(name)) throw refuse(`there is a serializer '${name}' already; give another name`)
-  if (typeof serializer !== 'object' || serializer === null) throw refuse(`'${name}' is ${describe(serializer)}; give an object`)
+  if (typeof serializer !== 'object' || serializer === null)
+    throw refuse(`'${name}' is ${describe(serializer)}; give an object`)
   callback(serializer.serialize, `serialize of serializer '${name}'`)
   callback(serializer.deserialize, `deserialize of serializer '${name}'`)
   const { extension } = serializer
   if (typeof extension !== 'string' || !/^[A-Za-z0-9_-]{1,32}$/.test(extension)) {
-    throw refuse(`the extension of '${name}' is ${describe(extension)}; give letters, digits, - and _, such as 'msgpack'`)
+    throw refuse(
+      `the extension of '${name}' is ${describe(extension)}; give letters, digits, - and _, such as 'msgpack'`,
+    )
   }
   serializers.set(name, serializer)
 }

@@ -193,6 +193,21 @@ export class Store<K, V> implements Host<K> {
     this.#vacate(slot, reason)
   }
 
+  /** Sets up an entry as it was saved: what slides keeps the whole of its TTL beside the rest. */
+  restore(key: K, value: V, weight: number, ttl: number, slides: number): void {
+    this.set(key, value, weight, ttl, slides > 0)
+    const slot = this.map.get(key)
+    if (slot !== undefined && slides > 0) this.#slides![slot] = slides
+  }
+
+  /** Frees what entries with a TTL took, where there is no entry left. */
+  stopTiming(): void {
+    if (this.map.size > 0) return
+    this.#expires = undefined
+    this.#slides = undefined
+    this.#wheel = undefined
+  }
+
   clear(): void {
     this.evictor.clearing()
     if (this.#tells) for (const slot of this.map.values()) this.#note(slot, 'clear')
@@ -239,7 +254,8 @@ export class Store<K, V> implements Host<K> {
     }
     if (count + this.#free.length !== this.#fresh) return 'a slot is lost'
     if (count > this.#max || (this.#weighted && weight > this.#maxWeight)) return 'over a bound'
-    if (this.#weighted && weight !== this.weight) return `entries weigh ${weight}, the account says ${this.weight}`
+    if (this.#weighted && weight !== this.weight)
+      return `entries weigh ${weight}, the account says ${this.weight}`
     return this.evictor.check(count, weight)
   }
 
@@ -298,7 +314,9 @@ export class Store<K, V> implements Host<K> {
   /** Empties a slot that the evictor no longer knows. */
   #vacate(slot: number, reason: RemovalReason): void {
     if (this.#tells) this.#note(slot, reason)
-    this.#counters?.add(reason === 'evict' ? Counter.evicted : reason === 'expire' ? Counter.expired : Counter.deleted)
+    this.#counters?.add(
+      reason === 'evict' ? Counter.evicted : reason === 'expire' ? Counter.expired : Counter.deleted,
+    )
     this.#release(slot)
   }
 
