@@ -1,6 +1,4 @@
 /** Options of `Cache`, parsed and checked once. */
-
-import { makeError } from './errors.js'
 import {
   boolean,
   callback,
@@ -11,6 +9,7 @@ import {
   positiveInteger,
 } from './options.js'
 import type { DiskOptions } from './tiers/disk.js'
+import { makeError } from './errors.js'
 
 /** Milliseconds, or `'90s'`, `'1h'`, `'7d'`; `Infinity` or `'never'` for no expiry. */
 export type Duration = number | string
@@ -66,18 +65,7 @@ export interface ParsedOptions {
   now: () => number
 }
 
-const NAMES = [
-  'dir',
-  'maxSize',
-  'policy',
-  'ttl',
-  'codec',
-  'level',
-  'durability',
-  'lockTimeout',
-  'memory',
-  'clock',
-]
+const NAMES = ['dir', 'maxSize', 'policy', 'ttl', 'codec', 'level', 'durability', 'lockTimeout', 'memory', 'clock']
 /** Options that say nothing without a directory. */
 const DISK_ONLY = ['maxSize', 'policy', 'codec', 'level', 'durability', 'lockTimeout'] as const
 

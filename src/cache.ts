@@ -272,8 +272,7 @@ export class Cache {
     this.#open()
     checkOptions(options, ['prefix', 'limit'], 'keys')
     const { prefix = '' } = options
-    let left =
-      options.limit === undefined ? Number.POSITIVE_INFINITY : positiveInteger(options.limit, 'limit')
+    let left = options.limit === undefined ? Number.POSITIVE_INFINITY : positiveInteger(options.limit, 'limit')
     for await (const text of this.#texts()) {
       const key = keyFromText(text)
       if (prefix !== '' && !(typeof key === 'string' && key.startsWith(prefix))) continue
@@ -365,8 +364,7 @@ export class Cache {
     const entry = this.#memory?.peek(text)
     if (entry === undefined) return undefined
     const expired = entry.expiresAt <= this.#now()
-    if (!expired && (entry.epoch === undefined || this.#disk?.isCurrent(entry.slot, entry.epoch) !== false))
-      return entry
+    if (!expired && (entry.epoch === undefined || this.#disk?.isCurrent(entry.slot, entry.epoch) !== false)) return entry
     this.#memory?.remove(entry)
     return undefined
   }
@@ -399,9 +397,7 @@ export class Cache {
   }
 
   async #store(writes: readonly { text: string; value: unknown; expiresAt: number }[]): Promise<void> {
-    const encoded = writes.map(({ value }) =>
-      this.#disk === undefined ? storable(value) : encode(storable(value)),
-    )
+    const encoded = writes.map(({ value }) => (this.#disk === undefined ? storable(value) : encode(storable(value))))
     const kept = writes.map((write, index) =>
       this.#keep(write, this.#disk === undefined ? undefined : (encoded[index] as Encoded)),
     )
@@ -419,10 +415,7 @@ export class Cache {
   }
 
   /** Puts a value into memory, where it answers at once; its epoch is not known before it is on disk. */
-  #keep(
-    write: { text: string; value: unknown; expiresAt: number },
-    encoded: Encoded | undefined,
-  ): MemoryEntry | undefined {
+  #keep(write: { text: string; value: unknown; expiresAt: number }, encoded: Encoded | undefined): MemoryEntry | undefined {
     this.#flights.outdate(write.text)
     return this.#memory?.set({
       ...write,
@@ -461,42 +454,17 @@ export class Cache {
 /** @throws UnserializableError `E_UNSERIALIZABLE` for `undefined`, which is what a miss looks like */
 function storable(value: unknown): unknown {
   if (value !== undefined) return value
-  throw makeError(
-    'E_UNSERIALIZABLE',
-    'undefined cannot be stored, as it stands for a miss: store null, or delete the key.',
-  )
+  throw makeError('E_UNSERIALIZABLE', 'undefined cannot be stored, as it stands for a miss: store null, or delete the key.')
 }
 
 function memoryFacts<V>(entry: MemoryEntry): CacheEntry<V> {
   const { kind, createdAt, expiresAt, accessedAt, size } = entry
   const value = entry.value as V
-  return {
-    value,
-    kind,
-    createdAt,
-    expiresAt,
-    accessedAt,
-    hits: entry.hits - 1,
-    size,
-    storedSize: size,
-    codec: 'none',
-    tier: 'memory',
-  }
+  return { value, kind, createdAt, expiresAt, accessedAt, hits: entry.hits - 1, size, storedSize: size, codec: 'none', tier: 'memory' }
 }
 
 function diskFacts<V>(value: V, facts: Facts, tier: 'memory' | 'disk'): CacheEntry<V> {
   const { createdAt, expiresAt, accessedAt, hits, size, storedSize } = facts
   const kind = kindName(facts.kind)
-  return {
-    value,
-    kind,
-    createdAt,
-    expiresAt,
-    accessedAt,
-    hits,
-    size,
-    storedSize,
-    codec: codecName(facts.codec),
-    tier,
-  }
+  return { value, kind, createdAt, expiresAt, accessedAt, hits, size, storedSize, codec: codecName(facts.codec), tier }
 }

@@ -16,11 +16,7 @@ export interface CachedOptions extends WrapOptions<never[]> {
 /** A decorator for methods, in both of TypeScript's forms. */
 export interface CachedDecorator {
   <M extends Method>(method: M, context: ClassMethodDecoratorContext): M
-  <M extends Method>(
-    target: object,
-    name: string | symbol,
-    descriptor: TypedPropertyDescriptor<M>,
-  ): TypedPropertyDescriptor<M>
+  <M extends Method>(target: object, name: string | symbol, descriptor: TypedPropertyDescriptor<M>): TypedPropertyDescriptor<M>
 }
 
 /** Caches what an asynchronous method returns. `this` is not part of the key: give `key` where results depend on it. */
@@ -43,10 +39,7 @@ function decorator(options: CachedOptions, wrapper: Wrap): CachedDecorator {
     if (typeof descriptor?.value === 'function') {
       return { ...descriptor, value: decorate(descriptor.value, second as string | symbol, options, wrapper) }
     }
-    throw makeError(
-      'E_INVALID_OPTION',
-      'cached and cachedSync decorate methods; for a function use wrap or wrapSync.',
-    )
+    throw makeError('E_INVALID_OPTION', 'cached and cachedSync decorate methods; for a function use wrap or wrapSync.')
   }) as CachedDecorator
 }
 
@@ -58,10 +51,7 @@ function decorate(method: Method, name: string | symbol, options: CachedOptions,
     let wrapped = byCache.get(found)
     if (wrapped === undefined) {
       const owner = ownerName(this, name, decorated)
-      wrapped = wrapper(found, method, {
-        ...rest,
-        name: rest.name ?? `${owner}.${String(name)}`,
-      } as WrapOptions)
+      wrapped = wrapper(found, method, { ...rest, name: rest.name ?? `${owner}.${String(name)}` } as WrapOptions)
       byCache.set(found, wrapped)
     }
     return wrapped.apply(this, args)

@@ -1,5 +1,5 @@
 /** Faults that break no call, told to whoever listens. */
-import { type ErrorCode, makeError, TierceError } from './errors.js'
+import { makeError, type ErrorCode, TierceError } from './errors.js'
 
 export type ErrorListener = (error: TierceError) => void
 
@@ -18,9 +18,7 @@ export class Faults {
 
   report(fault: unknown): void {
     const error =
-      fault instanceof TierceError
-        ? fault
-        : makeError('E_INTERNAL', `A cache failed: ${fault}`, undefined, fault)
+      fault instanceof TierceError ? fault : makeError('E_INTERNAL', `A cache failed: ${fault}`, undefined, fault)
     if (this.#listeners.size === 0 && !Faults.#warned.has(error.code)) {
       Faults.#warned.add(error.code)
       process.emitWarning(`${error.message} (listen to the cache's 'error' event to handle this)`, {

@@ -391,10 +391,7 @@ export class MemoryCache<K extends MemoryKey = string, V = unknown> {
     return path
   }
 
-  /**
-   * What is wrong with the cache's own account, for tests.
-   * @internal
-   */
+  /** Checks the cache's own account against all entries; gives what is wrong, or an empty text. For tests and reports. */
   check(): string {
     return this.#store.check()
   }
