@@ -67,11 +67,42 @@ export declare class NativeDisk {
   close(): Promise<void>
 }
 
+/** A policy over slots. Its two arrays belong to JavaScript: `log` is what happened, `out` is what the last call gives. */
+export declare class NativeLedger {
+  /** A ledger for the policy of that name, with room for `capacity` units of weight. */
+  constructor(policy: string, capacity: number, log: Uint32Array, out: Uint32Array)
+  /**
+   * Reads the first `words` of the log. Gives the number of victims: the first ones are in `out`, the others come
+   * with `rest`.
+   */
+  drain(words: number): number
+  /** The next victims that `out` had no room for; gives how many. */
+  rest(): number
+  /** Fills `out` with at most `count` slots that may be given up without asking, in order; gives how many. */
+  refill(count: number): number
+  /** Evicts the next victim into `out`; gives 0 where there is none. */
+  evict(): number
+  /** The slots in the order of eviction. */
+  order(): Uint32Array
+  /** Forgets all slots and all history. */
+  clear(): void
+  /** What the slots weigh, and how many there are, as `[weight, entries, bytes of native memory]`. */
+  account(): Array<number>
+  /** What is wrong with the policy's own account, for tests; empty when nothing is. */
+  check(): string
+}
+
+/** The clock's page; `null` where no thread can be had. */
+export declare function coarseClock(): Float64Array | null
+
 /** The names of the codecs, by the number in an entry's facts. */
 export declare function codecNames(): Array<string>
 
 /** Makes the next call into the addon panic, so that tests can see it become an `Error`. */
 export declare function forcePanic(): void
+
+/** Whether the array is the page itself: where external memory is forbidden it is a copy. */
+export declare function isClock(view: Float64Array): boolean
 
 /** A value and the facts of its entry (`wire.rs`). */
 export interface NativeEntry {
@@ -106,3 +137,6 @@ export interface NativeStats {
   storedSize: number
   diskSize: number
 }
+
+/** Writes the time, and has the thread write it from here on. */
+export declare function wakeClock(): void

@@ -836,5 +836,9 @@ function __napiStampBindingTarget(exportsObject, target) {
 module.exports.__napiBindingTarget = __napiStampBindingTarget(nativeBinding, __napiLoadedBindingTarget)
 module.exports = nativeBinding
 module.exports.NativeDisk = nativeBinding.NativeDisk
+module.exports.NativeLedger = nativeBinding.NativeLedger
+module.exports.coarseClock = nativeBinding.coarseClock
 module.exports.codecNames = nativeBinding.codecNames
 module.exports.forcePanic = nativeBinding.forcePanic
+module.exports.isClock = nativeBinding.isClock
+module.exports.wakeClock = nativeBinding.wakeClock

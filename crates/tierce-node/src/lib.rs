@@ -2,7 +2,9 @@
 #![allow(unsafe_code, reason = "the code that napi's macros generate; ours is in scratch.rs")]
 #![allow(clippy::needless_pass_by_value, reason = "napi hands arguments over by value")]
 
+pub mod clock;
 mod disk;
+pub mod ledger;
 mod scratch;
 mod wire;
 

@@ -2,8 +2,9 @@
 
 use std::cell::RefCell;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
-use napi::bindgen_prelude::{Uint8Array, Uint32Array};
+use napi::bindgen_prelude::{Float64Array, Uint8Array, Uint32Array};
 use tierce::{EPOCH_BITS, EpochTable};
 
 use crate::wire::Reader;
@@ -43,4 +44,38 @@ pub fn epochs_view(table: Arc<EpochTable>) -> Uint32Array {
 /// Whether the array is the mapping itself: where external memory is forbidden it is a copy that never changes.
 pub fn is_view_of(view: &Uint32Array, table: &EpochTable) -> bool {
     std::ptr::eq(view.as_ptr(), table.as_ptr())
+}
+
+/// An array of words that `src/memory/ledger.ts` makes, and both sides read and write.
+pub struct Words(Uint32Array);
+
+impl Words {
+    /// Keeps the array alive until this is dropped.
+    pub fn new(array: Uint32Array) -> Self {
+        Self(array)
+    }
+
+    /// What is in it.
+    pub fn words(&self) -> &[u32] {
+        &self.0
+    }
+
+    /// To write into.
+    pub fn words_mut(&mut self) -> &mut [u32] {
+        // SAFETY: as for `Scratch::bytes`: one owner on one JavaScript thread, which is inside this call.
+        unsafe { self.0.as_mut() }
+    }
+}
+
+/// The clock's two numbers as a typed array; see [`is_clock_view`].
+pub fn clock_view(page: &'static [AtomicU64; 2]) -> Float64Array {
+    let start = page.as_ptr().cast::<f64>().cast_mut();
+    // SAFETY: the numbers are there for as long as the process, and are atomic: JavaScript reads and writes each as one
+    // aligned word.
+    unsafe { Float64Array::with_external_data(start, page.len(), |_, _| ()) }
+}
+
+/// Whether the array is that memory itself, and not a copy that never changes.
+pub fn is_clock_view(view: &Float64Array, page: &'static [AtomicU64; 2]) -> bool {
+    std::ptr::eq(view.as_ptr(), page.as_ptr().cast())
 }

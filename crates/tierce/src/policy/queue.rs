@@ -111,12 +111,11 @@ impl<O: Order> Policy for Queue<O> {
     }
 
     fn candidates(&self, count: usize) -> Vec<u32> {
-        // The next insert is a newer one than all that are here.
-        let certain = if O::NEWEST_FIRST { count.min(1) } else { count };
-        if O::NEWEST_FIRST {
-            self.list.iter_back(0).take(certain).collect()
-        } else {
-            self.list.iter(0).take(certain).collect()
+        // For lifo the next insert is newer than all that are here; for mru a hit to any entry makes that one the next.
+        match (O::NEWEST_FIRST, O::HIT_RENEWS) {
+            (false, _) => self.list.iter(0).take(count).collect(),
+            (true, false) => self.list.iter_back(0).take(count.min(1)).collect(),
+            (true, true) => Vec::new(),
         }
     }
 

@@ -1,0 +1,131 @@
+/** The files of `save` and `load`: names, atomic writes, checked reads; for both forms of each verb. */
+import { randomBytes } from 'node:crypto'
+import * as fs from 'node:fs'
+import { dirname, resolve } from 'node:path'
+import { type ErrorCode, makeError } from '../errors.js'
+import { describe } from '../refusal.js'
+
+/** Options of `save`. */
+export interface SaveOptions {
+  /** Puts the time (UTC) into the name, so that no file is replaced: `cache-20260131T235959123Z.tierce`. Default false. */
+  timestamp?: boolean | undefined
+}
+
+/** The absolute path of a file that may be given relative to `dir`, or not at all. */
+export function pathOf(
+  file: unknown,
+  dir: string,
+  name: string,
+  extension: string,
+  at: number | undefined,
+): string {
+  if (file !== undefined && (typeof file !== 'string' || file === '' || file.includes('\0'))) {
+    throw makeError(
+      'E_INVALID_OPTION',
+      `Invalid file: got ${describe(file)}. Give the path of a file, as a text.`,
+      { option: 'file' },
+    )
+  }
+  const path = resolve(dir, file ?? `${name}.${extension}`)
+  if (at === undefined) return path
+  const stamp = new Date(at).toISOString().replace(/[-:.]/g, '')
+  const dot = path.lastIndexOf('.')
+  const cut = dot > dirname(path).length + 1 ? dot : path.length
+  return `${path.slice(0, cut)}-${stamp}${path.slice(cut)}`
+}
+
+/** Replaces a file in one step: whoever reads it sees the old bytes or the new ones, also after a power cut. */
+export function writeFileSync(path: string, chunks: readonly Uint8Array[]): void {
+  const temporary = temporaryOf(path)
+  try {
+    const file = fs.openSync(temporary, 'wx', 0o666)
+    try {
+      for (const chunk of chunks) for (let at = 0; at < chunk.length; ) at += fs.writeSync(file, chunk, at)
+      fs.fsyncSync(file)
+    } finally {
+      fs.closeSync(file)
+    }
+    fs.renameSync(temporary, path)
+    syncDirectory(dirname(path))
+  } catch (error) {
+    fs.rmSync(temporary, { force: true })
+    throw writeError(path, error)
+  }
+}
+
+/** As `writeFileSync`. */
+export async function writeFile(path: string, chunks: readonly Uint8Array[]): Promise<void> {
+  const temporary = temporaryOf(path)
+  try {
+    const file = await fs.promises.open(temporary, 'wx', 0o666)
+    try {
+      for (const chunk of chunks) await file.writeFile(chunk)
+      await file.sync()
+    } finally {
+      await file.close()
+    }
+    await fs.promises.rename(temporary, path)
+    syncDirectory(dirname(path))
+  } catch (error) {
+    await fs.promises.rm(temporary, { force: true })
+    throw writeError(path, error)
+  }
+}
+
+export function readFileSync(path: string): Buffer {
+  try {
+    return fs.readFileSync(path)
+  } catch (error) {
+    throw readError(path, error)
+  }
+}
+
+export async function readFile(path: string): Promise<Buffer> {
+  try {
+    return await fs.promises.readFile(path)
+  } catch (error) {
+    throw readError(path, error)
+  }
+}
+
+function temporaryOf(path: string): string {
+  return `${path}.${randomBytes(6).toString('hex')}.tmp`
+}
+
+/** The rename itself lasts only when the directory is written. Not every system lets a directory be opened. */
+function syncDirectory(dir: string): void {
+  try {
+    const handle = fs.openSync(dir, 'r')
+    try {
+      fs.fsyncSync(handle)
+    } finally {
+      fs.closeSync(handle)
+    }
+  } catch {
+    // The file is whole all the same.
+  }
+}
+
+const WRITE_CODES: Readonly<Record<string, ErrorCode>> = {
+  ENOSPC: 'E_STORAGE_FULL',
+  EDQUOT: 'E_STORAGE_FULL',
+  EROFS: 'E_READ_ONLY',
+  EACCES: 'E_READ_ONLY',
+  EPERM: 'E_READ_ONLY',
+}
+
+function writeError(path: string, cause: unknown): Error {
+  const { code = '', message } = cause as NodeJS.ErrnoException
+  return makeError(
+    WRITE_CODES[code] ?? 'E_UNAVAILABLE',
+    `Cannot save to ${path}: ${message}`,
+    { path },
+    cause,
+  )
+}
+
+function readError(path: string, cause: unknown): Error {
+  const { code, message } = cause as NodeJS.ErrnoException
+  const why = code === 'ENOENT' ? 'there is no such file' : message
+  return makeError('E_UNAVAILABLE', `Cannot load ${path}: ${why}.`, { path }, cause)
+}

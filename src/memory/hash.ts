@@ -1,0 +1,56 @@
+/** Hashes of keys, for the policies that remember keys which are no longer in the cache. Not identity: equal hashes do no harm. */
+
+/** Characters that are looked at in each part of a long string. */
+const PART = 64
+
+const float = new Float64Array(1)
+const halves = new Uint32Array(float.buffer)
+const identities = new WeakMap<object, number>()
+let lastIdentity = 0
+
+/** 32 well-mixed bits of a key: the same for keys that a `Map` holds for the same, as long as the process lives. */
+export function hashKey(key: unknown): number {
+  if (typeof key === 'string') return hashString(key)
+  if (typeof key === 'number') return hashNumber(key)
+  if (typeof key === 'bigint') return hashString(key.toString(36))
+  return mix(identityOf(key as object))
+}
+
+/** The finalizer of MurmurHash3: each bit of the input changes half of the output. */
+export function mix(bits: number): number {
+  let mixed = bits ^ (bits >>> 16)
+  mixed = Math.imul(mixed, 0x85ebca6b)
+  mixed ^= mixed >>> 13
+  mixed = Math.imul(mixed, 0xc2b2ae35)
+  return (mixed ^ (mixed >>> 16)) >>> 0
+}
+
+function hashString(text: string): number {
+  const length = text.length
+  if (length <= 3 * PART) return mix(hashRange(text, 0, length, 1, length))
+  const middle = Math.ceil((length - 2 * PART) / PART)
+  let bits = hashRange(text, 0, PART, 1, length)
+  bits = hashRange(text, PART, length - PART, middle, bits)
+  return mix(hashRange(text, length - PART, length, 1, bits))
+}
+
+function hashRange(text: string, start: number, end: number, step: number, seed: number): number {
+  let bits = seed
+  for (let at = start; at < end; at += step) bits = Math.imul(bits ^ text.charCodeAt(at), 0x9e3779b1)
+  return bits
+}
+
+function hashNumber(key: number): number {
+  if ((key | 0) === key) return mix(key)
+  float[0] = key
+  return mix(halves[0]! ^ Math.imul(halves[1]!, 0x9e3779b1))
+}
+
+function identityOf(key: object): number {
+  let identity = identities.get(key)
+  if (identity === undefined) {
+    identity = ++lastIdentity
+    identities.set(key, identity)
+  }
+  return identity
+}

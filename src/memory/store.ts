@@ -1,0 +1,383 @@
+/** Entries in slots: the verbs of the cache without options, checks and loads. */
+import type { Evictor, Host } from './evictor.js'
+import { Counter, type Counters } from './metrics.js'
+import { Wheel } from './wheel.js'
+
+/** Why an entry left: for room, by its TTL, by `delete`, for another value of its key, or with all others. */
+export type RemovalReason = 'evict' | 'expire' | 'delete' | 'set' | 'clear'
+
+/** An entry that left. */
+export interface Removal<K, V> {
+  key: K
+  value: V
+  reason: RemovalReason
+}
+
+/** The most entries one `Map` of V8 can hold. */
+export const MOST_ENTRIES = 2 ** 24
+
+/** Slots that are made room for at first. */
+const FIRST_SLOTS = 64
+
+/** The bounds and the time, complete. */
+export interface StoreOptions<K, V> {
+  /** Entries. */
+  max: number
+  /** Units of weight; `Infinity` where entries have none. */
+  maxWeight: number
+  /** Milliseconds since the Unix epoch. */
+  now: () => number
+  /** Milliseconds of a bucket of the timer wheel. */
+  tick: number
+  /** Whether removals are kept for `takeRemovals`. */
+  tells: boolean
+  counters: Counters | undefined
+  evictor: (host: Host<K>) => Evictor<K>
+  /** Called when the first entry with a TTL comes in. */
+  onTimed: () => void
+  /** Types only. */
+  value?: V
+}
+
+export class Store<K, V> implements Host<K> {
+  readonly map = new Map<K, number>()
+  readonly evictor: Evictor<K>
+  /** By slot; `undefined` where a slot is free. */
+  keys: (K | undefined)[] = []
+  values: (V | undefined)[] = []
+  /** What the entries weigh together, where they have weights. */
+  weight = 0
+  /** Removals that nobody was told of yet. */
+  removals: Removal<K, V>[] = []
+
+  readonly #max: number
+  readonly #maxWeight: number
+  readonly #now: () => number
+  readonly #tick: number
+  readonly #tells: boolean
+  readonly #counters: Counters | undefined
+  readonly #onTimed: () => void
+  readonly #weighted: boolean
+  /** By slot, where entries have weights. */
+  #weights = new Uint32Array(0)
+  /** By slot, in milliseconds since the Unix epoch, once there is an entry with a TTL; `Infinity` never expires. */
+  #expires: Float64Array | undefined
+  /** By slot, in milliseconds, once there is an entry whose TTL slides; 0 does not. */
+  #slides: Float64Array | undefined
+  #wheel: Wheel | undefined
+  /** Slots that were given back, and the first that was never used. */
+  readonly #free: number[] = []
+  #fresh = 0
+
+  constructor(options: StoreOptions<K, V>) {
+    this.#max = options.max
+    this.#maxWeight = options.maxWeight
+    this.#weighted = options.maxWeight !== Infinity
+    this.#now = options.now
+    this.#tick = options.tick
+    this.#tells = options.tells
+    this.#counters = options.counters
+    this.#onTimed = options.onTimed
+    this.evictor = options.evictor(this)
+  }
+
+  // What the evictor asks.
+
+  lacksRoom(weight: number): boolean {
+    return this.map.size >= this.#max || (this.#weighted && this.weight + weight > this.#maxWeight)
+  }
+
+  isFull(): boolean {
+    return this.#weighted && this.map.size >= this.#max
+  }
+
+  isOver(): boolean {
+    return this.#weighted && this.weight > this.#maxWeight
+  }
+
+  count(): number {
+    return this.map.size
+  }
+
+  slotOf(key: unknown): number | undefined {
+    return this.map.get(key as K)
+  }
+
+  insertionOrder(): IterableIterator<K> {
+    return this.map.keys()
+  }
+
+  evicted(slot: number): void {
+    this.#vacate(slot, 'evict')
+  }
+
+  // Reading.
+
+  /** The value of a live entry, and a use of it. */
+  get(key: K): V | undefined {
+    const slot = this.map.get(key)
+    if (slot === undefined || (this.#expires !== undefined && !this.#isLive(slot, true))) {
+      this.#counters?.add(Counter.misses)
+      return undefined
+    }
+    this.#counters?.add(Counter.hits)
+    this.evictor.hit(slot)
+    return this.values[slot]
+  }
+
+  /** The slot of a live entry. Notes nothing; an expired entry is left where it is. */
+  find(key: K): number | undefined {
+    const slot = this.map.get(key)
+    if (slot === undefined || this.#expires === undefined) return slot
+    const at = this.#expires[slot]!
+    return at === Infinity || at > this.#now() ? slot : undefined
+  }
+
+  /** As `find`, but an expired entry is removed. */
+  claim(key: K): number | undefined {
+    const slot = this.map.get(key)
+    if (slot === undefined || this.#expires === undefined || this.#isLive(slot, false)) return slot
+    return undefined
+  }
+
+  /** When the entry in a slot expires; `Infinity` never. */
+  expiresAt(slot: number): number {
+    return this.#expires === undefined ? Infinity : this.#expires[slot]!
+  }
+
+  /** The TTL that each use of the entry in a slot starts again, in milliseconds; 0 for none. */
+  slideOf(slot: number): number {
+    return this.#slides === undefined ? 0 : this.#slides[slot]!
+  }
+
+  weightOf(slot: number): number {
+    return this.#weighted ? this.#weights[slot]! : 1
+  }
+
+  /** How many entries have not expired. */
+  countLive(): number {
+    const expires = this.#expires
+    if (expires === undefined) return this.map.size
+    const now = this.#now()
+    let expired = 0
+    // Free slots never expire.
+    for (let slot = 0; slot < this.#fresh; slot++) if (expires[slot]! <= now) expired++
+    return this.map.size - expired
+  }
+
+  // Writing.
+
+  /** Stores a value. The weight is at most `maxWeight`. */
+  set(key: K, value: V, weight: number, ttl: number, slides: boolean): void {
+    const slot = this.claim(key)
+    if (slot === undefined) this.#insert(key, value, weight, ttl, slides)
+    else this.#replace(slot, value, weight, ttl, slides)
+    this.#counters?.add(Counter.sets)
+  }
+
+  /** Sets when a held entry expires, from now on. */
+  setTtl(slot: number, ttl: number, slides: boolean): void {
+    if (ttl !== Infinity) {
+      const time = this.#now() + ttl
+      if (this.#expires === undefined) this.#startTiming()
+      this.#expires![slot] = time
+      this.#wheel!.schedule(slot, time)
+      if (slides && this.#slides === undefined) this.#slides = new Float64Array(this.keys.length)
+    } else if (this.#expires !== undefined) this.#expires[slot] = Infinity
+    if (this.#slides !== undefined) this.#slides[slot] = slides && ttl !== Infinity ? ttl : 0
+  }
+
+  /** Takes a held entry out. */
+  remove(slot: number, reason: RemovalReason): void {
+    this.evictor.remove(slot)
+    this.#vacate(slot, reason)
+  }
+
+  /** Sets up an entry as it was saved: what slides keeps the whole of its TTL beside the rest. */
+  restore(key: K, value: V, weight: number, ttl: number, slides: number): void {
+    this.set(key, value, weight, ttl, slides > 0)
+    const slot = this.map.get(key)
+    if (slot !== undefined && slides > 0) this.#slides![slot] = slides
+  }
+
+  /** Frees what entries with a TTL took, where there is no entry left. */
+  stopTiming(): void {
+    if (this.map.size > 0) return
+    this.#expires = undefined
+    this.#slides = undefined
+    this.#wheel = undefined
+  }
+
+  clear(): void {
+    this.evictor.clearing()
+    if (this.#tells) for (const slot of this.map.values()) this.#note(slot, 'clear')
+    this.#counters?.add(Counter.cleared, this.map.size)
+    this.map.clear()
+    this.keys = []
+    this.values = []
+    this.#free.length = 0
+    this.#fresh = 0
+    this.weight = 0
+    this.#expires = undefined
+    this.#slides = undefined
+    this.#wheel = undefined
+    this.evictor.clear()
+  }
+
+  /** Removes what has expired, in time in proportion to that; gives how many. */
+  cleanup(): number {
+    const now = this.#now()
+    let removed = 0
+    this.#wheel?.advance(now, (slot) => {
+      const at = this.#expires![slot]!
+      if (at > now) return at
+      this.remove(slot, 'expire')
+      removed++
+      return Infinity
+    })
+    return removed
+  }
+
+  /** The keys in the order in which they would be evicted. */
+  order(): K[] {
+    return Array.from(this.evictor.order(), (slot) => this.keys[slot] as K)
+  }
+
+  /** What is wrong, for tests; empty when nothing is. */
+  check(): string {
+    let [count, weight] = [0, 0]
+    for (const [key, slot] of this.map) {
+      if (this.keys[slot] !== key && !Object.is(this.keys[slot], key)) return `slot ${slot} has another key`
+      if (this.values[slot] === undefined) return `slot ${slot} has no value`
+      count++
+      weight += this.weightOf(slot)
+    }
+    if (count + this.#free.length !== this.#fresh) return 'a slot is lost'
+    if (count > this.#max || (this.#weighted && weight > this.#maxWeight)) return 'over a bound'
+    if (this.#weighted && weight !== this.weight)
+      return `entries weigh ${weight}, the account says ${this.weight}`
+    return this.evictor.check(count, weight)
+  }
+
+  #insert(key: K, value: V, weight: number, ttl: number, slides: boolean): void {
+    this.evictor.makeRoom(weight)
+    const slot = this.#free.length > 0 ? this.#free.pop()! : this.#freshSlot()
+    if (!this.evictor.insert(slot, key, weight)) {
+      this.#free.push(slot)
+      this.#counters?.add(Counter.evicted)
+      if (this.#tells) this.removals.push({ key, value, reason: 'evict' })
+      return
+    }
+    this.map.set(key, slot)
+    this.keys[slot] = key
+    this.values[slot] = value
+    if (this.#weighted) {
+      this.#weights[slot] = weight
+      this.weight += weight
+    }
+    if (ttl !== Infinity) this.setTtl(slot, ttl, slides)
+    this.evictor.inserted(slot)
+  }
+
+  #replace(slot: number, value: V, weight: number, ttl: number, slides: boolean): void {
+    if (this.#tells) this.#note(slot, 'set')
+    this.values[slot] = value
+    this.setTtl(slot, ttl, slides)
+    this.evictor.updated(slot)
+    if (!this.#weighted) return
+    const change = weight - this.#weights[slot]!
+    if (change === 0) return
+    this.#weights[slot] = weight
+    this.weight += change
+    if (this.evictor.reweigh(slot, weight, this.weight <= this.#maxWeight)) return
+    // It had to go before others did: as the newest it may stay.
+    const key = this.keys[slot] as K
+    this.#release(slot)
+    this.#insert(key, value, weight, ttl, slides)
+  }
+
+  #isLive(slot: number, isUse: boolean): boolean {
+    const at = this.#expires![slot]!
+    if (at === Infinity) return true
+    const now = this.#now()
+    if (at <= now) {
+      this.remove(slot, 'expire')
+      return false
+    }
+    if (isUse && this.#slides !== undefined && this.#slides[slot]! > 0) {
+      // Later than before, so the wheel will come by in time.
+      this.#expires![slot] = now + this.#slides[slot]!
+    }
+    return true
+  }
+
+  /** Empties a slot that the evictor no longer knows. */
+  #vacate(slot: number, reason: RemovalReason): void {
+    if (this.#tells) this.#note(slot, reason)
+    this.#counters?.add(
+      reason === 'evict' ? Counter.evicted : reason === 'expire' ? Counter.expired : Counter.deleted,
+    )
+    this.#release(slot)
+  }
+
+  #release(slot: number): void {
+    this.map.delete(this.keys[slot] as K)
+    this.keys[slot] = undefined
+    this.values[slot] = undefined
+    if (this.#weighted) this.weight -= this.#weights[slot]!
+    // The wheel finds out when it comes by.
+    if (this.#expires !== undefined) this.#expires[slot] = Infinity
+    if (this.#slides !== undefined) this.#slides[slot] = 0
+    this.#free.push(slot)
+  }
+
+  #note(slot: number, reason: RemovalReason): void {
+    this.removals.push({ key: this.keys[slot] as K, value: this.values[slot] as V, reason })
+  }
+
+  #freshSlot(): number {
+    if (this.#fresh === this.keys.length) this.#grow()
+    return this.#fresh++
+  }
+
+  /** Arrays of twice the length, and of no more than can be used: one slot is on its way in while the bound is reached. */
+  #grow(): void {
+    const length = Math.min(Math.max(FIRST_SLOTS, this.keys.length * 2), this.#max + 1)
+    this.keys = lengthened(this.keys, length)
+    this.values = lengthened(this.values, length)
+    if (this.#weighted) {
+      const weights = new Uint32Array(length)
+      weights.set(this.#weights)
+      this.#weights = weights
+    }
+    if (this.#expires !== undefined) this.#expires = timesOf(length, this.#expires)
+    if (this.#slides !== undefined) {
+      const slides = new Float64Array(length)
+      slides.set(this.#slides)
+      this.#slides = slides
+    }
+    this.#wheel?.grow(length)
+    this.evictor.grow(length)
+  }
+
+  #startTiming(): void {
+    this.#expires = timesOf(this.keys.length, [])
+    this.#wheel = new Wheel(this.#now(), this.#tick)
+    this.#wheel.grow(this.keys.length)
+    this.#onTimed()
+  }
+}
+
+function timesOf(length: number, old: ArrayLike<number>): Float64Array {
+  const times = new Float64Array(length)
+  times.set(old)
+  times.fill(Infinity, old.length)
+  return times
+}
+
+/** Of objects in all elements, so that V8 never changes the kind of the array; with no room beyond its length. */
+function lengthened<T>(old: (T | undefined)[], length: number): (T | undefined)[] {
+  const array = new Array<T | undefined>(length).fill(undefined)
+  for (let index = 0; index < old.length; index++) array[index] = old[index]
+  return array
+}

@@ -1,0 +1,42 @@
+/** The background cleanup of a `MemoryCache`. */
+
+/** What is cleaned up. */
+interface Swept {
+  readonly size: number
+  cleanup(): number
+}
+
+/**
+ * A timer that keeps neither the process nor the cache alive: a cache that nobody holds any more ends its timer.
+ */
+export class Sweeper {
+  readonly #cache: WeakRef<Swept>
+  readonly #interval: number
+  #timer: NodeJS.Timeout | undefined
+  #isStopped = false
+
+  /** @param interval milliseconds; `Infinity` for never */
+  constructor(cache: Swept, interval: number) {
+    this.#cache = new WeakRef(cache)
+    this.#interval = interval
+  }
+
+  /** Starts the timer, unless it runs, or was stopped. */
+  start(): void {
+    if (this.#isStopped || this.#interval === Infinity || this.#timer !== undefined) return
+    const cache = this.#cache
+    const timer = setInterval(() => {
+      const swept = cache.deref()
+      if (swept === undefined) clearInterval(timer)
+      else swept.cleanup()
+    }, this.#interval)
+    timer.unref()
+    this.#timer = timer
+  }
+
+  stop(): void {
+    this.#isStopped = true
+    clearInterval(this.#timer)
+    this.#timer = undefined
+  }
+}
