@@ -20,11 +20,16 @@ interface Opened {
   disk: Binding.NativeDisk
   inbox: Buffer
   outbox: Buffer
+  ledger: Binding.NativeLedger
+}
+
+function ledger(): Binding.NativeLedger {
+  return new binding.NativeLedger('lru', 10, new Uint32Array(64), new Uint32Array(64))
 }
 
 function open(dir = join(tempDir(), 'cache')): Opened {
   const [inbox, outbox] = [Buffer.alloc(BUFFER), Buffer.alloc(BUFFER)]
-  return { disk: new binding.NativeDisk(dir, {}, inbox, outbox, NOW), inbox, outbox }
+  return { disk: new binding.NativeDisk(dir, {}, inbox, outbox, NOW), inbox, outbox, ledger: ledger() }
 }
 
 /** One packed write (crates/tierce-node/src/wire.rs). */
@@ -71,6 +76,18 @@ const CALLS: Record<string, ((opened: Opened) => unknown) | null> = {
   'NativeDisk.prototype.release': ({ disk }) => disk.release(),
   'NativeDisk.prototype.takeFaults': ({ disk }) => disk.takeFaults(),
   'NativeDisk.prototype.close': ({ disk }) => disk.close(),
+  coarseClock: () => binding.coarseClock(),
+  isClock: () => binding.isClock(new Float64Array(2)),
+  wakeClock: () => binding.wakeClock(),
+  NativeLedger: () => ledger(),
+  'NativeLedger.prototype.drain': ({ ledger }) => ledger.drain(0),
+  'NativeLedger.prototype.rest': ({ ledger }) => ledger.rest(),
+  'NativeLedger.prototype.refill': ({ ledger }) => ledger.refill(1),
+  'NativeLedger.prototype.evict': ({ ledger }) => ledger.evict(),
+  'NativeLedger.prototype.order': ({ ledger }) => ledger.order(),
+  'NativeLedger.prototype.clear': ({ ledger }) => ledger.clear(),
+  'NativeLedger.prototype.account': ({ ledger }) => ledger.account(),
+  'NativeLedger.prototype.check': ({ ledger }) => ledger.check(),
 }
 
 /** Every function, method, getter, setter and static of the binding, by name. */
