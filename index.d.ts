@@ -71,6 +71,24 @@ export declare function codecNames(): Array<string>
 /** Makes the next call into the addon panic, so that tests can see it become an `Error`. */
 export declare function forcePanic(): void
 
+/** The digests of files and folders as hex digits, on the thread pool. */
+export declare function hashContent(contents: Array<NativeContent>): Promise<Array<string>>
+
+/** As `hashContent`, on the calling thread. */
+export declare function hashContentSync(contents: Array<NativeContent>): Array<string>
+
+/** The digest of a file that was hashed before and has not changed since, as hex digits. */
+export declare function knownContent(path: string, hash: string): string | null
+
+/** A file or a folder to be hashed. */
+export interface NativeContent {
+  /** Absolute. */
+  path: string
+  isDirectory: boolean
+  /** `xxh3` or `blake3`. */
+  hash: string
+}
+
 /** A value and the facts of its entry (`wire.rs`). */
 export interface NativeEntry {
   meta: Buffer

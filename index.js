@@ -838,3 +838,6 @@ module.exports = nativeBinding
 module.exports.NativeDisk = nativeBinding.NativeDisk
 module.exports.codecNames = nativeBinding.codecNames
 module.exports.forcePanic = nativeBinding.forcePanic
+module.exports.hashContent = nativeBinding.hashContent
+module.exports.hashContentSync = nativeBinding.hashContentSync
+module.exports.knownContent = nativeBinding.knownContent

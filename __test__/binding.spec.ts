@@ -12,6 +12,7 @@ const binding = createRequire(import.meta.url)('../index.js') as typeof Binding
 const NOW = 1_700_000_000_000
 const BUFFER = 64 * 1024 + 72
 const KEY = 'key'
+const CONTENT = { path: fileURLToPath(import.meta.url), isDirectory: false, hash: 'blake3' }
 
 interface Opened {
   disk: Binding.NativeDisk
@@ -50,6 +51,9 @@ const CALLS: Record<string, ((opened: Opened) => unknown) | null> = {
   __napiBindingTarget: null,
   codecNames: () => binding.codecNames(),
   forcePanic: () => binding.forcePanic(),
+  knownContent: () => binding.knownContent(CONTENT.path, 'xxh3'),
+  hashContent: () => binding.hashContent([CONTENT]),
+  hashContentSync: () => binding.hashContentSync([CONTENT]),
   NativeDisk: () => open(),
   'NativeDisk.prototype.fetch': ({ disk, inbox }) => disk.fetch(inbox.write(KEY), NOW),
   'NativeDisk.prototype.has': ({ disk, inbox }) => disk.has(inbox.write(KEY), NOW),
@@ -106,21 +110,24 @@ describe('the generated binding', () => {
     if (name === 'forcePanic') expect(() => binding.codecNames()).toThrow()
   })
 
-  it.each(callable)('a panic in %s is an Error with code E_INTERNAL, and everything works afterwards', async (name) => {
-    const opened = open()
-    await opened.disk.write(packed(KEY, 'value'), [], NOW)
-    binding.forcePanic()
-    const outcome = await Promise.resolve()
-      .then(() => CALLS[name]?.(opened))
-      .catch((error) => error)
-    expect(outcome).toBeInstanceOf(Error)
-    expect(outcome).toMatchObject({ code: 'E_INTERNAL', message: expect.stringContaining('report it') })
-    expect(binding.codecNames()).toContain('zstd')
-    expect((await opened.disk.read(Buffer.from(KEY), NOW))?.value.toString()).toBe('value')
-    await opened.disk.write(packed(KEY, 'new'), [], NOW)
-    expect(opened.disk.readSync(Buffer.from(KEY), NOW)?.value.toString()).toBe('new')
-    await opened.disk.close()
-  })
+  it.each(callable)(
+    'a panic in %s is an Error with code E_INTERNAL, and everything works afterwards',
+    async (name) => {
+      const opened = open()
+      await opened.disk.write(packed(KEY, 'value'), [], NOW)
+      binding.forcePanic()
+      const outcome = await Promise.resolve()
+        .then(() => CALLS[name]?.(opened))
+        .catch((error) => error)
+      expect(outcome).toBeInstanceOf(Error)
+      expect(outcome).toMatchObject({ code: 'E_INTERNAL', message: expect.stringContaining('report it') })
+      expect(binding.codecNames()).toContain('zstd')
+      expect((await opened.disk.read(Buffer.from(KEY), NOW))?.value.toString()).toBe('value')
+      await opened.disk.write(packed(KEY, 'new'), [], NOW)
+      expect(opened.disk.readSync(Buffer.from(KEY), NOW)?.value.toString()).toBe('new')
+      await opened.disk.close()
+    },
+  )
 
   it('a_panic_on_the_thread_pool_rejects_with_E_INTERNAL_in_every_asynchronous_call', async () => {
     const script = fileURLToPath(new URL('./helpers/pool-panic.mjs', import.meta.url))
@@ -128,7 +135,15 @@ describe('the generated binding', () => {
     const { done } = runScript(script, [tempDir()], { UV_THREADPOOL_SIZE: '1' })
     const outcomes = Object.fromEntries((await done).map((line) => line.split(' ')))
     const isAsync = (name: string) => outcomes[name] !== undefined
-    expect(Object.keys(outcomes).toSorted()).toEqual(['close', 'page', 'read', 'readMany', 'stats', 'write'])
+    expect(Object.keys(outcomes).toSorted()).toEqual([
+      'close',
+      'hashContent',
+      'page',
+      'read',
+      'readMany',
+      'stats',
+      'write',
+    ])
     expect(new Set(Object.values(outcomes))).toEqual(new Set(['E_INTERNAL']))
     // The list above is complete: whatever else returns a promise is missing in it.
     for (const name of callable.filter((one) => one.startsWith('NativeDisk.prototype.'))) {

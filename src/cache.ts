@@ -2,7 +2,7 @@
 import { type CacheOptions, type Duration, type ParsedOptions, parseOptions } from './cache-options.js'
 import { makeError } from './errors.js'
 import { type ErrorListener, Faults } from './events.js'
-import { type CallKey, type Key, keyFromText, keyText } from './keys.js'
+import { type CallKey, type Key, keyFromText, keyText, keyTextSoon } from './keys.js'
 import { Flights } from './load.js'
 import { callback, checkOptions, oneOf, parseDuration, positiveInteger } from './options.js'
 import { codecName, type DiskHit, DiskTier } from './tiers/disk.js'
@@ -111,15 +111,18 @@ export class Cache {
    * @throws StorageFullError `E_STORAGE_FULL`, LockTimeoutError `E_LOCK_TIMEOUT`: what the disk says; nothing changed
    */
   async set(key: Key, value: unknown, options: SetOptions = {}): Promise<void> {
-    const text = this.#text(key)
+    const text = this.#textSoon(key)
     const expiresAt = this.#expiry(options)
-    await this.#store([{ text, value, expiresAt }])
+    await this.#store([{ text: typeof text === 'string' ? text : await text, value, expiresAt }])
   }
 
   /** Stores many values in one transaction: all of them, or none. Errors as `set`. */
   async setMany(entries: Iterable<readonly [Key, unknown]>, options: SetOptions = {}): Promise<void> {
     const expiresAt = this.#expiry(options)
-    await this.#store(Array.from(entries, ([key, value]) => ({ text: this.#text(key), value, expiresAt })))
+    const given = [...entries]
+    const texts = this.#textsSoon(given.map(([key]) => key))
+    const known = texts instanceof Promise ? await texts : texts
+    await this.#store(given.map(([, value], index) => ({ text: known[index]!, value, expiresAt })))
   }
 
   /** As `set`, on this thread: the value is on disk when this returns. */
@@ -129,12 +132,14 @@ export class Cache {
 
   /** The value of a key; `undefined` on a miss. A stored null comes back as null. */
   async get<V = unknown>(key: Key): Promise<V | undefined> {
-    return this.#read(this.#text(key), (hit) => hit?.value as V | undefined)
+    const text = this.#textSoon(key)
+    return this.#read(typeof text === 'string' ? text : await text, (hit) => hit?.value as V | undefined)
   }
 
   /** The values of many keys, aligned with them; those on disk are read in one call, from one snapshot. */
   async getMany<V = unknown>(keys: Iterable<Key>): Promise<(V | undefined)[]> {
-    const texts = Array.from(keys, (key) => this.#text(key))
+    const soon = this.#textsSoon(keys)
+    const texts = soon instanceof Promise ? await soon : soon
     const live = texts.map((text) => this.#live(text))
     const missing = texts.filter((_, index) => live[index] === undefined)
     const read = this.#disk === undefined || missing.length === 0 ? [] : await this.#disk.readMany(missing)
@@ -153,7 +158,8 @@ export class Cache {
 
   /** The value of a key and what is known beside it; `undefined` on a miss. */
   async entry<V = unknown>(key: Key): Promise<CacheEntry<V> | undefined> {
-    const text = this.#text(key)
+    const soon = this.#textSoon(key)
+    const text = typeof soon === 'string' ? soon : await soon
     const live = this.#current(text)
     if (this.#disk === undefined) {
       const entry = this.#live(text)
@@ -170,7 +176,8 @@ export class Cache {
 
   /** Whether a key has a live entry. Does not count as an access. */
   async has(key: Key): Promise<boolean> {
-    const text = this.#text(key)
+    const soon = this.#textSoon(key)
+    const text = typeof soon === 'string' ? soon : await soon
     return this.#current(text) !== undefined || ((await this.#disk?.has(text)) ?? false)
   }
 
@@ -181,7 +188,8 @@ export class Cache {
 
   /** Removes many keys in one transaction. Resolves to how many had a live entry. */
   async deleteMany(keys: Iterable<Key>): Promise<number> {
-    const texts = Array.from(keys, (key) => this.#text(key))
+    const soon = this.#textsSoon(keys)
+    const texts = soon instanceof Promise ? await soon : soon
     const live = texts.filter((text) => this.#forget(text))
     if (this.#disk === undefined) return live.length
     const outcomes = await this.#disk.delete(texts)
@@ -210,7 +218,8 @@ export class Cache {
    * @throws what `load` throws, untouched; InvalidKeyError, InvalidTtlError
    */
   async getOrSet<V>(key: Key, load: () => V | Promise<V>, options: SetOptions = {}): Promise<V> {
-    const text = this.#checkLoad(key, load, options)
+    const soon = this.#checkLoad(key, load, options, keyTextSoon)
+    const text = typeof soon === 'string' ? soon : await soon
     if (this.#closing !== undefined) return this.#loadClosed(load)
     const live = this.#live(text)
     if (live !== undefined) {
@@ -222,14 +231,15 @@ export class Cache {
 
   /** Loads and stores although there may be a value. */
   async refresh<V>(key: Key, load: () => V | Promise<V>, options: SetOptions = {}): Promise<V> {
-    const text = this.#checkLoad(key, load, options)
+    const soon = this.#checkLoad(key, load, options, keyTextSoon)
+    const text = typeof soon === 'string' ? soon : await soon
     if (this.#closing !== undefined) return this.#loadClosed(load)
     return this.#flights.fresh(text, load, options) as Promise<V>
   }
 
   /** As `getOrSet` for a synchronous load, on this thread. Never waits for an asynchronous load of the same key. */
   getOrSetSync<V>(key: Key, load: () => V, options: SetOptions = {}): V {
-    const text = this.#checkLoad(key, load, options)
+    const text = this.#checkLoad(key, load, options, keyText)
     if (this.#closing !== undefined) return this.#loadClosed(load)
     let known: unknown
     try {
@@ -242,7 +252,7 @@ export class Cache {
 
   /** As `refresh` for a synchronous load, on this thread. */
   refreshSync<V>(key: Key, load: () => V, options: SetOptions = {}): V {
-    const text = this.#checkLoad(key, load, options)
+    const text = this.#checkLoad(key, load, options, keyText)
     return this.#closing === undefined ? this.#loadSync(text, load, options) : this.#loadClosed(load)
   }
 
@@ -260,10 +270,10 @@ export class Cache {
   }
 
   /** What the caller gave is refused now, not after a costly load. */
-  #checkLoad(key: Key, load: () => unknown, options: SetOptions): string {
+  #checkLoad<T>(key: Key, load: () => unknown, options: SetOptions, text: (key: Key) => T): T {
     callback(load, 'load')
     this.#expiry(options)
-    return keyText(key)
+    return text(key)
   }
 
   /** A program that is shutting down still gets its values. */
@@ -362,6 +372,23 @@ export class Cache {
   #text(key: Key): string {
     this.#open()
     return keyText(key)
+  }
+
+  /** As `#text`, and only a promise where the key names content that has to be read. */
+  #textSoon(key: Key): string | Promise<string> {
+    this.#open()
+    const text = keyTextSoon(key)
+    if (typeof text === 'string') return text
+    return text.then((read) => {
+      this.#open() // it may have been closed meanwhile
+      return read
+    })
+  }
+
+  /** The content of many keys is read in parallel. */
+  #textsSoon(keys: Iterable<Key>): readonly string[] | Promise<readonly string[]> {
+    const texts = Array.from(keys, (key) => this.#textSoon(key))
+    return texts.every((text) => typeof text === 'string') ? texts : Promise.all(texts)
   }
 
   #expiry(options: SetOptions): number {

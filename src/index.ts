@@ -1,7 +1,8 @@
 /** The public entry of `tierce`. */
 export { Cache, type CacheEntry, type CacheStats, type KeysOptions, type SetOptions } from './cache.js'
-export type { CacheOptions, Codec, Duration, Durability, MemoryOptions, Size } from './cache-options.js'
-export { cached, type CachedDecorator, type CachedOptions, cachedSync } from './decorators.js'
+export type { CacheOptions, Codec, Durability, Duration, MemoryOptions, Size } from './cache-options.js'
+export { type ContentHash, ContentKey, type ContentOptions, directory, file } from './content.js'
+export { type CachedDecorator, type CachedOptions, cached, cachedSync } from './decorators.js'
 export {
   ClosedError,
   ColumnarMissingError,
@@ -26,4 +27,11 @@ export {
 } from './errors.js'
 export type { ErrorListener } from './events.js'
 export { CallKey, HashedKey, type Key } from './keys.js'
-export { type WrapControls, type WrapOptions, type Wrapped, type WrappedSync, wrap, wrapSync } from './wrap.js'
+export {
+  type WrapControls,
+  type WrapOptions,
+  type Wrapped,
+  type WrappedSync,
+  wrap,
+  wrapSync,
+} from './wrap.js'

@@ -5,6 +5,7 @@ mod codec;
 mod disk;
 mod error;
 mod frame;
+mod hash;
 pub mod key;
 
 pub use clock::{Clock, ManualClock, SystemClock};
@@ -14,4 +15,5 @@ pub use disk::{
     Written,
 };
 pub use error::{Code, Error, Result};
+pub use hash::{Algorithm, Content, ContentDigest, ContentItem, Hasher};
 pub use key::{Digest, Key, KeyItem};
