@@ -105,7 +105,7 @@ export interface NativeFault {
 export interface NativeOptions {
   /** Bytes; `undefined` for no bound. */
   maxSize?: number
-  /** `auto`, `none`, `lz4` or `zstd`. */
+  /** `auto`, `fast`, `none`, `lz4`, `zstd` or `pco`. */
   codec?: string
   /** The codec's level. */
   level?: number

@@ -1,4 +1,5 @@
 /** The public entry of `tierce`. */
+export { NdArray, type NumberArray, ndarray, Series, series } from './arrays.js'
 export { Cache, type CacheEntry, type CacheStats, type KeysOptions, type SetOptions } from './cache.js'
 export type { CacheOptions, Codec, Durability, Duration, MemoryOptions, Size } from './cache-options.js'
 export { type ContentHash, ContentKey, type ContentOptions, directory, file } from './content.js'
@@ -27,6 +28,7 @@ export {
 } from './errors.js'
 export type { ErrorListener } from './events.js'
 export { CallKey, HashedKey, type Key } from './keys.js'
+export { defineHandler, type Handler } from './values/index.js'
 export {
   type WrapControls,
   type WrapOptions,

@@ -32,10 +32,7 @@ pub fn known_content(env: &Env, path: String, hash: String) -> napi::Result<Opti
 
 /// The digests of files and folders as hex digits, on the thread pool.
 #[napi(ts_return_type = "Promise<Array<string>>")]
-pub fn hash_content(
-    env: &Env,
-    contents: Vec<NativeContent>,
-) -> napi::Result<Work<Vec<String>, Vec<String>>> {
+pub fn hash_content(env: &Env, contents: Vec<NativeContent>) -> napi::Result<Work<Vec<String>, Vec<String>>> {
     let contents = guard(env, || parse(contents))?;
     Ok(job(move || digests(&contents), |_, digests| Ok(digests)))
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::needless_pass_by_value, reason = "napi hands arguments over by value")]
 
 mod disk;
+#[cfg_attr(test, allow(dead_code, reason = "napi registers exports everywhere but in tests"))]
 mod hash;
 mod scratch;
 mod wire;

@@ -121,7 +121,7 @@ impl Header {
 
     /// Decodes a verified payload into `out`, which gets exactly `raw_size` bytes.
     pub fn decode_into(self, payload: &[u8], out: &mut [u8]) -> Result<()> {
-        (codec::by_id(self.codec)?.decode)(payload, out)
+        codec::decode(self.codec, payload, out)
     }
 
     /// Decodes a verified payload. Fails rather than aborts when memory is short.

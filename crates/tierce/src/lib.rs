@@ -9,7 +9,7 @@ mod hash;
 pub mod key;
 
 pub use clock::{Clock, ManualClock, SystemClock};
-pub use codec::{CodecChoice, codec_names};
+pub use codec::{CodecChoice, Element, Numbers, codec_names, decode};
 pub use disk::{
     Builder, Cache, Durability, EPOCH_BITS, Entry, EpochTable, Fetched, KeyPage, Meta, Stats, Wait, Write,
     Written,
