@@ -9,6 +9,9 @@ use crate::error::{Code, Error, Result};
 const AUTO_MIN: usize = 256;
 /// `auto` codes a value when a sample shrinks to at most 9/10.
 const AUTO_GAIN: (usize, usize) = (9, 10);
+/// Pco, and Zstandard of elements that are not shuffled, have to make a sample of numbers smaller than 97/100 of the shuffled,
+/// and by more than 1/512 of the numbers themselves.
+const OTHERS_GAIN: (usize, usize) = (97, 100);
 /// Bytes of each of the three slices that `auto` looks at.
 const SAMPLE_SLICE: usize = 1024;
 /// Bytes of each of the two slices of numbers that `auto` codes in each way. Long, as a codec's tables count in a short one.
@@ -112,9 +115,8 @@ impl CodecChoice {
         out: &mut Vec<u8>,
     ) -> Result<u8> {
         let shuffled = |coder: PlaneCoder, out: &mut Vec<u8>| {
-            let width_log = element.width_log();
-            numbers::encode(body, tail, &|raw, out| shuffle::encode(raw, width_log, coder, out), out)
-                .map(|()| SHUFFLE + width_log)
+            numbers::encode(body, tail, &|raw, out| shuffle::encode(raw, element, coder, out), out)
+                .map(|()| SHUFFLE + element.width_log())
         };
         let level = self.level;
         let numeric = |out: &mut Vec<u8>| {
@@ -180,14 +182,16 @@ fn best_of(body: &[u8], element: Element, level: Option<i32>) -> Result<u8> {
     };
     let coder = PlaneCoder::Zstd(level);
     let sizes = [
-        (SHUFFLE, size(&|raw, out| shuffle::encode(raw, element.width_log(), coder, out))?),
+        (SHUFFLE, size(&|raw, out| shuffle::encode(raw, element, coder, out))?),
         (PCO, size(&|raw, out| pco::encode(raw, element, level, out))?),
         (ZSTD, size(&|raw, out| zstd::encode(raw, level, out))?),
     ];
     let raw: usize = slices.iter().map(|slice| slice.len()).sum();
-    // The first is the quickest to decode: the others have to be smaller.
+    // The first is several times as fast as the second: the others have to be worth it.
     let (best, _) = sizes.into_iter().fold((NONE, raw * AUTO_GAIN.0 / AUTO_GAIN.1), |best, next| {
-        if next.1 < best.1 { next } else { best }
+        let share = (best.1 * OTHERS_GAIN.0 / OTHERS_GAIN.1).min(best.1.saturating_sub(raw / 512));
+        let enough = if best.0 == NONE { best.1 } else { share };
+        if next.1 < enough { next } else { best }
     });
     Ok(best)
 }

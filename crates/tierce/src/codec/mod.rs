@@ -3,6 +3,7 @@
 //! Adding one: a file beside this one and a row in [`TABLE`]. Numbers are on disk: never reuse one.
 
 mod choice;
+mod decimal;
 mod lz4;
 mod numbers;
 mod pco;

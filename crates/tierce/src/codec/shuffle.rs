@@ -3,7 +3,9 @@
 //! Neighbours in a plane resemble each other where neighbouring numbers do, and planes of noise (the low bytes of
 //! measurements) are stored as they are, which costs nothing in either direction.
 //!
-//! A chunk is one byte (1: the elements are differences), then each plane: one byte for its method, and
+//! A chunk is one byte, `d + 2 * e` (`d`: 1 if what follows are differences; `e`: 0, or the elements are `f64` and what
+//! follows are their integers at the decimal exponent `e - 1`, see `decimal.rs`), then each plane: one byte for its method,
+//! and
 //! - 0: its bytes
 //! - 1: one byte, of which all of it consists
 //! - 2 (LZ4) or 3 (Zstandard): the coded length as `u32`, and that many bytes
@@ -13,8 +15,8 @@
 
 use std::cell::RefCell;
 
-use super::numbers::{CHUNK, no_such_element, word};
-use super::{damaged, lz4, zstd};
+use super::numbers::{CHUNK, Element, no_such_element, word};
+use super::{damaged, decimal, lz4, zstd};
 use crate::error::Result;
 
 const RAW: u8 = 0;
@@ -54,7 +56,13 @@ fn with_planes<T>(size: usize, run: impl FnOnce(&mut [u8]) -> T) -> T {
 }
 
 /// Codes one chunk of elements of `1 << width_log` bytes.
-pub(super) fn encode(raw: &[u8], width_log: u8, coder: PlaneCoder, out: &mut Vec<u8>) -> Result<()> {
+pub(super) fn encode(raw: &[u8], element: Element, coder: PlaneCoder, out: &mut Vec<u8>) -> Result<()> {
+    let width_log = element.width_log();
+    let decimals = if element == Element::F64 { decimal::to_integers(raw) } else { None };
+    let (raw, exponent) = match &decimals {
+        Some((integers, exponent)) => (&integers[..], exponent + 1),
+        None => (raw, 0),
+    };
     with_planes(raw.len(), |planes| {
         split(raw, width_log, planes)?;
         let plain = entropy(planes, width_log);
@@ -66,7 +74,7 @@ pub(super) fn encode(raw: &[u8], width_log: u8, coder: PlaneCoder, out: &mut Vec
             to_differences(&mut differences, width_log)?;
             split(&differences, width_log, planes)?;
         }
-        out.push(u8::from(is_delta));
+        out.push(u8::from(is_delta) + 2 * exponent);
         planes
             .chunks_exact((raw.len() >> width_log).max(1))
             .try_for_each(|plane| encode_plane(plane, coder, out))
@@ -75,8 +83,14 @@ pub(super) fn encode(raw: &[u8], width_log: u8, coder: PlaneCoder, out: &mut Vec
 
 /// Fills a chunk.
 pub(super) fn decode(coded: &[u8], raw: &mut [u8], width_log: u8) -> Result<()> {
-    let (&is_delta, rest) = coded.split_first().ok_or_else(|| broken("it is empty"))?;
-    if is_delta > 1 || width_log > 3 || raw.is_empty() || !raw.len().is_multiple_of(1 << width_log) {
+    let (&head, rest) = coded.split_first().ok_or_else(|| broken("it is empty"))?;
+    let (is_delta, exponent) = (head & 1 == 1, head >> 1);
+    if exponent > decimal::EXPONENTS
+        || (exponent > 0 && width_log != 3)
+        || width_log > 3
+        || raw.is_empty()
+        || !raw.len().is_multiple_of(1 << width_log)
+    {
         return Err(broken("its head is unknown"));
     }
     with_planes(raw.len(), |room| {
@@ -89,7 +103,13 @@ pub(super) fn decode(coded: &[u8], raw: &mut [u8], width_log: u8) -> Result<()> 
         }
         join(&planes, width_log, raw)
     })?;
-    if is_delta == 1 { from_differences(raw, width_log) } else { Ok(()) }
+    if is_delta {
+        from_differences(raw, width_log)?;
+    }
+    if exponent > 0 {
+        decimal::from_integers(raw, exponent - 1);
+    }
+    Ok(())
 }
 
 fn encode_plane(plane: &[u8], coder: PlaneCoder, out: &mut Vec<u8>) -> Result<()> {
