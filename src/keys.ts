@@ -98,7 +98,8 @@ export function keyText(key: Key): string {
 export function keyTextSoon(key: Key): string | Promise<string> {
   if (typeof key === 'string') return keyText(key)
   // A getter in the key may ask for another key.
-  const [outerLater, outerUnread] = [later, unread]
+  const outerLater = later
+  const outerUnread = unread
   later = true
   unread = undefined
   try {
