@@ -15,6 +15,7 @@ process.env.RUST_BACKTRACE = '0'
 const NOW = 1_700_000_000_000
 const BUFFER = 64 * 1024 + 72
 const KEY = 'key'
+const CONTENT = { path: fileURLToPath(import.meta.url), isDirectory: false, hash: 'blake3' }
 
 interface Opened {
   disk: Binding.NativeDisk
@@ -58,6 +59,9 @@ const CALLS: Record<string, ((opened: Opened) => unknown) | null> = {
   __napiBindingTarget: null,
   codecNames: () => binding.codecNames(),
   forcePanic: () => binding.forcePanic(),
+  knownContent: () => binding.knownContent(CONTENT.path, 'xxh3'),
+  hashContent: () => binding.hashContent([CONTENT]),
+  hashContentSync: () => binding.hashContentSync([CONTENT]),
   NativeDisk: () => open(),
   'NativeDisk.prototype.fetch': ({ disk, inbox }) => disk.fetch(inbox.write(KEY), NOW),
   'NativeDisk.prototype.has': ({ disk, inbox }) => disk.has(inbox.write(KEY), NOW),
@@ -152,7 +156,15 @@ describe('the generated binding', () => {
     const { done } = runScript(script, [tempDir()], { UV_THREADPOOL_SIZE: '1' })
     const outcomes = Object.fromEntries((await done).map((line) => line.split(' ')))
     const isAsync = (name: string) => outcomes[name] !== undefined
-    expect(Object.keys(outcomes).toSorted()).toEqual(['close', 'page', 'read', 'readMany', 'stats', 'write'])
+    expect(Object.keys(outcomes).toSorted()).toEqual([
+      'close',
+      'hashContent',
+      'page',
+      'read',
+      'readMany',
+      'stats',
+      'write',
+    ])
     expect(new Set(Object.values(outcomes))).toEqual(new Set(['E_INTERNAL']))
     // The list above is complete: whatever else returns a promise is missing in it.
     for (const name of callable.filter((one) => one.startsWith('NativeDisk.prototype.'))) {

@@ -10,7 +10,9 @@ describe.each([
   { name: 'memory', memory: true, disk: false },
   { name: 'disk', memory: false, disk: true },
   { name: 'memory and disk', memory: true, disk: true },
-])('Cache in $name', (tiers) => {
+  { name: 'memory that gives copies', memory: true, disk: false, values: 'copy' },
+  { name: 'memory that gives copies and disk', memory: true, disk: true, values: 'copy' },
+] as const)('Cache in $name', (tiers) => {
   verbsSuite(tiers)
   timeSuite(tiers)
   keysSuite(tiers)

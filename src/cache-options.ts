@@ -10,14 +10,24 @@ import {
   parseSize,
   positiveInteger,
 } from './options.js'
+import { describe } from './refusal.js'
 import type { DiskOptions } from './tiers/disk.js'
+import type { Coding } from './tiers/wire.js'
 
 /** Milliseconds, or `'90s'`, `'1h'`, `'7d'`; `Infinity` or `'never'` for no expiry. */
 export type Duration = number | string
 /** Bytes, or `'512MB'` (10^6), `'1GiB'` (2^30). */
 export type Size = number | string
-/** How values are compressed. `auto` looks at each value and never makes it larger. */
-export type Codec = 'auto' | 'none' | 'lz4' | 'zstd'
+/**
+ * How values are compressed. `auto` looks at each value and takes what makes it smallest; no codec makes a value larger. Arrays
+ * of numbers are shuffled before `lz4` and `zstd`, `pco` is for them alone, and `fast` is the quickest that gains much.
+ */
+export type Codec = 'auto' | 'fast' | 'none' | 'lz4' | 'zstd' | 'pco'
+/** A codec with a level: zstd 1 to 19, default 1; pco 0 to 12, default 8. */
+export interface CodecOptions {
+  codec?: Codec | undefined
+  level?: number | undefined
+}
 /**
  * When a write counts as done: `process`, when other processes see it and no kill can lose it; `power`, when it survives a
  * power cut (each commit waits for the disk).
@@ -46,14 +56,21 @@ export interface CacheOptions {
   ttl?: Duration | undefined
   /** Compression on disk. Default `'auto'`. */
   codec?: Codec | undefined
-  /** Level of the codec, where it has one: zstd 1 to 19, default 1. */
+  /** Level of the codec, where it has one: zstd 1 to 19, default 1; pco 0 to 12, default 8. */
   level?: number | undefined
+  /** Compression of values of a kind, by its name: `{ json: 'zstd', 'typed-array': { codec: 'pco', level: 4 } }`. */
+  codecs?: Readonly<Record<string, Codec | CodecOptions>> | undefined
   /** Default `'process'`. */
   durability?: Durability | undefined
   /** How long a write waits for other processes. Default 10 s. */
   lockTimeout?: Duration | undefined
   /** The memory tier in front of the disk; `false` turns it off. */
   memory?: MemoryOptions | boolean | undefined
+  /**
+   * Whether memory hands out the live value (`shared`, the default: treat it as read-only) or a copy of what it was when it was
+   * set (`copy`: each read pays for decoding it).
+   */
+  values?: 'shared' | 'copy' | undefined
   /** Where the time comes from, in milliseconds since the Unix epoch. Default `Date.now`; for tests. */
   clock?: (() => number) | undefined
 }
@@ -62,6 +79,9 @@ export interface CacheOptions {
 export interface ParsedOptions {
   disk: DiskOptions | undefined
   memory: { max: number; maxSize: number } | undefined
+  /** By kind. */
+  codecs: ReadonlyMap<string, Coding>
+  copies: boolean
   ttl: number
   now: () => number
 }
@@ -73,14 +93,17 @@ const NAMES = [
   'ttl',
   'codec',
   'level',
+  'codecs',
   'durability',
   'lockTimeout',
   'memory',
+  'values',
   'clock',
 ]
 /** Options that say nothing without a directory. */
-const DISK_ONLY = ['maxSize', 'policy', 'codec', 'level', 'durability', 'lockTimeout'] as const
+const DISK_ONLY = ['maxSize', 'policy', 'codec', 'level', 'codecs', 'durability', 'lockTimeout'] as const
 
+const CODECS: readonly Codec[] = ['auto', 'fast', 'none', 'lz4', 'zstd', 'pco']
 const DEFAULTS = { maxSize: '1GB', memorySize: '64MB', lockTimeout: '10s' }
 
 /**
@@ -104,6 +127,8 @@ export function parseOptions(options: CacheOptions): ParsedOptions {
   return {
     disk,
     memory,
+    codecs: parseCodecs(options.codecs),
+    copies: oneOf(options.values ?? 'shared', 'values', ['shared', 'copy']) === 'copy',
     ttl: options.ttl === undefined ? Number.POSITIVE_INFINITY : parseDuration(options.ttl, 'ttl'),
     now: options.clock === undefined ? Date.now : callback<() => number>(options.clock, 'clock'),
   }
@@ -118,7 +143,7 @@ function parseDisk(options: CacheOptions, dir: unknown): DiskOptions {
   return {
     dir,
     maxSize: parseSize(options.maxSize ?? DEFAULTS.maxSize, 'maxSize'),
-    codec: oneOf(options.codec ?? 'auto', 'codec', ['auto', 'none', 'lz4', 'zstd']),
+    codec: oneOf(options.codec ?? 'auto', 'codec', CODECS),
     durability: oneOf(options.durability ?? 'process', 'durability', ['process', 'power']),
     lockTimeout: Math.min(lockTimeout, Number.MAX_SAFE_INTEGER),
     ...(options.level === undefined ? {} : { level: parseLevel(options.level) }),
@@ -126,9 +151,32 @@ function parseDisk(options: CacheOptions, dir: unknown): DiskOptions {
 }
 
 function parseLevel(level: unknown): number {
-  const given = positiveInteger(level, 'level')
-  if (given > 19) throw invalid('level', `level is ${given}; accepted are 1 to 19`)
-  return given
+  if (Number.isInteger(level) && (level as number) >= 0 && (level as number) <= 19) return level as number
+  throw invalid('level', `level is ${describe(level)}; accepted are 1 to 19 for zstd and 0 to 12 for pco`)
+}
+
+/** @throws InvalidOptionError `E_INVALID_OPTION` */
+export function parseCoding(options: CodecOptions): Coding | undefined {
+  const { codec, level } = options
+  if (codec === undefined && level === undefined) return undefined
+  return {
+    codec: oneOf(codec ?? 'auto', 'codec', CODECS),
+    level: level === undefined ? undefined : parseLevel(level),
+  }
+}
+
+function parseCodecs(codecs: CacheOptions['codecs']): ReadonlyMap<string, Coding> {
+  const parsed = new Map<string, Coding>()
+  if (codecs === undefined) return parsed
+  if (typeof codecs !== 'object' || codecs === null) {
+    throw invalid('codecs', `codecs is ${describe(codecs)}; accepted is an object with a codec for each kind`)
+  }
+  for (const [kind, given] of Object.entries(codecs)) {
+    if (typeof given === 'object') checkOptions(given, ['codec', 'level'], `codecs.${kind}`)
+    const coding = parseCoding(typeof given === 'object' && given !== null ? given : { codec: given })
+    if (coding !== undefined) parsed.set(kind, coding)
+  }
+  return parsed
 }
 
 function parseMemory(memory: MemoryOptions | boolean): ParsedOptions['memory'] {

@@ -1,26 +1,49 @@
 /** `Cache`: the verbs. Keys, values, tiers and loads each have a file of their own; here they meet. */
-import { type CacheOptions, type Duration, type ParsedOptions, parseOptions } from './cache-options.js'
+import {
+  type CacheOptions,
+  type Codec,
+  type Duration,
+  type ParsedOptions,
+  parseCoding,
+  parseOptions,
+} from './cache-options.js'
 import { makeError } from './errors.js'
 import { type ErrorListener, Faults } from './events.js'
-import { type CallKey, type Key, keyFromText, keyText } from './keys.js'
+import { type CallKey, type Key, keyFromText, keyText, keyTextSoon } from './keys.js'
 import { Flights } from './load.js'
 import { callback, checkOptions, oneOf, parseDuration, positiveInteger } from './options.js'
 import { codecName, type DiskHit, DiskTier } from './tiers/disk.js'
 import { type MemoryEntry, MemoryTier } from './tiers/memory.js'
 import { weigh } from './tiers/weigh.js'
-import type { Facts, Outcome } from './tiers/wire.js'
-import { type Encoded, encode, kindName } from './values/index.js'
+import type { Coding, Facts, Outcome, Packed } from './tiers/wire.js'
+import { giveOut, keep } from './values/copies.js'
+import { type Encoded, encode, kindName, kindOf } from './values/index.js'
 
 /** Options of one entry. */
 export interface SetOptions {
   /** Time to live. Default: the cache's. */
   ttl?: Duration | undefined
+  /** Compression on disk. Default: that of the value's kind, else the cache's. */
+  codec?: Codec | undefined
+  /** Level of the codec, where it has one. */
+  level?: number | undefined
+}
+
+/** A value on its way into the tiers. */
+interface Storing {
+  text: string
+  value: unknown
+  expiresAt: number
+  coding: Coding | undefined
 }
 
 /** What is known of an entry. Sizes in bytes, times in milliseconds since the Unix epoch. */
 export interface CacheEntry<V = unknown> {
   value: V
-  /** The form that the value is stored in: bytes, string, json or structured; `live` where it is in memory only. */
+  /**
+   * The form that the value is stored in: bytes, string, typed-array, ndarray, series, json, structured, or the name of a handler
+   * that was defined; `live` where it is in memory only.
+   */
   kind: string
   createdAt: number
   /** `Infinity` never expires. */
@@ -72,6 +95,9 @@ const PAGE = 1000
 export class Cache {
   readonly #ttl: number
   readonly #now: () => number
+  readonly #codecs: ReadonlyMap<string, Coding>
+  /** Memory keeps values apart from those that callers hold. */
+  readonly #copies: boolean
   readonly #memory: MemoryTier | undefined
   readonly #disk: DiskTier | undefined
   readonly #faults = new Faults()
@@ -92,13 +118,15 @@ export class Cache {
     const parsed: ParsedOptions = parseOptions(options)
     this.#ttl = parsed.ttl
     this.#now = parsed.now
+    this.#codecs = parsed.codecs
+    this.#copies = parsed.copies
     if (parsed.memory !== undefined) this.#memory = new MemoryTier(parsed.memory)
     if (parsed.disk !== undefined) {
       this.#disk = new DiskTier(parsed.disk, parsed.now, (code, message) => this.#faults.tell(code, message))
     }
     this.#flights = new Flights({
-      read: (text) => this.#read(text, (hit) => hit?.value),
-      write: (text, value, given) => this.#store([{ text, value, expiresAt: this.#expiry(given) }]),
+      read: (text) => this.#read(text),
+      write: (text, value, given) => this.#store([{ text, value, ...this.#storing(given) }]),
       report: (fault) => this.#faults.report(fault),
     })
   }
@@ -111,30 +139,35 @@ export class Cache {
    * @throws StorageFullError `E_STORAGE_FULL`, LockTimeoutError `E_LOCK_TIMEOUT`: what the disk says; nothing changed
    */
   async set(key: Key, value: unknown, options: SetOptions = {}): Promise<void> {
-    const text = this.#text(key)
-    const expiresAt = this.#expiry(options)
-    await this.#store([{ text, value, expiresAt }])
+    const text = this.#textSoon(key)
+    const storing = this.#storing(options)
+    await this.#store([{ text: typeof text === 'string' ? text : await text, value, ...storing }])
   }
 
   /** Stores many values in one transaction: all of them, or none. Errors as `set`. */
   async setMany(entries: Iterable<readonly [Key, unknown]>, options: SetOptions = {}): Promise<void> {
-    const expiresAt = this.#expiry(options)
-    await this.#store(Array.from(entries, ([key, value]) => ({ text: this.#text(key), value, expiresAt })))
+    const storing = this.#storing(options)
+    const given = [...entries]
+    const texts = this.#textsSoon(given.map(([key]) => key))
+    const known = texts instanceof Promise ? await texts : texts
+    await this.#store(given.map(([, value], index) => ({ text: known[index]!, value, ...storing })))
   }
 
   /** As `set`, on this thread: the value is on disk when this returns. */
   setSync(key: Key, value: unknown, options: SetOptions = {}): void {
-    this.#storeSync({ text: this.#text(key), value, expiresAt: this.#expiry(options) })
+    this.#storeSync({ text: this.#text(key), value, ...this.#storing(options) })
   }
 
   /** The value of a key; `undefined` on a miss. A stored null comes back as null. */
   async get<V = unknown>(key: Key): Promise<V | undefined> {
-    return this.#read(this.#text(key), (hit) => hit?.value as V | undefined)
+    const text = this.#textSoon(key)
+    return this.#read(typeof text === 'string' ? text : await text) as V | undefined
   }
 
   /** The values of many keys, aligned with them; those on disk are read in one call, from one snapshot. */
   async getMany<V = unknown>(keys: Iterable<Key>): Promise<(V | undefined)[]> {
-    const texts = Array.from(keys, (key) => this.#text(key))
+    const soon = this.#textsSoon(keys)
+    const texts = soon instanceof Promise ? await soon : soon
     const live = texts.map((text) => this.#live(text))
     const missing = texts.filter((_, index) => live[index] === undefined)
     const read = this.#disk === undefined || missing.length === 0 ? [] : await this.#disk.readMany(missing)
@@ -142,7 +175,7 @@ export class Cache {
     return live.map((entry, index) => {
       const hit = entry ?? this.#remember(texts[index]!, read[next++])
       this.#count(hit !== undefined)
-      return hit?.value as V | undefined
+      return this.#given(hit) as V | undefined
     })
   }
 
@@ -153,12 +186,13 @@ export class Cache {
 
   /** The value of a key and what is known beside it; `undefined` on a miss. */
   async entry<V = unknown>(key: Key): Promise<CacheEntry<V> | undefined> {
-    const text = this.#text(key)
+    const soon = this.#textSoon(key)
+    const text = typeof soon === 'string' ? soon : await soon
     const live = this.#current(text)
     if (this.#disk === undefined) {
       const entry = this.#live(text)
       this.#count(entry !== undefined)
-      return entry === undefined ? undefined : memoryFacts<V>(entry)
+      return entry === undefined ? undefined : memoryFacts(entry, this.#given(entry) as V)
     }
     this.#tellAccesses()
     const hit = await this.#disk.read(text)
@@ -170,7 +204,8 @@ export class Cache {
 
   /** Whether a key has a live entry. Does not count as an access. */
   async has(key: Key): Promise<boolean> {
-    const text = this.#text(key)
+    const soon = this.#textSoon(key)
+    const text = typeof soon === 'string' ? soon : await soon
     return this.#current(text) !== undefined || ((await this.#disk?.has(text)) ?? false)
   }
 
@@ -181,7 +216,8 @@ export class Cache {
 
   /** Removes many keys in one transaction. Resolves to how many had a live entry. */
   async deleteMany(keys: Iterable<Key>): Promise<number> {
-    const texts = Array.from(keys, (key) => this.#text(key))
+    const soon = this.#textsSoon(keys)
+    const texts = soon instanceof Promise ? await soon : soon
     const live = texts.filter((text) => this.#forget(text))
     if (this.#disk === undefined) return live.length
     const outcomes = await this.#disk.delete(texts)
@@ -210,26 +246,28 @@ export class Cache {
    * @throws what `load` throws, untouched; InvalidKeyError, InvalidTtlError
    */
   async getOrSet<V>(key: Key, load: () => V | Promise<V>, options: SetOptions = {}): Promise<V> {
-    const text = this.#checkLoad(key, load, options)
+    const soon = this.#checkLoad(key, load, options, keyTextSoon)
+    const text = typeof soon === 'string' ? soon : await soon
     if (this.#closing !== undefined) return this.#loadClosed(load)
     const live = this.#live(text)
     if (live !== undefined) {
       this.#count(true)
-      return live.value as V
+      return this.#given(live) as V
     }
-    return this.#flights.getOrSet(text, load, options) as Promise<V>
+    return this.#own(await this.#flights.getOrSet(text, load, options)) as V
   }
 
   /** Loads and stores although there may be a value. */
   async refresh<V>(key: Key, load: () => V | Promise<V>, options: SetOptions = {}): Promise<V> {
-    const text = this.#checkLoad(key, load, options)
+    const soon = this.#checkLoad(key, load, options, keyTextSoon)
+    const text = typeof soon === 'string' ? soon : await soon
     if (this.#closing !== undefined) return this.#loadClosed(load)
-    return this.#flights.fresh(text, load, options) as Promise<V>
+    return this.#own(await this.#flights.fresh(text, load, options)) as V
   }
 
   /** As `getOrSet` for a synchronous load, on this thread. Never waits for an asynchronous load of the same key. */
   getOrSetSync<V>(key: Key, load: () => V, options: SetOptions = {}): V {
-    const text = this.#checkLoad(key, load, options)
+    const text = this.#checkLoad(key, load, options, keyText)
     if (this.#closing !== undefined) return this.#loadClosed(load)
     let known: unknown
     try {
@@ -242,7 +280,7 @@ export class Cache {
 
   /** As `refresh` for a synchronous load, on this thread. */
   refreshSync<V>(key: Key, load: () => V, options: SetOptions = {}): V {
-    const text = this.#checkLoad(key, load, options)
+    const text = this.#checkLoad(key, load, options, keyText)
     return this.#closing === undefined ? this.#loadSync(text, load, options) : this.#loadClosed(load)
   }
 
@@ -251,7 +289,7 @@ export class Cache {
     if (value !== undefined) {
       try {
         this.#open() // the load may have closed it
-        this.#storeSync({ text, value, expiresAt: this.#expiry(options) })
+        this.#storeSync({ text, value, ...this.#storing(options) })
       } catch (fault) {
         this.#faults.report(fault)
       }
@@ -260,10 +298,10 @@ export class Cache {
   }
 
   /** What the caller gave is refused now, not after a costly load. */
-  #checkLoad(key: Key, load: () => unknown, options: SetOptions): string {
+  #checkLoad<T>(key: Key, load: () => unknown, options: SetOptions, text: (key: Key) => T): T {
     callback(load, 'load')
-    this.#expiry(options)
-    return keyText(key)
+    this.#storing(options)
+    return text(key)
   }
 
   /** A program that is shutting down still gets its values. */
@@ -364,9 +402,42 @@ export class Cache {
     return keyText(key)
   }
 
-  #expiry(options: SetOptions): number {
-    checkOptions(options, ['ttl'], 'an entry')
-    return this.#now() + (options.ttl === undefined ? this.#ttl : parseDuration(options.ttl, 'ttl'))
+  /** As `#text`, and only a promise where the key names content that has to be read. */
+  #textSoon(key: Key): string | Promise<string> {
+    this.#open()
+    const text = keyTextSoon(key)
+    if (typeof text === 'string') return text
+    return text.then((read) => {
+      this.#open() // it may have been closed meanwhile
+      return read
+    })
+  }
+
+  /** The content of many keys is read in parallel. */
+  #textsSoon(keys: Iterable<Key>): readonly string[] | Promise<readonly string[]> {
+    const texts = Array.from(keys, (key) => this.#textSoon(key))
+    return texts.every((text) => typeof text === 'string') ? texts : Promise.all(texts)
+  }
+
+  #storing(options: SetOptions): Pick<Storing, 'expiresAt' | 'coding'> {
+    checkOptions(options, ['ttl', 'codec', 'level'], 'an entry')
+    const ttl = options.ttl === undefined ? this.#ttl : parseDuration(options.ttl, 'ttl')
+    return { expiresAt: this.#now() + ttl, coding: parseCoding(options) }
+  }
+
+  /** What a caller gets of a value that was found. */
+  #given(hit: { value: unknown } | undefined): unknown {
+    return this.#copies ? giveOut(hit?.value) : hit?.value
+  }
+
+  /** What one of several callers gets of a value that all of them would share. */
+  #own(value: unknown): unknown {
+    if (!this.#copies) return value
+    try {
+      return giveOut(keep(value))
+    } catch {
+      return value // it has no stored form, so nothing else holds it
+    }
   }
 
   #count(hit: boolean): void {
@@ -393,13 +464,13 @@ export class Cache {
     return entry
   }
 
-  #read<T>(text: string, give: (hit: { value: unknown } | undefined) => T): T | Promise<T> {
+  #read(text: string): unknown {
     const live = this.#live(text)
     const found = live ?? this.#disk?.read(text)
-    const done = (hit: MemoryEntry | DiskHit | undefined): T => {
+    const done = (hit: MemoryEntry | DiskHit | undefined): unknown => {
       if (hit !== live) this.#remember(text, hit as DiskHit | undefined)
       this.#count(hit !== undefined)
-      return give(hit)
+      return this.#given(hit)
     }
     return found instanceof Promise ? found.then(done) : done(found)
   }
@@ -407,7 +478,7 @@ export class Cache {
   #readSync(text: string): unknown {
     const hit = this.#live(text) ?? this.#remember(text, this.#disk?.readSync(text))
     this.#count(hit !== undefined)
-    return hit?.value
+    return this.#given(hit)
   }
 
   /** Keeps what was read from disk in memory, unless something newer is there by now. */
@@ -415,23 +486,21 @@ export class Cache {
     if (hit !== undefined && this.#memory !== undefined && this.#current(text) === undefined) {
       const { facts, value } = hit
       const { size, createdAt, expiresAt } = facts
-      this.#memory.set({ text, value, kind: kindName(facts.kind), size, createdAt, expiresAt, place: facts })
+      const kept = this.#copies ? keep(value) : value
+      const kind = kindName(facts.kind, value)
+      this.#memory.set({ text, value: kept, kind, size, createdAt, expiresAt, place: facts })
     }
     return hit
   }
 
-  async #store(writes: readonly { text: string; value: unknown; expiresAt: number }[]): Promise<void> {
-    const encoded = writes.map(({ value }) =>
-      this.#disk === undefined ? storable(value) : encode(storable(value)),
-    )
+  async #store(writes: readonly Storing[]): Promise<void> {
+    const encoded = writes.map(({ value }) => this.#encode(value))
     this.#tellAccesses()
-    const kept = writes.map((write, index) =>
-      this.#keep(write, this.#disk === undefined ? undefined : (encoded[index] as Encoded)),
-    )
+    const kept = writes.map((write, index) => this.#keep(write, encoded[index]))
     if (this.#disk === undefined) return
     try {
       const outcomes = await this.#disk.set(
-        writes.map(({ text, expiresAt }, index) => ({ text, expiresAt, encoded: encoded[index] as Encoded })),
+        writes.map((write, index) => ({ ...write, encoded: this.#packed(write, encoded[index]!) })),
       )
       for (const [index, entry] of kept.entries()) this.#confirm(entry, outcomes[index]!)
     } catch (error) {
@@ -440,32 +509,39 @@ export class Cache {
     }
   }
 
-  #storeSync(write: { text: string; value: unknown; expiresAt: number }): void {
-    const value = storable(write.value)
-    const encoded = this.#disk === undefined ? undefined : encode(value)
+  #storeSync(write: Storing): void {
+    const encoded = this.#encode(write.value)
     this.#tellAccesses()
     const kept = this.#keep(write, encoded)
     if (this.#disk === undefined || encoded === undefined) return
     try {
-      this.#confirm(kept, this.#disk.setSync(write.text, encoded, write.expiresAt))
+      this.#confirm(kept, this.#disk.setSync(write.text, this.#packed(write, encoded), write.expiresAt))
     } catch (error) {
       if (kept !== undefined) this.#memory?.remove(kept)
       throw error
     }
   }
 
+  /** The stored form, where a tier needs one. */
+  #encode(value: unknown): Encoded | undefined {
+    const given = storable(value)
+    return this.#disk === undefined && !this.#copies ? undefined : encode(given)
+  }
+
+  #packed({ coding }: Storing, encoded: Encoded): Packed {
+    const chosen = coding ?? (this.#codecs.size === 0 ? undefined : this.#codecs.get(kindOf(encoded)))
+    return chosen === undefined ? encoded : { ...encoded, coding: chosen }
+  }
+
   /** Puts a value into memory, where it answers at once; its epoch is not known before it is on disk. */
-  #keep(
-    write: { text: string; value: unknown; expiresAt: number },
-    encoded: Encoded | undefined,
-  ): MemoryEntry | undefined {
-    this.#flights.outdate(write.text)
+  #keep({ text, value, expiresAt }: Storing, encoded: Encoded | undefined): MemoryEntry | undefined {
+    this.#flights.outdate(text)
     return this.#memory?.set({
-      text: write.text,
-      value: write.value,
-      expiresAt: write.expiresAt,
-      size: encoded === undefined ? weigh(write.value) : encoded.data.length,
-      kind: encoded === undefined ? 'live' : kindName(encoded.kind),
+      text,
+      value: this.#copies ? keep(value, encoded) : value,
+      expiresAt,
+      size: encoded === undefined ? weigh(value) : encoded.data.length,
+      kind: encoded === undefined ? 'live' : kindOf(encoded),
       createdAt: this.#now(),
     })
   }
@@ -505,9 +581,8 @@ function storable(value: unknown): unknown {
   )
 }
 
-function memoryFacts<V>(entry: MemoryEntry): CacheEntry<V> {
+function memoryFacts<V>(entry: MemoryEntry, value: V): CacheEntry<V> {
   const { kind, createdAt, expiresAt, accessedAt, size } = entry
-  const value = entry.value as V
   return {
     value,
     kind,
@@ -524,7 +599,7 @@ function memoryFacts<V>(entry: MemoryEntry): CacheEntry<V> {
 
 function diskFacts<V>(value: V, facts: Facts, tier: 'memory' | 'disk'): CacheEntry<V> {
   const { createdAt, expiresAt, accessedAt, hits, size, storedSize } = facts
-  const kind = kindName(facts.kind)
+  const kind = kindName(facts.kind, value)
   return {
     value,
     kind,

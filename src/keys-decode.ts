@@ -2,6 +2,7 @@
  * Reads the items of `keys.ts` back. It need not judge whether a text is canonical (the caller compares), only end, stay in
  * bounds and throw nothing but typed errors, whatever the text.
  */
+import { type ContentHash, ContentKey, DIGITS } from './content.js'
 import { makeError, TierceError } from './errors.js'
 import { VIEW_CLASSES } from './intrinsics.js'
 
@@ -91,6 +92,10 @@ class Reader {
         return new URL(this.string())
       case 'b':
         return this.bytes()
+      case 'F':
+        return this.content('file')
+      case 'T':
+        return this.content('directory')
       default:
         throw damaged('unknown item')
     }
@@ -157,6 +162,13 @@ class Reader {
     if (name === 'Float16Array')
       throw makeError('E_UNAVAILABLE', 'A stored key has a Float16Array, which this run time lacks.')
     throw damaged('unknown class of binary data')
+  }
+
+  private content(kind: 'file' | 'directory'): ContentKey {
+    const hash: ContentHash = this.take(1) === 'x' ? 'xxh3' : 'blake3'
+    const digest = this.take(DIGITS[hash])
+    if (!/^[0-9a-f]+$/.test(digest)) throw damaged('a digest that is none')
+    return new ContentKey(kind, hash, undefined, digest)
   }
 
   private string(): string {

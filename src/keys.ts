@@ -17,9 +17,11 @@
  *     {<name><item>...}    plain data sorted by name (UTF-16 order); a property that is undefined is absent
  *     M<key><value>...;  S<item>...;          Map and Set, sorted
  *     c<name><version>[<arguments>]           a call of a wrapped function, only as a whole key
+ *     F<hash><hex>         the content of a file, T<hash><hex> of a folder: x and 32 digits of XXH3-128, b and 64 of BLAKE3
  *     #<64 hex>            the digest of a text over 1024 bytes, only as a whole key
  */
-import { makeError } from './errors.js'
+import { ContentKey, contentItem, digestSync, digests, knownDigest } from './content.js'
+import { makeError, TierceError } from './errors.js'
 import { builtinName, bytesOf, isPlain, isShared, viewName } from './intrinsics.js'
 import { decodeKeyItem, MAX_DEPTH } from './keys-decode.js'
 import { sortedNames, stringItem } from './keys-names.js'
@@ -28,7 +30,7 @@ import { describe, property, Refusal } from './refusal.js'
 /**
  * A key: a string, or plain data. The order of properties does not matter, `undefined` properties do not count, `NaN` equals
  * `NaN` and `-0` is not `0`. Plain data is null, booleans, numbers, bigints, strings, dates, regular expressions, URLs, binary
- * data, and arrays, plain objects, Maps and Sets of those. Only their content counts: not the position of a RegExp, nor
+ * data, what `file` and `directory` give, and arrays, plain objects, Maps and Sets of those. Only their content counts: not the position of a RegExp, nor
  * properties that were set on an array, a Map or the like.
  */
 export type Key = string | number | bigint | boolean | null | object
@@ -76,7 +78,7 @@ export class CallKey {
 }
 
 /**
- * The canonical text of a key.
+ * The canonical text of a key. Content of files that is not known yet is read on this thread.
  * @throws InvalidKeyError `E_INVALID_KEY`, naming the path inside the key
  */
 export function keyText(key: Key): string {
@@ -86,6 +88,51 @@ export function keyText(key: Key): string {
     if (CallKey.is(key)) return callText(key.name, key.version, key.args)
   }
   return guarded('key', key)
+}
+
+/**
+ * As `keyText`, but content that is not known yet is read on the thread pool: only then is this a promise. The key must not be
+ * changed meanwhile.
+ * @throws InvalidKeyError `E_INVALID_KEY`, naming the path inside the key; the promise rejects with it, naming the file
+ */
+export function keyTextSoon(key: Key): string | Promise<string> {
+  if (typeof key === 'string') return keyText(key)
+  // A getter in the key may ask for another key.
+  const outerLater = later
+  const outerUnread = unread
+  later = true
+  unread = undefined
+  try {
+    const text = keyText(key)
+    return unread === undefined ? text : withContent(key, unread)
+  } finally {
+    later = outerLater
+    unread = outerUnread
+  }
+}
+
+async function withContent(key: Key, parts: ReadonlySet<ContentKey>): Promise<string> {
+  const read = await digests([...parts])
+  found = read
+  try {
+    return keyText(key)
+  } finally {
+    found = undefined
+  }
+}
+
+// Set while a key's text is made: whether unknown content is read later, which parts that are, and what reading them gave.
+let later = false
+let unread: Set<ContentKey> | undefined
+let found: ReadonlyMap<ContentKey, string> | undefined
+
+function contentText(part: ContentKey): string {
+  const digest = found?.get(part) ?? knownDigest(part)
+  if (digest !== undefined) return contentItem(part, digest)
+  if (!later) return contentItem(part, digestSync(part))
+  unread ??= new Set()
+  unread.add(part)
+  return ''
 }
 
 /**
@@ -131,6 +178,7 @@ function guarded(root: string, value: unknown): string {
     return `\0${item(value, 0)}`
   } catch (error) {
     const refusal = Refusal.from(error)
+    if (refusal.options.cause instanceof TierceError) throw refusal.options.cause // of a file that the key names
     const { path, message } = refusal.explain(root)
     throw makeError('E_INVALID_KEY', `Invalid key: ${message}`, { path }, refusal.options.cause)
   }
@@ -235,6 +283,7 @@ function builtinItem(value: object, name: string | undefined, depth: number): st
       if (name !== undefined && (name === 'ArrayBuffer' || ArrayBuffer.isView(value))) {
         return bytesItem(value as ArrayBuffer | ArrayBufferView)
       }
+      if (ContentKey.is(value)) return contentText(value)
       throw new Refusal(describe(value), ADVICE)
   }
 }

@@ -8,7 +8,7 @@ import { open } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 
-const { NativeDisk, forcePanic } = createRequire(import.meta.url)('../../index.js')
+const { NativeDisk, forcePanic, hashContent } = createRequire(import.meta.url)('../../index.js')
 const folder = process.argv[2]
 const now = Date.now()
 const write = Buffer.alloc(24)
@@ -20,6 +20,7 @@ const CALLS = {
   write: (disk) => disk.write(write, [], now),
   page: (disk) => disk.page(undefined, 10, now),
   stats: (disk) => disk.stats(now),
+  hashContent: () => hashContent([{ path: folder, isDirectory: true, hash: 'xxh3' }]),
   close: (disk) => disk.close(),
 }
 

@@ -9,11 +9,13 @@ import { openCache, tempDir } from '../helpers/temp.js'
 export interface Tiers {
   memory: boolean
   disk: boolean
+  values?: 'shared' | 'copy'
 }
 
 /** Options of a cache with these tiers, in a new directory if there is one. */
 export function optionsFor(tiers: Tiers, more: CacheOptions = {}): CacheOptions {
-  return { ...(tiers.disk ? { dir: tempDir() } : {}), memory: tiers.memory, ...more }
+  const { memory, values } = tiers
+  return { ...(tiers.disk ? { dir: tempDir() } : {}), memory, values, ...more }
 }
 
 /** Each verb, and how they fit together. */
@@ -108,7 +110,7 @@ export function verbsSuite(tiers: Tiers): void {
       const entry = await cache.entry<string>('a')
       expect(entry).toMatchObject({ value: 'text', createdAt: clock() - 10, expiresAt: clock() + 990 })
       expect(entry?.tier).toBe(tiers.memory ? 'memory' : 'disk')
-      expect(entry?.kind).toBe(tiers.disk ? 'string' : 'live')
+      expect(entry?.kind).toBe(tiers.disk || tiers.values === 'copy' ? 'string' : 'live')
       expect(entry?.size).toBeGreaterThan(0)
       await cache.set('b', 1)
       expect((await cache.entry('b'))?.expiresAt).toBe(Number.POSITIVE_INFINITY)

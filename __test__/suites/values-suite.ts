@@ -137,7 +137,7 @@ export function valuesSuite(tiers: Tiers): void {
       expect(second?.every((byte) => byte === 2)).toBe(true)
     })
 
-    it.runIf(tiers.memory)('memory_hands_out_the_live_value', async () => {
+    it.runIf(tiers.memory && tiers.values !== 'copy')('memory_hands_out_the_live_value', async () => {
       const cache = make()
       const value = { shared: true }
       await cache.set('v', value)
@@ -145,7 +145,7 @@ export function valuesSuite(tiers: Tiers): void {
       expect(cache.getSync('v')).toBe(value)
     })
 
-    it.runIf(tiers.disk).each(['auto', 'none', 'lz4', 'zstd'] as const)(
+    it.runIf(tiers.disk).each(['auto', 'fast', 'none', 'lz4', 'zstd', 'pco'] as const)(
       'codec %s keeps every byte and auto never makes a value larger',
       async (codec) => {
         const cache = openCache({ dir: tempDir(), memory: tiers.memory, codec })

@@ -1,13 +1,14 @@
 /** The disk tier: entries as bytes, in and out of the addon. */
 import { fromNative } from '../errors.js'
 import { type NativeDisk, type NativeEntry, native } from '../native.js'
-import { decode, type Encoded } from '../values/index.js'
+import { decode } from '../values/index.js'
 import {
   Batch,
   type Facts,
   META,
   OUTCOME,
   type Outcome,
+  type Packed,
   packKeys,
   readFacts,
   readOutcome,
@@ -196,10 +197,9 @@ export class DiskTier {
   }
 
   /** Stores values in one transaction. They are copied before this returns. */
-  set(entries: readonly { text: string; encoded: Encoded; expiresAt: number }[]): Promise<Outcome[]> {
+  set(entries: readonly { text: string; encoded: Packed; expiresAt: number }[]): Promise<Outcome[]> {
     return this.#enqueue(entries.length, (batch) => {
-      for (const { text, encoded, expiresAt } of entries)
-        batch.set(text, encoded.kind, encoded.data, expiresAt)
+      for (const { text, encoded, expiresAt } of entries) batch.set(text, encoded, expiresAt)
     })
   }
 
@@ -215,8 +215,8 @@ export class DiskTier {
   }
 
   /** Stores a value on this thread. */
-  setSync(text: string, encoded: Encoded, expiresAt: number): Outcome {
-    return this.#writeSync((batch) => batch.set(text, encoded.kind, encoded.data, expiresAt))
+  setSync(text: string, encoded: Packed, expiresAt: number): Outcome {
+    return this.#writeSync((batch) => batch.set(text, encoded, expiresAt))
   }
 
   /** Removes a key on this thread. */
@@ -343,5 +343,5 @@ function settle(waiting: readonly Waiting[], outcomes: DataView): void {
 
 /** The name of a codec number. */
 export function codecName(codec: number): string {
-  return call(() => native().codecNames())[codec] ?? 'unknown'
+  return call(() => native().codecNames())[codec] || 'unknown'
 }

@@ -12,6 +12,9 @@ const WRITE = 24
 
 const OP = { set: 1, delete: 2, clear: 3 } as const
 const FLAG_BLOB = 1
+const FLAG_TAIL = 2
+/** The codecs that a write may name, in the order of wire.rs. */
+const CODECS = ['auto', 'fast', 'none', 'lz4', 'zstd', 'pco']
 const FLAG_EXISTED = 1
 const FLAG_CACHEABLE = 2
 
@@ -19,6 +22,23 @@ const FLAG_CACHEABLE = 2
 const BLOB_MIN = 16 * 1024
 /** UTF-8 takes at most this many bytes for a UTF-16 code unit. */
 const UTF8_MAX = 3
+
+/** A value on its way to disk: `Encoded` of the values layer, and how to compress it where that is not the cache's codec. */
+export interface Packed {
+  kind: number
+  data: string | Uint8Array
+  /** The number of the elements of an array of numbers. */
+  element?: number
+  /** Whether bytes at the end of the data, as many as its last four say and these, are no elements. */
+  tail?: boolean
+  coding?: Coding | undefined
+}
+
+/** A codec, and its level where one was given. */
+export interface Coding {
+  codec: string
+  level?: number | undefined
+}
 
 /** What is known of an entry beside its value. Sizes in bytes, times in milliseconds since the Unix epoch. */
 export interface Facts {
@@ -110,25 +130,35 @@ export class Batch {
   }
 
   /** The value's bytes are copied, or kept where nobody else has them. */
-  set(text: string, kind: number, data: string | Uint8Array, expiresAt: number): void {
+  set(text: string, value: Packed, expiresAt: number): void {
+    const { data } = value
     const large = data.length >= BLOB_MIN
     const room = large ? 0 : typeof data === 'string' ? data.length * UTF8_MAX : data.length
     const start = this.#head(OP.set, text, room)
-    const value = start + WRITE + this.#view.getUint32(start + 4, true)
-    this.#buffer[start + 1] = kind
+    const at = start + WRITE + this.#view.getUint32(start + 4, true)
+    this.#describe(start, value)
     this.#view.setFloat64(start + 16, expiresAt, true)
     if (large) {
-      this.#buffer[start + 2] = FLAG_BLOB
+      this.#buffer[start + 2]! |= FLAG_BLOB
       this.#view.setUint32(start + 8, this.blobs.length, true)
       this.blobs.push(typeof data === 'string' ? Buffer.from(data) : Buffer.from(data))
-      this.length = value
+      this.length = at
       return
     }
     let written = data.length
-    if (typeof data === 'string') written = this.#buffer.write(data, value)
-    else this.#buffer.set(data, value)
+    if (typeof data === 'string') written = this.#buffer.write(data, at)
+    else this.#buffer.set(data, at)
     this.#view.setUint32(start + 8, written, true)
-    this.length = value + written
+    this.length = at + written
+  }
+
+  #describe(start: number, { kind, element, tail, coding }: Packed): void {
+    this.#buffer[start + 1] = kind
+    if (element !== undefined) this.#buffer[start + 3] = element + 1
+    if (tail === true) this.#buffer[start + 2] = FLAG_TAIL
+    if (coding === undefined) return
+    this.#buffer[start + 12] = CODECS.indexOf(coding.codec) + 1
+    if (coding.level !== undefined) this.#buffer[start + 13] = coding.level + 1
   }
 
   delete(text: string): void {

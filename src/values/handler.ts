@@ -6,6 +6,12 @@ import { describe, type Refusal } from '../refusal.js'
 export interface Encoded {
   kind: number
   data: string | Uint8Array
+  /** Where the data is an array of numbers: which (`Element` in crates/tierce/src/codec/numbers.rs). */
+  element?: number
+  /** The last four bytes of the data say how many before them are no elements either. */
+  tail?: boolean
+  /** The name of a handler of the user's. */
+  name?: string
 }
 
 /** One way of storing values. The first handler in the list whose `encode` gives a result stores the value. */
@@ -31,6 +37,12 @@ export const Kind = {
   utf16: 5,
   json: 6,
   structured: 7,
+  /** Made by a handler of the user's; its name is in the payload. */
+  custom: 15,
+  /** And the number of the element's type: `ARRAY_TYPES` in numbers.ts. */
+  typedArray: 16,
+  ndArray: 32,
+  series: 48,
 } as const
 
 /** `E_CORRUPT`: the bytes of a value are damaged. */

@@ -2,15 +2,18 @@
  * How values become bytes and come back. To add a kind: one file, one row here, a number never used before.
  */
 import { bytes } from './bytes.js'
-import { type Encoded, unreadable, type ValueHandler } from './handler.js'
+import { decodeBy, encodeBy, handlerFor, unwrap, wrap } from './custom.js'
+import { damagedValue, type Encoded, Kind, unreadable, type ValueHandler } from './handler.js'
 import { json } from './json.js'
+import { ndArray, series, typedArray } from './numbers.js'
 import { string } from './string.js'
 import { structured } from './structured.js'
 
+export { defineHandler, type Handler } from './custom.js'
 export type { Encoded, ValueHandler } from './handler.js'
 
 /** Asked in this order; the last one takes every value or throws. */
-const HANDLERS: readonly ValueHandler[] = [bytes, string, json, structured]
+const HANDLERS: readonly ValueHandler[] = [bytes, string, typedArray, ndArray, series, json, structured]
 
 const BY_KIND: readonly (ValueHandler | undefined)[] = HANDLERS.reduce<(ValueHandler | undefined)[]>(
   (table, handler) => {
@@ -25,6 +28,11 @@ const BY_KIND: readonly (ValueHandler | undefined)[] = HANDLERS.reduce<(ValueHan
  * @throws UnserializableError `E_UNSERIALIZABLE`, naming the path inside the value
  */
 export function encode(value: unknown): Encoded {
+  const handler = handlerFor(value)
+  return handler === undefined ? encodeBuiltin(value) : wrap(handler, encodeBuiltin(encodeBy(handler, value)))
+}
+
+function encodeBuiltin(value: unknown): Encoded {
   for (const handler of HANDLERS) {
     const encoded = handler.encode(value)
     if (encoded !== undefined) return encoded
@@ -39,12 +47,31 @@ export function encode(value: unknown): Encoded {
  * lacks: a miss, but the entry is sound and stays
  */
 export function decode(kind: number, buffer: Buffer, start: number, end: number, owned: boolean): unknown {
+  if (kind !== Kind.custom) return decodeBuiltin(kind, buffer, start, end, owned)
+  const stored = unwrap(buffer, start, end)
+  if (stored.kind === Kind.custom) throw damagedValue('a kind within its own')
+  return decodeBy(stored.handler, decodeBuiltin(stored.kind, buffer, start, stored.end, owned))
+}
+
+function decodeBuiltin(kind: number, buffer: Buffer, start: number, end: number, owned: boolean): unknown {
   const handler = BY_KIND[kind]
   if (handler === undefined) throw unreadable(`its kind, ${kind}, is unknown to this release`)
   return handler.decode(kind, buffer, start, end, owned)
 }
 
-/** What users see as the kind of an entry: bytes, string, json, structured; `unknown` for a number of another release. */
-export function kindName(kind: number): string {
+/** The names of the built-in kinds. */
+export const KIND_NAMES: readonly string[] = HANDLERS.map((handler) => handler.name)
+
+/**
+ * What users see as the kind of an entry: one of the built-in ones, or the name of the handler that takes the value; `unknown`
+ * for a number of another release.
+ */
+export function kindName(kind: number, value?: unknown): string {
+  if (kind === Kind.custom) return handlerFor(value)?.name ?? 'custom'
   return BY_KIND[kind]?.name ?? 'unknown'
+}
+
+/** The same of a value that was just encoded. */
+export function kindOf(encoded: Encoded): string {
+  return encoded.name ?? kindName(encoded.kind)
 }

@@ -6,7 +6,7 @@ import { Met } from './met.js'
 import { ERROR_NAMES, ERROR_PARTS, MAX_DEPTH, Tag, VERSION, VIEW_NAMES } from './structured-format.js'
 import { Output } from './structured-output.js'
 
-const ADVICE = 'Give plain data, or convert it before set.'
+const ADVICE = 'Give plain data, or teach the cache a kind for the whole value with defineHandler.'
 const KNOWN_SHAPES_SEARCHED = 32
 
 let spare: Writer | undefined

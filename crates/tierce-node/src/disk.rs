@@ -19,7 +19,7 @@ use crate::wire::{META, OUTCOME, Reader, meta_bytes, outcome_bytes};
 pub struct NativeOptions {
     /// Bytes; `undefined` for no bound.
     pub max_size: Option<f64>,
-    /// `auto`, `none`, `lz4` or `zstd`.
+    /// `auto`, `fast`, `none`, `lz4`, `zstd` or `pco`.
     pub codec: Option<String>,
     /// The codec's level.
     pub level: Option<i32>,

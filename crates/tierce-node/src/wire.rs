@@ -2,11 +2,12 @@
 //!
 //! - meta, 72 bytes: size, stored size, created, expires (`Infinity`: never), accessed, hits as `f64`; row id as
 //!   `i64`; kind, codec, slot, epoch as `u32`
-//! - write: op `u8`, kind `u8`, flags `u8`, 0, key length `u32`, value length or blob index `u32`, 0 `u32`,
-//!   expires `f64`, then key and value
+//! - write: op `u8`, kind `u8`, flags `u8`, elements `u8` (0: no array of numbers, else their number and one), key
+//!   length `u32`, value length or blob index `u32`, codec `u8` (0: the cache's, else its place in [`CODECS`] and one),
+//!   level `u8` (0: the codec's, else it and one), 0 `u16`, expires `f64`, then key and value
 //! - outcome, 24 bytes: row id `i64`, slot `u32`, epoch `u32`, flags `u32`, 0 `u32`
 
-use tierce::{Code, Error, Key, Meta, Result, Write, Written};
+use tierce::{Code, CodecChoice, Element, Error, Key, Meta, Numbers, Result, Write, Written};
 
 /// Bytes of an entry's facts.
 pub const META: usize = 72;
@@ -20,6 +21,11 @@ const OP_DELETE: u8 = 2;
 const OP_CLEAR: u8 = 3;
 /// The value is `blobs[index]` rather than in place.
 const FLAG_BLOB: u8 = 1;
+/// The last four bytes of the value say how many before them are no elements either.
+const FLAG_TAIL: u8 = 2;
+
+/// What a write may name.
+const CODECS: [&str; 6] = ["auto", "fast", "none", "lz4", "zstd", "pco"];
 
 const FLAG_EXISTED: u32 = 1;
 const FLAG_CACHEABLE: u32 = 2;
@@ -80,10 +86,10 @@ impl<'a> Reader<'a> {
 
     fn write(&mut self, blobs: &'a [impl AsRef<[u8]>]) -> Result<Write<'a>> {
         let mut head = Reader(self.bytes(WRITE)?);
-        let [op, kind, flags, _] = head.word()?;
+        let [op, kind, flags, element] = head.word()?;
         let key_length = head.u32()? as usize;
         let value = head.u32()? as usize;
-        head.u32()?;
+        let [codec, level, ..] = head.word::<4>()?;
         let expires = head.f64()?;
         let key = Key::from_text(self.bytes(key_length)?);
         match op {
@@ -98,7 +104,8 @@ impl<'a> Reader<'a> {
                     value,
                     kind,
                     expires_at: expires.is_finite().then_some(expires as u64),
-                    codec: None,
+                    codec: choice(codec, level)?,
+                    numbers: numbers(element, flags, value)?,
                 })
             }
             OP_DELETE => Ok(Write::Delete { key }),
@@ -106,6 +113,22 @@ impl<'a> Reader<'a> {
             _ => Err(malformed("an operation is unknown")),
         }
     }
+}
+
+fn choice(codec: u8, level: u8) -> Result<Option<CodecChoice>> {
+    let Some(at) = codec.checked_sub(1) else { return Ok(None) };
+    let name = CODECS.get(usize::from(at)).ok_or_else(|| malformed("a codec is unknown"))?;
+    CodecChoice::named(name, level.checked_sub(1).map(i32::from)).map(Some)
+}
+
+fn numbers(element: u8, flags: u8, value: &[u8]) -> Result<Option<Numbers>> {
+    let Some(at) = element.checked_sub(1) else { return Ok(None) };
+    let element = *Element::ALL.get(usize::from(at)).ok_or_else(|| malformed("an element is unknown"))?;
+    let tail = match value.last_chunk() {
+        Some(length) if flags & FLAG_TAIL != 0 => u32::from_le_bytes(*length).saturating_add(4),
+        _ => 0,
+    };
+    Ok(Some(Numbers { element, tail }))
 }
 
 /// The facts of an entry.

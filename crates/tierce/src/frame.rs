@@ -129,13 +129,13 @@ impl Header {
 
     /// Decodes a verified payload into `out`, which gets exactly `raw_size` bytes.
     pub fn decode_into(self, payload: &[u8], out: &mut [u8]) -> Result<()> {
-        (codec::by_id(self.codec)?.decode)(payload, out)
+        codec::decode(self.codec, payload, out)
     }
 
     /// Decodes a verified payload. Fails rather than aborts when memory is short, and allocates no more than the
     /// payload can hold: a checksum is no proof of good will.
     pub fn decode(self, payload: &[u8]) -> Result<Vec<u8>> {
-        if self.raw_size > (codec::by_id(self.codec)?.limit)(payload) {
+        if self.raw_size > codec::limit(self.codec, payload)? {
             return Err(damaged("it announces more than its payload can hold"));
         }
         let size =

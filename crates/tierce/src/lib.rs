@@ -5,16 +5,18 @@ mod codec;
 mod disk;
 mod error;
 mod frame;
+mod hash;
 pub mod key;
 pub mod memory;
 pub mod policy;
 
 pub use clock::{Clock, ManualClock, SystemClock};
-pub use codec::{CodecChoice, codec_names};
+pub use codec::{CodecChoice, Element, Numbers, codec_names, decode};
 pub use disk::{
     Builder, Cache, Durability, EPOCH_BITS, Entry, EpochTable, Fetched, KeyPage, Meta, Stats, Wait, Write,
     Written,
 };
 pub use error::{Code, Error, Result};
+pub use hash::{Algorithm, Content, ContentDigest, ContentItem, Hasher};
 pub use key::{Digest, Key, KeyItem};
 pub use memory::MemoryCache;

@@ -38,6 +38,7 @@ fn use_stays_near_the_bound_under_small_large_and_mixed_values() {
                     kind: 0,
                     expires_at: None,
                     codec: None,
+                    numbers: None,
                 })
                 .collect();
             cache.apply(&writes, Wait::Yes).unwrap();
@@ -72,6 +73,7 @@ fn a_lower_bound_evicts_what_is_over_it_and_not_the_rest() {
                 kind: 0,
                 expires_at: None,
                 codec: None,
+                numbers: None,
             };
             let batch: &'static [_] = batch.leak();
             cache.apply(&batch.iter().map(set).collect::<Vec<_>>(), Wait::Yes).unwrap();
@@ -114,8 +116,14 @@ fn a_time_to_live_of_any_length_is_kept() {
     for (n, ttl) in long.into_iter().enumerate() {
         cache.set_for(format!("{n}"), b"v", ttl).unwrap();
     }
-    let write =
-        Write::Set { key: Key::from("3"), value: b"v", kind: 0, expires_at: Some(u64::MAX), codec: None };
+    let write = Write::Set {
+        key: Key::from("3"),
+        value: b"v",
+        kind: 0,
+        expires_at: Some(u64::MAX),
+        codec: None,
+        numbers: None,
+    };
     cache.apply(&[write], Wait::Yes).unwrap();
     for n in 0..800 {
         cache.set(format!("other:{n}"), &noise(n, 1_000)).unwrap(); // evictions look for what has expired

@@ -61,6 +61,7 @@ fn writer_that_is_killed() {
                 let writes: Vec<_> = batch
                     .iter()
                     .map(|(_, key, value)| Write::Set {
+                        numbers: None,
                         key: Key::from(key.as_str()),
                         value,
                         kind: 0,

@@ -237,6 +237,7 @@ fn a_batch_is_stored_whole_and_tells_what_became_of_each_write() {
         kind: 3,
         expires_at: None,
         codec: None,
+        numbers: None,
     };
     let written = cache
         .apply(

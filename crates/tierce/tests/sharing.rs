@@ -236,6 +236,7 @@ fn a_cache_can_be_dropped_while_its_maintenance_is_at_work() {
             kind: 0,
             expires_at: None,
             codec: None,
+            numbers: None,
         };
         let values: &'static [_] = values.leak();
         cache.apply(&values.iter().map(set).collect::<Vec<_>>(), Wait::Yes).unwrap(); // the log is due

@@ -138,7 +138,8 @@ impl Cache {
     }
 
     fn set_until(&self, key: Key<'_>, value: &[u8], expires_at: Option<u64>) -> Result<()> {
-        self.apply(&[Write::Set { key, value, kind: 0, expires_at, codec: None }], Wait::Yes).map(|_| ())
+        self.apply(&[Write::Set { key, value, kind: 0, expires_at, codec: None, numbers: None }], Wait::Yes)
+            .map(|_| ())
     }
 
     fn expiry(&self, ttl: Option<Duration>) -> Result<Option<u64>> {

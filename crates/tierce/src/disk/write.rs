@@ -8,7 +8,7 @@ use super::epoch;
 use super::lock;
 use super::meta::Transaction;
 use super::row::{EntryRow, Removed};
-use crate::codec::CodecChoice;
+use crate::codec::{CodecChoice, Numbers};
 use crate::error::{Code, Error, Result};
 use crate::frame::size_on_disk;
 use crate::frame::{HEADER, Header};
@@ -29,6 +29,8 @@ pub enum Write<'a> {
         expires_at: Option<u64>,
         /// Overrides the cache's codec.
         codec: Option<CodecChoice>,
+        /// Where the value is an array of numbers: what they are, so that they are coded as such.
+        numbers: Option<Numbers>,
     },
     /// Removes a key.
     Delete {
@@ -112,14 +114,17 @@ impl Engine {
 
     fn prepare<'a>(&self, write: &'a Write<'a>) -> Result<Ready<'a>> {
         let (key, value, kind, expires_at, codec) = match write {
-            Write::Set { key, value, kind, expires_at, codec } => (key, *value, *kind, *expires_at, *codec),
+            Write::Set { key, value, kind, expires_at, codec, numbers } => {
+                let codec = codec.unwrap_or(self.codec);
+                (key, *value, *kind, *expires_at, numbers.map_or(codec, |numbers| codec.numbers(numbers)))
+            }
             Write::Delete { key } => return Ok(Ready::Delete { key, digest: key.digest() }),
             Write::Clear => return Ok(Ready::Clear),
         };
         let digest = key.digest();
         let mut frame = Vec::with_capacity(HEADER + value.len());
         frame.resize(HEADER, 0);
-        let codec = codec.unwrap_or(self.codec).encode(value, &mut frame)?;
+        let codec = codec.encode(value, &mut frame)?;
         let stored_size = (frame.len() - HEADER) as u64;
         let header = Header {
             kind,

@@ -1,0 +1,197 @@
+//! Which codec a value gets.
+
+use super::numbers::{self, Element, EncodeChunk, Numbers};
+use super::shuffle::{self, PlaneCoder};
+use super::{LZ4, NONE, PCO, SHUFFLE, ZSTD, lz4, pco, zstd};
+use crate::error::{Code, Error, Result};
+
+/// Values below this are stored as they are by `auto`: the frame outweighs what coding would save.
+const AUTO_MIN: usize = 256;
+/// `auto` codes a value when a sample shrinks to at most 9/10.
+const AUTO_GAIN: (usize, usize) = (9, 10);
+/// Pco, and Zstandard of elements that are not shuffled, have to make a sample of numbers smaller than 97/100 of the shuffled,
+/// and by more than 1/512 of the numbers themselves.
+const OTHERS_GAIN: (usize, usize) = (97, 100);
+/// Bytes of each of the three slices that `auto` looks at.
+const SAMPLE_SLICE: usize = 1024;
+/// Bytes of each of the two slices of numbers that `auto` codes in each way. Long, as a codec's tables count in a short one.
+const NUMBERS_SLICE: usize = 128 * 1024;
+
+/// What users name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Method {
+    Auto,
+    Fast,
+    None,
+    Lz4,
+    Zstd,
+    Pco,
+}
+
+const METHODS: [(&str, Method); 6] = [
+    ("auto", Method::Auto),
+    ("fast", Method::Fast),
+    ("none", Method::None),
+    ("lz4", Method::Lz4),
+    ("zstd", Method::Zstd),
+    ("pco", Method::Pco),
+];
+
+/// How values are compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CodecChoice {
+    method: Method,
+    level: Option<i32>,
+    numbers: Option<Numbers>,
+}
+
+impl CodecChoice {
+    /// Look at each value: the smallest of the codecs that fit it, none where a sample does not shrink. Never makes a
+    /// value larger.
+    pub const AUTO: Self = Self { method: Method::Auto, level: None, numbers: None };
+
+    /// The choice with this name: `auto`, `fast`, `none`, `lz4`, `zstd` or `pco`.
+    ///
+    /// Arrays of numbers (see [`CodecChoice::numbers`]) are shuffled before `lz4` and `zstd`, and `fast` leaves out
+    /// what gains little. For other values `fast` is `lz4` and `pco` is `auto`. `level` is for codecs that have one:
+    /// zstd 1 to 19, default 1; pco 0 to 12, default 8.
+    ///
+    /// # Errors
+    /// [`Code::InvalidOption`] names what is accepted.
+    pub fn named(name: &str, level: Option<i32>) -> Result<Self> {
+        match METHODS.iter().find(|(known, _)| *known == name) {
+            Some((_, method)) => Ok(Self { method: *method, level, numbers: None }),
+            None => {
+                let accepted: Vec<_> = METHODS.iter().map(|(name, _)| *name).collect();
+                let accepted = accepted.join(", ");
+                Err(Error::new(Code::InvalidOption, format!("codec is '{name}'; accepted are {accepted}"))
+                    .with("option", "codec"))
+            }
+        }
+    }
+
+    /// The same for a value that is an array of numbers.
+    #[must_use]
+    pub fn numbers(self, numbers: Numbers) -> Self {
+        Self { numbers: Some(numbers), ..self }
+    }
+
+    /// Codes `raw` at the end of `out` and gives the number of the codec it used. What does not shrink is stored as it is,
+    /// with number 0. [`decode`](crate::decode) is the way back.
+    ///
+    /// # Errors
+    /// [`Code::Internal`] when a codec fails.
+    pub fn encode(self, raw: &[u8], out: &mut Vec<u8>) -> Result<u8> {
+        let start = out.len();
+        let split = self.numbers.and_then(|numbers| Some((numbers.element, numbers.split(raw)?)));
+        let id = match split {
+            Some((element, (body, tail))) => self.encode_numbers(raw, body, tail, element, out)?,
+            None => self.encode_bytes(raw, out)?,
+        };
+        if id != NONE && out.len() - start < raw.len() {
+            return Ok(id);
+        }
+        out.truncate(start);
+        out.extend_from_slice(raw);
+        Ok(NONE)
+    }
+
+    /// Codes at the end of `out`, or gives `NONE` and writes nothing.
+    fn encode_bytes(self, raw: &[u8], out: &mut Vec<u8>) -> Result<u8> {
+        match self.method {
+            Method::None => Ok(NONE),
+            Method::Fast | Method::Lz4 => lz4::encode(raw, self.level, out).map(|()| LZ4),
+            Method::Auto | Method::Pco if !worth_coding(raw)? => Ok(NONE),
+            Method::Auto | Method::Pco | Method::Zstd => zstd::encode(raw, self.level, out).map(|()| ZSTD),
+        }
+    }
+
+    fn encode_numbers(
+        self,
+        raw: &[u8],
+        body: &[u8],
+        tail: &[u8],
+        element: Element,
+        out: &mut Vec<u8>,
+    ) -> Result<u8> {
+        let shuffled = |coder: PlaneCoder, out: &mut Vec<u8>| {
+            numbers::encode(body, tail, &|raw, out| shuffle::encode(raw, element, coder, out), out)
+                .map(|()| SHUFFLE + element.width_log())
+        };
+        let level = self.level;
+        let numeric = |out: &mut Vec<u8>| {
+            numbers::encode(body, tail, &|raw, out| pco::encode(raw, element, level, out), out)
+                .map(|()| PCO + element as u8)
+        };
+        match self.method {
+            Method::None => Ok(NONE),
+            Method::Lz4 => shuffled(PlaneCoder::Lz4, out),
+            Method::Fast => shuffled(PlaneCoder::Zstd(Some(1)), out),
+            Method::Zstd => shuffled(PlaneCoder::Zstd(level), out),
+            Method::Pco => numeric(out),
+            Method::Auto => match best_of(body, element, level)? {
+                NONE => Ok(NONE),
+                ZSTD => zstd::encode(raw, level, out).map(|()| ZSTD),
+                SHUFFLE => shuffled(PlaneCoder::Zstd(level), out),
+                _ => numeric(out),
+            },
+        }
+    }
+}
+
+impl Default for CodecChoice {
+    fn default() -> Self {
+        Self::AUTO
+    }
+}
+
+/// Codes a sample: all of a short value, three slices of a long one.
+fn worth_coding(raw: &[u8]) -> Result<bool> {
+    if raw.len() < AUTO_MIN {
+        return Ok(false);
+    }
+    if raw.len() <= 8 * SAMPLE_SLICE {
+        return Ok(true); // coding it whole costs less than sampling it first
+    }
+    let mut sample = Vec::with_capacity(3 * SAMPLE_SLICE);
+    for start in [0, raw.len() / 2, raw.len() - SAMPLE_SLICE] {
+        sample.extend_from_slice(&raw[start..start + SAMPLE_SLICE]);
+    }
+    let mut coded = Vec::with_capacity(2 * sample.len());
+    zstd::encode(&sample, None, &mut coded)?;
+    Ok(coded.len() * AUTO_GAIN.1 <= sample.len() * AUTO_GAIN.0)
+}
+
+/// The codec that makes a sample of the elements smallest: `NONE`, `ZSTD`, `SHUFFLE` or `PCO`.
+fn best_of(body: &[u8], element: Element, level: Option<i32>) -> Result<u8> {
+    if body.len() < AUTO_MIN {
+        return Ok(NONE);
+    }
+    let slices: Vec<&[u8]> = if body.len() <= 2 * NUMBERS_SLICE {
+        vec![body]
+    } else {
+        let room = body.len() - NUMBERS_SLICE;
+        // At multiples of the widest element.
+        [room / 4, room / 4 * 3].map(|at| &body[at / 8 * 8..][..NUMBERS_SLICE]).to_vec()
+    };
+    let mut coded = Vec::new();
+    let mut size = |encode: EncodeChunk<'_>| -> Result<usize> {
+        coded.clear();
+        slices.iter().try_for_each(|slice| encode(slice, &mut coded))?;
+        Ok(coded.len())
+    };
+    let coder = PlaneCoder::Zstd(level);
+    let sizes = [
+        (SHUFFLE, size(&|raw, out| shuffle::encode(raw, element, coder, out))?),
+        (PCO, size(&|raw, out| pco::encode(raw, element, level, out))?),
+        (ZSTD, size(&|raw, out| zstd::encode(raw, level, out))?),
+    ];
+    let raw: usize = slices.iter().map(|slice| slice.len()).sum();
+    // The first is several times as fast as the second: the others have to be worth it.
+    let (best, _) = sizes.into_iter().fold((NONE, raw * AUTO_GAIN.0 / AUTO_GAIN.1), |best, next| {
+        let share = (best.1 * OTHERS_GAIN.0 / OTHERS_GAIN.1).min(best.1.saturating_sub(raw / 512));
+        let enough = if best.0 == NONE { best.1 } else { share };
+        if next.1 < enough { next } else { best }
+    });
+    Ok(best)
+}
