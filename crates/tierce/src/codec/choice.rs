@@ -14,6 +14,8 @@ const AUTO_GAIN: (usize, usize) = (9, 10);
 const OTHERS_GAIN: (usize, usize) = (97, 100);
 /// Bytes of each of the three slices that `auto` looks at.
 const SAMPLE_SLICE: usize = 1024;
+/// Arrays below this are only shuffled by `auto`: looking further costs more than a write of them.
+const NUMERIC_MIN: usize = 1024;
 /// Bytes of each of the two slices of numbers that `auto` codes in each way. Long, as a codec's tables count in a short one.
 const NUMBERS_SLICE: usize = 128 * 1024;
 
@@ -114,29 +116,68 @@ impl CodecChoice {
         element: Element,
         out: &mut Vec<u8>,
     ) -> Result<u8> {
-        let shuffled = |coder: PlaneCoder, out: &mut Vec<u8>| {
-            numbers::encode(body, tail, &|raw, out| shuffle::encode(raw, element, coder, out), out)
-                .map(|()| SHUFFLE + element.width_log())
-        };
-        let level = self.level;
-        let numeric = |out: &mut Vec<u8>| {
-            numbers::encode(body, tail, &|raw, out| pco::encode(raw, element, level, out), out)
-                .map(|()| PCO + element as u8)
-        };
+        let with = |id: u8, out: &mut Vec<u8>| self.encode_with(id, raw, (body, tail), element, out);
         match self.method {
             Method::None => Ok(NONE),
-            Method::Lz4 => shuffled(PlaneCoder::Lz4, out),
-            Method::Fast => shuffled(PlaneCoder::Zstd(Some(1)), out),
-            Method::Zstd => shuffled(PlaneCoder::Zstd(level), out),
-            Method::Pco => numeric(out),
-            Method::Auto => match best_of(body, element, level)? {
+            Method::Auto if raw.len() < AUTO_MIN => Ok(NONE),
+            Method::Lz4 | Method::Fast | Method::Zstd => with(SHUFFLE, out),
+            Method::Pco => with(PCO, out),
+            Method::Auto if body.len() < NUMERIC_MIN => with(SHUFFLE, out),
+            // Coding it in each way costs no more than coding it as a sample first.
+            Method::Auto if body.len() <= 2 * NUMBERS_SLICE => {
+                let mut best = (NONE, raw.to_vec());
+                for id in [SHUFFLE, PCO, ZSTD] {
+                    let mut coded = Vec::new();
+                    let id = with(id, &mut coded)?;
+                    if coded.len() < enough(best.0, best.1.len(), raw.len()) {
+                        best = (id, coded);
+                    }
+                }
+                out.extend_from_slice(&best.1);
+                Ok(best.0)
+            }
+            Method::Auto => match best_of(body, element, self.level)? {
                 NONE => Ok(NONE),
-                ZSTD => zstd::encode(raw, level, out).map(|()| ZSTD),
-                SHUFFLE => shuffled(PlaneCoder::Zstd(level), out),
-                _ => numeric(out),
+                id => with(id, out),
             },
         }
     }
+
+    /// Codes an array with a codec, given its first number.
+    fn encode_with(
+        self,
+        id: u8,
+        raw: &[u8],
+        (body, tail): (&[u8], &[u8]),
+        element: Element,
+        out: &mut Vec<u8>,
+    ) -> Result<u8> {
+        let level = self.level;
+        match id {
+            SHUFFLE => {
+                let coder = match self.method {
+                    Method::Lz4 => PlaneCoder::Lz4,
+                    Method::Fast => PlaneCoder::Zstd(None),
+                    _ => PlaneCoder::Zstd(level),
+                };
+                numbers::encode(body, tail, &|raw, out| shuffle::encode(raw, element, coder, out), out)?;
+                Ok(SHUFFLE + element.width_log())
+            }
+            PCO => {
+                numbers::encode(body, tail, &|raw, out| pco::encode(raw, element, level, out), out)?;
+                Ok(PCO + element as u8)
+            }
+            _ => zstd::encode(raw, level, out).map(|()| ZSTD),
+        }
+    }
+}
+
+/// Below how many bytes a codec has to come to be taken in the place of the best so far.
+fn enough(best: u8, size: usize, raw: usize) -> usize {
+    if best == NONE {
+        return raw * AUTO_GAIN.0 / AUTO_GAIN.1;
+    }
+    (size * OTHERS_GAIN.0 / OTHERS_GAIN.1).min(size.saturating_sub(raw / 512))
 }
 
 impl Default for CodecChoice {
@@ -162,18 +203,11 @@ fn worth_coding(raw: &[u8]) -> Result<bool> {
     Ok(coded.len() * AUTO_GAIN.1 <= sample.len() * AUTO_GAIN.0)
 }
 
-/// The codec that makes a sample of the elements smallest: `NONE`, `ZSTD`, `SHUFFLE` or `PCO`.
+/// The codec that makes a sample of a long array smallest: `NONE`, `ZSTD`, `SHUFFLE` or `PCO`.
 fn best_of(body: &[u8], element: Element, level: Option<i32>) -> Result<u8> {
-    if body.len() < AUTO_MIN {
-        return Ok(NONE);
-    }
-    let slices: Vec<&[u8]> = if body.len() <= 2 * NUMBERS_SLICE {
-        vec![body]
-    } else {
-        let room = body.len() - NUMBERS_SLICE;
-        // At multiples of the widest element.
-        [room / 4, room / 4 * 3].map(|at| &body[at / 8 * 8..][..NUMBERS_SLICE]).to_vec()
-    };
+    let room = body.len() - NUMBERS_SLICE;
+    // At multiples of the widest element.
+    let slices = [room / 4, room / 4 * 3].map(|at| &body[at / 8 * 8..][..NUMBERS_SLICE]);
     let mut coded = Vec::new();
     let mut size = |encode: EncodeChunk<'_>| -> Result<usize> {
         coded.clear();
@@ -181,17 +215,15 @@ fn best_of(body: &[u8], element: Element, level: Option<i32>) -> Result<u8> {
         Ok(coded.len())
     };
     let coder = PlaneCoder::Zstd(level);
+    // The first is several times as fast as the second: the others have to be worth it.
     let sizes = [
         (SHUFFLE, size(&|raw, out| shuffle::encode(raw, element, coder, out))?),
         (PCO, size(&|raw, out| pco::encode(raw, element, level, out))?),
         (ZSTD, size(&|raw, out| zstd::encode(raw, level, out))?),
     ];
-    let raw: usize = slices.iter().map(|slice| slice.len()).sum();
-    // The first is several times as fast as the second: the others have to be worth it.
-    let (best, _) = sizes.into_iter().fold((NONE, raw * AUTO_GAIN.0 / AUTO_GAIN.1), |best, next| {
-        let share = (best.1 * OTHERS_GAIN.0 / OTHERS_GAIN.1).min(best.1.saturating_sub(raw / 512));
-        let enough = if best.0 == NONE { best.1 } else { share };
-        if next.1 < enough { next } else { best }
-    });
-    Ok(best)
+    let raw = slices.len() * NUMBERS_SLICE;
+    let better = |best: (u8, usize), next: (u8, usize)| {
+        if next.1 < enough(best.0, best.1, raw) { next } else { best }
+    };
+    Ok(sizes.into_iter().fold((NONE, raw), better).0)
 }
