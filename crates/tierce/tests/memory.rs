@@ -170,7 +170,14 @@ impl Caller {
             self.drain();
             self.candidates = self.ledger.candidates(8).into();
         }
-        self.candidates.pop_front().expect("a full cache has a victim")
+        match self.candidates.pop_front() {
+            Some(slot) => {
+                self.log.push(Op::Evict.word(slot));
+                slot
+            }
+            // Where nothing is certain ahead of time, the ledger evicts.
+            None => self.ledger.policy_mut().evict().expect("a full cache has a victim"),
+        }
     }
 
     fn drain(&mut self) {
@@ -191,7 +198,6 @@ impl Caller {
         let mut evicted = None;
         let slot = self.free.pop().unwrap_or_else(|| {
             let slot = self.victim();
-            self.log.push(Op::Evict.word(slot));
             evicted = self.slot_of.iter().find(|entry| *entry.1 == slot).map(|entry| *entry.0);
             self.slot_of.retain(|_, held| *held != slot);
             slot
