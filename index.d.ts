@@ -101,8 +101,27 @@ export declare function codecNames(): Array<string>
 /** Makes the next call into the addon panic, so that tests can see it become an `Error`. */
 export declare function forcePanic(): void
 
+/** The digests of files and folders as hex digits, on the thread pool. */
+export declare function hashContent(contents: Array<NativeContent>): Promise<Array<string>>
+
+/** As `hashContent`, on the calling thread. */
+export declare function hashContentSync(contents: Array<NativeContent>): Array<string>
+
 /** Whether the array is the page itself: where external memory is forbidden it is a copy. */
 export declare function isClock(view: Float64Array): boolean
+
+/** The digest of a file that was hashed before and has not changed since, as hex digits. */
+export declare function knownContent(path: string, hash: string): string | null
+
+/** A file or a folder to be hashed. */
+export interface NativeContent {
+  /** Absolute. */
+  path: string
+  /** Whether it is a folder. */
+  isDirectory: boolean
+  /** `xxh3` or `blake3`. */
+  hash: string
+}
 
 /** A value and the facts of its entry (`wire.rs`). */
 export interface NativeEntry {
@@ -120,7 +139,7 @@ export interface NativeFault {
 export interface NativeOptions {
   /** Bytes; `undefined` for no bound. */
   maxSize?: number
-  /** `auto`, `none`, `lz4` or `zstd`. */
+  /** `auto`, `fast`, `none`, `lz4`, `zstd` or `pco`. */
   codec?: string
   /** The codec's level. */
   level?: number
