@@ -4,7 +4,8 @@ import { defineConfig } from 'vitest/config'
 const root = fileURLToPath(new URL('.', import.meta.url))
 
 export default defineConfig({
-  resolve: { alias: { tierce: `${root}dist/index.mjs` } },
+  // The same modules as the tests of the parts load; what is published is one file of them, which the package test loads.
+  resolve: { alias: { tierce: `${root}build/index.js` } },
   test: {
     include: ['__test__/**/*.spec.ts'],
     // A process a file: the addon is loaded and unloaded as users do it, and a crash is pinned to its file.

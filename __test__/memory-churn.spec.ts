@@ -39,7 +39,7 @@ describe('two million operations with churn', () => {
       expect(stderr).toBe('')
       const { before, after } = JSON.parse(stdout) as Record<string, { rss: number; used: number }>
       expect(after!.used - before!.used).toBeLessThan(2 ** 20)
-      expect(after!.rss - before!.rss).toBeLessThan(24 * 2 ** 20)
+      expect(after!.rss - before!.rss).toBeLessThan(48 * 2 ** 20)
     })
   }
 
