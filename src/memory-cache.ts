@@ -51,6 +51,9 @@ export class MemoryCache<K extends MemoryKey = string, V = unknown> {
   readonly #flights = new Flights<K, V | undefined>()
   readonly #sweeper: Sweeper
   readonly #tells: boolean
+  readonly #isWeighed: boolean
+  readonly #ttl: number
+  readonly #sliding: boolean
   #store: Store<K, V>
 
   /**
@@ -62,6 +65,9 @@ export class MemoryCache<K extends MemoryKey = string, V = unknown> {
     this.#options = parsed
     this.#counters = parsed.metrics ? new Counters() : undefined
     this.#tells = parsed.onEvict !== undefined
+    this.#isWeighed = parsed.maxSize !== Infinity
+    this.#ttl = parsed.ttl
+    this.#sliding = parsed.sliding
     this.#sweeper = new Sweeper(this, parsed.cleanupInterval)
     const sweeper = this.#sweeper
     this.#store = new Store<K, V>({
@@ -117,9 +123,9 @@ export class MemoryCache<K extends MemoryKey = string, V = unknown> {
    */
   set(key: K, value: V, options?: MemorySetOptions): this {
     if (value === undefined) throw refuseUndefined()
-    checkKey(key)
+    if (typeof key !== 'string') checkKey(key)
     this.#flights.outdate(key)
-    this.#put(key, value, options, this.#options.maxSize === Infinity ? 1 : this.#weigh(key, value))
+    this.#put(key, value, options, this.#isWeighed ? this.#weigh(key, value) : 1)
     return this
   }
 
@@ -397,7 +403,7 @@ export class MemoryCache<K extends MemoryKey = string, V = unknown> {
   }
 
   #put(key: K, value: V, options: MemorySetOptions | undefined, weight: number): void {
-    if (options === undefined) this.#store.set(key, value, weight, this.#options.ttl, this.#options.sliding)
+    if (options === undefined) this.#store.set(key, value, weight, this.#ttl, this.#sliding)
     else {
       const { ttl, sliding } = this.#timeOf(options)
       this.#store.set(key, value, weight, ttl, sliding)

@@ -117,10 +117,10 @@ export class Store<K, V> implements Host<K> {
   get(key: K): V | undefined {
     const slot = this.map.get(key)
     if (slot === undefined || (this.#expires !== undefined && !this.#isLive(slot, true))) {
-      this.#counters?.add(Counter.misses)
+      if (this.#counters !== undefined) this.#counters.add(Counter.misses)
       return undefined
     }
-    this.#counters?.add(Counter.hits)
+    if (this.#counters !== undefined) this.#counters.add(Counter.hits)
     this.evictor.hit(slot)
     return this.values[slot]
   }
@@ -169,10 +169,30 @@ export class Store<K, V> implements Host<K> {
 
   /** Stores a value. The weight is at most `maxWeight`. */
   set(key: K, value: V, weight: number, ttl: number, slides: boolean): void {
-    const slot = this.claim(key)
-    if (slot === undefined) this.#insert(key, value, weight, ttl, slides)
-    else this.#replace(slot, value, weight, ttl, slides)
-    this.#counters?.add(Counter.sets)
+    const slot = this.map.get(key)
+    if (slot === undefined) {
+      if (this.#weighted || this.map.size < this.#max || !this.#replaceVictim(key, value, ttl, slides)) {
+        this.#insert(key, value, weight, ttl, slides)
+      }
+    } else if (this.#expires === undefined || this.#isLive(slot, false)) {
+      this.#replace(slot, value, weight, ttl, slides)
+    } else this.#insert(key, value, weight, ttl, slides)
+    if (this.#counters !== undefined) this.#counters.add(Counter.sets)
+  }
+
+  /** What most inserts are: the cache is full, entries have no weights, and the new one takes the slot of the next victim. */
+  #replaceVictim(key: K, value: V, ttl: number, slides: boolean): boolean {
+    const slot = this.evictor.replace(key)
+    if (slot < 0) return false
+    if (this.#tells) this.#note(slot, 'evict')
+    if (this.#counters !== undefined) this.#counters.add(Counter.evicted)
+    const { keys, map } = this
+    map.delete(keys[slot] as K)
+    map.set(key, slot)
+    keys[slot] = key
+    this.values[slot] = value
+    if (this.#expires !== undefined || ttl !== Infinity) this.setTtl(slot, ttl, slides)
+    return true
   }
 
   /** Sets when a held entry expires, from now on. */
