@@ -32,18 +32,17 @@ interface Drive {
   /** Whether victims are known ahead; otherwise each insert is a native call. */
   ahead: boolean
   /**
-   * Which hits of one slot in one log are noted. `every`; `one`: each but the first changes nothing, until something is
-   * evicted; `first`: the others are left out, so that the most popular entries cost nothing. A count that small is not missed
-   * by a policy that learns.
+   * Whether each hit is noted, or only the first of a slot in one log, so that the most popular entries cost nothing: a policy
+   * that learns does not miss the others.
    */
-  repeats: 'every' | 'one' | 'first'
+  repeats: boolean
   /** Whether it remembers keys. */
   hash: boolean
   newestFirst: boolean
 }
 
-const EXACT: Drive = { hits: true, ahead: true, repeats: 'every', hash: false, newestFirst: false }
-const LEARNING: Drive = { hits: true, ahead: false, repeats: 'first', hash: true, newestFirst: false }
+const EXACT: Drive = { hits: true, ahead: true, repeats: true, hash: false, newestFirst: false }
+const LEARNING: Drive = { hits: true, ahead: false, repeats: false, hash: true, newestFirst: false }
 
 /** The native policies, by name; the same list is in crates/tierce/src/policy/kind.rs. */
 export const DRIVES = {
@@ -52,7 +51,7 @@ export const DRIVES = {
   fifo: { ...EXACT, hits: false },
   lifo: { ...EXACT, hits: false, ahead: false, newestFirst: true },
   mru: { ...EXACT, ahead: false, newestFirst: true },
-  sieve: { ...EXACT, repeats: 'one' },
+  sieve: EXACT,
   's3-fifo': LEARNING,
   'w-tinylfu': LEARNING,
   auto: LEARNING,
@@ -84,11 +83,9 @@ export class Ledger<K> implements Evictor<K> {
   readonly #hash: boolean
   /** What the policy has less than the cache, in units of weight. */
   readonly #reserve: number
-  readonly #repeats: Drive['repeats']
   #words = 0
-  /** The number of this log, 1 to 127 round and round; 0 while every hit is noted. */
+  /** The number of this log, 1 to 127 round and round; 0 where every hit is noted. */
   #mark: number
-  #lastMark = 1
   /** By slot: whether it is a victim, or when it was hit. */
   #marks = new Uint8Array(0)
   /** The victims, from `#next` on. */
@@ -101,8 +98,7 @@ export class Ledger<K> implements Evictor<K> {
     this.#hits = drive.hits
     this.#ahead = drive.ahead
     this.#hash = drive.hash
-    this.#repeats = drive.repeats
-    this.#mark = drive.repeats === 'every' ? 0 : 1
+    this.#mark = drive.repeats ? 0 : 1
     this.newestFirst = drive.newestFirst
     this.#reserve = drive.hash ? reserveOf(capacity, isBytes) : 0
     const { NativeLedger } = native()
@@ -112,10 +108,7 @@ export class Ledger<K> implements Evictor<K> {
   hit(slot: number): void {
     if (!this.#hits) return
     const mark = this.#marks[slot]!
-    if (mark !== 0) {
-      if (mark === this.#mark) return
-      if (mark === VICTIM) this.#rescue(slot)
-    }
+    if (mark !== 0 && this.#isNoted(slot, mark)) return
     if (this.#mark !== 0) this.#marks[slot] = this.#mark
     this.#log[this.#words] = slot
     if (++this.#words >= LOG_WORDS) this.#drain()
@@ -130,7 +123,6 @@ export class Ledger<K> implements Evictor<K> {
     }
     if (this.#ahead) {
       this.#log[this.#words++] = REPLACE | victim
-      if (this.#repeats === 'one') this.#mark = 0
     } else this.#logInsert(victim, key, 1)
     if (this.#words >= LOG_WORDS) this.#drain()
     return victim
@@ -215,7 +207,13 @@ export class Ledger<K> implements Evictor<K> {
     return this.#native.account()[2]! + this.#log.byteLength + this.#out.byteLength + this.#marks.byteLength
   }
 
-  /** A victim was hit. */
+  /** Whether a marked slot was hit since the log was begun; a victim is one no longer. */
+  #isNoted(slot: number, mark: number): boolean {
+    if (mark === this.#mark) return true
+    if (mark === VICTIM) this.#rescue(slot)
+    return false
+  }
+
   #rescue(slot: number): void {
     this.#marks[slot] = 0
     if (this.#reserve > 0) this.#logInsert(slot, this.#host.keys[slot] as K, this.#host.weightOf(slot))
@@ -243,7 +241,6 @@ export class Ledger<K> implements Evictor<K> {
     }
     if (this.#ahead) {
       this.#log[this.#words] = EVICT | victim
-      if (this.#repeats === 'one') this.#mark = 0
       if (++this.#words >= LOG_WORDS) this.#drain()
     }
     this.#host.evicted(victim)
@@ -293,7 +290,7 @@ export class Ledger<K> implements Evictor<K> {
     const words = this.#words
     if (words === 0) return true
     this.#words = 0
-    if (this.#repeats !== 'every') this.#nextMark()
+    if (this.#mark !== 0) this.#nextMark()
     let left = this.#read(words)
     let kept = true
     while (left > 0) {
@@ -322,12 +319,11 @@ export class Ledger<K> implements Evictor<K> {
   }
 
   #nextMark(): void {
-    if (++this.#lastMark > LAST_MARK) {
-      this.#lastMark = 1
+    if (++this.#mark > LAST_MARK) {
+      this.#mark = 1
       const marks = this.#marks
       for (let slot = 0; slot < marks.length; slot++) if (marks[slot] !== VICTIM) marks[slot] = 0
     }
-    this.#mark = this.#lastMark
   }
 
   #leftVictims(): number[] {

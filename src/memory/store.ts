@@ -1,6 +1,6 @@
 /** Entries in slots: the verbs of the cache without options, checks and loads. */
 import type { Evictor, Host } from './evictor.js'
-import { Counter, type Counters } from './metrics.js'
+import type { Counters } from './metrics.js'
 import { Wheel } from './wheel.js'
 
 /** Why an entry left: for room, by its TTL, by `delete`, for another value of its key, or with all others. */
@@ -117,10 +117,10 @@ export class Store<K, V> implements Host<K> {
   get(key: K): V | undefined {
     const slot = this.map.get(key)
     if (slot === undefined || (this.#expires !== undefined && !this.#isLive(slot, true))) {
-      if (this.#counters !== undefined) this.#counters.add(Counter.misses)
+      if (this.#counters !== undefined) this.#counters.misses++
       return undefined
     }
-    if (this.#counters !== undefined) this.#counters.add(Counter.hits)
+    if (this.#counters !== undefined) this.#counters.hits++
     this.evictor.hit(slot)
     return this.values[slot]
   }
@@ -177,7 +177,7 @@ export class Store<K, V> implements Host<K> {
     } else if (this.#expires === undefined || this.#isLive(slot, false)) {
       this.#replace(slot, value, weight, ttl, slides)
     } else this.#insert(key, value, weight, ttl, slides)
-    if (this.#counters !== undefined) this.#counters.add(Counter.sets)
+    if (this.#counters !== undefined) this.#counters.sets++
   }
 
   /** What most inserts are: the cache is full, entries have no weights, and the new one takes the slot of the next victim. */
@@ -185,7 +185,7 @@ export class Store<K, V> implements Host<K> {
     const slot = this.evictor.replace(key)
     if (slot < 0) return false
     if (this.#tells) this.#note(slot, 'evict')
-    if (this.#counters !== undefined) this.#counters.add(Counter.evicted)
+    if (this.#counters !== undefined) this.#counters.evicted++
     const { keys, map } = this
     map.delete(keys[slot] as K)
     map.set(key, slot)
@@ -231,7 +231,7 @@ export class Store<K, V> implements Host<K> {
   clear(): void {
     this.evictor.clearing()
     if (this.#tells) for (const slot of this.map.values()) this.#note(slot, 'clear')
-    this.#counters?.add(Counter.cleared, this.map.size)
+    if (this.#counters !== undefined) this.#counters.cleared += this.map.size
     this.map.clear()
     this.keys = []
     this.values = []
@@ -284,7 +284,7 @@ export class Store<K, V> implements Host<K> {
     const slot = this.#free.length > 0 ? this.#free.pop()! : this.#freshSlot()
     if (!this.evictor.insert(slot, key, weight)) {
       this.#free.push(slot)
-      this.#counters?.add(Counter.evicted)
+      if (this.#counters !== undefined) this.#counters.evicted++
       if (this.#tells) this.removals.push({ key, value, reason: 'evict' })
       return
     }
@@ -334,9 +334,12 @@ export class Store<K, V> implements Host<K> {
   /** Empties a slot that the evictor no longer knows. */
   #vacate(slot: number, reason: RemovalReason): void {
     if (this.#tells) this.#note(slot, reason)
-    this.#counters?.add(
-      reason === 'evict' ? Counter.evicted : reason === 'expire' ? Counter.expired : Counter.deleted,
-    )
+    const counters = this.#counters
+    if (counters !== undefined) {
+      if (reason === 'evict') counters.evicted++
+      else if (reason === 'expire') counters.expired++
+      else counters.deleted++
+    }
     this.#release(slot)
   }
 
