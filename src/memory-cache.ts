@@ -4,7 +4,7 @@ import { Faults } from './events.js'
 import { evictorFor } from './memory/custom.js'
 import { pathOf, readFile, readFileSync, type SaveOptions, writeFile, writeFileSync } from './memory/files.js'
 import { Flights, isPromise } from './memory/flights.js'
-import { Counter, Counters, type MemoryMetrics } from './memory/metrics.js'
+import { Counters, type MemoryMetrics } from './memory/metrics.js'
 import {
   type MemoryCacheOptions,
   type MemoryKey,
@@ -51,6 +51,9 @@ export class MemoryCache<K extends MemoryKey = string, V = unknown> {
   readonly #flights = new Flights<K, V | undefined>()
   readonly #sweeper: Sweeper
   readonly #tells: boolean
+  readonly #isWeighed: boolean
+  readonly #ttl: number
+  readonly #sliding: boolean
   #store: Store<K, V>
 
   /**
@@ -62,6 +65,9 @@ export class MemoryCache<K extends MemoryKey = string, V = unknown> {
     this.#options = parsed
     this.#counters = parsed.metrics ? new Counters() : undefined
     this.#tells = parsed.onEvict !== undefined
+    this.#isWeighed = parsed.maxSize !== Infinity
+    this.#ttl = parsed.ttl
+    this.#sliding = parsed.sliding
     this.#sweeper = new Sweeper(this, parsed.cleanupInterval)
     const sweeper = this.#sweeper
     this.#store = new Store<K, V>({
@@ -117,9 +123,9 @@ export class MemoryCache<K extends MemoryKey = string, V = unknown> {
    */
   set(key: K, value: V, options?: MemorySetOptions): this {
     if (value === undefined) throw refuseUndefined()
-    checkKey(key)
+    if (typeof key !== 'string') checkKey(key)
     this.#flights.outdate(key)
-    this.#put(key, value, options, this.#options.maxSize === Infinity ? 1 : this.#weigh(key, value))
+    this.#put(key, value, options, this.#isWeighed ? this.#weigh(key, value) : 1)
     return this
   }
 
@@ -204,7 +210,7 @@ export class MemoryCache<K extends MemoryKey = string, V = unknown> {
     const start = performance.now()
     const loaded = this.#counted(start, () => load(key))
     if (!isPromise(loaded)) {
-      this.#counters?.add(Counter.loadTime, performance.now() - start)
+      if (this.#counters !== undefined) this.#counters.loadTime += performance.now() - start
       this.#keep(key, loaded, options)
       return loaded
     }
@@ -370,7 +376,7 @@ export class MemoryCache<K extends MemoryKey = string, V = unknown> {
 
   /** Starts all counts again. */
   resetMetrics(): void {
-    this.#counters?.reset()
+    if (this.#counters !== undefined) Object.assign(this.#counters, new Counters())
   }
 
   /**
@@ -397,7 +403,7 @@ export class MemoryCache<K extends MemoryKey = string, V = unknown> {
   }
 
   #put(key: K, value: V, options: MemorySetOptions | undefined, weight: number): void {
-    if (options === undefined) this.#store.set(key, value, weight, this.#options.ttl, this.#options.sliding)
+    if (options === undefined) this.#store.set(key, value, weight, this.#ttl, this.#sliding)
     else {
       const { ttl, sliding } = this.#timeOf(options)
       this.#store.set(key, value, weight, ttl, sliding)
@@ -430,7 +436,7 @@ export class MemoryCache<K extends MemoryKey = string, V = unknown> {
     const weight = Math.max(1, Math.ceil(given))
     const most = Math.min(this.#options.maxSize, HEAVIEST)
     if (weight <= most) return weight
-    this.#counters?.add(Counter.rejected)
+    if (this.#counters !== undefined) this.#counters.rejected++
     throw makeError(
       'E_VALUE_TOO_LARGE',
       `The value of key ${describe(key)} weighs ${weight} bytes, and all of the cache may hold ${most}. Nothing was changed.`,
@@ -450,12 +456,12 @@ export class MemoryCache<K extends MemoryKey = string, V = unknown> {
   }
 
   #counted<T>(start: number, run: () => T): T {
-    this.#counters?.add(Counter.loads)
+    if (this.#counters !== undefined) this.#counters.loads++
     try {
       return run()
     } catch (error) {
-      this.#counters?.add(Counter.loadFailures)
-      this.#counters?.add(Counter.loadTime, performance.now() - start)
+      if (this.#counters !== undefined) this.#counters.loadFailures++
+      if (this.#counters !== undefined) this.#counters.loadTime += performance.now() - start
       throw error
     }
   }
@@ -464,10 +470,10 @@ export class MemoryCache<K extends MemoryKey = string, V = unknown> {
     try {
       return await loaded
     } catch (error) {
-      this.#counters?.add(Counter.loadFailures)
+      if (this.#counters !== undefined) this.#counters.loadFailures++
       throw error
     } finally {
-      this.#counters?.add(Counter.loadTime, performance.now() - start)
+      if (this.#counters !== undefined) this.#counters.loadTime += performance.now() - start
     }
   }
 

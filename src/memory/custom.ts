@@ -125,6 +125,10 @@ export class CustomEvictor<K> implements Evictor<K> {
     }
   }
 
+  replace(): number {
+    return -1
+  }
+
   insert(): boolean {
     return true
   }

@@ -28,6 +28,8 @@ export interface Evictor<K> {
   hit(slot: number): void
   /** Evicts until an entry of this weight fits, as far as this evictor decides that before the insert. */
   makeRoom(weight: number): void
+  /** In a cache of entries without weights, which is full: the slot that the new entry takes, and nothing is logged of. */
+  replace(key: K): number
   /** A new entry; false where the policy would rather not hold it. `key` is in no slot yet. */
   insert(slot: number, key: K, weight: number): boolean
   /** The entry is in its slot, under its key. */

@@ -19,6 +19,11 @@ const INSERT = (1 << 29) >>> 0
 const REMOVE = (2 << 29) >>> 0
 const UPDATE = (3 << 29) >>> 0
 const EVICT = (4 << 29) >>> 0
+const REPLACE = (5 << 29) >>> 0
+
+// A mark says that its slot is a victim; or, by a number from 1 to 127, in which log a hit of it was noted last.
+const VICTIM = 255
+const LAST_MARK = 127
 
 /** How a policy is driven. */
 interface Drive {
@@ -26,13 +31,18 @@ interface Drive {
   hits: boolean
   /** Whether victims are known ahead; otherwise each insert is a native call. */
   ahead: boolean
+  /**
+   * Whether each hit is noted, or only the first of a slot in one log, so that the most popular entries cost nothing: a policy
+   * that learns does not miss the others.
+   */
+  repeats: boolean
   /** Whether it remembers keys. */
   hash: boolean
   newestFirst: boolean
 }
 
-const EXACT: Drive = { hits: true, ahead: true, hash: false, newestFirst: false }
-const LEARNING: Drive = { hits: true, ahead: false, hash: true, newestFirst: false }
+const EXACT: Drive = { hits: true, ahead: true, repeats: true, hash: false, newestFirst: false }
+const LEARNING: Drive = { hits: true, ahead: false, repeats: false, hash: true, newestFirst: false }
 
 /** The native policies, by name; the same list is in crates/tierce/src/policy/kind.rs. */
 export const DRIVES = {
@@ -74,7 +84,9 @@ export class Ledger<K> implements Evictor<K> {
   /** What the policy has less than the cache, in units of weight. */
   readonly #reserve: number
   #words = 0
-  /** By slot: whether it is a victim. */
+  /** The number of this log, 1 to 127 round and round; 0 where every hit is noted. */
+  #mark: number
+  /** By slot: whether it is a victim, or when it was hit. */
   #marks = new Uint8Array(0)
   /** The victims, from `#next` on. */
   #victims: number[] = []
@@ -86,6 +98,7 @@ export class Ledger<K> implements Evictor<K> {
     this.#hits = drive.hits
     this.#ahead = drive.ahead
     this.#hash = drive.hash
+    this.#mark = drive.repeats ? 0 : 1
     this.newestFirst = drive.newestFirst
     this.#reserve = drive.hash ? reserveOf(capacity, isBytes) : 0
     const { NativeLedger } = native()
@@ -94,9 +107,25 @@ export class Ledger<K> implements Evictor<K> {
 
   hit(slot: number): void {
     if (!this.#hits) return
-    if (this.#marks[slot] !== 0) this.#rescue(slot)
+    const mark = this.#marks[slot]!
+    if (mark !== 0 && this.#isNoted(slot, mark)) return
+    if (this.#mark !== 0) this.#marks[slot] = this.#mark
     this.#log[this.#words] = slot
     if (++this.#words >= LOG_WORDS) this.#drain()
+  }
+
+  replace(key: K): number {
+    if (!this.#ahead && this.#reserve === 0) return -1
+    let victim = this.#nextVictim()
+    while (victim < 0) {
+      this.#findVictims()
+      victim = this.#nextVictim()
+    }
+    if (this.#ahead) {
+      this.#log[this.#words++] = REPLACE | victim
+    } else this.#logInsert(victim, key, 1)
+    if (this.#words >= LOG_WORDS) this.#drain()
+    return victim
   }
 
   makeRoom(weight: number): void {
@@ -178,7 +207,13 @@ export class Ledger<K> implements Evictor<K> {
     return this.#native.account()[2]! + this.#log.byteLength + this.#out.byteLength + this.#marks.byteLength
   }
 
-  /** A victim was hit. */
+  /** Whether a marked slot was hit since the log was begun; a victim is one no longer. */
+  #isNoted(slot: number, mark: number): boolean {
+    if (mark === this.#mark) return true
+    if (mark === VICTIM) this.#rescue(slot)
+    return false
+  }
+
   #rescue(slot: number): void {
     this.#marks[slot] = 0
     if (this.#reserve > 0) this.#logInsert(slot, this.#host.keys[slot] as K, this.#host.weightOf(slot))
@@ -199,21 +234,40 @@ export class Ledger<K> implements Evictor<K> {
 
   /** Evicts the next victim; finds new ones where there are none. */
   #evictVictim(): void {
-    while (this.#next < this.#victims.length) {
-      const victim = this.#victims[this.#next++]!
-      if (this.#marks[victim] === 0) continue
-      this.#marks[victim] = 0
-      if (this.#ahead) {
-        this.#log[this.#words] = EVICT | victim
-        if (++this.#words >= LOG_WORDS) this.#drain()
-      }
-      this.#host.evicted(victim)
+    const victim = this.#nextVictim()
+    if (victim < 0) {
+      this.#findVictims()
       return
     }
+    if (this.#ahead) {
+      this.#log[this.#words] = EVICT | victim
+      if (++this.#words >= LOG_WORDS) this.#drain()
+    }
+    this.#host.evicted(victim)
+  }
+
+  /** Takes the next victim that was not hit off the list; -1 where there is none. */
+  #nextVictim(): number {
+    const victims = this.#victims
+    while (this.#next < victims.length) {
+      const victim = victims[this.#next++]!
+      if (this.#marks[victim] !== VICTIM) continue
+      this.#marks[victim] = 0
+      return victim
+    }
+    return -1
+  }
+
+  /** Makes a new list of victims: of one at least. */
+  #findVictims(): void {
     this.#forgetVictims()
     this.#drain()
     if (this.#ahead) this.#take(this.#native.refill(BATCH))
-    if (this.#victims.length === 0) this.#evictNow()
+    if (this.#victims.length > 0) return
+    if (this.#native.evict() === 0) throw makeError('E_INTERNAL', 'A policy has no victim.')
+    // The policy has let go of it: with a list it would be logged, so it goes at once.
+    if (this.#ahead) throw makeError('E_INTERNAL', 'A policy that knows its victims ahead named none.')
+    this.#take(1)
   }
 
   #forgetVictims(): void {
@@ -236,6 +290,7 @@ export class Ledger<K> implements Evictor<K> {
     const words = this.#words
     if (words === 0) return true
     this.#words = 0
+    if (this.#mark !== 0) this.#nextMark()
     let left = this.#read(words)
     let kept = true
     while (left > 0) {
@@ -258,13 +313,21 @@ export class Ledger<K> implements Evictor<K> {
   #take(count: number): void {
     for (let at = 0; at < count; at++) {
       const victim = this.#out[at]!
-      this.#marks[victim] = 1
+      this.#marks[victim] = VICTIM
       this.#victims.push(victim)
     }
   }
 
+  #nextMark(): void {
+    if (++this.#mark > LAST_MARK) {
+      this.#mark = 1
+      const marks = this.#marks
+      for (let slot = 0; slot < marks.length; slot++) if (marks[slot] !== VICTIM) marks[slot] = 0
+    }
+  }
+
   #leftVictims(): number[] {
-    const left = this.#victims.slice(this.#next).filter((slot) => this.#marks[slot] !== 0)
+    const left = this.#victims.slice(this.#next).filter((slot) => this.#marks[slot] === VICTIM)
     return [...new Set(left)]
   }
 

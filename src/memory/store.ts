@@ -1,6 +1,6 @@
 /** Entries in slots: the verbs of the cache without options, checks and loads. */
 import type { Evictor, Host } from './evictor.js'
-import { Counter, type Counters } from './metrics.js'
+import type { Counters } from './metrics.js'
 import { Wheel } from './wheel.js'
 
 /** Why an entry left: for room, by its TTL, by `delete`, for another value of its key, or with all others. */
@@ -117,10 +117,10 @@ export class Store<K, V> implements Host<K> {
   get(key: K): V | undefined {
     const slot = this.map.get(key)
     if (slot === undefined || (this.#expires !== undefined && !this.#isLive(slot, true))) {
-      this.#counters?.add(Counter.misses)
+      if (this.#counters !== undefined) this.#counters.misses++
       return undefined
     }
-    this.#counters?.add(Counter.hits)
+    if (this.#counters !== undefined) this.#counters.hits++
     this.evictor.hit(slot)
     return this.values[slot]
   }
@@ -169,10 +169,30 @@ export class Store<K, V> implements Host<K> {
 
   /** Stores a value. The weight is at most `maxWeight`. */
   set(key: K, value: V, weight: number, ttl: number, slides: boolean): void {
-    const slot = this.claim(key)
-    if (slot === undefined) this.#insert(key, value, weight, ttl, slides)
-    else this.#replace(slot, value, weight, ttl, slides)
-    this.#counters?.add(Counter.sets)
+    const slot = this.map.get(key)
+    if (slot === undefined) {
+      if (this.#weighted || this.map.size < this.#max || !this.#replaceVictim(key, value, ttl, slides)) {
+        this.#insert(key, value, weight, ttl, slides)
+      }
+    } else if (this.#expires === undefined || this.#isLive(slot, false)) {
+      this.#replace(slot, value, weight, ttl, slides)
+    } else this.#insert(key, value, weight, ttl, slides)
+    if (this.#counters !== undefined) this.#counters.sets++
+  }
+
+  /** What most inserts are: the cache is full, entries have no weights, and the new one takes the slot of the next victim. */
+  #replaceVictim(key: K, value: V, ttl: number, slides: boolean): boolean {
+    const slot = this.evictor.replace(key)
+    if (slot < 0) return false
+    if (this.#tells) this.#note(slot, 'evict')
+    if (this.#counters !== undefined) this.#counters.evicted++
+    const { keys, map } = this
+    map.delete(keys[slot] as K)
+    map.set(key, slot)
+    keys[slot] = key
+    this.values[slot] = value
+    if (this.#expires !== undefined || ttl !== Infinity) this.setTtl(slot, ttl, slides)
+    return true
   }
 
   /** Sets when a held entry expires, from now on. */
@@ -211,7 +231,7 @@ export class Store<K, V> implements Host<K> {
   clear(): void {
     this.evictor.clearing()
     if (this.#tells) for (const slot of this.map.values()) this.#note(slot, 'clear')
-    this.#counters?.add(Counter.cleared, this.map.size)
+    if (this.#counters !== undefined) this.#counters.cleared += this.map.size
     this.map.clear()
     this.keys = []
     this.values = []
@@ -264,7 +284,7 @@ export class Store<K, V> implements Host<K> {
     const slot = this.#free.length > 0 ? this.#free.pop()! : this.#freshSlot()
     if (!this.evictor.insert(slot, key, weight)) {
       this.#free.push(slot)
-      this.#counters?.add(Counter.evicted)
+      if (this.#counters !== undefined) this.#counters.evicted++
       if (this.#tells) this.removals.push({ key, value, reason: 'evict' })
       return
     }
@@ -314,9 +334,12 @@ export class Store<K, V> implements Host<K> {
   /** Empties a slot that the evictor no longer knows. */
   #vacate(slot: number, reason: RemovalReason): void {
     if (this.#tells) this.#note(slot, reason)
-    this.#counters?.add(
-      reason === 'evict' ? Counter.evicted : reason === 'expire' ? Counter.expired : Counter.deleted,
-    )
+    const counters = this.#counters
+    if (counters !== undefined) {
+      if (reason === 'evict') counters.evicted++
+      else if (reason === 'expire') counters.expired++
+      else counters.deleted++
+    }
     this.#release(slot)
   }
 

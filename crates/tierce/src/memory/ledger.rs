@@ -16,6 +16,8 @@ pub enum Op {
     Update = 3,
     /// The caller has given up the first of the [candidates](Ledger::candidates) that were left.
     Evict = 4,
+    /// As `Evict`, and a new entry in its slot: hash 0, weight 1.
+    Replace = 5,
 }
 
 const SHIFT: u32 = 29;
@@ -98,6 +100,11 @@ impl Ledger {
                 }
                 (4, _) => {
                     self.evict(slot, victims);
+                    1
+                }
+                (5, _) => {
+                    self.evict(slot, victims);
+                    self.policy.insert(slot, 0, 1, victims);
                     1
                 }
                 _ => return Err(LedgerError::Damaged { at }),
