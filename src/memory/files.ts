@@ -1,6 +1,14 @@
 /** The files of `save` and `load`: names, atomic writes, checked reads; for both forms of each verb. */
-import { randomBytes } from 'node:crypto'
-import * as fs from 'node:fs'
+import {
+  closeSync,
+  fsyncSync,
+  openSync,
+  promises,
+  readFileSync as readWhole,
+  renameSync,
+  rmSync,
+  writeSync,
+} from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { type ErrorCode, makeError } from '../errors.js'
 import { describe } from '../refusal.js'
@@ -38,17 +46,17 @@ export function pathOf(
 export function writeFileSync(path: string, chunks: readonly Uint8Array[]): void {
   const temporary = temporaryOf(path)
   try {
-    const file = fs.openSync(temporary, 'wx', 0o666)
+    const file = openSync(temporary, 'wx', 0o666)
     try {
-      for (const chunk of chunks) for (let at = 0; at < chunk.length; ) at += fs.writeSync(file, chunk, at)
-      fs.fsyncSync(file)
+      for (const chunk of chunks) for (let at = 0; at < chunk.length; ) at += writeSync(file, chunk, at)
+      fsyncSync(file)
     } finally {
-      fs.closeSync(file)
+      closeSync(file)
     }
-    fs.renameSync(temporary, path)
+    renameSync(temporary, path)
     syncDirectory(dirname(path))
   } catch (error) {
-    fs.rmSync(temporary, { force: true })
+    rmSync(temporary, { force: true })
     throw writeError(path, error)
   }
 }
@@ -57,24 +65,24 @@ export function writeFileSync(path: string, chunks: readonly Uint8Array[]): void
 export async function writeFile(path: string, chunks: readonly Uint8Array[]): Promise<void> {
   const temporary = temporaryOf(path)
   try {
-    const file = await fs.promises.open(temporary, 'wx', 0o666)
+    const file = await promises.open(temporary, 'wx', 0o666)
     try {
       for (const chunk of chunks) await file.writeFile(chunk)
       await file.sync()
     } finally {
       await file.close()
     }
-    await fs.promises.rename(temporary, path)
+    await promises.rename(temporary, path)
     syncDirectory(dirname(path))
   } catch (error) {
-    await fs.promises.rm(temporary, { force: true })
+    await promises.rm(temporary, { force: true })
     throw writeError(path, error)
   }
 }
 
 export function readFileSync(path: string): Buffer {
   try {
-    return fs.readFileSync(path)
+    return readWhole(path)
   } catch (error) {
     throw readError(path, error)
   }
@@ -82,24 +90,24 @@ export function readFileSync(path: string): Buffer {
 
 export async function readFile(path: string): Promise<Buffer> {
   try {
-    return await fs.promises.readFile(path)
+    return await promises.readFile(path)
   } catch (error) {
     throw readError(path, error)
   }
 }
 
 function temporaryOf(path: string): string {
-  return `${path}.${randomBytes(6).toString('hex')}.tmp`
+  return `${path}.${crypto.getRandomValues(Buffer.alloc(6)).toString('hex')}.tmp`
 }
 
 /** The rename itself lasts only when the directory is written. Not every system lets a directory be opened. */
 function syncDirectory(dir: string): void {
   try {
-    const handle = fs.openSync(dir, 'r')
+    const handle = openSync(dir, 'r')
     try {
-      fs.fsyncSync(handle)
+      fsyncSync(handle)
     } finally {
-      fs.closeSync(handle)
+      closeSync(handle)
     }
   } catch {
     // The file is whole all the same.

@@ -5,7 +5,6 @@
  * payload is what the serializer makes of `{ savedAt, policy, entries }`. Of an entry are kept its key, its value, the rest of
  * its TTL when it was saved and, if that slides, the whole of it. The next victim comes first.
  */
-import { createHash } from 'node:crypto'
 import { makeError, TierceError } from '../errors.js'
 import { describe } from '../refusal.js'
 import type { MemoryKey } from './options.js'
@@ -110,6 +109,8 @@ function entriesOf<K, V>(data: unknown, path: string, now: number): SavedEntry<K
 }
 
 function digestOf(payload: Uint8Array): string {
+  // Loaded when it is first needed: it would double the time that importing tierce takes.
+  const { createHash } = process.getBuiltinModule('node:crypto')
   return createHash('sha256').update(payload).digest('hex')
 }
 
