@@ -172,8 +172,9 @@ export class Store<K, V> implements Host<K> {
 
   /** Stores a value. The weight is at most `maxWeight`. */
   set(key: K, value: V, weight: number, ttl: number, slides: boolean): void {
-    const slot = this.map.get(key)
+    const slot = key === this.#missed ? undefined : this.map.get(key)
     if (slot === undefined) {
+      this.#missed = undefined
       if (this.#weighted || this.map.size < this.#max || !this.#replaceVictim(key, value, ttl, slides)) {
         this.#insert(key, value, weight, ttl, slides)
       }
