@@ -91,7 +91,10 @@ describe('verbs', () => {
     for (const key of ['a', 0, -0, Number.NaN]) {
       for (let round = 0; round < 3; round++) {
         expect(cache.get(key)).toBeUndefined()
-        cache.set('other', 1).set(key, round).set(key, round + 1)
+        cache
+          .set('other', 1)
+          .set(key, round)
+          .set(key, round + 1)
         expect([cache.get(key), cache.size]).toEqual([round + 1, 2])
         expect(cache.check()).toBe('')
         cache.delete(key)
