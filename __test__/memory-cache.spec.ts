@@ -86,6 +86,26 @@ describe('verbs', () => {
     expect(cache.delete('a')).toBe(false)
   })
 
+  it('a key that was missed, set, deleted, missed and set again is there once', () => {
+    const cache = new MemoryCache<string | number, number>({ max: 3, policy: 'lru' })
+    for (const key of ['a', 0, -0, Number.NaN]) {
+      for (let round = 0; round < 3; round++) {
+        expect(cache.get(key)).toBeUndefined()
+        cache
+          .set('other', 1)
+          .set(key, round)
+          .set(key, round + 1)
+        expect([cache.get(key), cache.size]).toEqual([round + 1, 2])
+        expect(cache.check()).toBe('')
+        cache.delete(key)
+      }
+    }
+    cache.get('x')
+    cache.clear()
+    expect(cache.set('x', 1).set('x', 2).size).toBe(1)
+    expect(cache.check()).toBe('')
+  })
+
   it('many-forms keep the order of the keys', () => {
     const cache = new MemoryCache<string, number>({ max: 10 })
     cache

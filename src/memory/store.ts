@@ -65,6 +65,8 @@ export class Store<K, V> implements Host<K> {
   /** By slot, in milliseconds, once there is an entry whose TTL slides; 0 does not. */
   #slides: Float64Array | undefined
   #wheel: Wheel | undefined
+  /** A key that a `get` did not find, and that was not set since: the `set` that mostly follows need not look again. */
+  #missed: K | undefined
   /** Slots that were given back, and the first that was never used. */
   readonly #free: number[] = []
   #fresh = 0
@@ -118,6 +120,7 @@ export class Store<K, V> implements Host<K> {
     const slot = this.map.get(key)
     if (slot === undefined || (this.#expires !== undefined && !this.#isLive(slot, true))) {
       if (this.#counters !== undefined) this.#counters.misses++
+      this.#missed = key
       return undefined
     }
     if (this.#counters !== undefined) this.#counters.hits++
@@ -169,8 +172,9 @@ export class Store<K, V> implements Host<K> {
 
   /** Stores a value. The weight is at most `maxWeight`. */
   set(key: K, value: V, weight: number, ttl: number, slides: boolean): void {
-    const slot = this.map.get(key)
+    const slot = key === this.#missed ? undefined : this.map.get(key)
     if (slot === undefined) {
+      this.#missed = undefined
       if (this.#weighted || this.map.size < this.#max || !this.#replaceVictim(key, value, ttl, slides)) {
         this.#insert(key, value, weight, ttl, slides)
       }
@@ -237,6 +241,7 @@ export class Store<K, V> implements Host<K> {
     this.values = []
     this.#free.length = 0
     this.#fresh = 0
+    this.#missed = undefined
     this.weight = 0
     this.#expires = undefined
     this.#slides = undefined
