@@ -28,20 +28,16 @@ export class Flights<Options> {
   getOrSet(text: string, load: () => unknown, options: Options): Promise<unknown> {
     const known = this.#flights.get(text)
     if (known !== undefined) return known.promise
-    const flight: Flight = { promise: Promise.resolve(), outdated: false }
-    this.#flights.set(text, flight)
-    flight.promise = this.#fly(text, load, options, flight)
-    return flight.promise
+    return this.#start(text, (flight) => this.#fly(text, load, options, flight))
   }
 
   /** Loads although there is a value, and stores the result. A load under way is joined no more. */
   fresh(text: string, load: () => unknown, options: Options): Promise<unknown> {
     this.outdate(text)
-    const flight: Flight = { promise: Promise.resolve(), outdated: false }
-    this.#flights.set(text, flight)
     // Not at once: the load may ask for its own key, and must find this flight.
-    flight.promise = Promise.resolve().then(() => this.#loadAndStore(text, load, options, flight))
-    return flight.promise
+    return this.#start(text, (flight) =>
+      Promise.resolve().then(() => this.#loadAndStore(text, load, options, flight)),
+    )
   }
 
   /** What loads under way bring for this key comes too late to be stored, and nobody joins them any more. */
@@ -54,6 +50,13 @@ export class Flights<Options> {
 
   outdateAll(): void {
     for (const text of [...this.#flights.keys()]) this.outdate(text)
+  }
+
+  #start(text: string, begin: (flight: Flight) => Promise<unknown>): Promise<unknown> {
+    const flight: Flight = { promise: Promise.resolve(), outdated: false }
+    this.#flights.set(text, flight)
+    flight.promise = begin(flight)
+    return flight.promise
   }
 
   async #fly(text: string, load: () => unknown, options: Options, flight: Flight): Promise<unknown> {
