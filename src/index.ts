@@ -2,6 +2,21 @@
 export { NdArray, type NumberArray, ndarray, Series, series } from './arrays.js'
 export { Cache, type CacheEntry, type CacheStats, type KeysOptions, type SetOptions } from './cache.js'
 export type { CacheOptions, Codec, Durability, Duration, MemoryOptions, Size } from './cache-options.js'
+export {
+  boolean,
+  Column,
+  type Columns,
+  type ColumnType,
+  type ColumnTypes,
+  date,
+  double,
+  integer,
+  json,
+  type Row,
+  type RowInput,
+  text,
+  timestamp,
+} from './columns.js'
 export { type ContentHash, ContentKey, type ContentOptions, directory, file } from './content.js'
 export { type CachedDecorator, type CachedOptions, cached, cachedSync } from './decorators.js'
 export {
