@@ -1,6 +1,6 @@
 /** The public entry of `tierce`. */
 export { NdArray, type NumberArray, ndarray, Series, series } from './arrays.js'
-export { Cache, type CacheEntry, type CacheStats, type KeysOptions, type SetOptions } from './cache.js'
+export { Cache, type CacheStats, type KeysOptions } from './cache.js'
 export type { CacheOptions, Codec, Durability, Duration, MemoryOptions, Size } from './cache-options.js'
 export {
   boolean,
@@ -19,6 +19,7 @@ export {
 } from './columns.js'
 export { type ContentHash, ContentKey, type ContentOptions, directory, file } from './content.js'
 export { type CachedDecorator, type CachedOptions, cached, cachedSync } from './decorators.js'
+export type { CacheEntry } from './entry.js'
 export {
   ClosedError,
   ColumnarMissingError,
@@ -56,6 +57,7 @@ export {
   type MemoryEntries,
   type MemorySetOptions,
 } from './memory-cache.js'
+export type { SetOptions } from './set-options.js'
 export { defineHandler, type Handler } from './values/index.js'
 export {
   type WrapControls,
