@@ -33,6 +33,7 @@ export {
   KeyExpiredError,
   KeyNotFoundError,
   LockTimeoutError,
+  QueryError,
   ReadOnlyError,
   StorageFullError,
   TierceError,
@@ -58,6 +59,23 @@ export {
   type MemorySetOptions,
 } from './memory-cache.js'
 export type { SetOptions } from './set-options.js'
+export type {
+  Connection,
+  Parameters,
+  Progress,
+  Query,
+  QueryOptions,
+} from './tables/database.js'
+export type { ColumnValues } from './tables/decode.js'
+export type { ColumnsSource, FileSource, RowsSource, TableSource } from './tables/source.js'
+export {
+  TableCache,
+  type TableCacheInfo,
+  type TableCacheOptions,
+  type TableFacts,
+  type TablePolicy,
+  type WriteOptions,
+} from './tables/table-cache.js'
 export { defineHandler, type Handler } from './values/index.js'
 export {
   type WrapControls,
