@@ -16,6 +16,8 @@ mod owner;
 mod read;
 mod row;
 mod salvage;
+mod standing;
+mod victims;
 mod write;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -1,13 +1,14 @@
 //! The write path: encode outside every lock, announce and write files, then one transaction.
 
 use super::Wait;
-use super::bound::{Brought, weight};
+use super::bound::Brought;
 use super::db::{Durability, LogEnd};
 use super::engine::Engine;
 use super::epoch;
 use super::lock;
 use super::meta::Transaction;
-use super::row::{EntryRow, Removed};
+use super::row::{EntryRow, Place, Removed, weight};
+use super::victims::Scene;
 use crate::codec::{CodecChoice, Numbers};
 use crate::error::{Code, Error, Result};
 use crate::frame::size_on_disk;
@@ -189,13 +190,15 @@ impl Engine {
         transaction.forget(&unlinked)?;
         let mut left: Vec<Removed> = Vec::new();
         let mut brought = Brought::default();
+        let mut scene = self.scene(transaction, now, wait);
         let mut condemned = Vec::new();
         let mut written = Vec::with_capacity(ready.len());
         for write in ready {
             let mut outcome = Written::default();
             match write {
                 Ready::Set { key, digest, header, frame, expires_at } => {
-                    let replaced = self.put(transaction, key, *digest, *header, frame, *expires_at, now)?;
+                    scene.newest = digest.id();
+                    let (replaced, evicted) = self.put(scene, key, *digest, *header, frame, *expires_at)?;
                     let row = weight(
                         key.as_bytes().len() as u64
                             + if header.in_file { HEADER } else { frame.len() } as u64,
@@ -204,19 +207,24 @@ impl Engine {
                     brought.written += row + frame.len() as u64;
                     brought.row_growth += row as i64 - replaced.map_or(0, |old| weight(old.bytes) as i64);
                     left.extend(replaced);
+                    left.extend(evicted);
                 }
                 Ready::Delete { key, digest } => {
                     let removed = transaction.delete(digest.id(), key.as_bytes(), now)?;
                     outcome.existed = removed.is_some_and(|(_, live)| live);
-                    left.extend(removed.map(|(removed, _)| removed));
+                    if let Some((removed, _)) = removed {
+                        self.bound.removed(scene, &removed)?;
+                        left.push(removed);
+                    }
                 }
                 Ready::Clear => {
                     condemned.extend(transaction.clear(self.owner.id()?)?);
+                    self.bound.cleared(scene);
                 }
             }
             written.push(outcome);
         }
-        left.extend(self.bound.enforce(transaction, &self.accesses, now, brought, wait)?);
+        left.extend(self.bound.enforce(scene, brought)?);
         for file in left.iter().filter_map(|removed| removed.file) {
             transaction.condemn(file, self.owner.id()?)?;
             condemned.push(file);
@@ -225,17 +233,22 @@ impl Engine {
         Ok((written, condemned, self.announce_epochs(ready)))
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the fields of one row")]
+    /// What evictions of a transaction need.
+    pub fn scene<'a>(&'a self, transaction: &'a Transaction<'a>, now: u64, wait: Wait) -> Scene<'a> {
+        Scene { transaction, log: &self.accesses, epochs: &self.epochs, now, wait, newest: 0 }
+    }
+
+    /// Writes one row; gives what it replaced, and what had to go for it.
     fn put(
         &self,
-        transaction: &Transaction<'_>,
+        scene: Scene<'_>,
         key: &Key<'_>,
         digest: Digest,
         header: Header,
         frame: &[u8],
         expires_at: Option<u64>,
-        now: u64,
-    ) -> Result<Option<Removed>> {
+    ) -> Result<(Option<Removed>, Vec<Removed>)> {
+        let Scene { transaction, now, .. } = scene;
         let mut row = EntryRow {
             id: digest.id(),
             seal: 0,
@@ -243,16 +256,24 @@ impl Engine {
             hits: 0,
             created: now,
             expires: expires_at,
+            place: Place::default(),
             key: key.as_bytes(),
             frame: if header.in_file { &frame[..HEADER] } else { frame },
         };
-        self.accesses.forget(row.id); // what was noted of its predecessor is void
+        let noted = self.accesses.take(row.id).map_or(0, |noted| i64::from(noted.hits)); // its predecessor's
         row.seal = row.expected_seal(digest, header.checksum);
-        let replaced = transaction.put(&row, header.raw_size, header.stored_size)?;
+        let (mut standing, old) = transaction.put(&mut row, header, noted, now)?;
         if header.in_file {
             transaction.adopt(header.write_id, size_on_disk(header.stored_size))?;
         }
-        Ok(replaced)
+        let replaced = old.map(|(_, removed)| removed);
+        let mut live = replaced;
+        if let Some((_, removed)) = old.filter(|(old, _)| old.is_expired(now)) {
+            self.bound.removed(scene, &removed)?; // its place is not passed on
+            live = None;
+        }
+        let evicted = self.bound.entered(scene, &mut standing, live)?;
+        Ok((replaced, evicted))
     }
 
     /// Before the commit: moves the epochs on, so that a kill between the commit and [`Engine::publish`] leaves no
