@@ -28,6 +28,7 @@ pub use cache::{Cache, Entry, Fetched, KeyPage, Stats};
 pub use db::Durability;
 pub use epoch::{BITS as EPOCH_BITS, EpochTable};
 pub use read::Meta;
+pub use row::Freshness;
 pub use write::{Write, Written};
 
 /// Whether a write may wait for another writer.
