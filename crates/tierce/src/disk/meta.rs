@@ -188,7 +188,7 @@ impl Db {
 
 /// An open write transaction: rolled back unless committed, also when a panic unwinds through it.
 pub(super) struct Transaction<'db> {
-    db: &'db Db,
+    pub(super) db: &'db Db,
     open: bool,
 }
 
@@ -387,7 +387,7 @@ impl Drop for Transaction<'_> {
     }
 }
 
-fn entry_row<'r>(row: &'r Row<'_>) -> rusqlite::Result<EntryRow<'r>> {
+pub(super) fn entry_row<'r>(row: &'r Row<'_>) -> rusqlite::Result<EntryRow<'r>> {
     Ok(EntryRow {
         id: row.get(0)?,
         seal: integer(row, 1)? as u64,
@@ -421,7 +421,7 @@ fn time(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<u64>> {
 }
 
 /// A damaged row can hold any type in any column: its seal tells.
-fn integer(row: &Row<'_>, column: usize) -> rusqlite::Result<i64> {
+pub(super) fn integer(row: &Row<'_>, column: usize) -> rusqlite::Result<i64> {
     match row.get_ref(column)? {
         ValueRef::Integer(number) => Ok(number),
         _ => Ok(0),
