@@ -1,6 +1,7 @@
 /** Options of `Cache`, parsed and checked once. */
 
 import { makeError } from './errors.js'
+import { policyNames } from './memory/custom.js'
 import {
   boolean,
   callback,
@@ -34,6 +35,9 @@ export interface CodecOptions {
  */
 export type Durability = 'process' | 'power'
 
+/** The policies of the disk tier: those whose order can be kept in the rows. */
+export type DiskPolicy = 'lru' | 'lfu' | 'fifo' | 'lifo' | 'mru' | 'sieve' | 's3-fifo'
+
 /** Options of the memory tier. */
 export interface MemoryOptions {
   /** Entries. No bound by default. */
@@ -50,8 +54,13 @@ export interface CacheOptions {
   dir?: string | undefined
   /** Bytes on disk: database pages in use and value files. Default `'1GB'`, at least 1 MiB. */
   maxSize?: Size | undefined
-  /** Which entry goes first on disk. Default `'lru'`. */
-  policy?: 'lru' | undefined
+  /** Entries on disk. No bound by default. */
+  max?: number | undefined
+  /**
+   * Which entry goes first on disk. Default `'lru'`. It is this cache's choice and not the directory's: another one may be given
+   * at each opening.
+   */
+  policy?: DiskPolicy | undefined
   /** Time to live of entries that are set without one. Default: no expiry. */
   ttl?: Duration | undefined
   /** Compression on disk. Default `'auto'`. */
@@ -89,6 +98,7 @@ export interface ParsedOptions {
 const NAMES = [
   'dir',
   'maxSize',
+  'max',
   'policy',
   'ttl',
   'codec',
@@ -101,8 +111,9 @@ const NAMES = [
   'clock',
 ]
 /** Options that say nothing without a directory. */
-const DISK_ONLY = ['maxSize', 'policy', 'codec', 'level', 'codecs', 'durability', 'lockTimeout'] as const
+const DISK_ONLY = ['maxSize', 'max', 'policy', 'codec', 'level', 'codecs', 'durability', 'lockTimeout'] as const
 
+const DISK_POLICIES: readonly DiskPolicy[] = ['lru', 'lfu', 'fifo', 'lifo', 'mru', 'sieve', 's3-fifo']
 const CODECS: readonly Codec[] = ['auto', 'fast', 'none', 'lz4', 'zstd', 'pco']
 const DEFAULTS = { maxSize: '1GB', memorySize: '64MB', lockTimeout: '10s' }
 
@@ -117,7 +128,7 @@ export function parseOptions(options: CacheOptions): ParsedOptions {
   if (disk === undefined) {
     const idle = DISK_ONLY.find((name) => options[name] !== undefined)
     if (idle !== undefined) {
-      const where = idle === 'maxSize' || idle === 'policy' ? `, or give memory: { ${idle} }` : ''
+      const where = ['maxSize', 'max', 'policy'].includes(idle) ? `, or give memory: { ${idle} }` : ''
       throw invalid(idle, `${idle} is about the disk tier, and there is no dir: give dir too${where}`)
     }
     if (memory === undefined) {
@@ -138,16 +149,26 @@ function parseDisk(options: CacheOptions, dir: unknown): DiskOptions {
   if (typeof dir !== 'string' || dir === '' || dir.includes('\0')) {
     throw invalid('dir', `dir is ${JSON.stringify(dir)}; accepted is the path of a directory, as a string`)
   }
-  if (options.policy !== undefined) oneOf(options.policy, 'policy', ['lru'])
   const lockTimeout = parseDuration(options.lockTimeout ?? DEFAULTS.lockTimeout, 'lockTimeout')
   return {
     dir,
     maxSize: parseSize(options.maxSize ?? DEFAULTS.maxSize, 'maxSize'),
+    policy: parsePolicy(options.policy ?? 'lru'),
+    ...(options.max === undefined ? {} : { max: positiveInteger(options.max, 'max') }),
     codec: oneOf(options.codec ?? 'auto', 'codec', CODECS),
     durability: oneOf(options.durability ?? 'process', 'durability', ['process', 'power']),
     lockTimeout: Math.min(lockTimeout, Number.MAX_SAFE_INTEGER),
     ...(options.level === undefined ? {} : { level: parseLevel(options.level) }),
   }
+}
+
+function parsePolicy(policy: unknown): DiskPolicy {
+  if (DISK_POLICIES.includes(policy as DiskPolicy)) return policy as DiskPolicy
+  if (policyNames().includes(policy as string)) {
+    const accepted = DISK_POLICIES.map((name) => `'${name}'`).join(', ')
+    throw invalid('policy', `policy is '${policy}', which is for memory; on disk give one of ${accepted}`)
+  }
+  return oneOf(policy, 'policy', DISK_POLICIES)
 }
 
 function parseLevel(level: unknown): number {

@@ -1,7 +1,7 @@
 /** The public entry of `tierce`. */
 export { NdArray, type NumberArray, ndarray, Series, series } from './arrays.js'
 export { Cache, type CacheStats, type KeysOptions } from './cache.js'
-export type { CacheOptions, Codec, Durability, Duration, MemoryOptions, Size } from './cache-options.js'
+export type { CacheOptions, Codec, DiskPolicy, Durability, Duration, MemoryOptions, Size } from './cache-options.js'
 export {
   boolean,
   Column,
@@ -44,6 +44,7 @@ export {
 } from './errors.js'
 export type { ErrorListener } from './events.js'
 export { CallKey, HashedKey, type Key } from './keys.js'
+export type { CheckOptions, CheckProblem, CheckReport } from './manage.js'
 export { definePolicy, type PolicyHooks, type PolicyView } from './memory/custom.js'
 export type { SaveOptions } from './memory/files.js'
 export type { PolicyName } from './memory/ledger.js'

@@ -8,6 +8,7 @@ use std::time::Duration;
 use napi::Env;
 use napi::bindgen_prelude::{Buffer, Uint8Array, Uint32Array};
 use napi_derive::napi;
+use tierce::policy::UnknownPolicy;
 use tierce::{Cache, Code, CodecChoice, Durability, Entry, Error, Fetched, Key, ManualClock, Result, Wait};
 use tierce_napi::{Work, guard, job};
 
@@ -19,6 +20,10 @@ use crate::wire::{META, OUTCOME, Reader, meta_bytes, outcome_bytes};
 pub struct NativeOptions {
     /// Bytes; `undefined` for no bound.
     pub max_size: Option<f64>,
+    /// Entries; `undefined` for no bound.
+    pub max: Option<f64>,
+    /// A name of a policy; `lru` where it is left out.
+    pub policy: Option<String>,
     /// `auto`, `fast`, `none`, `lz4`, `zstd` or `pco`.
     pub codec: Option<String>,
     /// The codec's level.
@@ -81,6 +86,14 @@ fn builder(options: &NativeOptions, clock: Arc<ManualClock>) -> Result<tierce::B
     if let Some(bytes) = options.max_size {
         builder = builder.max_size(bytes as u64);
     }
+    if let Some(entries) = options.max {
+        builder = builder.max(entries as u64);
+    }
+    if let Some(name) = &options.policy {
+        let policy =
+            name.parse().map_err(|why: UnknownPolicy| Error::new(Code::InvalidOption, why.to_string()))?;
+        builder = builder.policy(policy);
+    }
     if let Some(ms) = options.lock_timeout {
         builder = builder.lock_timeout(Duration::from_millis(ms as u64));
     }
@@ -109,7 +122,7 @@ impl NativeDisk {
         })
     }
 
-    fn cache(&self) -> Result<Arc<Cache>> {
+    pub(crate) fn cache(&self) -> Result<Arc<Cache>> {
         self.cache
             .borrow()
             .clone()
@@ -117,12 +130,12 @@ impl NativeDisk {
     }
 
     /// The cache, with its clock set.
-    fn at(&self, now: f64) -> Result<Arc<Cache>> {
+    pub(crate) fn at(&self, now: f64) -> Result<Arc<Cache>> {
         self.clock.set(now as u64);
         self.cache()
     }
 
-    /// Reads the entry of the key in `inbox[0, keyLength)`. Gives the length of the value, which is in the
+    /// Reads the entry of the key in `inbox[0, keyLength)`, a stale one too. Gives the length of the value, which is in the
     /// inbox behind its facts, or -1 (miss) or -2 (use `read`).
     #[napi]
     pub fn fetch(&self, env: &Env, key_length: u32, now: f64) -> napi::Result<i32> {
@@ -155,13 +168,13 @@ impl NativeDisk {
         guard(env, || self.at(now)?.has(Key::from_text(self.inbox.head(key_length)?)))
     }
 
-    /// Reads an entry of any size on the calling thread.
+    /// Reads an entry of any size, a stale one too, on the calling thread.
     #[napi]
     pub fn read_sync(&self, env: &Env, key: Uint8Array, now: f64) -> napi::Result<Option<NativeEntry>> {
-        guard(env, || Ok(self.at(now)?.entry(Key::from_text(&key[..]))?.map(native_entry)))
+        guard(env, || Ok(self.at(now)?.kept(Key::from_text(&key[..]))?.map(native_entry)))
     }
 
-    /// Reads an entry of any size on the thread pool.
+    /// Reads an entry of any size, a stale one too, on the thread pool.
     #[napi(ts_return_type = "Promise<NativeEntry | null>")]
     pub fn read(
         &self,
@@ -170,7 +183,7 @@ impl NativeDisk {
         now: f64,
     ) -> napi::Result<Work<Option<Entry>, Option<NativeEntry>>> {
         let cache = guard(env, || self.at(now))?;
-        Ok(job(move || cache.entry(Key::from_text(&key[..])), |_, entry| Ok(entry.map(native_entry))))
+        Ok(job(move || cache.kept(Key::from_text(&key[..])), |_, entry| Ok(entry.map(native_entry))))
     }
 
     /// Reads many entries on one snapshot. `keys` holds each key behind its length; entries come back in the same

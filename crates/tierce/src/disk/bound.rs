@@ -59,7 +59,12 @@ impl Bound {
     pub fn new(limit: Option<u64>, max: Option<u64>, policy: PolicyKind) -> Self {
         let capacity = max.map_or_else(|| Capacity::Bytes(limit.unwrap_or(u64::MAX)), Capacity::Entries);
         let victims = Victims::new(policy, capacity);
-        Self { limit, max, policy, state: Mutex::new(State { unchecked: 0, tolerated: 0, victims, evicting: false }) }
+        Self {
+            limit,
+            max,
+            policy,
+            state: Mutex::new(State { unchecked: 0, tolerated: 0, victims, evicting: false }),
+        }
     }
 
     /// The limit in bytes.
@@ -94,7 +99,12 @@ impl Bound {
     ///
     /// # Errors
     /// [`Code::LockTimeout`] when that takes a thread that may wait.
-    pub fn entered(&self, scene: Scene<'_>, row: &mut Standing, old: Option<Removed>) -> Result<Vec<Removed>> {
+    pub fn entered(
+        &self,
+        scene: Scene<'_>,
+        row: &mut Standing,
+        old: Option<Removed>,
+    ) -> Result<Vec<Removed>> {
         if self.is_unbounded() {
             return Ok(Vec::new());
         }

@@ -8,7 +8,7 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Row, params};
 
 use super::db::{Db, PAGE_SIZE, SCHEMA, damaged, settings};
-use super::row::{EntryRow, Place, Removed, Standing, Sums, weight};
+use super::row::{EntryRow, Freshness, Place, Removed, Standing, Sums, weight};
 use crate::error::{Code, Error, Result};
 use crate::frame::{Header, size_on_disk};
 
@@ -47,9 +47,9 @@ impl Db {
     /// Writes a row in the place of any other of its id.
     pub fn insert(&self, row: &EntryRow<'_>, size: u64, stored: u64) -> Result<()> {
         self.insert_by(
-            "INSERT OR REPLACE INTO entries (id, seal, accessed, hits, created, expires, size, stored, \
+            "INSERT OR REPLACE INTO entries (id, seal, accessed, hits, created, expires, fresh, cost, size, stored, \
              entered, earlier, mark, key, frame) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
             row,
             size,
             stored,
@@ -59,12 +59,13 @@ impl Db {
     /// Writes a row unless a newer one of its id is there: a damaged tree can hold both.
     pub fn insert_newest(&self, row: &EntryRow<'_>, size: u64, stored: u64) -> Result<()> {
         self.insert_by(
-            "INSERT INTO entries (id, seal, accessed, hits, created, expires, size, stored, \
+            "INSERT INTO entries (id, seal, accessed, hits, created, expires, fresh, cost, size, stored, \
              entered, earlier, mark, key, frame) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15) \
              ON CONFLICT (id) DO UPDATE SET seal = excluded.seal, accessed = excluded.accessed, hits = excluded.hits, \
-             created = excluded.created, expires = excluded.expires, size = excluded.size, stored = excluded.stored, \
-             entered = excluded.entered, earlier = excluded.earlier, mark = excluded.mark, key = excluded.key, frame = excluded.frame \
+             created = excluded.created, expires = excluded.expires, fresh = excluded.fresh, cost = excluded.cost, \
+             size = excluded.size, stored = excluded.stored, entered = excluded.entered, earlier = excluded.earlier, \
+             mark = excluded.mark, key = excluded.key, frame = excluded.frame \
              WHERE (excluded.created, excluded.accessed) > (entries.created, entries.accessed)",
             row,
             size,
@@ -82,6 +83,8 @@ impl Db {
                 row.hits as i64 + HITS_BIAS,
                 row.created as i64,
                 row.expires.map(|ms| ms as i64),
+                row.freshness.until.map(|ms| ms as i64),
+                Some(row.freshness.cost).filter(|ms| *ms > 0),
                 size as i64,
                 stored as i64,
                 row.place.entered,
@@ -97,7 +100,7 @@ impl Db {
     /// Hands the row with this id to `read`, borrowed from the page it is on.
     pub fn find<T>(&self, id: i64, read: impl FnOnce(EntryRow<'_>) -> T) -> Result<Option<T>> {
         self.one(
-            "SELECT id, seal, accessed, hits, created, expires, key, frame FROM entries WHERE id = ?1",
+            "SELECT id, seal, accessed, hits, created, expires, fresh, cost, key, frame FROM entries WHERE id = ?1",
             [id],
             |row| Ok(read(entry_row(row)?)),
         )
@@ -106,7 +109,7 @@ impl Db {
     /// Up to `limit` rows with an id above `after`, in the order of ids.
     pub fn page<T>(&self, after: i64, limit: u32, mut read: impl FnMut(EntryRow<'_>) -> T) -> Result<Vec<T>> {
         self.all(
-            "SELECT id, seal, accessed, hits, created, expires, key, substr(frame, 1, 40) FROM entries \
+            "SELECT id, seal, accessed, hits, created, expires, fresh, cost, key, substr(frame, 1, 40) FROM entries \
              WHERE id > ?1 ORDER BY id LIMIT ?2",
             params![after, limit],
             |row| Ok(read(entry_row(row)?)),
@@ -117,13 +120,14 @@ impl Db {
     pub fn range(&self, low: i64, high: i64, mut each: impl FnMut(EntryRow<'_>) -> bool) -> Result<()> {
         let mut walk = || {
             let mut statement = self.conn.prepare_cached(
-                "SELECT id, seal, accessed, hits, created, expires, key, frame, entered, earlier, mark \
+                "SELECT id, seal, accessed, hits, created, expires, fresh, cost, key, frame, entered, earlier, mark \
                  FROM entries WHERE id BETWEEN ?1 AND ?2 ORDER BY id",
             )?;
             let mut rows = statement.query([low, high])?;
             while let Some(row) = rows.next()? {
-                let place = Place { entered: integer(row, 8)?, earlier: integer(row, 9)?, ..Place::default() };
-                if !each(EntryRow { place: place.with_mark(integer(row, 10)?), ..entry_row(row)? }) {
+                let place =
+                    Place { entered: integer(row, 10)?, earlier: integer(row, 11)?, ..Place::default() };
+                if !each(EntryRow { place: place.with_mark(integer(row, 12)?), ..entry_row(row)? }) {
                     break;
                 }
             }
@@ -267,24 +271,45 @@ impl Transaction<'_> {
 
     /// Deletes the row of a key; gives what left, and whether it had not expired at `now`.
     pub fn delete(&self, id: i64, key: &[u8], now: u64) -> Result<Option<(Removed, bool)>> {
-        self.db.one(
-            "DELETE FROM entries WHERE id = ?1 AND key = ?2 \
-             RETURNING id, length(key) + length(frame), substr(frame, 1, 40), mark, expires IS NULL OR expires > ?3",
-            params![id, key, now as i64],
-            |row| Ok((removed(row)?, row.get(4)?)),
-        )
-        .map(|gone| self.count_removed(gone))
+        self.db
+            .one(
+                "DELETE FROM entries WHERE id = ?1 AND key = ?2 \
+             RETURNING id, length(key) + length(frame), substr(frame, 1, 40), mark, \
+             (expires IS NULL OR expires > ?3) AND (fresh IS NULL OR fresh > ?3)",
+                params![id, key, now as i64],
+                |row| Ok((removed(row)?, row.get(4)?)),
+            )
+            .map(|gone| self.count_removed(gone))
+    }
+
+    /// Gives a row new times, with the seal that belongs to them.
+    pub fn renew(&self, row: &EntryRow<'_>) -> Result<()> {
+        let times = params![
+            row.id,
+            row.seal as i64,
+            row.expires.map(|ms| ms as i64),
+            row.freshness.until.map(|ms| ms as i64)
+        ];
+        self.db
+            .change("UPDATE entries SET seal = ?2, expires = ?3, fresh = ?4 WHERE id = ?1", times)
+            .map(|_| ())
+    }
+
+    /// As [`Db::find`].
+    pub fn find<T>(&self, id: i64, read: impl FnOnce(EntryRow<'_>) -> T) -> Result<Option<T>> {
+        self.db.find(id, read)
     }
 
     /// Deletes a damaged row, unless it was written again since.
     pub fn discard(&self, id: i64, seal: u64) -> Result<Option<Removed>> {
-        self.db.one(
-            "DELETE FROM entries WHERE id = ?1 AND seal = ?2 \
+        self.db
+            .one(
+                "DELETE FROM entries WHERE id = ?1 AND seal = ?2 \
              RETURNING id, length(key) + length(frame), substr(frame, 1, 40), mark",
-            params![id, seal as i64],
-            removed,
-        )
-        .map(|gone| self.count_removed(gone))
+                params![id, seal as i64],
+                removed,
+            )
+            .map(|gone| self.count_removed(gone))
     }
 
     /// Bytes of the pages that hold something and of the value files.
@@ -373,7 +398,7 @@ impl Drop for Transaction<'_> {
     }
 }
 
-fn entry_row<'r>(row: &'r Row<'_>) -> rusqlite::Result<EntryRow<'r>> {
+pub(super) fn entry_row<'r>(row: &'r Row<'_>) -> rusqlite::Result<EntryRow<'r>> {
     Ok(EntryRow {
         id: row.get(0)?,
         seal: integer(row, 1)? as u64,
@@ -381,9 +406,10 @@ fn entry_row<'r>(row: &'r Row<'_>) -> rusqlite::Result<EntryRow<'r>> {
         hits: integer(row, 3)?.saturating_sub(HITS_BIAS).max(0) as u64,
         created: integer(row, 4)? as u64,
         expires: moment(row, 5)?,
+        freshness: Freshness { until: moment(row, 6)?, cost: u32::try_from(integer(row, 7)?).unwrap_or(0) },
         place: Place::default(),
-        key: blob(row, 6)?,
-        frame: blob(row, 7)?,
+        key: blob(row, 8)?,
+        frame: blob(row, 9)?,
     })
 }
 

@@ -66,7 +66,8 @@ impl Options {
             .with("option", "max_size"));
         }
         if self.max == Some(0) {
-            return Err(Error::new(Code::InvalidOption, "max is 0 entries; accepted are 1 and more").with("option", "max"));
+            return Err(Error::new(Code::InvalidOption, "max is 0 entries; accepted are 1 and more")
+                .with("option", "max"));
         }
         if !POLICIES.contains(&self.policy) {
             let names: Vec<_> = POLICIES.iter().map(|policy| policy.name()).collect();

@@ -9,7 +9,8 @@ use crate::error::Result;
 use crate::frame::{HEADER, size_on_disk};
 
 /// Columns of [`standing`], in its order.
-const STANDING: &str = "id, accessed, hits, expires, entered, earlier, mark, length(key), length(frame), stored";
+const STANDING: &str =
+    "id, accessed, hits, expires, entered, earlier, mark, length(key), length(frame), stored";
 
 impl Db {
     /// Changes when another connection has committed.
@@ -22,8 +23,7 @@ impl Transaction<'_> {
     /// Shows where every row stands.
     pub fn standings(&self, mut look: impl FnMut(Standing)) -> Result<()> {
         let mut scan = || {
-            let mut statement =
-                self.db.conn.prepare_cached(&format!("SELECT {STANDING} FROM entries"))?;
+            let mut statement = self.db.conn.prepare_cached(&format!("SELECT {STANDING} FROM entries"))?;
             let mut rows = statement.query([])?;
             while let Some(row) = rows.next()? {
                 look(standing(row)?);
@@ -98,7 +98,8 @@ impl Transaction<'_> {
 
     /// The number of entries with what this transaction changed, where it is kept under `token`.
     pub fn count(&self, token: i64) -> Result<Option<u64>> {
-        let sql = "SELECT a.value, b.value FROM facts a, facts b WHERE a.name = 'entries' AND b.name = 'counted'";
+        let sql =
+            "SELECT a.value, b.value FROM facts a, facts b WHERE a.name = 'entries' AND b.name = 'counted'";
         let kept = self.db.one(sql, [], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))?;
         let kept = kept.filter(|(_, counted)| *counted == token && token != 0);
         Ok(kept.map(|(entries, _)| entries.saturating_add(self.grown.get()).max(0) as u64))

@@ -4,7 +4,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 
-use crate::disk::{Cache, Wait, Write};
+use crate::disk::{Cache, Freshness, Wait, Write};
 use crate::key::Key;
 use crate::policy::{AnyPolicy, Policy, PolicyKind};
 
@@ -23,7 +23,15 @@ fn open(dir: &Path, policy: PolicyKind, max: u64) -> Cache {
 }
 
 fn set<'a>(key: &'a str, value: &'a [u8]) -> Write<'a> {
-    Write::Set { key: Key::from(key), value, kind: 0, expires_at: None, codec: None, numbers: None }
+    Write::Set {
+        key: Key::from(key),
+        value,
+        kind: 0,
+        expires_at: None,
+        freshness: Freshness::default(),
+        codec: None,
+        numbers: None,
+    }
 }
 
 /// The policy in memory, told of the same.
@@ -90,7 +98,11 @@ fn every_policy_keeps_the_entries_that_it_keeps_in_memory() {
                     45..80 => {
                         let key = skewed(&mut dice);
                         let found = cache.get(key.to_string()).unwrap().is_some();
-                        assert_eq!(found, oracle.slots.contains_key(&key), "{kind:?} {seed} {step}: get {key}");
+                        assert_eq!(
+                            found,
+                            oracle.slots.contains_key(&key),
+                            "{kind:?} {seed} {step}: get {key}"
+                        );
                         if found {
                             oracle.hit(key);
                         }
@@ -124,4 +136,3 @@ fn every_policy_keeps_the_entries_that_it_keeps_in_memory() {
         }
     }
 }
-

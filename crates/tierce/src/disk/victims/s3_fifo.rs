@@ -109,7 +109,10 @@ impl S3Fifo {
         if !main {
             let (old, new) = (self.units(old), self.units(new));
             let word = epochs.small_weight();
-            word.store(word.load(Ordering::Relaxed).saturating_add(new).saturating_sub(old), Ordering::Relaxed);
+            word.store(
+                word.load(Ordering::Relaxed).saturating_add(new).saturating_sub(old),
+                Ordering::Relaxed,
+            );
         }
     }
 
@@ -137,7 +140,8 @@ impl S3Fifo {
     /// Whether a new entry goes to the main queue at once: it was here a short while ago, or the small queue has no room
     /// while the cache still has.
     pub fn admit(&mut self, epochs: &EpochTable, row: &Standing) -> bool {
-        let full = epochs.small_weight().load(Ordering::Relaxed) + self.units(row.weight) > self.small_share();
+        let full =
+            epochs.small_weight().load(Ordering::Relaxed) + self.units(row.weight) > self.small_share();
         let filling = epochs.was_full().load(Ordering::Relaxed) == 0;
         self.ghost.remove(print(row.id)) || (filling && full)
     }
@@ -173,10 +177,11 @@ impl S3Fifo {
             self.small.queue.pop_front();
             if found.fresh_uses() > 0 || found.id == scene.newest {
                 self.weigh(scene.epochs, false, found.weight, 0);
-                self.to_main_end(scene, &found, 0)?;
+                self.move_to_main(scene, &found, 0)?;
             } else if let Some(removed) = scene.evict(&found)? {
                 self.weigh(scene.epochs, false, removed.weight(), 0);
-                self.ghost.push(print(removed.id), u32::try_from(self.units(removed.weight())).unwrap_or(u32::MAX));
+                self.ghost
+                    .push(print(removed.id), u32::try_from(self.units(removed.weight())).unwrap_or(u32::MAX));
                 return Ok(Next::Victim(removed));
             }
         }
@@ -189,12 +194,12 @@ impl S3Fifo {
             self.main.queue.pop_front();
             let uses = found.fresh_uses().min(MAX_USES);
             if uses > 0 {
-                self.to_main_end(scene, &found, uses - 1)?;
+                self.move_to_main(scene, &found, uses - 1)?;
             } else if found.id == scene.newest {
                 if std::mem::replace(&mut spared, true) {
                     break; // nobody else is left
                 }
-                self.to_main_end(scene, &found, 0)?;
+                self.move_to_main(scene, &found, 0)?;
             } else if let Some(removed) = scene.evict(&found)? {
                 return Ok(Next::Victim(removed));
             }
@@ -203,7 +208,7 @@ impl S3Fifo {
     }
 
     /// Puts an entry behind the others of the main queue, with so many uses left.
-    fn to_main_end(&mut self, scene: Scene<'_>, found: &Standing, uses: i64) -> Result<()> {
+    fn move_to_main(&mut self, scene: Scene<'_>, found: &Standing, uses: i64) -> Result<()> {
         let place = Place {
             entered: scene.epochs.tick(scene.now),
             counted: found.uses() - uses,
