@@ -74,6 +74,7 @@ const CALLS: Record<string, ((opened: Opened) => unknown) | null> = {
   'NativeDisk.prototype.touch': ({ disk, inbox }) => disk.touch(inbox.fill(0, 0, 12) && 1, NOW),
   'NativeDisk.prototype.page': ({ disk }) => disk.page(undefined, 10, NOW),
   'NativeDisk.prototype.stats': ({ disk }) => disk.stats(NOW),
+  'NativeDisk.prototype.check': ({ disk }) => disk.check(false, NOW),
   'NativeDisk.prototype.epochs': ({ disk }) => disk.epochs(),
   'NativeDisk.prototype.sharesEpochs': ({ disk }) => disk.sharesEpochs(new Uint32Array(1)),
   'NativeDisk.prototype.epochAt': ({ disk }) => disk.epochAt(0),
@@ -157,6 +158,7 @@ describe('the generated binding', () => {
     const outcomes = Object.fromEntries((await done).map((line) => line.split(' ')))
     const isAsync = (name: string) => outcomes[name] !== undefined
     expect(Object.keys(outcomes).toSorted()).toEqual([
+      'check',
       'close',
       'hashContent',
       'page',

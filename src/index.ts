@@ -1,9 +1,25 @@
 /** The public entry of `tierce`. */
 export { NdArray, type NumberArray, ndarray, Series, series } from './arrays.js'
-export { Cache, type CacheEntry, type CacheStats, type KeysOptions, type SetOptions } from './cache.js'
+export { Cache, type CacheStats, type KeysOptions } from './cache.js'
 export type { CacheOptions, Codec, Durability, Duration, MemoryOptions, Size } from './cache-options.js'
+export {
+  boolean,
+  Column,
+  type Columns,
+  type ColumnType,
+  type ColumnTypes,
+  date,
+  double,
+  integer,
+  json,
+  type Row,
+  type RowInput,
+  text,
+  timestamp,
+} from './columns.js'
 export { type ContentHash, ContentKey, type ContentOptions, directory, file } from './content.js'
 export { type CachedDecorator, type CachedOptions, cached, cachedSync } from './decorators.js'
+export type { CacheEntry } from './entry.js'
 export {
   ClosedError,
   ColumnarMissingError,
@@ -28,6 +44,7 @@ export {
 } from './errors.js'
 export type { ErrorListener } from './events.js'
 export { CallKey, HashedKey, type Key } from './keys.js'
+export type { CheckOptions, CheckProblem, CheckReport } from './manage.js'
 export { definePolicy, type PolicyHooks, type PolicyView } from './memory/custom.js'
 export type { SaveOptions } from './memory/files.js'
 export type { MemoryMetrics } from './memory/metrics.js'
@@ -41,6 +58,7 @@ export {
   type MemoryEntries,
   type MemorySetOptions,
 } from './memory-cache.js'
+export type { SetOptions } from './set-options.js'
 export { defineHandler, type Handler } from './values/index.js'
 export {
   type WrapControls,

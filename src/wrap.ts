@@ -1,9 +1,10 @@
 /** Call caching: a function whose results are kept in a cache, by its name, its version and its arguments. */
-import type { Cache, SetOptions } from './cache.js'
+import type { Cache } from './cache.js'
 import type { Duration } from './cache-options.js'
 import { makeError } from './errors.js'
 import { CallKey, type Key, keyText } from './keys.js'
 import { callback, checkOptions, parseDuration } from './options.js'
+import type { SetOptions } from './set-options.js'
 
 // biome-ignore lint/suspicious/noExplicitAny: only `any` accepts every function
 type AnyFunction = (...args: any[]) => any

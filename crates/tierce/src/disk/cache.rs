@@ -36,7 +36,7 @@ const LOOKS: usize = 8;
 /// # Ok(()) }
 /// ```
 pub struct Cache {
-    engine: Arc<Engine>,
+    pub(super) engine: Arc<Engine>,
     maintenance: Maintenance,
     /// Loads under way in this process, by row.
     loads: Mutex<HashMap<i64, Arc<Mutex<()>>>>,
@@ -314,8 +314,16 @@ impl Cache {
     /// As [`Cache::get`].
     pub fn has<'a>(&self, key: impl Into<Key<'a>>) -> Result<bool> {
         let key = key.into();
-        let found = self.engine.look(&key, false, |_, _, _| Ok(()))?;
-        Ok(matches!(found, Lookup::Inline(..) | Lookup::File(..)))
+        for _ in 0..LOOKS {
+            match self.engine.look(&key, false, |_, _, _| Ok(()))? {
+                Lookup::Miss | Lookup::Damaged(..) => return Ok(false),
+                Lookup::Inline(..) => return Ok(true),
+                // Looked at again when it is not there: it may have been replaced meanwhile.
+                Lookup::File(header, _) if self.engine.blobs.has(header) => return Ok(true),
+                Lookup::File(..) => {}
+            }
+        }
+        Ok(false)
     }
 
     /// The value of a key, or what `load` makes, which is stored. Of the threads that ask for one key at a time, one

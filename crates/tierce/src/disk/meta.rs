@@ -186,7 +186,7 @@ impl Db {
 
 /// An open write transaction: rolled back unless committed, also when a panic unwinds through it.
 pub(super) struct Transaction<'db> {
-    db: &'db Db,
+    pub(super) db: &'db Db,
     open: bool,
 }
 
@@ -366,7 +366,7 @@ impl Drop for Transaction<'_> {
     }
 }
 
-fn entry_row<'r>(row: &'r Row<'_>) -> rusqlite::Result<EntryRow<'r>> {
+pub(super) fn entry_row<'r>(row: &'r Row<'_>) -> rusqlite::Result<EntryRow<'r>> {
     Ok(EntryRow {
         id: row.get(0)?,
         seal: integer(row, 1)? as u64,
@@ -395,7 +395,7 @@ fn removed(row: &Row<'_>) -> rusqlite::Result<Removed> {
 }
 
 /// A damaged row can hold any type in any column: its seal tells.
-fn integer(row: &Row<'_>, column: usize) -> rusqlite::Result<i64> {
+pub(super) fn integer(row: &Row<'_>, column: usize) -> rusqlite::Result<i64> {
     match row.get_ref(column)? {
         ValueRef::Integer(number) => Ok(number),
         _ => Ok(0),

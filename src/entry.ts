@@ -1,0 +1,61 @@
+/** What is known of an entry beside its value. */
+import { codecName, type DiskHit } from './tiers/disk.js'
+import type { MemoryEntry } from './tiers/memory.js'
+import { kindName } from './values/index.js'
+
+/** What is known of an entry. Sizes in bytes, times in milliseconds since the Unix epoch. */
+export interface CacheEntry<V = unknown> {
+  value: V
+  /**
+   * The form that the value is stored in: bytes, string, typed-array, ndarray, series, json, structured, or the name of a handler
+   * that was defined; `live` where it is in memory only.
+   */
+  kind: string
+  createdAt: number
+  /** `Infinity` never expires. */
+  expiresAt: number
+  accessedAt: number
+  /** Reads before this one. */
+  hits: number
+  /** Of the value; an estimate where it is in memory only. */
+  size: number
+  /** After compression. */
+  storedSize: number
+  codec: string
+  /** The first tier that holds it. */
+  tier: 'memory' | 'disk'
+}
+
+/** Of an entry that is in memory only. */
+export function memoryFacts<V>(entry: MemoryEntry, value: V): CacheEntry<V> {
+  const { kind, createdAt, expiresAt, accessedAt, size } = entry
+  return {
+    value,
+    kind,
+    createdAt,
+    expiresAt,
+    accessedAt,
+    hits: entry.hits - 1,
+    size,
+    storedSize: size,
+    codec: 'none',
+    tier: 'memory',
+  }
+}
+
+/** Of an entry on disk, whether or not it is in memory too. */
+export function diskFacts<V>({ value, facts }: DiskHit, tier: 'memory' | 'disk'): CacheEntry<V> {
+  const { createdAt, expiresAt, accessedAt, hits, size, storedSize } = facts
+  return {
+    value: value as V,
+    kind: kindName(facts.kind, value),
+    createdAt,
+    expiresAt,
+    accessedAt,
+    hits,
+    size,
+    storedSize,
+    codec: codecName(facts.codec),
+    tier,
+  }
+}

@@ -1,0 +1,318 @@
+/** The tiers as one: memory in front of the disk, coherent with it. Keys are canonical texts here. */
+import type { ParsedOptions } from '../cache-options.js'
+import { type CacheEntry, diskFacts, memoryFacts } from '../entry.js'
+import { makeError } from '../errors.js'
+import { giveOut, keep } from '../values/copies.js'
+import { type Encoded, encode, kindName, kindOf } from '../values/index.js'
+import { type DiskHit, DiskTier } from './disk.js'
+import { type MemoryEntry, MemoryTier } from './memory.js'
+import { weigh } from './weigh.js'
+import type { Coding, Outcome, Packed } from './wire.js'
+
+/** What an entry gets beside its value. */
+export interface Storing {
+  expiresAt: number
+  coding: Coding | undefined
+}
+
+/** A value on its way into the tiers. */
+export interface Write extends Storing {
+  text: string
+  value: unknown
+}
+
+/** What is stored. Sizes in bytes; expired entries count until they are removed. */
+export interface TierStats {
+  entries: number
+  /** Of the values. */
+  size: number
+  /** Of the values after compression; the same as `size` without a disk tier. */
+  storedSize: number
+  /** Database pages in use and value files; 0 without a disk tier. */
+  diskSize: number
+  /** Reads of this cache object that found an entry, and those that did not. */
+  hits: number
+  misses: number
+  memory: { entries: number; size: number }
+}
+
+/** What the stack tells its owner. */
+export interface StackEvents {
+  /** A key is being written or removed: what loads under way bring for it comes too late. */
+  onChange(text: string): void
+  /** A fault that breaks no call. */
+  onFault(code: string, message: string): void
+}
+
+/** Keys of a page of a listing. */
+const PAGE = 1000
+
+export class TierStack {
+  readonly now: () => number
+  readonly memory: MemoryTier | undefined
+  readonly disk: DiskTier | undefined
+  /** Memory keeps values apart from those that callers hold. */
+  readonly #copies: boolean
+  readonly #codecs: ReadonlyMap<string, Coding>
+  readonly #events: StackEvents
+  #hits = 0
+  #misses = 0
+
+  /** Opens the directory, if there is one. Errors as `Cache`. */
+  constructor(parsed: ParsedOptions, events: StackEvents) {
+    this.now = parsed.now
+    this.#codecs = parsed.codecs
+    this.#copies = parsed.copies
+    this.#events = events
+    if (parsed.memory !== undefined) this.memory = new MemoryTier(parsed.memory)
+    if (parsed.disk !== undefined) {
+      this.disk = new DiskTier(parsed.disk, parsed.now, (code, message) => events.onFault(code, message))
+    }
+  }
+
+  /** The value of a key; `undefined` on a miss. Only a promise when it takes the disk. */
+  read(text: string): unknown {
+    const live = this.#live(text)
+    const found = live ?? this.disk?.read(text)
+    const done = (hit: MemoryEntry | DiskHit | undefined): unknown => {
+      if (hit !== live) this.#remember(text, hit as DiskHit | undefined)
+      this.#count(hit !== undefined)
+      return this.#given(hit)
+    }
+    return found instanceof Promise ? found.then(done) : done(found)
+  }
+
+  readSync(text: string): unknown {
+    const hit = this.#live(text) ?? this.#remember(text, this.disk?.readSync(text))
+    this.#count(hit !== undefined)
+    return this.#given(hit)
+  }
+
+  /** The value in memory; a miss there is not counted, as the disk has not been asked. */
+  readMemory(text: string): unknown {
+    const live = this.#live(text)
+    if (live !== undefined) this.#count(true)
+    return this.#given(live)
+  }
+
+  /** The values of many keys, aligned with them; those on disk are read in one call, from one snapshot. */
+  async readMany(texts: readonly string[]): Promise<unknown[]> {
+    const live = texts.map((text) => this.#live(text))
+    const missing = texts.filter((_, index) => live[index] === undefined)
+    const read = this.disk === undefined || missing.length === 0 ? [] : await this.disk.readMany(missing)
+    let next = 0
+    return live.map((entry, index) => {
+      const hit = entry ?? this.#remember(texts[index]!, read[next++])
+      this.#count(hit !== undefined)
+      return this.#given(hit)
+    })
+  }
+
+  /** The value of a key and what is known beside it. */
+  async entry<V>(text: string): Promise<CacheEntry<V> | undefined> {
+    if (this.disk === undefined) {
+      const entry = this.#live(text)
+      this.#count(entry !== undefined)
+      return entry === undefined ? undefined : memoryFacts(entry, this.#given(entry) as V)
+    }
+    const live = this.#current(text)
+    this.#tellAccesses()
+    const hit = await this.disk.read(text)
+    this.#count(hit !== undefined)
+    if (hit === undefined) return undefined
+    return diskFacts<V>(hit, live !== undefined && live === this.memory?.peek(text) ? 'memory' : 'disk')
+  }
+
+  /** Whether a key has a live entry. Does not count as an access. */
+  async has(text: string): Promise<boolean> {
+    return this.#current(text) !== undefined || ((await this.disk?.has(text)) ?? false)
+  }
+
+  /** Stores values in one transaction. In memory they are there when this returns, on disk when the promise resolves. */
+  async write(writes: readonly Write[]): Promise<void> {
+    const encoded = writes.map(({ value }) => this.#encode(value))
+    this.#tellAccesses()
+    const kept = writes.map((write, index) => this.#keep(write, encoded[index]))
+    if (this.disk === undefined) return
+    try {
+      const outcomes = await this.disk.set(
+        writes.map((write, index) => ({ ...write, encoded: this.#packed(write, encoded[index]!) })),
+      )
+      for (const [index, entry] of kept.entries()) this.#confirm(entry, outcomes[index]!)
+    } catch (error) {
+      for (const entry of kept) if (entry !== undefined) this.memory?.remove(entry)
+      throw error
+    }
+  }
+
+  /** Stores a value on this thread. */
+  writeSync(write: Write): void {
+    const encoded = this.#encode(write.value)
+    this.#tellAccesses()
+    const kept = this.#keep(write, encoded)
+    if (this.disk === undefined || encoded === undefined) return
+    try {
+      this.#confirm(kept, this.disk.setSync(write.text, this.#packed(write, encoded), write.expiresAt))
+    } catch (error) {
+      if (kept !== undefined) this.memory?.remove(kept)
+      throw error
+    }
+  }
+
+  /** Removes keys in one transaction; gives how many had a live entry. */
+  async delete(texts: readonly string[]): Promise<number> {
+    const live = texts.filter((text) => this.#forget(text))
+    if (this.disk === undefined) return live.length
+    const outcomes = await this.disk.delete(texts)
+    return outcomes.filter(({ existed }) => existed).length
+  }
+
+  deleteSync(text: string): boolean {
+    const live = this.#forget(text)
+    return this.disk === undefined ? live : this.disk.deleteSync(text).existed
+  }
+
+  async clear(): Promise<void> {
+    this.memory?.clear()
+    await this.disk?.clear()
+  }
+
+  /** The keys of live entries, page by page. */
+  async *texts(): AsyncGenerator<string> {
+    if (this.disk === undefined) {
+      const now = this.now()
+      const live = [...(this.memory?.entries() ?? [])].filter((entry) => entry.expiresAt > now)
+      yield* live.map((entry) => entry.text)
+      return
+    }
+    let cursor: Buffer | undefined
+    do {
+      const page = await this.disk.page(cursor, PAGE)
+      yield* page.entries.map((entry) => entry.text)
+      cursor = page.next
+    } while (cursor !== undefined)
+  }
+
+  async stats(): Promise<TierStats> {
+    const memory = { entries: this.memory?.count ?? 0, size: this.memory?.size ?? 0 }
+    const reads = { hits: this.#hits, misses: this.#misses, memory }
+    if (this.disk === undefined) {
+      return { entries: memory.entries, size: memory.size, storedSize: memory.size, diskSize: 0, ...reads }
+    }
+    return { ...(await this.disk.stats()), ...reads }
+  }
+
+  async close(): Promise<void> {
+    try {
+      this.#tellAccesses()
+    } finally {
+      this.memory?.clear()
+      await this.disk?.close()
+    }
+  }
+
+  /** What one of several callers gets of a value that all of them would share. */
+  own(value: unknown): unknown {
+    if (!this.#copies) return value
+    try {
+      return giveOut(keep(value))
+    } catch {
+      return value // it has no stored form, so nothing else holds it
+    }
+  }
+
+  /** What a caller gets of a value that was found. */
+  #given(hit: { value: unknown } | undefined): unknown {
+    return this.#copies ? giveOut(hit?.value) : hit?.value
+  }
+
+  #count(hit: boolean): void {
+    if (hit) this.#hits++
+    else this.#misses++
+  }
+
+  /** The entry in memory, if it is neither expired nor overtaken by a write of another process or thread. */
+  #current(text: string, now = this.now()): MemoryEntry | undefined {
+    const entry = this.memory?.peek(text)
+    if (entry === undefined) return undefined
+    const { place } = entry
+    const overtaken = place !== undefined && this.disk?.isCurrent(place.slot, place.epoch) === false
+    if (entry.expiresAt > now && !overtaken) return entry
+    this.memory?.remove(entry)
+    return undefined
+  }
+
+  /** As `#current`, and notes the access. */
+  #live(text: string): MemoryEntry | undefined {
+    const now = this.now()
+    const entry = this.#current(text, now)
+    if (entry !== undefined) this.memory?.use(entry, now)
+    return entry
+  }
+
+  /** Keeps what was read from disk in memory, unless something newer is there by now. */
+  #remember(text: string, hit: DiskHit | undefined): DiskHit | undefined {
+    if (hit !== undefined && this.memory !== undefined && this.#current(text) === undefined) {
+      const { facts, value } = hit
+      const { size, createdAt, expiresAt } = facts
+      const kept = this.#copies ? keep(value) : value
+      const kind = kindName(facts.kind, value)
+      this.memory.set({ text, value: kept, kind, size, createdAt, expiresAt, place: facts })
+    }
+    return hit
+  }
+
+  /** The stored form, where a tier needs one. */
+  #encode(value: unknown): Encoded | undefined {
+    const given = storable(value)
+    return this.disk === undefined && !this.#copies ? undefined : encode(given)
+  }
+
+  #packed({ coding }: Write, encoded: Encoded): Packed {
+    const chosen = coding ?? (this.#codecs.size === 0 ? undefined : this.#codecs.get(kindOf(encoded)))
+    return chosen === undefined ? encoded : { ...encoded, coding: chosen }
+  }
+
+  /** Puts a value into memory, where it answers at once; its epoch is not known before it is on disk. */
+  #keep({ text, value, expiresAt }: Write, encoded: Encoded | undefined): MemoryEntry | undefined {
+    this.#events.onChange(text)
+    return this.memory?.set({
+      text,
+      value: this.#copies ? keep(value, encoded) : value,
+      expiresAt,
+      size: encoded === undefined ? weigh(value) : encoded.data.length,
+      kind: encoded === undefined ? 'live' : kindOf(encoded),
+      createdAt: this.now(),
+    })
+  }
+
+  /** The write is on disk: from now on the entry in memory follows its epoch. */
+  #confirm(entry: MemoryEntry | undefined, outcome: Outcome): void {
+    if (entry === undefined) return
+    if (outcome.cacheable) entry.place = outcome
+    else this.memory?.remove(entry)
+  }
+
+  /** Removes a key from memory and from loads under way; whether it was live there. */
+  #forget(text: string): boolean {
+    this.#events.onChange(text)
+    const entry = this.#current(text)
+    if (entry !== undefined) this.memory?.remove(entry)
+    return entry !== undefined
+  }
+
+  /** The disk tier's order of eviction counts what memory answered. */
+  #tellAccesses(): void {
+    const accesses = this.disk === undefined ? undefined : this.memory?.takeAccesses()
+    if (accesses !== undefined && accesses.length > 0) this.disk?.touch(accesses)
+  }
+}
+
+/** @throws UnserializableError `E_UNSERIALIZABLE` for `undefined`, which is what a miss looks like */
+function storable(value: unknown): unknown {
+  if (value !== undefined) return value
+  throw makeError(
+    'E_UNSERIALIZABLE',
+    'undefined cannot be stored, as it stands for a miss: store null, or delete the key.',
+  )
+}
