@@ -70,8 +70,10 @@ describe('each policy', () => {
 })
 
 describe('what the disk tier is told', () => {
+  const now = 0
   const place = (id: number) => ({ slot: id, epoch: 0, idLow: id, idHigh: 0 })
-  const make = (max: number, policy = 'lru') => new MemoryTier({ max, maxSize: 1e6, policy, tells: true })
+  const make = (max: number, policy = 'lru') =>
+    new MemoryTier({ max, maxSize: 1e6, policy, tells: true }, () => now)
   const entry = (id: number) => ({
     text: `k${id}`,
     value: id,
@@ -113,6 +115,30 @@ describe('what the disk tier is told', () => {
     expect(tier.takeAccesses()).toEqual([])
     waiting.place = place(1)
     expect(tier.takeAccesses()).toHaveLength(1)
+  })
+
+  it('cleanup removes what has expired and nothing else, by the time that was set last', () => {
+    let time = 1e6
+    const removed: [string, string][] = []
+    const tier = new MemoryTier(
+      { max: 3000, maxSize: 1e6, policy: 'lru', tells: false },
+      () => time,
+      (entry, reason) => removed.push([entry.text, reason]),
+    )
+    for (let id = 0; id < 1000; id++) tier.set({ ...entry(id), expiresAt: 1e6 + 10 * id })
+    tier.set({ ...entry(1), expiresAt: Infinity })
+    tier.expire(tier.peek('k2')!, 2e9)
+    tier.expire(tier.peek('k900')!, 1e6 + 5)
+    tier.delete('k3')
+    time += 2000
+    expect(tier.cleanup()).toBe(201 - 3 + 1)
+    expect(tier.cleanup()).toBe(0)
+    expect(removed.every(([, reason]) => reason === 'expire')).toBe(true)
+    expect([...tier.entries()].every(({ expiresAt }) => expiresAt > time)).toBe(true)
+    time = 3e9
+    tier.cleanup()
+    expect([...tier.entries()].map(({ text }) => text)).toEqual(['k1'])
+    expect(tier.check()).toBe('')
   })
 
   it.each(POLICIES)('%s: the account holds through any mixture of calls', (policy) => {

@@ -5,6 +5,7 @@ import type { Evictor, Host } from '../memory/evictor.js'
 import { ORDERS, Ordered } from '../memory/ordered.js'
 import { type Bounds, evictorFor } from '../memory/policies.js'
 import { MOST_ENTRIES, Store } from '../memory/store.js'
+import { Wheel } from '../memory/wheel.js'
 import type { Access } from './disk.js'
 
 /** Where an entry is on disk, and the epoch it was read at. */
@@ -31,8 +32,8 @@ export class MemoryEntry {
     readonly size: number,
     readonly kind: string,
     readonly createdAt: number,
-    /** `Infinity` never expires. */
-    readonly expiresAt: number,
+    /** `Infinity` never expires. Change it with `MemoryTier.expire`, so that `cleanup` knows. */
+    public expiresAt: number,
     /** Undefined until the entry's write is done. */
     public place: DiskPlace | undefined,
   ) {
@@ -55,33 +56,46 @@ export interface MemoryTierOptions {
 }
 
 export const DEFAULT_POLICY = 'w-tinylfu'
+/** Told of an entry that went for others, or by `cleanup`; in the middle of the change: it must not change the tier. */
+export type OnRemove = (entry: MemoryEntry, reason: 'evict' | 'expire') => void
+
 /** What an entry takes beside its value: the map's cell, the entry object and the key. */
 const OVERHEAD = 200
 /** A policy counts no more for one entry. */
 const HEAVIEST = 2 ** 32 - 1
 /** Accesses of evicted entries that are kept for the disk tier. */
 const MOST_LOST = 4096
+/** Milliseconds of the innermost bucket of the timer wheel. */
+const TICK = 500
 
 export class MemoryTier {
   /** Entries that had to go for others. */
   evictions = 0
   readonly #heaviest: number
   readonly #store: Store<string, MemoryEntry>
+  readonly #now: () => number
+  readonly #onRemove: OnRemove | undefined
   readonly #tells: boolean
   /** Slots of entries with untold hits, by their last use. */
   readonly #untold = new Chain()
   #untoldRoom = 0
   /** Untold hits of entries that were evicted. */
   #lost: Access[] = []
+  /** When entries are to be looked at, once there is one that expires. */
+  #wheel: Wheel | undefined
+  #wheelRoom = 0
 
-  constructor({ max, maxSize, policy, tells }: MemoryTierOptions) {
+  constructor(options: MemoryTierOptions, now: () => number, onRemove?: OnRemove) {
+    const { max, maxSize, policy, tells } = options
     this.#heaviest = Math.min(maxSize, HEAVIEST)
+    this.#now = now
+    this.#onRemove = onRemove
     this.#tells = tells
     this.#store = new Store<string, MemoryEntry>({
       max: Math.min(max, MOST_ENTRIES),
       maxWeight: maxSize,
-      now: Date.now,
-      tick: 1000,
+      now,
+      tick: TICK,
       tells: false,
       counters: undefined,
       evictor: (host, bounds) =>
@@ -128,7 +142,30 @@ export class MemoryTier {
     if (replaced !== undefined) this.#leaves(replaced)
     const entry = new MemoryEntry(text, value, size, kind, createdAt, expiresAt, place)
     entry.slot = this.#store.set(text, entry, size, Infinity, false)
+    this.#schedule(entry)
     return entry
+  }
+
+  /** Gives an entry that is in the tier another time to expire. */
+  expire(entry: MemoryEntry, expiresAt: number): void {
+    entry.expiresAt = expiresAt
+    this.#schedule(entry)
+  }
+
+  /** Removes what has expired, in time in proportion to that; gives how many. */
+  cleanup(): number {
+    const now = this.#now()
+    let removed = 0
+    this.#wheel?.advance(now, (slot) => {
+      const entry = this.#store.values[slot]
+      if (entry === undefined) return Infinity
+      if (entry.expiresAt > now) return entry.expiresAt
+      this.remove(entry)
+      this.#onRemove?.(entry, 'expire')
+      removed++
+      return Infinity
+    })
+    return removed
   }
 
   delete(text: string): boolean {
@@ -150,6 +187,7 @@ export class MemoryTier {
     this.#untold.clear()
     this.#untoldRoom = 0
     this.#lost = []
+    this.#wheel = undefined
   }
 
   /** Entries, in the order of their insertion. */
@@ -177,6 +215,19 @@ export class MemoryTier {
     return this.#store.check()
   }
 
+  #schedule(entry: MemoryEntry): void {
+    if (entry.expiresAt === Infinity || entry.slot < 0) return
+    if (this.#wheel === undefined) {
+      this.#wheel = new Wheel(this.#now(), TICK)
+      this.#wheelRoom = 0
+    }
+    if (entry.slot >= this.#wheelRoom) {
+      this.#wheelRoom = this.#store.keys.length
+      this.#wheel.grow(this.#wheelRoom)
+    }
+    this.#wheel.schedule(entry.slot, entry.expiresAt)
+  }
+
   #noteUntold(entry: MemoryEntry): void {
     if (entry.slot >= this.#untoldRoom) {
       this.#untoldRoom = this.#store.keys.length
@@ -191,6 +242,7 @@ export class MemoryTier {
     const access = accessOf(entry)
     if (access !== undefined && this.#lost.length < MOST_LOST) this.#lost.push(access)
     this.#leaves(entry)
+    this.#onRemove?.(entry, 'evict')
   }
 
   #leaves(entry: MemoryEntry): void {

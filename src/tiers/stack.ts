@@ -64,7 +64,7 @@ export class TierStack {
     this.#codecs = parsed.codecs
     this.#copies = parsed.copies
     this.#events = events
-    if (parsed.memory !== undefined) this.memory = new MemoryTier(parsed.memory)
+    if (parsed.memory !== undefined) this.memory = new MemoryTier(parsed.memory, parsed.now)
     if (parsed.disk !== undefined) {
       this.disk = new DiskTier(parsed.disk, parsed.now, (code, message) => events.onFault(code, message))
     }
