@@ -81,6 +81,8 @@ describe('what the disk tier is told', () => {
     kind: 'live',
     createdAt: 0,
     expiresAt: Infinity,
+    freshUntil: Infinity,
+    cost: 0,
     place: place(id),
   })
 

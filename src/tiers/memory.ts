@@ -34,15 +34,27 @@ export class MemoryEntry {
     readonly createdAt: number,
     /** `Infinity` never expires. Change it with `MemoryTier.expire`, so that `cleanup` knows. */
     public expiresAt: number,
+    /** From then on it is stale: expired for all but a load. `Infinity` where it is fresh as long as it lives. */
+    public freshUntil: number,
+    /** Milliseconds that making the value took; 0 where that is not known. */
+    readonly cost: number,
     /** Undefined until the entry's write is done. */
     public place: DiskPlace | undefined,
   ) {
     this.accessedAt = createdAt
   }
+
+  /** Whether plain reads find it. */
+  isLive(now: number): boolean {
+    return this.expiresAt > now && this.freshUntil > now
+  }
 }
 
 /** What a new entry is made of. */
-export type NewEntry = Pick<MemoryEntry, 'text' | 'value' | 'size' | 'kind' | 'createdAt' | 'expiresAt'> & {
+export type NewEntry = Pick<
+  MemoryEntry,
+  'text' | 'value' | 'size' | 'kind' | 'createdAt' | 'expiresAt' | 'freshUntil' | 'cost'
+> & {
   place?: DiskPlace | undefined
 }
 
@@ -132,7 +144,7 @@ export class MemoryTier {
 
   /** Stores an entry in the place of any other. One that is larger than the whole tier is not kept. */
   set(made: NewEntry): MemoryEntry | undefined {
-    const { text, value, kind, createdAt, expiresAt, place } = made
+    const { text, value, kind, createdAt, expiresAt, freshUntil, cost, place } = made
     const size = made.size + OVERHEAD + 2 * text.length
     const replaced = this.peek(text)
     if (size > this.#heaviest) {
@@ -140,7 +152,7 @@ export class MemoryTier {
       return undefined
     }
     if (replaced !== undefined) this.#leaves(replaced)
-    const entry = new MemoryEntry(text, value, size, kind, createdAt, expiresAt, place)
+    const entry = new MemoryEntry(text, value, size, kind, createdAt, expiresAt, freshUntil, cost, place)
     entry.slot = this.#store.set(text, entry, size, Infinity, false)
     this.#schedule(entry)
     return entry

@@ -31,6 +31,7 @@ pub use check::{CheckReport, Problem, ProblemKind};
 pub use db::Durability;
 pub use epoch::{BITS as EPOCH_BITS, EpochTable};
 pub use read::Meta;
+pub use row::Freshness;
 pub use write::{Write, Written};
 
 /// Whether a write may wait for another writer.

@@ -7,7 +7,7 @@ use super::engine::Engine;
 use super::epoch;
 use super::lock;
 use super::meta::Transaction;
-use super::row::{EntryRow, Removed};
+use super::row::{EntryRow, Freshness, Removed};
 use crate::codec::{CodecChoice, Numbers};
 use crate::error::{Code, Error, Result};
 use crate::frame::size_on_disk;
@@ -27,10 +27,23 @@ pub enum Write<'a> {
         kind: u8,
         /// Milliseconds since the Unix epoch; `None` never expires.
         expires_at: Option<u64>,
+        /// When the value is due to be made anew, where that is before it expires.
+        freshness: Freshness,
         /// Overrides the cache's codec.
         codec: Option<CodecChoice>,
         /// Where the value is an array of numbers: what they are, so that they are coded as such.
         numbers: Option<Numbers>,
+    },
+    /// Gives an entry new times and leaves its value alone. An expired one stays expired.
+    Renew {
+        /// The key.
+        key: Key<'a>,
+        /// Milliseconds since the Unix epoch; `None` never expires.
+        expires_at: Option<u64>,
+        /// As [`Freshness::until`].
+        fresh_until: Option<u64>,
+        /// Whether a stale entry is renewed too.
+        stale: bool,
     },
     /// Removes a key.
     Delete {
@@ -45,7 +58,7 @@ pub enum Write<'a> {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Written {
-    /// For a delete: whether there was a live entry.
+    /// For a delete and a renewal: whether there was a live entry.
     pub existed: bool,
     /// The row of the key, for [`Cache::touch`](super::Cache::touch).
     pub id: i64,
@@ -59,9 +72,25 @@ pub struct Written {
 /// Slots of the epoch table in rising order, each with its counter.
 type Slots = Vec<(u32, u32)>;
 
+/// The times of an entry, as its row can hold them.
+#[derive(Clone, Copy, Debug)]
+struct Times {
+    expires: Option<u64>,
+    freshness: Freshness,
+}
+
+impl Times {
+    fn new(expires: Option<u64>, freshness: Freshness) -> Self {
+        let most = |at: u64| at.min(i64::MAX as u64); // the column's last millisecond
+        let freshness = Freshness { until: freshness.until.map(most), ..freshness };
+        Self { expires: expires.map(most), freshness }
+    }
+}
+
 /// A write that is ready for its transaction.
 enum Ready<'a> {
-    Set { key: &'a Key<'a>, digest: Digest, header: Header, frame: Vec<u8>, expires_at: Option<u64> },
+    Set { key: &'a Key<'a>, digest: Digest, header: Header, frame: Vec<u8>, times: Times },
+    Renew { key: &'a Key<'a>, digest: Digest, times: Times, stale: bool },
     Delete { key: &'a Key<'a>, digest: Digest },
     Clear,
 }
@@ -69,7 +98,9 @@ enum Ready<'a> {
 impl Ready<'_> {
     fn digest(&self) -> Option<Digest> {
         match self {
-            Ready::Set { digest, .. } | Ready::Delete { digest, .. } => Some(*digest),
+            Ready::Set { digest, .. } | Ready::Renew { digest, .. } | Ready::Delete { digest, .. } => {
+                Some(*digest)
+            }
             Ready::Clear => None,
         }
     }
@@ -81,6 +112,31 @@ impl Ready<'_> {
             _ => None,
         }
     }
+}
+
+/// New times for the row of a key, if there is one that is sound and not expired.
+fn renew(
+    transaction: &Transaction<'_>,
+    key: &Key<'_>,
+    digest: Digest,
+    times: Times,
+    stale: bool,
+    now: u64,
+) -> Result<bool> {
+    let renewed = transaction.find(digest.id(), |row| {
+        let kept = if stale { !row.is_expired(now) } else { row.is_live(now) };
+        let checksum = Header::parse(row.frame).ok()?.checksum;
+        if row.key != key.as_bytes() || !kept || row.seal != row.expected_seal(digest, checksum) {
+            return None;
+        }
+        let freshness = Freshness { until: times.freshness.until, ..row.freshness };
+        let mut renewed = EntryRow { key: &[], frame: &[], expires: times.expires, freshness, ..row };
+        renewed.seal = renewed.expected_seal(digest, checksum);
+        Some(renewed)
+    })?;
+    let Some(renewed) = renewed.flatten() else { return Ok(false) };
+    transaction.renew(&renewed)?;
+    Ok(true)
 }
 
 fn only_removes(writes: &[Write<'_>]) -> bool {
@@ -113,10 +169,15 @@ impl Engine {
     }
 
     fn prepare<'a>(&self, write: &'a Write<'a>) -> Result<Ready<'a>> {
-        let (key, value, kind, expires_at, codec) = match write {
-            Write::Set { key, value, kind, expires_at, codec, numbers } => {
+        let (key, value, kind, times, codec) = match write {
+            Write::Set { key, value, kind, expires_at, freshness, codec, numbers } => {
                 let codec = codec.unwrap_or(self.codec);
-                (key, *value, *kind, *expires_at, numbers.map_or(codec, |numbers| codec.numbers(numbers)))
+                let codec = numbers.map_or(codec, |numbers| codec.numbers(numbers));
+                (key, *value, *kind, Times::new(*expires_at, *freshness), codec)
+            }
+            Write::Renew { key, expires_at, fresh_until, stale } => {
+                let times = Times::new(*expires_at, Freshness { until: *fresh_until, cost: 0 });
+                return Ok(Ready::Renew { key, digest: key.digest(), times, stale: *stale });
             }
             Write::Delete { key } => return Ok(Ready::Delete { key, digest: key.digest() }),
             Write::Clear => return Ok(Ready::Clear),
@@ -138,8 +199,7 @@ impl Engine {
         let header = header.sealed(digest, &frame[HEADER..]);
         frame[..HEADER].copy_from_slice(&header.to_bytes());
         self.bound.admit(weight(key.as_bytes().len() as u64 + stored_size))?;
-        let expires_at = expires_at.map(|at| at.min(i64::MAX as u64)); // the column's last millisecond
-        Ok(Ready::Set { key, digest, header, frame, expires_at })
+        Ok(Ready::Set { key, digest, header, frame, times })
     }
 
     fn apply_ready(&self, ready: &[Ready<'_>], wait: Wait) -> Result<(Vec<Written>, u32)> {
@@ -194,8 +254,8 @@ impl Engine {
         for write in ready {
             let mut outcome = Written::default();
             match write {
-                Ready::Set { key, digest, header, frame, expires_at } => {
-                    let replaced = self.put(transaction, key, *digest, *header, frame, *expires_at, now)?;
+                Ready::Set { key, digest, header, frame, times } => {
+                    let replaced = self.put(transaction, key, *digest, *header, frame, *times, now)?;
                     let row = weight(
                         key.as_bytes().len() as u64
                             + if header.in_file { HEADER } else { frame.len() } as u64,
@@ -204,6 +264,9 @@ impl Engine {
                     brought.written += row + frame.len() as u64;
                     brought.row_growth += row as i64 - replaced.map_or(0, |old| weight(old.bytes) as i64);
                     left.extend(replaced);
+                }
+                Ready::Renew { key, digest, times, stale } => {
+                    outcome.existed = renew(transaction, key, *digest, *times, *stale, now)?;
                 }
                 Ready::Delete { key, digest } => {
                     let removed = transaction.delete(digest.id(), key.as_bytes(), now)?;
@@ -233,7 +296,7 @@ impl Engine {
         digest: Digest,
         header: Header,
         frame: &[u8],
-        expires_at: Option<u64>,
+        times: Times,
         now: u64,
     ) -> Result<Option<Removed>> {
         let mut row = EntryRow {
@@ -242,7 +305,8 @@ impl Engine {
             accessed: self.epochs.tick(now),
             hits: 0,
             created: now,
-            expires: expires_at,
+            expires: times.expires,
+            freshness: times.freshness,
             key: key.as_bytes(),
             frame: if header.in_file { &frame[..HEADER] } else { frame },
         };
