@@ -153,7 +153,7 @@ export class MemoryTier {
     }
     if (replaced !== undefined) this.#leaves(replaced)
     const entry = new MemoryEntry(text, value, size, kind, createdAt, expiresAt, freshUntil, cost, place)
-    entry.slot = this.#store.set(text, entry, size, Infinity, false)
+    entry.slot = this.#store.set(text, entry, size, Infinity, 0)
     this.#schedule(entry)
     return entry
   }
