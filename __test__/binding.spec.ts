@@ -63,7 +63,7 @@ const CALLS: Record<string, ((opened: Opened) => unknown) | null> = {
   hashContent: () => binding.hashContent([CONTENT]),
   hashContentSync: () => binding.hashContentSync([CONTENT]),
   NativeDisk: () => open(),
-  'NativeDisk.prototype.fetch': ({ disk, inbox }) => disk.fetch(inbox.write(KEY), NOW),
+  'NativeDisk.prototype.fetch': ({ disk, inbox }) => disk.fetch(inbox.write(KEY), false, NOW),
   'NativeDisk.prototype.has': ({ disk, inbox }) => disk.has(inbox.write(KEY), NOW),
   'NativeDisk.prototype.readSync': ({ disk }) => disk.readSync(Buffer.from(KEY), NOW),
   'NativeDisk.prototype.read': ({ disk }) => disk.read(Buffer.from(KEY), NOW),

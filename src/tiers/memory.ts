@@ -1,4 +1,5 @@
 /** The memory tier of `Cache`: live values, least recently used first out, bounded by entries and by bytes. */
+import type { Extras } from './extras.js'
 
 /** Where an entry is on disk, and the epoch it was read at. */
 export interface DiskPlace {
@@ -29,6 +30,7 @@ export class MemoryEntry {
     readonly expiresAt: number,
     /** Undefined until the entry's write is done. */
     public place: DiskPlace | undefined,
+    readonly extras: Extras | undefined,
   ) {
     this.accessedAt = createdAt
   }
@@ -37,6 +39,7 @@ export class MemoryEntry {
 /** What a new entry is made of. */
 export type NewEntry = Pick<MemoryEntry, 'text' | 'value' | 'size' | 'kind' | 'createdAt' | 'expiresAt'> & {
   place?: DiskPlace | undefined
+  extras?: Extras | undefined
 }
 
 /** What an entry takes beside its value: the map's cell, the entry object and the key. */
@@ -89,8 +92,8 @@ export class MemoryTier {
     this.delete(made.text)
     const size = made.size + OVERHEAD + 2 * made.text.length
     if (size > this.#maxSize) return undefined
-    const { text, value, kind, createdAt, expiresAt, place } = made
-    const entry = new MemoryEntry(text, value, size, kind, createdAt, expiresAt, place)
+    const { text, value, kind, createdAt, expiresAt, place, extras } = made
+    const entry = new MemoryEntry(text, value, size, kind, createdAt, expiresAt, place, extras)
     this.#entries.set(entry.text, entry)
     this.#size += size
     this.#link(entry)

@@ -5,6 +5,7 @@ import { makeError } from '../errors.js'
 import { giveOut, keep } from '../values/copies.js'
 import { type Encoded, encode, kindName, kindOf } from '../values/index.js'
 import { type DiskHit, DiskTier } from './disk.js'
+import type { Extras } from './extras.js'
 import { type MemoryEntry, MemoryTier } from './memory.js'
 import { weigh } from './weigh.js'
 import type { Coding, Outcome, Packed } from './wire.js'
@@ -13,6 +14,8 @@ import type { Coding, Outcome, Packed } from './wire.js'
 export interface Storing {
   expiresAt: number
   coding: Coding | undefined
+  /** Tags, description, metadata. */
+  extras: Extras | undefined
 }
 
 /** A value on its way into the tiers. */
@@ -117,7 +120,7 @@ export class TierStack {
     }
     const live = this.#current(text)
     this.#tellAccesses()
-    const hit = await this.disk.read(text)
+    const hit = await this.disk.entry(text)
     this.#count(hit !== undefined)
     if (hit === undefined) return undefined
     return diskFacts<V>(hit, live !== undefined && live === this.memory?.peek(text) ? 'memory' : 'disk')
@@ -152,7 +155,7 @@ export class TierStack {
     const kept = this.#keep(write, encoded)
     if (this.disk === undefined || encoded === undefined) return
     try {
-      this.#confirm(kept, this.disk.setSync(write.text, this.#packed(write, encoded), write.expiresAt))
+      this.#confirm(kept, this.disk.setSync({ ...write, encoded: this.#packed(write, encoded) }))
     } catch (error) {
       if (kept !== undefined) this.memory?.remove(kept)
       throw error
@@ -274,7 +277,7 @@ export class TierStack {
   }
 
   /** Puts a value into memory, where it answers at once; its epoch is not known before it is on disk. */
-  #keep({ text, value, expiresAt }: Write, encoded: Encoded | undefined): MemoryEntry | undefined {
+  #keep({ text, value, expiresAt, extras }: Write, encoded: Encoded | undefined): MemoryEntry | undefined {
     this.#events.onChange(text)
     return this.memory?.set({
       text,
@@ -283,6 +286,7 @@ export class TierStack {
       size: encoded === undefined ? weigh(value) : encoded.data.length,
       kind: encoded === undefined ? 'live' : kindOf(encoded),
       createdAt: this.now(),
+      extras: this.disk === undefined ? extras : undefined, // else the disk has them
     })
   }
 

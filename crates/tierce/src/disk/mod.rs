@@ -8,6 +8,7 @@ mod cache;
 mod db;
 mod engine;
 mod epoch;
+mod extras;
 mod maintenance;
 mod meta;
 mod open;
@@ -16,6 +17,7 @@ mod owner;
 mod read;
 mod row;
 mod salvage;
+mod side;
 mod write;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -24,9 +26,10 @@ use std::time::Duration;
 use crate::error::{Code, Result};
 
 pub use builder::Builder;
-pub use cache::{Cache, Entry, Fetched, KeyPage, Stats};
+pub use cache::{Cache, Entry, Fetched, KeyPage, SetOptions, Stats};
 pub use db::Durability;
 pub use epoch::{BITS as EPOCH_BITS, EpochTable};
+pub use extras::{Cell, Extras, MetaRow};
 pub use read::Meta;
 pub use write::{Write, Written};
 
