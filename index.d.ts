@@ -65,6 +65,8 @@ export declare class NativeDisk {
    * database. Calls that are under way finish.
    */
   close(): Promise<void>
+  /** Verifies everything in the directory; with `fix`, repairs it. */
+  check(fix: boolean, now: number): Promise<NativeReport>
 }
 
 /** A policy over slots. Its two arrays belong to JavaScript: `log` is what happened, `out` is what the last call gives. */
@@ -149,6 +151,26 @@ export interface NativeOptions {
   durability?: string
   /** Milliseconds. */
   lockTimeout?: number
+}
+
+/** One thing that is wrong. `key` is the stored text of the entry's key. */
+export interface NativeProblem {
+  kind: string
+  message: string
+  key?: Buffer
+  path?: string
+  fixed: boolean
+}
+
+/** What a check found. */
+export interface NativeReport {
+  entries: number
+  expired: number
+  files: number
+  bytes: number
+  found: number
+  fixed: number
+  problems: Array<NativeProblem>
 }
 
 /** What is stored. Sizes in bytes. */

@@ -45,7 +45,7 @@ export class Column<Type extends ColumnType = ColumnType, Nullable extends boole
   readonly isUnique: boolean
   readonly isNotNull: boolean
   readonly isIndexed: boolean
-  /** Exists only in types. @internal */
+  /** Exists only in types: without it, those of nullable and other columns would be one. */
   declare readonly nullable: Nullable
 
   /** @internal */

@@ -54,7 +54,8 @@ export function parseTags(tags: unknown): readonly string[] {
   if (known.length > MOST_TAGS) throw invalid('tags', `${known.length} tags`, `at most ${MOST_TAGS}`)
   for (const tag of known) {
     const fits = typeof tag === 'string' && tag !== '' && Buffer.byteLength(tag) <= LONGEST_TAG
-    if (!fits || !tag.isWellFormed()) throw invalid('tags', tag, `well-formed texts of 1 to ${LONGEST_TAG} bytes`)
+    if (!fits || !tag.isWellFormed())
+      throw invalid('tags', tag, `well-formed texts of 1 to ${LONGEST_TAG} bytes`)
   }
   return known
 }

@@ -352,6 +352,14 @@ export class DiskTier {
     return wait(() => this.#disk.stats(this.#now()))
   }
 
+  /** Runs a verb of management on the thread pool, after the writes that were asked for. */
+  async manage<T>(run: (disk: NativeDisk, now: number) => Promise<T>): Promise<T> {
+    await this.settled()
+    const done = await wait(() => run(this.#disk, this.#now()))
+    this.#tellFaults()
+    return done
+  }
+
   async close(): Promise<void> {
     await this.settled()
     this.#tellFaults()

@@ -115,7 +115,10 @@ export function decodeExtras(body: Buffer): Extras {
   const length = reader.u32()
   const description = length === NO_DESCRIPTION ? undefined : reader.text(length)
   const tags = Array.from({ length: reader.u16() }, () => reader.text(reader.u16()))
-  const rows = Array.from({ length: reader.u16() }, () => [reader.text(reader.u8()), readRow(reader)] as const)
+  const rows = Array.from(
+    { length: reader.u16() },
+    () => [reader.text(reader.u8()), readRow(reader)] as const,
+  )
   return { tags, description, meta: rows.length === 0 ? undefined : Object.fromEntries(rows) }
 }
 

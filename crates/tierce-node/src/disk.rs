@@ -111,7 +111,7 @@ impl NativeDisk {
         })
     }
 
-    fn cache(&self) -> Result<Arc<Cache>> {
+    pub(crate) fn cache(&self) -> Result<Arc<Cache>> {
         self.cache
             .borrow()
             .clone()
@@ -119,7 +119,7 @@ impl NativeDisk {
     }
 
     /// The cache, with its clock set.
-    fn at(&self, now: f64) -> Result<Arc<Cache>> {
+    pub(crate) fn at(&self, now: f64) -> Result<Arc<Cache>> {
         self.clock.set(now as u64);
         self.cache()
     }

@@ -6,6 +6,7 @@ pub mod clock;
 mod disk;
 pub mod hash;
 pub mod ledger;
+mod manage;
 mod scratch;
 mod wire;
 

@@ -280,7 +280,10 @@ fn a_fetch_fills_the_callers_buffer_or_says_why_not() {
         cache.fetch_into(&Key::from("large"), &mut buffer, false, false).unwrap(),
         Fetched::TooLarge(_)
     ));
-    assert!(matches!(cache.fetch_into(&Key::from("none"), &mut buffer, false, false).unwrap(), Fetched::Miss));
+    assert!(matches!(
+        cache.fetch_into(&Key::from("none"), &mut buffer, false, false).unwrap(),
+        Fetched::Miss
+    ));
     let stats = cache.stats().unwrap();
     assert_eq!((stats.entries, stats.size, stats.hits, stats.misses), (2, 50_003, 1, 1));
 }
@@ -290,10 +293,11 @@ fn a_held_snapshot_hides_no_write_that_was_acknowledged() {
     let temp = temp();
     let (reader, writer) = (open(temp.path()), open(temp.path()));
     let mut buffer = [0; 1000];
-    let mut held = |key: &'static str| match reader.fetch_into(&Key::from(key), &mut buffer, true, false).unwrap() {
-        Fetched::Filled(meta) => buffer[0] + meta.size as u8 - 1,
-        _ => 0,
-    };
+    let mut held =
+        |key: &'static str| match reader.fetch_into(&Key::from(key), &mut buffer, true, false).unwrap() {
+            Fetched::Filled(meta) => buffer[0] + meta.size as u8 - 1,
+            _ => 0,
+        };
     for version in 1..100u8 {
         let by = if version % 3 == 0 { &reader } else { &writer };
         by.set("k", &[version]).unwrap();

@@ -36,7 +36,8 @@ fn an_entry_comes_back_with_its_tags_and_description_also_after_reopening() {
     let temp = temp();
     let dir = temp.path().join("cache");
     let large = noise(1, 100_000); // in a file
-    let options = SetOptions { tags: &["users", "ünïcode"], description: Some("who"), ..Default::default() };
+    let options =
+        SetOptions { tags: &["users", "ünïcode"], description: Some("who"), ..Default::default() };
     let cache = open(&dir);
     cache.set_with("small", b"v", &options).unwrap();
     cache.set_with("large", &large, &options).unwrap();
@@ -170,7 +171,9 @@ fn a_refused_tag_stores_nothing_of_its_batch() {
 fn an_entry_whose_tags_are_damaged_or_gone_is_a_miss_and_is_removed() {
     let temp = temp();
     let dir = temp.path().join("cache");
-    for damage in ["DELETE FROM extras", "UPDATE extras SET body = x'00'", "UPDATE extras SET seal = seal + 1"] {
+    for damage in
+        ["DELETE FROM extras", "UPDATE extras SET body = x'00'", "UPDATE extras SET seal = seal + 1"]
+    {
         let cache = open(&dir);
         cache.set_with("a", b"v", &tagged(&["t"])).unwrap();
         cache.set("b", b"v").unwrap();

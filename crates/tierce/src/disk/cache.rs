@@ -37,7 +37,7 @@ const LOOKS: usize = 8;
 /// # Ok(()) }
 /// ```
 pub struct Cache {
-    engine: Arc<Engine>,
+    pub(super) engine: Arc<Engine>,
     maintenance: Maintenance,
     /// Loads under way in this process, by row.
     loads: Mutex<HashMap<i64, Arc<Mutex<()>>>>,
@@ -357,18 +357,10 @@ impl Cache {
     ///
     /// # Errors
     /// As [`Cache::get`].
-    pub fn fetch_into(
-        &self,
-        key: &Key<'_>,
-        buffer: &mut [u8],
-        hold: bool,
-        whole: bool,
-    ) -> Result<Fetched> {
+    pub fn fetch_into(&self, key: &Key<'_>, buffer: &mut [u8], hold: bool, whole: bool) -> Result<Fetched> {
         let found = self.engine.look(key, hold, |header, meta, payload| {
             match buffer.get_mut(..meta.size as usize) {
-                Some(room) if !(whole && meta.has_extras) => {
-                    header.decode_into(payload, room).map(|()| true)
-                }
+                Some(room) if !(whole && meta.has_extras) => header.decode_into(payload, room).map(|()| true),
                 _ => Ok(false),
             }
         })?;
@@ -399,8 +391,16 @@ impl Cache {
     /// As [`Cache::get`].
     pub fn has<'a>(&self, key: impl Into<Key<'a>>) -> Result<bool> {
         let key = key.into();
-        let found = self.engine.look(&key, false, |_, _, _| Ok(()))?;
-        Ok(matches!(found, Lookup::Inline(..) | Lookup::File(..)))
+        for _ in 0..LOOKS {
+            match self.engine.look(&key, false, |_, _, _| Ok(()))? {
+                Lookup::Miss | Lookup::Damaged(..) => return Ok(false),
+                Lookup::Inline(..) => return Ok(true),
+                // Looked at again when it is not there: it may have been replaced meanwhile.
+                Lookup::File(header, _) if self.engine.blobs.has(header) => return Ok(true),
+                Lookup::File(..) => {}
+            }
+        }
+        Ok(false)
     }
 
     /// The value of a key, or what `load` makes, which is stored. Of the threads that ask for one key at a time, one

@@ -371,7 +371,7 @@ impl Drop for Transaction<'_> {
     }
 }
 
-fn entry_row<'r>(row: &'r Row<'_>) -> rusqlite::Result<EntryRow<'r>> {
+pub(super) fn entry_row<'r>(row: &'r Row<'_>) -> rusqlite::Result<EntryRow<'r>> {
     Ok(EntryRow {
         id: row.get(0)?,
         seal: integer(row, 1)? as u64,

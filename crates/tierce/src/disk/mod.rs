@@ -1,10 +1,12 @@
 //! The disk tier: metadata and small values in SQLite, large values in files beside it.
 
 mod access;
+mod audit;
 mod blob;
 mod bound;
 mod builder;
 mod cache;
+mod check;
 mod db;
 mod engine;
 mod epoch;
@@ -27,6 +29,7 @@ use crate::error::{Code, Result};
 
 pub use builder::Builder;
 pub use cache::{Cache, Entry, Fetched, KeyPage, SetOptions, Stats};
+pub use check::{CheckReport, Problem, ProblemKind};
 pub use db::Durability;
 pub use epoch::{BITS as EPOCH_BITS, EpochTable};
 pub use extras::{Cell, Extras, MetaRow};
