@@ -14,7 +14,7 @@ export declare class NativeDisk {
   /** Opens the directory. JavaScript puts keys into `inbox` and writes into `outbox`; what comes back is in `inbox`. */
   constructor(dir: string, options: NativeOptions, inbox: Uint8Array, outbox: Uint8Array, now: number)
   /**
-   * Reads the entry of the key in `inbox[0, keyLength)`. Gives the length of the value, which is in the
+   * Reads the entry of the key in `inbox[0, keyLength)`, a stale one too. Gives the length of the value, which is in the
    * inbox behind its facts, or -1 (miss) or -2 (use `read`): with `whole`, also for an entry with extras.
    */
   fetch(keyLength: number, whole: boolean, now: number): number
@@ -22,9 +22,9 @@ export declare class NativeDisk {
   release(): void
   /** Whether the key in `inbox[0, keyLength)` has a live entry. */
   has(keyLength: number, now: number): boolean
-  /** Reads an entry of any size on the calling thread. */
+  /** Reads an entry of any size, a stale one too, on the calling thread. */
   readSync(key: Uint8Array, now: number): NativeEntry | null
-  /** Reads an entry of any size on the thread pool. */
+  /** Reads an entry of any size, a stale one too, on the thread pool. */
   read(key: Uint8Array, now: number): Promise<NativeEntry | null>
   /**
    * Reads many entries on one snapshot. `keys` holds each key behind its length; entries come back in the same

@@ -35,12 +35,13 @@ function open(dir = join(tempDir(), 'cache')): Opened {
 
 /** One packed write (crates/tierce-node/src/wire.rs). */
 function packed(key: string, value: string): Buffer {
-  const bytes = Buffer.alloc(24 + key.length + value.length)
+  const bytes = Buffer.alloc(40 + key.length + value.length)
   bytes[0] = 1
   bytes.writeUInt32LE(key.length, 4)
   bytes.writeUInt32LE(value.length, 8)
   bytes.writeDoubleLE(Number.POSITIVE_INFINITY, 16)
-  bytes.write(key + value, 24, 'latin1')
+  bytes.writeDoubleLE(Number.POSITIVE_INFINITY, 24)
+  bytes.write(key + value, 40, 'latin1')
   return bytes
 }
 

@@ -14,6 +14,8 @@ import {
   readFacts,
   readOutcome,
   readPage,
+  type SetTimes,
+  type Times,
   viewOf,
 } from './wire.js'
 
@@ -46,10 +48,9 @@ export interface DiskHit {
 }
 
 /** A value on its way to the disk. */
-export interface DiskWrite {
+export interface DiskWrite extends SetTimes {
   text: string
   encoded: Packed
-  expiresAt: number
   extras?: Extras | undefined
 }
 
@@ -124,7 +125,7 @@ export class DiskTier {
     return (this.#epochs === undefined ? this.#disk.epochAt(slot) : this.#epochs[slot]) === epoch
   }
 
-  /** Reads an entry, on this thread when that is quick. */
+  /** Reads an entry, a stale one too, on this thread when that is quick. */
   read(text: string): DiskHit | undefined | Promise<DiskHit | undefined> {
     this.#flush()
     return this.#underWay === undefined ? this.#readNow(text) : this.#readAfterWrites(text)
@@ -151,7 +152,7 @@ export class DiskTier {
     return this.#decoded(await wait(() => this.#disk.read(Buffer.from(text), this.#now())))
   }
 
-  /** Reads an entry on this thread. A write that is still on its way to the disk is not waited for. */
+  /** Reads an entry, a stale one too, on this thread. A write that is still on its way to the disk is not waited for. */
   readSync(text: string): DiskHit | undefined {
     this.#flush()
     const hit = this.#fetch(text)
@@ -181,7 +182,7 @@ export class DiskTier {
     })
   }
 
-  /** Reads many entries on one snapshot; the answer is aligned with `texts`. */
+  /** Reads many live entries on one snapshot; the answer is aligned with `texts`. */
   async readMany(texts: readonly string[]): Promise<(DiskHit | undefined)[]> {
     await this.settled()
     const entries = await wait(() => this.#disk.readMany(packKeys(texts), this.#now()))
@@ -212,7 +213,10 @@ export class DiskTier {
   /** Whether there is a live entry, without reading its value. */
   async has(text: string): Promise<boolean> {
     await this.settled()
-    if (text.length * 3 > BUFFER) return (await this.#readLarge(text)) !== undefined
+    if (text.length * 3 > BUFFER) {
+      const hit = await this.#readLarge(text)
+      return hit !== undefined && hit.facts.freshUntil > this.#now()
+    }
     return call(() => this.#disk.has(this.#inbox.write(text), this.#now()))
   }
 
@@ -248,6 +252,17 @@ export class DiskTier {
   /** Stores a value on this thread. */
   setSync(entry: DiskWrite): Outcome {
     return this.#writeSync((batch) => pack(batch, entry))
+  }
+
+  /** Gives an entry new times, a stale one too where `stale` is set. */
+  async renew(text: string, times: Times, stale: boolean): Promise<Outcome> {
+    const [outcome] = await this.#enqueue(1, (batch) => batch.renew(text, times, stale))
+    return outcome!
+  }
+
+  /** As `renew`, on this thread. */
+  renewSync(text: string, times: Times, stale: boolean): Outcome {
+    return this.#writeSync((batch) => batch.renew(text, times, stale))
   }
 
   /** Removes a key on this thread. */
@@ -372,8 +387,9 @@ export class DiskTier {
   }
 }
 
-function pack(batch: Batch, { text, encoded, expiresAt, extras }: DiskWrite): void {
-  batch.set(text, encoded, expiresAt, extras === undefined ? undefined : encodeExtras(extras))
+function pack(batch: Batch, write: DiskWrite): void {
+  const { text, encoded, extras } = write
+  batch.set(text, encoded, write, extras === undefined ? undefined : encodeExtras(extras))
 }
 
 function settle(waiting: readonly Waiting[], outcomes: DataView): void {

@@ -27,17 +27,29 @@ export class MemoryEntry {
     readonly kind: string,
     readonly createdAt: number,
     /** `Infinity` never expires. */
-    readonly expiresAt: number,
+    public expiresAt: number,
+    /** From then on it is stale: expired for all but a load. `Infinity` where it is fresh as long as it lives. */
+    public freshUntil: number,
+    /** Milliseconds that making the value took; 0 where that is not known. */
+    readonly cost: number,
     /** Undefined until the entry's write is done. */
     public place: DiskPlace | undefined,
     readonly extras: Extras | undefined,
   ) {
     this.accessedAt = createdAt
   }
+
+  /** Whether plain reads find it. */
+  isLive(now: number): boolean {
+    return this.expiresAt > now && this.freshUntil > now
+  }
 }
 
 /** What a new entry is made of. */
-export type NewEntry = Pick<MemoryEntry, 'text' | 'value' | 'size' | 'kind' | 'createdAt' | 'expiresAt'> & {
+export type NewEntry = Pick<
+  MemoryEntry,
+  'text' | 'value' | 'size' | 'kind' | 'createdAt' | 'expiresAt' | 'freshUntil' | 'cost'
+> & {
   place?: DiskPlace | undefined
   extras?: Extras | undefined
 }
@@ -92,8 +104,9 @@ export class MemoryTier {
     this.delete(made.text)
     const size = made.size + OVERHEAD + 2 * made.text.length
     if (size > this.#maxSize) return undefined
-    const { text, value, kind, createdAt, expiresAt, place, extras } = made
-    const entry = new MemoryEntry(text, value, size, kind, createdAt, expiresAt, place, extras)
+    const { text, value, kind, createdAt, expiresAt, freshUntil, cost, place, extras } = made
+    const times = [createdAt, expiresAt, freshUntil] as const
+    const entry = new MemoryEntry(text, value, size, kind, ...times, cost, place, extras)
     this.#entries.set(entry.text, entry)
     this.#size += size
     this.#link(entry)

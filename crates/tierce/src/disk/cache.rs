@@ -14,7 +14,7 @@ use super::extras::{Extras, MetaRow};
 use super::lock;
 use super::maintenance::{self, Maintenance};
 use super::read::{Beside, Lookup, Meta};
-use super::row::EntryRow;
+use super::row::{EntryRow, Freshness};
 use super::write::{Write, Written};
 use crate::error::{Code, Error, Result};
 use crate::frame::Header;
@@ -183,6 +183,7 @@ impl Cache {
             value,
             kind: 0,
             expires_at: self.expiry(options.ttl.or(self.engine.default_ttl))?,
+            freshness: Freshness::default(),
             codec: None,
             numbers: None,
             extras: Some(extras),
@@ -257,8 +258,26 @@ impl Cache {
     /// As [`Cache::get`].
     pub fn entry<'a>(&self, key: impl Into<Key<'a>>) -> Result<Option<Entry>> {
         let key = key.into();
+        self.whole(&key, |cache, key| cache.value(key))
+    }
+
+    /// As [`Cache::entry`], and also gives a stale one: see [`Freshness`].
+    ///
+    /// # Errors
+    /// As [`Cache::get`].
+    pub fn kept<'a>(&self, key: impl Into<Key<'a>>) -> Result<Option<Entry>> {
+        let key = key.into();
+        self.whole(&key, |cache, key| cache.finish(key, cache.stored(key)?))
+    }
+
+    /// An entry with its extras.
+    fn whole<'a>(
+        &self,
+        key: &Key<'a>,
+        read: impl Fn(&Self, &Key<'a>) -> Result<Option<Entry>>,
+    ) -> Result<Option<Entry>> {
         for _ in 0..LOOKS {
-            let Some(mut entry) = self.value(&key)? else { return Ok(None) };
+            let Some(mut entry) = read(self, key)? else { return Ok(None) };
             if !entry.meta.has_extras {
                 return Ok(Some(entry));
             }
@@ -274,10 +293,23 @@ impl Cache {
         Ok(None) // replaced again and again while it was read
     }
 
-    /// An entry without its extras.
+    /// A live entry without its extras.
     fn value(&self, key: &Key<'_>) -> Result<Option<Entry>> {
-        let found = self.engine.look(key, false, |header, _, payload| header.decode(payload))?;
-        self.finish(key, found)
+        self.finish(key, self.live(self.stored(key)?))
+    }
+
+    fn stored(&self, key: &Key<'_>) -> Result<Lookup<Vec<u8>>> {
+        self.engine.look(key, false, |header, _, payload| header.decode(payload))
+    }
+
+    /// A stale entry is a miss.
+    fn live<T>(&self, found: Lookup<T>) -> Lookup<T> {
+        match &found {
+            Lookup::Inline(_, meta) | Lookup::File(_, meta) if meta.freshness.is_stale(self.engine.now()) => {
+                Lookup::Miss
+            }
+            _ => found,
+        }
     }
 
     /// As [`Cache::entry`] for many keys, on one snapshot, in their order. [`Entry::extras`] stay empty.
@@ -290,7 +322,7 @@ impl Cache {
             keys.iter().map(|key| self.engine.lookup(db, key, false, decode)).collect::<Result<Vec<_>>>()
         };
         let found = self.engine.read_mending(false, |db| db.snapshot(|| look(db)))?;
-        keys.iter().zip(found).map(|(key, found)| self.finish(key, found)).collect()
+        keys.iter().zip(found).map(|(key, found)| self.finish(key, self.live(found))).collect()
     }
 
     /// Reads a value's file where that is where it is, and counts.
@@ -351,7 +383,7 @@ impl Cache {
         }
     }
 
-    /// Reads a small value into a buffer of the caller's: no allocation. With `hold`, the snapshot stays open for the
+    /// Reads a small value into a buffer of the caller's: no allocation. Gives stale entries too: see [`Freshness`]. With `hold`, the snapshot stays open for the
     /// next such read, as long as nobody writes: the caller ends it with [`Cache::release`] soon, as the log cannot
     /// start again before. With `whole`, an entry that has extras is left to [`Cache::entry`].
     ///
@@ -392,7 +424,7 @@ impl Cache {
     pub fn has<'a>(&self, key: impl Into<Key<'a>>) -> Result<bool> {
         let key = key.into();
         for _ in 0..LOOKS {
-            match self.engine.look(&key, false, |_, _, _| Ok(()))? {
+            match self.live(self.engine.look(&key, false, |_, _, _| Ok(()))?) {
                 Lookup::Miss | Lookup::Damaged(..) => return Ok(false),
                 Lookup::Inline(..) => return Ok(true),
                 // Looked at again when it is not there: it may have been replaced meanwhile.
@@ -465,7 +497,7 @@ impl Cache {
         let header = Header::parse(row.frame).ok()?;
         let sound = digest.id() == row.id && row.seal == row.expected_seal(digest, header.checksum);
         let slot = digest.slot(super::epoch::BITS);
-        (sound && !row.is_expired(now)).then(|| (row.key.to_vec(), self.engine.meta_of(row, header, slot, 0)))
+        (sound && row.is_live(now)).then(|| (row.key.to_vec(), self.engine.meta_of(row, header, slot, 0)))
     }
 
     /// Entries, expired ones included until they are removed.

@@ -34,6 +34,7 @@ pub use db::Durability;
 pub use epoch::{BITS as EPOCH_BITS, EpochTable};
 pub use extras::{Cell, Extras, MetaRow};
 pub use read::Meta;
+pub use row::Freshness;
 pub use write::{Write, Written};
 
 /// Whether a write may wait for another writer.

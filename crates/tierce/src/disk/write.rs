@@ -8,7 +8,7 @@ use super::epoch;
 use super::extras::Extras;
 use super::lock;
 use super::meta::Transaction;
-use super::row::{EntryRow, Removed};
+use super::row::{EntryRow, Freshness, Removed};
 use super::side::Untagged;
 use crate::codec::{CodecChoice, Numbers};
 use crate::error::{Code, Error, Result};
@@ -29,12 +29,25 @@ pub enum Write<'a> {
         kind: u8,
         /// Milliseconds since the Unix epoch; `None` never expires.
         expires_at: Option<u64>,
+        /// When the value is due to be made anew, where that is before it expires.
+        freshness: Freshness,
         /// Overrides the cache's codec.
         codec: Option<CodecChoice>,
         /// Where the value is an array of numbers: what they are, so that they are coded as such.
         numbers: Option<Numbers>,
         /// Tags, description and metadata.
         extras: Option<Extras<'a>>,
+    },
+    /// Gives an entry new times and leaves its value alone. An expired one stays expired.
+    Renew {
+        /// The key.
+        key: Key<'a>,
+        /// Milliseconds since the Unix epoch; `None` never expires.
+        expires_at: Option<u64>,
+        /// As [`Freshness::until`].
+        fresh_until: Option<u64>,
+        /// Whether a stale entry is renewed too.
+        stale: bool,
     },
     /// Removes a key.
     Delete {
@@ -57,7 +70,7 @@ const FEW: usize = 256;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Written {
-    /// For a delete: whether there was a live entry.
+    /// For a delete and a renewal: whether there was a live entry.
     pub existed: bool,
     /// For tags: how many live entries were removed.
     pub invalidated: u64,
@@ -73,6 +86,21 @@ pub struct Written {
 /// Slots of the epoch table in rising order, each with its counter.
 type Slots = Vec<(u32, u32)>;
 
+/// The times of an entry, as its row can hold them.
+#[derive(Clone, Copy, Debug)]
+struct Times {
+    expires: Option<u64>,
+    freshness: Freshness,
+}
+
+impl Times {
+    fn new(expires: Option<u64>, freshness: Freshness) -> Self {
+        let most = |at: u64| at.min(i64::MAX as u64); // the column's last millisecond
+        let freshness = Freshness { until: freshness.until.map(most), ..freshness };
+        Self { expires: expires.map(most), freshness }
+    }
+}
+
 /// A write that is ready for its transaction.
 enum Ready<'a> {
     Set {
@@ -80,8 +108,14 @@ enum Ready<'a> {
         digest: Digest,
         header: Header,
         frame: Vec<u8>,
-        expires_at: Option<u64>,
+        times: Times,
         extras: Option<(&'a Extras<'a>, Vec<u8>)>,
+    },
+    Renew {
+        key: &'a Key<'a>,
+        digest: Digest,
+        times: Times,
+        stale: bool,
     },
     Delete {
         key: &'a Key<'a>,
@@ -96,7 +130,9 @@ enum Ready<'a> {
 impl Ready<'_> {
     fn digest(&self) -> Option<Digest> {
         match self {
-            Ready::Set { digest, .. } | Ready::Delete { digest, .. } => Some(*digest),
+            Ready::Set { digest, .. } | Ready::Renew { digest, .. } | Ready::Delete { digest, .. } => {
+                Some(*digest)
+            }
             Ready::InvalidateTags { .. } | Ready::Clear => None,
         }
     }
@@ -108,6 +144,31 @@ impl Ready<'_> {
             _ => None,
         }
     }
+}
+
+/// New times for the row of a key, if there is one that is sound and not expired.
+fn renew(
+    transaction: &Transaction<'_>,
+    key: &Key<'_>,
+    digest: Digest,
+    times: Times,
+    stale: bool,
+    now: u64,
+) -> Result<bool> {
+    let renewed = transaction.find(digest.id(), |row| {
+        let kept = if stale { !row.is_expired(now) } else { row.is_live(now) };
+        let checksum = Header::parse(row.frame).ok()?.checksum;
+        if row.key != key.as_bytes() || !kept || row.seal != row.expected_seal(digest, checksum) {
+            return None;
+        }
+        let freshness = Freshness { until: times.freshness.until, ..row.freshness };
+        let mut renewed = EntryRow { key: &[], frame: &[], expires: times.expires, freshness, ..row };
+        renewed.seal = renewed.expected_seal(digest, checksum);
+        Some(renewed)
+    })?;
+    let Some(renewed) = renewed.flatten() else { return Ok(false) };
+    transaction.renew(&renewed)?;
+    Ok(true)
 }
 
 fn only_removes(writes: &[Write<'_>]) -> bool {
@@ -140,11 +201,16 @@ impl Engine {
     }
 
     fn prepare<'a>(&self, write: &'a Write<'a>) -> Result<Ready<'a>> {
-        let (key, value, kind, expires_at, codec, extras) = match write {
-            Write::Set { key, value, kind, expires_at, codec, numbers, extras } => {
+        let (key, value, kind, times, codec, extras) = match write {
+            Write::Set { key, value, kind, expires_at, freshness, codec, numbers, extras } => {
                 let codec = codec.unwrap_or(self.codec);
                 let codec = numbers.map_or(codec, |numbers| codec.numbers(numbers));
-                (key, *value, *kind, *expires_at, codec, extras.as_ref().filter(|extras| !extras.is_empty()))
+                let extras = extras.as_ref().filter(|extras| !extras.is_empty());
+                (key, *value, *kind, Times::new(*expires_at, *freshness), codec, extras)
+            }
+            Write::Renew { key, expires_at, fresh_until, stale } => {
+                let times = Times::new(*expires_at, Freshness { until: *fresh_until, cost: 0 });
+                return Ok(Ready::Renew { key, digest: key.digest(), times, stale: *stale });
             }
             Write::Delete { key } => return Ok(Ready::Delete { key, digest: key.digest() }),
             Write::InvalidateTags { tags } => return Ok(Ready::InvalidateTags { tags }),
@@ -170,8 +236,7 @@ impl Engine {
         frame[..HEADER].copy_from_slice(&header.to_bytes());
         let beside = extras.as_ref().map_or(0, |(_, body)| body.len() as u64);
         self.bound.admit(weight(key.as_bytes().len() as u64 + stored_size + beside))?;
-        let expires_at = expires_at.map(|at| at.min(i64::MAX as u64)); // the column's last millisecond
-        Ok(Ready::Set { key, digest, header, frame, expires_at, extras })
+        Ok(Ready::Set { key, digest, header, frame, times, extras })
     }
 
     fn apply_ready(&self, ready: &[Ready<'_>], wait: Wait) -> Result<(Vec<Written>, u32)> {
@@ -227,8 +292,8 @@ impl Engine {
         for write in ready {
             let mut outcome = Written::default();
             match write {
-                Ready::Set { key, digest, header, frame, expires_at, extras } => {
-                    let replaced = self.put(transaction, key, *digest, *header, frame, *expires_at, now)?;
+                Ready::Set { key, digest, header, frame, times, extras } => {
+                    let replaced = self.put(transaction, key, *digest, *header, frame, *times, now)?;
                     if let Some((extras, body)) = extras {
                         transaction.put_extras(digest.id(), header.write_id, extras, body)?;
                     }
@@ -241,6 +306,9 @@ impl Engine {
                     brought.written += row + frame.len() as u64;
                     brought.row_growth += row as i64 - replaced.map_or(0, |old| weight(old.bytes) as i64);
                     left.extend(replaced);
+                }
+                Ready::Renew { key, digest, times, stale } => {
+                    outcome.existed = renew(transaction, key, *digest, *times, *stale, now)?;
                 }
                 Ready::Delete { key, digest } => {
                     let removed = transaction.delete(digest.id(), key.as_bytes(), now)?;
@@ -300,7 +368,7 @@ impl Engine {
         digest: Digest,
         header: Header,
         frame: &[u8],
-        expires_at: Option<u64>,
+        times: Times,
         now: u64,
     ) -> Result<Option<Removed>> {
         let mut row = EntryRow {
@@ -309,7 +377,8 @@ impl Engine {
             accessed: self.epochs.tick(now),
             hits: 0,
             created: now,
-            expires: expires_at,
+            expires: times.expires,
+            freshness: times.freshness,
             key: key.as_bytes(),
             frame: if header.in_file { &frame[..HEADER] } else { frame },
         };
