@@ -82,8 +82,8 @@ export declare class NativeLedger {
   rest(): number
   /** Fills `out` with at most `count` slots that may be given up without asking, in order; gives how many. */
   refill(count: number): number
-  /** Evicts the next victim into `out`; gives 0 where there is none. */
-  evict(): number
+  /** Changes the capacity. Gives the number of victims, as `drain`. */
+  resize(capacity: number): number
   /** The slots in the order of eviction. */
   order(): Uint32Array
   /** Forgets all slots and all history. */

@@ -89,7 +89,7 @@ const CALLS: Record<string, ((opened: Opened) => unknown) | null> = {
   'NativeLedger.prototype.drain': ({ ledger }) => ledger.drain(0),
   'NativeLedger.prototype.rest': ({ ledger }) => ledger.rest(),
   'NativeLedger.prototype.refill': ({ ledger }) => ledger.refill(1),
-  'NativeLedger.prototype.evict': ({ ledger }) => ledger.evict(),
+  'NativeLedger.prototype.resize': ({ ledger }) => ledger.resize(5),
   'NativeLedger.prototype.order': ({ ledger }) => ledger.order(),
   'NativeLedger.prototype.clear': ({ ledger }) => ledger.clear(),
   'NativeLedger.prototype.account': ({ ledger }) => ledger.account(),

@@ -72,7 +72,7 @@ export class TierStack {
     this.#codecs = parsed.codecs
     this.#copies = parsed.copies
     this.#events = events
-    if (parsed.memory !== undefined) this.memory = new MemoryTier(parsed.memory)
+    if (parsed.memory !== undefined) this.memory = new MemoryTier(parsed.memory, parsed.now)
     if (parsed.disk !== undefined) {
       this.disk = new DiskTier(parsed.disk, parsed.now, (code, message) => events.onFault(code, message))
     }
@@ -204,7 +204,7 @@ export class TierStack {
     this.#tellAccesses()
     const entry = this.#current(text)
     if (entry === undefined || !(stale || entry.isLive(this.now()))) return undefined
-    entry.expiresAt = expiresAt
+    this.memory?.expire(entry, expiresAt)
     entry.freshUntil = freshUntil
     return entry
   }
