@@ -15,9 +15,9 @@ export declare class NativeDisk {
   constructor(dir: string, options: NativeOptions, inbox: Uint8Array, outbox: Uint8Array, now: number)
   /**
    * Reads the entry of the key in `inbox[0, keyLength)`, a stale one too. Gives the length of the value, which is in the
-   * inbox behind its facts, or -1 (miss) or -2 (use `read`).
+   * inbox behind its facts, or -1 (miss) or -2 (use `read`): with `whole`, also for an entry with extras.
    */
-  fetch(keyLength: number, now: number): number
+  fetch(keyLength: number, whole: boolean, now: number): number
   /** Ends the snapshot that `fetch` keeps open for the next one: to be called when the event loop turns. */
   release(): void
   /** Whether the key in `inbox[0, keyLength)` has a live entry. */
@@ -82,8 +82,12 @@ export declare class NativeLedger {
   rest(): number
   /** Fills `out` with at most `count` slots that may be given up without asking, in order; gives how many. */
   refill(count: number): number
-  /** Evicts the next victim into `out`; gives 0 where there is none. */
-  evict(): number
+  /** Changes the capacity. Gives the number of victims, as `drain`. */
+  resize(capacity: number): number
+  /** The uses of a slot, where the policy counts them; 0 elsewhere. */
+  usesOf(slot: number): number
+  /** Sets the uses of a slot. */
+  restoreUses(slot: number, uses: number): void
   /** The slots in the order of eviction. */
   order(): Uint32Array
   /** Forgets all slots and all history. */
@@ -129,6 +133,8 @@ export interface NativeContent {
 export interface NativeEntry {
   meta: Buffer
   value: Buffer
+  /** Tags, description and metadata, as on disk; not in answers for many keys. */
+  extras?: Buffer
 }
 
 /** A fault that no call was told of. */

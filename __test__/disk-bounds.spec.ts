@@ -45,7 +45,10 @@ describe('policy and max on disk', () => {
   })
 
   it.each([
-    [{ policy: 'w-tinylfu' }, /'w-tinylfu', which is for memory; on disk give one of 'lru', 'lfu', 'fifo', 'lifo', 'mru', 'sieve', 's3-fifo'/],
+    [
+      { policy: 'w-tinylfu' },
+      /'w-tinylfu', which is for memory; on disk give one of 'lru', 'lfu', 'fifo', 'lifo', 'mru', 'sieve', 's3-fifo'/,
+    ],
     [{ policy: 'auto' }, /which is for memory/],
     [{ policy: 'lrv' }, /did you mean 'lru'/],
     [{ max: 0 }, /Invalid max: got 0/],

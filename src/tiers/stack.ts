@@ -5,6 +5,7 @@ import { makeError } from '../errors.js'
 import { giveOut, keep } from '../values/copies.js'
 import { type Encoded, encode, kindName, kindOf } from '../values/index.js'
 import { type DiskHit, DiskTier } from './disk.js'
+import type { Extras } from './extras.js'
 import { type MemoryEntry, MemoryTier } from './memory.js'
 import { weigh } from './weigh.js'
 import type { Coding, Outcome, Packed, SetTimes, Times } from './wire.js'
@@ -12,6 +13,8 @@ import type { Coding, Outcome, Packed, SetTimes, Times } from './wire.js'
 /** What an entry gets beside its value. */
 export interface Storing extends SetTimes {
   coding: Coding | undefined
+  /** Tags, description, metadata. */
+  extras: Extras | undefined
 }
 
 /** A value on its way into the tiers. */
@@ -69,7 +72,7 @@ export class TierStack {
     this.#codecs = parsed.codecs
     this.#copies = parsed.copies
     this.#events = events
-    if (parsed.memory !== undefined) this.memory = new MemoryTier(parsed.memory)
+    if (parsed.memory !== undefined) this.memory = new MemoryTier(parsed.memory, parsed.now)
     if (parsed.disk !== undefined) {
       this.disk = new DiskTier(parsed.disk, parsed.now, (code, message) => events.onFault(code, message))
     }
@@ -128,7 +131,7 @@ export class TierStack {
     }
     const live = this.#current(text)
     this.#tellAccesses()
-    const hit = await this.disk.read(text)
+    const hit = await this.disk.entry(text)
     const isLive = hit !== undefined && hit.facts.freshUntil > this.now()
     this.#count(isLive)
     if (!isLive) return undefined
@@ -165,7 +168,7 @@ export class TierStack {
     const kept = this.#keep(write, encoded)
     if (this.disk === undefined || encoded === undefined) return
     try {
-      this.#confirm(kept, this.disk.setSync(write.text, this.#packed(write, encoded), write))
+      this.#confirm(kept, this.disk.setSync({ ...write, encoded: this.#packed(write, encoded) }))
     } catch (error) {
       if (kept !== undefined) this.memory?.remove(kept)
       throw error
@@ -201,7 +204,7 @@ export class TierStack {
     this.#tellAccesses()
     const entry = this.#current(text)
     if (entry === undefined || !(stale || entry.isLive(this.now()))) return undefined
-    entry.expiresAt = expiresAt
+    this.memory?.expire(entry, expiresAt)
     entry.freshUntil = freshUntil
     return entry
   }
@@ -343,7 +346,7 @@ export class TierStack {
 
   /** Puts a value into memory, where it answers at once; its epoch is not known before it is on disk. */
   #keep(
-    { text, value, expiresAt, freshUntil, cost }: Write,
+    { text, value, expiresAt, freshUntil, cost, extras }: Write,
     encoded: Encoded | undefined,
   ): MemoryEntry | undefined {
     this.#events.onChange(text)
@@ -356,6 +359,7 @@ export class TierStack {
       size: encoded === undefined ? weigh(value) : encoded.data.length,
       kind: encoded === undefined ? 'live' : kindOf(encoded),
       createdAt: this.now(),
+      extras: this.disk === undefined ? extras : undefined, // else the disk has them
     })
   }
 

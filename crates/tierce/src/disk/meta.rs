@@ -229,7 +229,10 @@ impl Transaction<'_> {
         noted: i64,
         now: u64,
     ) -> Result<(Standing, Option<(Standing, Removed)>)> {
-        let old = self.look(row.id)?;
+        let old = match self.look(row.id)? {
+            Some((standing, removed)) => self.gone(Some(removed))?.map(|removed| (standing, removed)),
+            None => None,
+        };
         row.place = match &old {
             Some((old, _)) if !old.is_expired(now) => {
                 Place { earlier: old.uses().saturating_add(noted).saturating_add(1), ..old.place }
@@ -237,7 +240,7 @@ impl Transaction<'_> {
             _ => Place { entered: row.accessed, ..Place::default() },
         };
         self.db.insert(row, header.raw_size, header.stored_size)?;
-        self.grown.set(self.grown.get() + i64::from(old.is_none()));
+        self.grown.set(self.grown.get() + 1);
         let bytes = (row.key.len() + row.frame.len()) as u64;
         let file = if header.in_file { size_on_disk(header.stored_size) } else { 0 };
         let standing = Standing {
@@ -271,15 +274,15 @@ impl Transaction<'_> {
 
     /// Deletes the row of a key; gives what left, and whether it had not expired at `now`.
     pub fn delete(&self, id: i64, key: &[u8], now: u64) -> Result<Option<(Removed, bool)>> {
-        self.db
-            .one(
-                "DELETE FROM entries WHERE id = ?1 AND key = ?2 \
+        let deleted = self.db.one(
+            "DELETE FROM entries WHERE id = ?1 AND key = ?2 \
              RETURNING id, length(key) + length(frame), substr(frame, 1, 40), mark, \
              (expires IS NULL OR expires > ?3) AND (fresh IS NULL OR fresh > ?3)",
-                params![id, key, now as i64],
-                |row| Ok((removed(row)?, row.get(4)?)),
-            )
-            .map(|gone| self.count_removed(gone))
+            params![id, key, now as i64],
+            |row| Ok((removed(row)?, row.get(4)?)),
+        )?;
+        let Some((removed, was_live)) = deleted else { return Ok(None) };
+        Ok(self.gone(Some(removed))?.map(|removed| (removed, was_live)))
     }
 
     /// Gives a row new times, with the seal that belongs to them.
@@ -302,14 +305,13 @@ impl Transaction<'_> {
 
     /// Deletes a damaged row, unless it was written again since.
     pub fn discard(&self, id: i64, seal: u64) -> Result<Option<Removed>> {
-        self.db
-            .one(
-                "DELETE FROM entries WHERE id = ?1 AND seal = ?2 \
+        let damaged = self.db.one(
+            "DELETE FROM entries WHERE id = ?1 AND seal = ?2 \
              RETURNING id, length(key) + length(frame), substr(frame, 1, 40), mark",
-                params![id, seal as i64],
-                removed,
-            )
-            .map(|gone| self.count_removed(gone))
+            params![id, seal as i64],
+            removed,
+        )?;
+        self.gone(damaged)
     }
 
     /// Bytes of the pages that hold something and of the value files.
@@ -324,6 +326,7 @@ impl Transaction<'_> {
         })?;
         self.db.change("DELETE FROM entries", [])?;
         self.forget_count()?;
+        self.clear_extras()?;
         self.db.change("UPDATE files SET owner = ?1 WHERE owner IS NULL", [owner])?;
         self.db.change("UPDATE facts SET value = 0 WHERE name = 'file_bytes'", [])?;
         Ok(files)
@@ -421,17 +424,20 @@ pub(super) fn moment(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<u6
     }
 }
 
-/// What leaves: id, bytes of key and frame, the frame's header, mark.
+/// What leaves: id, bytes of key and frame, the frame's header, mark. A row that is deleted goes through
+/// [`Transaction::gone`], so that nothing of it stays in the side tables and the number of entries is right.
 pub(super) fn removed(row: &Row<'_>) -> rusqlite::Result<Removed> {
     Ok(leaving(row.get(0)?, integer(row, 1)? as u64, blob(row, 2)?, integer(row, 3)? & 1 == 1))
 }
 
 /// What leaves with a row of so many bytes.
 pub(super) fn leaving(id: i64, bytes: u64, header: &[u8], main: bool) -> Removed {
-    let file = Header::parse(header).ok().filter(|header| header.in_file);
+    let header = Header::parse(header).ok();
+    let file = header.filter(|header| header.in_file);
     Removed {
         id,
         bytes,
+        has_extras: header.is_none_or(|header| header.has_extras),
         file: file.map(|header| header.write_id),
         file_bytes: file.map_or(0, |header| size_on_disk(header.stored_size)),
         main,

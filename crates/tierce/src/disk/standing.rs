@@ -66,7 +66,7 @@ impl Transaction<'_> {
             params![known.id, known.accessed, known.place.entered, known.uses() + HITS_BIAS],
             removed,
         )?;
-        Ok(self.count_removed(gone))
+        self.gone(gone)
     }
 
     /// Deletes a row.
@@ -74,7 +74,7 @@ impl Transaction<'_> {
         let sql = "DELETE FROM entries WHERE id = ?1 \
                    RETURNING id, length(key) + length(frame), substr(frame, 1, 40), mark";
         let gone = self.db.one(sql, [id], removed)?;
-        Ok(self.count_removed(gone))
+        self.gone(gone)
     }
 
     /// Deletes a row if its time has passed.
@@ -85,15 +85,7 @@ impl Transaction<'_> {
             params![id, now as i64],
             removed,
         )?;
-        Ok(self.count_removed(gone))
-    }
-
-    /// Keeps the account of rows when one has gone.
-    pub fn count_removed<T>(&self, gone: Option<T>) -> Option<T> {
-        if gone.is_some() {
-            self.grown.set(self.grown.get() - 1);
-        }
-        gone
+        self.gone(gone)
     }
 
     /// The number of entries with what this transaction changed, where it is kept under `token`.

@@ -41,6 +41,8 @@ pub(super) struct Scene<'a> {
     pub wait: Wait,
     /// The row written last: it stays, or a write would be acknowledged that is not there.
     pub newest: i64,
+    /// Whether that row is where its policy puts it: not while room is made for it.
+    pub entered: bool,
 }
 
 impl Scene<'_> {
@@ -185,7 +187,7 @@ impl Victims {
         let mut rows = 0;
         scene.transaction.standings(|found| {
             rows += 1;
-            if found.id == scene.newest {
+            if found.id == scene.newest && !scene.entered {
                 return;
             }
             if found.is_expired(scene.now) && self.expired.len() < QUEUE {

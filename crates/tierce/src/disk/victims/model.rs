@@ -29,6 +29,7 @@ fn set<'a>(key: &'a str, value: &'a [u8]) -> Write<'a> {
         kind: 0,
         expires_at: None,
         freshness: Freshness::default(),
+        extras: None,
         codec: None,
         numbers: None,
     }
