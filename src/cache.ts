@@ -4,7 +4,17 @@ import type { CacheEntry } from './entry.js'
 import { makeError } from './errors.js'
 import { type ErrorListener, Faults } from './events.js'
 import { type CallKey, type Key, keyFromText, keyText, keyTextSoon } from './keys.js'
-import { Flights } from './load.js'
+import type { LoadContext, NotModified } from './load/flight.js'
+import {
+  type AnyGetOrSetOptions,
+  type GetOrSetOptions,
+  type GetOrSetSyncOptions,
+  type LoadPlan,
+  parseLoadOptions,
+  parseLoadSyncOptions,
+  withoutAsync,
+} from './load/options.js'
+import { Loads } from './load.js'
 import { type CheckOptions, type CheckReport, check } from './manage.js'
 import { callback, checkOptions, oneOf, positiveInteger } from './options.js'
 import { parseSetOptions, type SetOptions } from './set-options.js'
@@ -21,6 +31,10 @@ export interface KeysOptions {
   limit?: number | undefined
 }
 
+/** What makes a value. It may answer `notModified` where the context has an old one. */
+export type Loader<V> = (context: LoadContext<V>) => V | NotModified | Promise<V | NotModified>
+export type LoaderSync<V> = (context: LoadContext<V>) => V | NotModified
+
 /**
  * A cache in tiers: live values in memory, before entries on disk that survive the process and are shared with others.
  *
@@ -31,7 +45,11 @@ export class Cache {
   readonly #ttl: number
   readonly #tiers: TierStack
   readonly #faults = new Faults()
-  readonly #flights: Flights<SetOptions>
+  readonly #loads: Loads
+  readonly #defaults: AnyGetOrSetOptions
+  /** Of loads that are given no options of their own. */
+  readonly #plan: LoadPlan
+  readonly #syncPlan: LoadPlan
   /** Set by the first `close`. */
   #closing: Promise<void> | undefined
 
@@ -45,14 +63,30 @@ export class Cache {
   constructor(options: CacheOptions = {}) {
     const parsed = parseOptions(options)
     this.#ttl = parsed.ttl
+    this.#defaults = parsed.defaults
+    this.#plan = parseLoadOptions(parsed.defaults, checkEntry)
+    this.#syncPlan = parseLoadOptions(withoutAsync(parsed.defaults), checkEntry)
     this.#tiers = new TierStack(parsed, {
-      onChange: (text) => this.#flights.outdate(text),
+      onChange: (text) => this.#loads.outdate(text),
       onFault: (code, message) => this.#faults.tell(code, message),
     })
-    this.#flights = new Flights({
-      read: (text) => this.#tiers.read(text),
-      write: (text, value, given) => this.#tiers.write([{ text, value, ...this.#storing(given) }]),
+    const tiers = this.#tiers
+    this.#loads = new Loads({
+      find: (text) => tiers.find(text),
+      findSync: (text) => tiers.findSync(text),
+      write: (text, value, entry, times) => tiers.write([{ text, value, ...this.#storing(entry), ...times }]),
+      writeSync: (text, value, entry, times) => {
+        this.#open() // the load may have closed it
+        tiers.writeSync({ text, value, ...this.#storing(entry), ...times })
+      },
+      renew: (text, times) => tiers.renew(text, times, true),
+      renewSync: (text, times) => tiers.renewSync(text, times, true),
+      slide: (text, times) => tiers.slide(text, times),
+      ttl: parsed.ttl,
+      now: parsed.now,
+      random: Math.random,
       report: (fault) => this.#faults.report(fault),
+      locks: () => undefined,
     })
   }
 
@@ -135,7 +169,7 @@ export class Cache {
   /** Removes every entry. */
   async clear(): Promise<void> {
     this.#open()
-    this.#flights.outdateAll()
+    this.#loads.outdateAll()
     await this.#tiers.clear()
   }
 
@@ -143,68 +177,63 @@ export class Cache {
    * The value of a key, or what `load` gives, which is stored unless it is `undefined`. Of all who ask for a key at one time
    * one loads, and all get its value or its error. A fault of the cache goes to the 'error' event, never to the caller; so
    * does `E_CLOSED`, and then nothing is stored.
-   * @throws what `load` throws, untouched; InvalidKeyError, InvalidTtlError
+   * @throws what `load` throws, untouched; InvalidKeyError, InvalidTtlError, InvalidOptionError; TimeoutError `E_TIMEOUT`; the
+   * reason of `signal`
    */
-  async getOrSet<V>(key: Key, load: () => V | Promise<V>, options: SetOptions = {}): Promise<V> {
-    const soon = this.#checkLoad(key, load, options, keyTextSoon)
+  async getOrSet<V>(key: Key, load: Loader<V>, options?: GetOrSetOptions<V>): Promise<V> {
+    const plan = this.#planOf(load, options)
+    const soon = keyTextSoon(key)
     const text = typeof soon === 'string' ? soon : await soon
     if (this.#closing !== undefined) return this.#loadClosed(load)
-    const live = this.#tiers.readMemory(text)
-    if (live !== undefined) return live as V
-    return this.#tiers.own(await this.#flights.getOrSet(text, load, options)) as V
+    if (plan.isPlain && plan.signal?.aborted !== true) {
+      const live = this.#tiers.readMemory(text)
+      if (live !== undefined) return live as V
+    }
+    return this.#tiers.own(await this.#loads.get(text, { load, args: [] }, plan)) as V
   }
 
   /** Loads and stores although there may be a value. */
-  async refresh<V>(key: Key, load: () => V | Promise<V>, options: SetOptions = {}): Promise<V> {
-    const soon = this.#checkLoad(key, load, options, keyTextSoon)
+  async refresh<V>(key: Key, load: Loader<V>, options?: GetOrSetOptions<V>): Promise<V> {
+    const plan = this.#planOf(load, options)
+    const soon = keyTextSoon(key)
     const text = typeof soon === 'string' ? soon : await soon
     if (this.#closing !== undefined) return this.#loadClosed(load)
-    return this.#tiers.own(await this.#flights.fresh(text, load, options)) as V
+    return this.#tiers.own(await this.#loads.fresh(text, { load, args: [] }, plan)) as V
   }
 
   /** As `getOrSet` for a synchronous load, on this thread. Never waits for an asynchronous load of the same key. */
-  getOrSetSync<V>(key: Key, load: () => V, options: SetOptions = {}): V {
-    const text = this.#checkLoad(key, load, options, keyText)
-    if (this.#closing !== undefined) return this.#loadClosed(load)
-    let known: unknown
-    try {
-      known = this.#tiers.readSync(text)
-    } catch (fault) {
-      this.#faults.report(fault)
-    }
-    return known === undefined ? this.#loadSync(text, load, options) : (known as V)
+  getOrSetSync<V>(key: Key, load: LoaderSync<V>, options?: GetOrSetSyncOptions<V>): V {
+    const plan = this.#syncPlanOf(load, options)
+    const text = keyText(key)
+    if (this.#closing !== undefined) return this.#loadClosed(load) as V
+    return this.#loads.getSync(text, { load, args: [] }, plan) as V
   }
 
   /** As `refresh` for a synchronous load, on this thread. */
-  refreshSync<V>(key: Key, load: () => V, options: SetOptions = {}): V {
-    const text = this.#checkLoad(key, load, options, keyText)
-    return this.#closing === undefined ? this.#loadSync(text, load, options) : this.#loadClosed(load)
-  }
-
-  #loadSync<V>(text: string, load: () => V, options: SetOptions): V {
-    const value = load()
-    if (value !== undefined) {
-      try {
-        this.#open() // the load may have closed it
-        this.#tiers.writeSync({ text, value, ...this.#storing(options) })
-      } catch (fault) {
-        this.#faults.report(fault)
-      }
-    }
-    return value
+  refreshSync<V>(key: Key, load: LoaderSync<V>, options?: GetOrSetSyncOptions<V>): V {
+    const plan = this.#syncPlanOf(load, options)
+    const text = keyText(key)
+    if (this.#closing !== undefined) return this.#loadClosed(load) as V
+    return this.#loads.freshSync(text, { load, args: [] }, plan) as V
   }
 
   /** What the caller gave is refused now, not after a costly load. */
-  #checkLoad<T>(key: Key, load: () => unknown, options: SetOptions, text: (key: Key) => T): T {
+  #planOf(load: unknown, options: AnyGetOrSetOptions | undefined): LoadPlan {
     callback(load, 'load')
-    this.#storing(options)
-    return text(key)
+    if (options === undefined) return this.#plan
+    return parseLoadOptions({ ...this.#defaults, ...options }, checkEntry)
+  }
+
+  #syncPlanOf(load: unknown, options: AnyGetOrSetOptions | undefined): LoadPlan {
+    callback(load, 'load')
+    if (options === undefined) return this.#syncPlan
+    return parseLoadSyncOptions({ ...withoutAsync(this.#defaults), ...options }, checkEntry)
   }
 
   /** A program that is shutting down still gets its values. */
-  #loadClosed<T>(load: () => T): T {
+  #loadClosed<V>(load: Loader<V>): V | Promise<V> {
     this.#faults.report(closed())
-    return load()
+    return load({ signal: new AbortController().signal, old: undefined }) as V | Promise<V>
   }
 
   /**
@@ -267,7 +296,7 @@ export class Cache {
   }
 
   async #close(): Promise<void> {
-    this.#flights.outdateAll()
+    this.#loads.outdateAll()
     await this.#tiers.close()
   }
 
@@ -304,6 +333,11 @@ export class Cache {
   #storing(options: SetOptions): Storing {
     return parseSetOptions(options, this.#ttl, this.#tiers.now())
   }
+}
+
+/** Refuses options of an entry that are not accepted. */
+function checkEntry(entry: SetOptions): void {
+  parseSetOptions(entry, Infinity, 0)
 }
 
 function closed(): Error {

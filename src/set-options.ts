@@ -13,12 +13,15 @@ export interface SetOptions {
   level?: number | undefined
 }
 
+/** Their names. */
+export const SET_OPTIONS = ['ttl', 'codec', 'level'] as const
+
 /**
  * @param ttl of entries that are set without one, in milliseconds
  * @throws InvalidTtlError `E_INVALID_TTL`, InvalidOptionError `E_INVALID_OPTION`
  */
 export function parseSetOptions(options: SetOptions, ttl: number, now: number): Storing {
-  checkOptions(options, ['ttl', 'codec', 'level'], 'an entry')
+  checkOptions(options, SET_OPTIONS, 'an entry')
   const own = options.ttl === undefined ? ttl : parseDuration(options.ttl, 'ttl')
   return { expiresAt: now + own, freshUntil: Number.POSITIVE_INFINITY, cost: 0, coding: parseCoding(options) }
 }
