@@ -1,17 +1,16 @@
 /** The disk tier: entries as bytes, in and out of the addon. */
 import { fromNative } from '../errors.js'
 import { type NativeDisk, type NativeEntry, native } from '../native.js'
+import type { Soon } from '../soon.js'
 import { decode } from '../values/index.js'
 import {
   Batch,
   type Facts,
   META,
-  OUTCOME,
   type Outcome,
-  type Packed,
   packKeys,
   readFacts,
-  readOutcome,
+  readOutcomes,
   readPage,
   viewOf,
 } from './wire.js'
@@ -25,6 +24,8 @@ const MOST_ACCESSES = Math.floor(BUFFER / ACCESS)
 const MISS = -1
 const TOO_LARGE = -2
 const BUSY = -3
+/** `state`. */
+const STATES = ['missing', 'live', 'expired'] as const
 
 /** Options of the disk tier, parsed. */
 export interface DiskOptions {
@@ -41,6 +42,9 @@ export interface DiskHit {
   value: unknown
   facts: Facts
 }
+
+/** What there is of a key. An expired entry is known until it is removed. */
+export type KeyState = { is: 'live'; facts: Facts } | { is: 'missing' | 'expired'; facts?: undefined }
 
 /** Hits of one entry. */
 export interface Access {
@@ -189,50 +193,39 @@ export class DiskTier {
     }
   }
 
-  /** Whether there is a live entry, without reading its value. */
-  async has(text: string): Promise<boolean> {
-    await this.settled()
-    if (text.length * 3 > BUFFER) return (await this.#readLarge(text)) !== undefined
-    return call(() => this.#disk.has(this.#inbox.write(text), this.#now()))
+  /** What is known of a key, without reading its value. With `touch`, an access of a live entry. */
+  state(text: string, sync: boolean, touch = false): Soon<KeyState> {
+    if (sync) this.#flush()
+    return sync ? this.#stateNow(text, touch) : this.settled().then(() => this.#stateNow(text, touch))
   }
 
-  /** Stores values in one transaction. They are copied before this returns. */
-  set(entries: readonly { text: string; encoded: Packed; expiresAt: number }[]): Promise<Outcome[]> {
-    return this.#enqueue(entries.length, (batch) => {
-      for (const { text, encoded, expiresAt } of entries) batch.set(text, encoded, expiresAt)
-    })
+  #stateNow(text: string, touch: boolean): KeyState {
+    if (text.length * 3 > BUFFER) {
+      const hit = this.readSync(text)
+      return hit === undefined ? { is: 'missing' } : { is: 'live', facts: hit.facts }
+    }
+    const is = STATES[call(() => this.#disk.state(this.#inbox.write(text), touch, this.#now()))]!
+    return is === 'live' ? { is, facts: readFacts(this.#inboxView, 0) } : { is }
   }
 
-  /** Removes keys in one transaction. */
-  delete(texts: readonly string[]): Promise<Outcome[]> {
-    return this.#enqueue(texts.length, (batch) => {
-      for (const text of texts) batch.delete(text)
-    })
+  /**
+   * Applies `count` writes in one transaction, after all that were asked for before; gives what became of each. What `pack`
+   * reads is copied before this returns. With `sync`, on this thread, which waits for batches that are under way.
+   */
+  write(count: number, pack: (batch: Batch) => void, sync: boolean): Soon<Outcome[]> {
+    return sync ? this.#writeSync(count, pack) : this.#enqueue(count, pack)
   }
 
-  async clear(): Promise<void> {
-    await this.#enqueue(1, (batch) => batch.clear())
-  }
-
-  /** Stores a value on this thread. */
-  setSync(text: string, encoded: Packed, expiresAt: number): Outcome {
-    return this.#writeSync((batch) => batch.set(text, encoded, expiresAt))
-  }
-
-  /** Removes a key on this thread. */
-  deleteSync(text: string): Outcome {
-    return this.#writeSync((batch) => batch.delete(text))
-  }
-
-  #writeSync(pack: (batch: Batch) => void): Outcome {
+  #writeSync(count: number, pack: (batch: Batch) => void): Outcome[] {
     this.#flush()
+    if (this.#waiting.length > 0) {
+      const { batch, waiting } = this.#takeBatch()
+      this.#writeOrSplitSync(batch.bytes(), batch.blobs, waiting)
+    }
     const batch = new Batch(Buffer.allocUnsafe(0))
     pack(batch)
     const outcomes = call(() => this.#disk.writeSync(batch.bytes(), batch.blobs, this.#now()))
-    // An earlier write may still be on its way to the disk: this one must have the last word.
-    if (this.#underWay !== undefined)
-      this.#enqueue(1, pack).catch((error) => this.#onFault(error.code, error.message))
-    return readOutcome(viewOf(outcomes), 0)
+    return readOutcomes(viewOf(outcomes), 0, count).outcomes
   }
 
   #enqueue(writes: number, pack: (batch: Batch) => void): Promise<Outcome[]> {
@@ -286,6 +279,16 @@ export class DiskTier {
     }
   }
 
+  /** As `#writeOrSplit`, on this thread: what is queued goes before a write that cannot wait. */
+  #writeOrSplitSync(bytes: Buffer, blobs: Uint8Array[], waiting: Waiting[]): void {
+    try {
+      settle(waiting, viewOf(this.#disk.writeSync(bytes, blobs, this.#now())))
+    } catch (error) {
+      if (waiting.length === 1) waiting[0]?.reject(fromNative(error))
+      else for (const one of waiting) this.#writeOrSplitSync(bytes.subarray(one.start, one.end), blobs, [one])
+    }
+  }
+
   /**
    * Resolves when every write that was asked for so far is done. It does not wait for those asked for later: under a steady
    * stream of writes there is always one under way.
@@ -333,11 +336,12 @@ export class DiskTier {
   }
 }
 
-function settle(waiting: readonly Waiting[], outcomes: DataView): void {
+function settle(waiting: readonly Waiting[], view: DataView): void {
   let at = 0
   for (const { writes, resolve } of waiting) {
-    resolve(Array.from({ length: writes }, (_, index) => readOutcome(outcomes, at + index * OUTCOME)))
-    at += writes * OUTCOME
+    const { outcomes, end } = readOutcomes(view, at, writes)
+    resolve(outcomes)
+    at = end
   }
 }
 

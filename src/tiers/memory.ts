@@ -26,7 +26,7 @@ export class MemoryEntry {
     readonly kind: string,
     readonly createdAt: number,
     /** `Infinity` never expires. */
-    readonly expiresAt: number,
+    public expiresAt: number,
     /** Undefined until the entry's write is done. */
     public place: DiskPlace | undefined,
   ) {
@@ -82,6 +82,11 @@ export class MemoryTier {
       this.#unlink(entry)
       this.#link(entry)
     }
+  }
+
+  /** Gives an entry another time. */
+  expire(entry: MemoryEntry, expiresAt: number): void {
+    entry.expiresAt = expiresAt
   }
 
   /** Stores an entry in the place of any other. One that is larger than the whole tier is not kept. */

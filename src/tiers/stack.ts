@@ -2,12 +2,13 @@
 import type { ParsedOptions } from '../cache-options.js'
 import { type CacheEntry, diskFacts, memoryFacts } from '../entry.js'
 import { makeError } from '../errors.js'
+import { attempt, type Soon, then } from '../soon.js'
 import { giveOut, keep } from '../values/copies.js'
 import { type Encoded, encode, kindName, kindOf } from '../values/index.js'
 import { type DiskHit, DiskTier } from './disk.js'
 import { type MemoryEntry, MemoryTier } from './memory.js'
 import { weigh } from './weigh.js'
-import type { Coding, Outcome, Packed } from './wire.js'
+import type { Batch, Coding, Outcome, Packed } from './wire.js'
 
 /** What an entry gets beside its value. */
 export interface Storing {
@@ -36,6 +37,13 @@ export interface TierStats {
   memory: { entries: number; size: number }
 }
 
+/** What is known of a key. An expired entry is known until it is removed. */
+export interface KnownKey {
+  is: 'live' | 'expired' | 'missing'
+  /** Of a live entry. */
+  expiresAt?: number | undefined
+}
+
 /** What the stack tells its owner. */
 export interface StackEvents {
   /** A key is being written or removed: what loads under way bring for it comes too late. */
@@ -55,6 +63,8 @@ export class TierStack {
   readonly #copies: boolean
   readonly #codecs: ReadonlyMap<string, Coding>
   readonly #events: StackEvents
+  /** Keys whose entries are being changed on disk, and by how many writes: what a read brings of them may be old. */
+  readonly #changing = new Map<string, number>()
   #hits = 0
   #misses = 0
 
@@ -72,50 +82,50 @@ export class TierStack {
 
   /** The value of a key; `undefined` on a miss. Only a promise when it takes the disk. */
   read(text: string): unknown {
-    const live = this.#live(text)
+    const live = this.live(text)
     const found = live ?? this.disk?.read(text)
     const done = (hit: MemoryEntry | DiskHit | undefined): unknown => {
       if (hit !== live) this.#remember(text, hit as DiskHit | undefined)
       this.#count(hit !== undefined)
-      return this.#given(hit)
+      return this.given(hit)
     }
     return found instanceof Promise ? found.then(done) : done(found)
   }
 
   readSync(text: string): unknown {
-    const hit = this.#live(text) ?? this.#remember(text, this.disk?.readSync(text))
+    const hit = this.live(text) ?? this.#remember(text, this.disk?.readSync(text))
     this.#count(hit !== undefined)
-    return this.#given(hit)
+    return this.given(hit)
   }
 
   /** The value in memory; a miss there is not counted, as the disk has not been asked. */
   readMemory(text: string): unknown {
-    const live = this.#live(text)
+    const live = this.live(text)
     if (live !== undefined) this.#count(true)
-    return this.#given(live)
+    return this.given(live)
   }
 
   /** The values of many keys, aligned with them; those on disk are read in one call, from one snapshot. */
   async readMany(texts: readonly string[]): Promise<unknown[]> {
-    const live = texts.map((text) => this.#live(text))
+    const live = texts.map((text) => this.live(text))
     const missing = texts.filter((_, index) => live[index] === undefined)
     const read = this.disk === undefined || missing.length === 0 ? [] : await this.disk.readMany(missing)
     let next = 0
     return live.map((entry, index) => {
       const hit = entry ?? this.#remember(texts[index]!, read[next++])
       this.#count(hit !== undefined)
-      return this.#given(hit)
+      return this.given(hit)
     })
   }
 
   /** The value of a key and what is known beside it. */
   async entry<V>(text: string): Promise<CacheEntry<V> | undefined> {
     if (this.disk === undefined) {
-      const entry = this.#live(text)
+      const entry = this.live(text)
       this.#count(entry !== undefined)
-      return entry === undefined ? undefined : memoryFacts(entry, this.#given(entry) as V)
+      return entry === undefined ? undefined : memoryFacts(entry, this.given(entry) as V)
     }
-    const live = this.#current(text)
+    const live = this.current(text)
     this.#tellAccesses()
     const hit = await this.disk.read(text)
     this.#count(hit !== undefined)
@@ -123,58 +133,81 @@ export class TierStack {
     return diskFacts<V>(hit, live !== undefined && live === this.memory?.peek(text) ? 'memory' : 'disk')
   }
 
-  /** Whether a key has a live entry. Does not count as an access. */
-  async has(text: string): Promise<boolean> {
-    return this.#current(text) !== undefined || ((await this.disk?.has(text)) ?? false)
+  /** What is known of a key. Does not count as an access. */
+  state(text: string, sync: boolean): Soon<KnownKey> {
+    const live = this.current(text)
+    if (live !== undefined) return { is: 'live', expiresAt: live.expiresAt }
+    if (this.disk === undefined) return { is: 'missing' }
+    return then(this.disk.state(text, sync), ({ is, facts }) => ({ is, expiresAt: facts?.expiresAt }))
   }
 
-  /** Stores values in one transaction. In memory they are there when this returns, on disk when the promise resolves. */
-  async write(writes: readonly Write[]): Promise<void> {
-    const encoded = writes.map(({ value }) => this.#encode(value))
+  /** Stores values in one transaction. In memory they are there when this returns, on disk when it is done. */
+  write(writes: readonly Write[], sync = false): Soon<void> {
+    const encoded = writes.map(({ value }) => this.encode(value))
     this.#tellAccesses()
-    const kept = writes.map((write, index) => this.#keep(write, encoded[index]))
-    if (this.disk === undefined) return
-    try {
-      const outcomes = await this.disk.set(
-        writes.map((write, index) => ({ ...write, encoded: this.#packed(write, encoded[index]!) })),
-      )
+    const kept = writes.map((write, index) => this.keep(write, encoded[index]))
+    const { disk } = this
+    if (disk === undefined) {
+      if (kept.includes(undefined)) throw tooLarge()
+      return
+    }
+    const pack = (batch: Batch) => {
+      for (const [index, write] of writes.entries()) {
+        batch.set(write.text, this.packed(write, encoded[index]!), write.expiresAt)
+      }
+    }
+    const confirm = (outcomes: Outcome[]) => {
       for (const [index, entry] of kept.entries()) this.#confirm(entry, outcomes[index]!)
-    } catch (error) {
+    }
+    const failed = (error: unknown): never => {
       for (const entry of kept) if (entry !== undefined) this.memory?.remove(entry)
       throw error
     }
-  }
-
-  /** Stores a value on this thread. */
-  writeSync(write: Write): void {
-    const encoded = this.#encode(write.value)
-    this.#tellAccesses()
-    const kept = this.#keep(write, encoded)
-    if (this.disk === undefined || encoded === undefined) return
-    try {
-      this.#confirm(kept, this.disk.setSync(write.text, this.#packed(write, encoded), write.expiresAt))
-    } catch (error) {
-      if (kept !== undefined) this.memory?.remove(kept)
-      throw error
-    }
+    return attempt(() => then(disk.write(writes.length, pack, sync), confirm), failed)
   }
 
   /** Removes keys in one transaction; gives how many had a live entry. */
-  async delete(texts: readonly string[]): Promise<number> {
-    const live = texts.filter((text) => this.#forget(text))
+  delete(texts: readonly string[], sync = false): Soon<number> {
+    const live = texts.filter((text) => this.forget(text))
     if (this.disk === undefined) return live.length
-    const outcomes = await this.disk.delete(texts)
-    return outcomes.filter(({ existed }) => existed).length
+    const pack = (batch: Batch) => {
+      for (const text of texts) batch.delete(text)
+    }
+    const count = (outcomes: Outcome[]) => outcomes.filter(({ existed }) => existed).length
+    return then(this.change(texts, pack, sync), count)
   }
 
-  deleteSync(text: string): boolean {
-    const live = this.#forget(text)
-    return this.disk === undefined ? live : this.disk.deleteSync(text).existed
+  /**
+   * Writes of these keys to disk, one each, in one transaction. Memory knows nothing of them: what it had is to be forgotten before,
+   * and reads bring what is new.
+   */
+  change(texts: readonly string[], pack: (batch: Batch) => void, sync: boolean): Soon<Outcome[]> {
+    const { disk } = this
+    if (disk === undefined)
+      throw makeError('E_INTERNAL', 'A change was asked of a disk tier that is not there.')
+    this.#tellAccesses()
+    for (const text of texts) this.#changing.set(text, (this.#changing.get(text) ?? 0) + 1)
+    const done = (): void => {
+      for (const text of texts) {
+        const left = this.#changing.get(text)! - 1
+        if (left === 0) this.#changing.delete(text)
+        else this.#changing.set(text, left)
+      }
+    }
+    const failed = (error: unknown): never => {
+      done()
+      throw error
+    }
+    const succeeded = (outcomes: Outcome[]): Outcome[] => {
+      done()
+      return outcomes
+    }
+    return attempt(() => then(disk.write(texts.length, pack, sync), succeeded), failed)
   }
 
   async clear(): Promise<void> {
     this.memory?.clear()
-    await this.disk?.clear()
+    await this.disk?.write(1, (batch) => batch.clear(), false)
   }
 
   /** The keys of live entries, page by page. */
@@ -222,7 +255,7 @@ export class TierStack {
   }
 
   /** What a caller gets of a value that was found. */
-  #given(hit: { value: unknown } | undefined): unknown {
+  given(hit: { value: unknown } | undefined): unknown {
     return this.#copies ? giveOut(hit?.value) : hit?.value
   }
 
@@ -232,7 +265,7 @@ export class TierStack {
   }
 
   /** The entry in memory, if it is neither expired nor overtaken by a write of another process or thread. */
-  #current(text: string, now = this.now()): MemoryEntry | undefined {
+  current(text: string, now = this.now()): MemoryEntry | undefined {
     const entry = this.memory?.peek(text)
     if (entry === undefined) return undefined
     const { place } = entry
@@ -242,17 +275,18 @@ export class TierStack {
     return undefined
   }
 
-  /** As `#current`, and notes the access. */
-  #live(text: string): MemoryEntry | undefined {
+  /** As `current`, and notes the access. */
+  live(text: string): MemoryEntry | undefined {
     const now = this.now()
-    const entry = this.#current(text, now)
+    const entry = this.current(text, now)
     if (entry !== undefined) this.memory?.use(entry, now)
     return entry
   }
 
   /** Keeps what was read from disk in memory, unless something newer is there by now. */
   #remember(text: string, hit: DiskHit | undefined): DiskHit | undefined {
-    if (hit !== undefined && this.memory !== undefined && this.#current(text) === undefined) {
+    if (hit === undefined || this.memory === undefined || this.#changing.has(text)) return hit
+    if (this.current(text) === undefined) {
       const { facts, value } = hit
       const { size, createdAt, expiresAt } = facts
       const kept = this.#copies ? keep(value) : value
@@ -263,26 +297,30 @@ export class TierStack {
   }
 
   /** The stored form, where a tier needs one. */
-  #encode(value: unknown): Encoded | undefined {
+  encode(value: unknown): Encoded | undefined {
     const given = storable(value)
     return this.disk === undefined && !this.#copies ? undefined : encode(given)
   }
 
-  #packed({ coding }: Write, encoded: Encoded): Packed {
+  packed({ coding }: Write, encoded: Encoded): Packed {
     const chosen = coding ?? (this.#codecs.size === 0 ? undefined : this.#codecs.get(kindOf(encoded)))
     return chosen === undefined ? encoded : { ...encoded, coding: chosen }
   }
 
   /** Puts a value into memory, where it answers at once; its epoch is not known before it is on disk. */
-  #keep({ text, value, expiresAt }: Write, encoded: Encoded | undefined): MemoryEntry | undefined {
-    this.#events.onChange(text)
+  keep(
+    { text, value, expiresAt }: Write,
+    encoded: Encoded | undefined,
+    createdAt = this.now(),
+  ): MemoryEntry | undefined {
+    this.outdate(text)
     return this.memory?.set({
       text,
       value: this.#copies ? keep(value, encoded) : value,
       expiresAt,
       size: encoded === undefined ? weigh(value) : encoded.data.length,
       kind: encoded === undefined ? 'live' : kindOf(encoded),
-      createdAt: this.now(),
+      createdAt,
     })
   }
 
@@ -293,10 +331,15 @@ export class TierStack {
     else this.memory?.remove(entry)
   }
 
-  /** Removes a key from memory and from loads under way; whether it was live there. */
-  #forget(text: string): boolean {
+  /** What loads under way bring for a key comes too late. */
+  outdate(text: string): void {
     this.#events.onChange(text)
-    const entry = this.#current(text)
+  }
+
+  /** Removes a key from memory and from loads under way; whether it was live there. */
+  forget(text: string): boolean {
+    this.outdate(text)
+    const entry = this.current(text)
     if (entry !== undefined) this.memory?.remove(entry)
     return entry !== undefined
   }
@@ -314,5 +357,12 @@ function storable(value: unknown): unknown {
   throw makeError(
     'E_UNSERIALIZABLE',
     'undefined cannot be stored, as it stands for a miss: store null, or delete the key.',
+  )
+}
+
+function tooLarge(): Error {
+  return makeError(
+    'E_VALUE_TOO_LARGE',
+    'The value does not fit into memory.maxSize, and there is no disk tier: store less, or raise the bound.',
   )
 }

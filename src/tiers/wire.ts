@@ -4,15 +4,17 @@
  */
 
 /** Bytes of an entry's facts. */
-export const META = 72
-/** Bytes of an outcome. */
-export const OUTCOME = 24
+export const META = 80
+/** Bytes of an outcome before its number. */
+const OUTCOME = 24
 /** Bytes of a write before its key. */
 const WRITE = 24
 
-const OP = { set: 1, delete: 2, clear: 3 } as const
+const OP = { set: 1, delete: 2, clear: 3, expire: 4, increment: 5, check: 6 } as const
 const FLAG_BLOB = 1
 const FLAG_TAIL = 2
+/** By the condition of a set. */
+const FLAG_WHEN = { always: 0, absent: 4, present: 8 } as const
 /** The codecs that a write may name, in the order of wire.rs. */
 const CODECS = ['auto', 'fast', 'none', 'lz4', 'zstd', 'pco']
 const FLAG_EXISTED = 1
@@ -32,6 +34,15 @@ export interface Packed {
   /** Whether bytes at the end of the data, as many as its last four say and these, are no elements. */
   tail?: boolean
   coding?: Coding | undefined
+}
+
+/** Whether a set depends on a live entry of its key. */
+export type When = keyof typeof FLAG_WHEN
+
+/** Of an entry: another one for each change. */
+export interface Version {
+  low: number
+  high: number
 }
 
 /** A codec, and its level where one was given. */
@@ -55,6 +66,7 @@ export interface Facts {
   codec: number
   slot: number
   epoch: number
+  version: Version
 }
 
 export function readFacts(view: DataView, at: number): Facts {
@@ -71,13 +83,16 @@ export function readFacts(view: DataView, at: number): Facts {
     codec: view.getUint32(at + 60, true),
     slot: view.getUint32(at + 64, true),
     epoch: view.getUint32(at + 68, true),
+    version: { low: view.getUint32(at + 72, true), high: view.getUint32(at + 76, true) },
   }
 }
 
 /** What became of one write. */
 export interface Outcome {
-  /** For a delete: whether there was a live entry. */
+  /** Whether the key had a live entry before. A set that is not conditional does not look. */
   existed: boolean
+  /** The sum of an increment. */
+  number: number | bigint | undefined
   /** False where another write came close to this one, so that its value may be stale already. */
   cacheable: boolean
   idLow: number
@@ -86,16 +101,38 @@ export interface Outcome {
   epoch: number
 }
 
-export function readOutcome(view: DataView, at: number): Outcome {
+/** The outcomes of the next `count` writes, from `at`; and where they end. */
+export function readOutcomes(
+  view: DataView,
+  at: number,
+  count: number,
+): { outcomes: Outcome[]; end: number } {
+  const outcomes: Outcome[] = []
+  let end = at
+  for (let index = 0; index < count; index++) {
+    outcomes.push(readOutcome(view, end))
+    end += OUTCOME + view.getUint32(end + 20, true)
+  }
+  return { outcomes, end }
+}
+
+function readOutcome(view: DataView, at: number): Outcome {
   const flags = view.getUint32(at + 16, true)
+  const length = view.getUint32(at + 20, true)
   return {
     existed: (flags & FLAG_EXISTED) !== 0,
     cacheable: (flags & FLAG_CACHEABLE) !== 0,
+    number: length === 0 ? undefined : readNumber(view, at + OUTCOME, length),
     idLow: view.getUint32(at, true),
     idHigh: view.getUint32(at + 4, true),
     slot: view.getUint32(at + 8, true),
     epoch: view.getUint32(at + 12, true),
   }
+}
+
+function readNumber(view: DataView, at: number, length: number): number | bigint {
+  if (length === 8) return view.getFloat64(at, true)
+  return (view.getBigInt64(at + 8, true) << 64n) | view.getBigUint64(at, true)
 }
 
 export function viewOf(buffer: Buffer): DataView {
@@ -130,13 +167,14 @@ export class Batch {
   }
 
   /** The value's bytes are copied, or kept where nobody else has them. */
-  set(text: string, value: Packed, expiresAt: number): void {
+  set(text: string, value: Packed, expiresAt: number, when: When = 'always'): void {
     const { data } = value
     const large = data.length >= BLOB_MIN
     const room = large ? 0 : typeof data === 'string' ? data.length * UTF8_MAX : data.length
     const start = this.#head(OP.set, text, room)
     const at = start + WRITE + this.#view.getUint32(start + 4, true)
     this.#describe(start, value)
+    this.#buffer[start + 2]! |= FLAG_WHEN[when]
     this.#view.setFloat64(start + 16, expiresAt, true)
     if (large) {
       this.#buffer[start + 2]! |= FLAG_BLOB
@@ -155,7 +193,7 @@ export class Batch {
   #describe(start: number, { kind, element, tail, coding }: Packed): void {
     this.#buffer[start + 1] = kind
     if (element !== undefined) this.#buffer[start + 3] = element + 1
-    if (tail === true) this.#buffer[start + 2] = FLAG_TAIL
+    if (tail === true) this.#buffer[start + 2]! |= FLAG_TAIL
     if (coding === undefined) return
     this.#buffer[start + 12] = CODECS.indexOf(coding.codec) + 1
     if (coding.level !== undefined) this.#buffer[start + 13] = coding.level + 1
@@ -169,9 +207,37 @@ export class Batch {
     this.#bare(OP.clear, '')
   }
 
-  #bare(op: number, text: string): void {
-    const start = this.#head(op, text, 0)
-    this.length = start + WRITE + this.#view.getUint32(start + 4, true)
+  /** Another time to live for a live entry. */
+  expire(text: string, expiresAt: number): void {
+    const start = this.#bare(OP.expire, text) // may replace the view
+    this.#view.setFloat64(start + 16, expiresAt, true)
+  }
+
+  /** Adds to the number of a key; `expiresAt` is for an entry that is made. A bigint has 128 bits. */
+  increment(text: string, by: number | bigint, expiresAt: number): void {
+    const start = this.#bare(OP.increment, text, typeof by === 'number' ? 8 : 16)
+    this.#view.setFloat64(start + 16, expiresAt, true)
+    if (typeof by === 'number') this.#view.setFloat64(this.length - 8, by, true)
+    else {
+      this.#view.setBigUint64(this.length - 16, BigInt.asUintN(64, by), true)
+      this.#view.setBigInt64(this.length - 8, BigInt.asIntN(64, by >> 64n), true)
+    }
+  }
+
+  /** Fails the batch where a key is not at this version; `undefined` where it had no live entry. */
+  check(text: string, version: Version | undefined): void {
+    this.#bare(OP.check, text, version === undefined ? 0 : 8)
+    if (version === undefined) return
+    this.#view.setUint32(this.length - 8, version.low, true)
+    this.#view.setUint32(this.length - 4, version.high, true)
+  }
+
+  /** Writes a head, a key, and leaves room for `value` bytes behind them; gives where the head starts. */
+  #bare(op: number, text: string, value = 0): number {
+    const start = this.#head(op, text, value)
+    this.#view.setUint32(start + 8, value, true)
+    this.length = start + WRITE + this.#view.getUint32(start + 4, true) + value
+    return start
   }
 
   /** Writes the head and the key, with `room` bytes free behind them; gives where the head starts. */

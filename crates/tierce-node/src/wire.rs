@@ -1,28 +1,36 @@
 //! The layout of what crosses in buffers, little-endian. `src/tiers/wire.ts` is the other end.
 //!
-//! - meta, 72 bytes: size, stored size, created, expires (`Infinity`: never), accessed, hits as `f64`; row id as
-//!   `i64`; kind, codec, slot, epoch as `u32`
+//! - meta, 80 bytes: size, stored size, created, expires (`Infinity`: never), accessed, hits as `f64`; row id as
+//!   `i64`; kind, codec, slot, epoch as `u32`; version `u64`
 //! - write: op `u8`, kind `u8`, flags `u8`, elements `u8` (0: no array of numbers, else their number and one), key
 //!   length `u32`, value length or blob index `u32`, codec `u8` (0: the cache's, else its place in [`CODECS`] and one),
-//!   level `u8` (0: the codec's, else it and one), 0 `u16`, expires `f64`, then key and value
-//! - outcome, 24 bytes: row id `i64`, slot `u32`, epoch `u32`, flags `u32`, 0 `u32`
+//!   level `u8` (0: the codec's, else it and one), 0 `u16`, expires `f64`, then key and value; the value of an increment is a
+//!   number, that of a check a version or nothing
+//! - outcome, 24 bytes: row id `i64`, slot `u32`, epoch `u32`, flags `u32`, length of a number `u32`; then the number
+//! - number: `f64`, or `i128` for a bigint
 
-use tierce::{Code, CodecChoice, Element, Error, Key, Meta, Numbers, Result, Write, Written};
+use tierce::{Code, CodecChoice, Element, Error, Key, Meta, Number, Numbers, Result, When, Write, Written};
 
 /// Bytes of an entry's facts.
-pub const META: usize = 72;
+pub const META: usize = 80;
 /// Bytes of a write before its key.
 const WRITE: usize = 24;
 /// Bytes of an outcome.
-pub const OUTCOME: usize = 24;
+const OUTCOME: usize = 24;
 
 const OP_SET: u8 = 1;
 const OP_DELETE: u8 = 2;
 const OP_CLEAR: u8 = 3;
+const OP_EXPIRE: u8 = 4;
+const OP_INCREMENT: u8 = 5;
+const OP_CHECK: u8 = 6;
 /// The value is `blobs[index]` rather than in place.
 const FLAG_BLOB: u8 = 1;
 /// The last four bytes of the value say how many before them are no elements either.
 const FLAG_TAIL: u8 = 2;
+/// Only where the key has no live entry, or only where it has one.
+const FLAG_ABSENT: u8 = 4;
+const FLAG_PRESENT: u8 = 8;
 
 /// What a write may name.
 const CODECS: [&str; 6] = ["auto", "fast", "none", "lz4", "zstd", "pco"];
@@ -92,6 +100,7 @@ impl<'a> Reader<'a> {
         let [codec, level, ..] = head.word::<4>()?;
         let expires = head.f64()?;
         let key = Key::from_text(self.bytes(key_length)?);
+        let expires_at = expires.is_finite().then_some(expires as u64);
         match op {
             OP_SET => {
                 let value = if flags & FLAG_BLOB == 0 {
@@ -103,16 +112,38 @@ impl<'a> Reader<'a> {
                     key,
                     value,
                     kind,
-                    expires_at: expires.is_finite().then_some(expires as u64),
+                    expires_at,
                     codec: choice(codec, level)?,
                     numbers: numbers(element, flags, value)?,
+                    when: match (flags & FLAG_ABSENT, flags & FLAG_PRESENT) {
+                        (0, 0) => When::Always,
+                        (_, 0) => When::Absent,
+                        _ => When::Present,
+                    },
                 })
             }
             OP_DELETE => Ok(Write::Delete { key }),
             OP_CLEAR => Ok(Write::Clear),
+            OP_EXPIRE => Ok(Write::Expire { key, expires_at }),
+            OP_INCREMENT => Ok(Write::Increment { key, by: number(self.bytes(value)?)?, expires_at }),
+            OP_CHECK => {
+                let version = self.bytes(value)?;
+                let version =
+                    if version.is_empty() { None } else { Some(u64::from_le_bytes(Reader(version).word()?)) };
+                Ok(Write::Check { key, version })
+            }
             _ => Err(malformed("an operation is unknown")),
         }
     }
+}
+
+fn number(bytes: &[u8]) -> Result<Number> {
+    let mut rest = Reader(bytes);
+    Ok(if bytes.len() == 8 {
+        Number::Double(rest.f64()?)
+    } else {
+        Number::Big(i128::from_le_bytes(rest.word()?))
+    })
 }
 
 fn choice(codec: u8, level: u8) -> Result<Option<CodecChoice>> {
@@ -151,17 +182,45 @@ pub fn meta_bytes(meta: &Meta) -> [u8; META] {
     {
         bytes[56 + 4 * at..60 + 4 * at].copy_from_slice(&word.to_le_bytes());
     }
+    bytes[72..].copy_from_slice(&meta.version.to_le_bytes());
     bytes
 }
 
-/// What became of a write.
-pub fn outcome_bytes(written: &Written) -> [u8; OUTCOME] {
-    let mut bytes = [0; OUTCOME];
+/// What became of writes.
+pub fn outcomes(written: &[Written]) -> Vec<u8> {
+    let mut bytes = vec![0; written.iter().map(|written| OUTCOME + number_length(written)).sum()];
+    put_outcomes(written, &mut bytes);
+    bytes
+}
+
+/// The same, at the front of `room`: as long as the writes that they are of, at most.
+pub fn put_outcomes(written: &[Written], mut room: &mut [u8]) {
+    for written in written {
+        let Some((own, rest)) = room.split_at_mut_checked(OUTCOME + number_length(written)) else { return };
+        put_outcome(written, own);
+        room = rest;
+    }
+}
+
+fn number_length(written: &Written) -> usize {
+    match written.number {
+        Some(Number::Double(_)) => 8,
+        Some(Number::Big(_)) => 16,
+        _ => 0,
+    }
+}
+
+fn put_outcome(written: &Written, bytes: &mut [u8]) {
     bytes[..8].copy_from_slice(&written.id.to_le_bytes());
     let flags = if written.existed { FLAG_EXISTED } else { 0 }
         | if written.epoch.is_some() { FLAG_CACHEABLE } else { 0 };
-    for (at, word) in [written.slot, written.epoch.unwrap_or(0), flags].into_iter().enumerate() {
+    let words = [written.slot, written.epoch.unwrap_or(0), flags, number_length(written) as u32];
+    for (at, word) in words.into_iter().enumerate() {
         bytes[8 + 4 * at..12 + 4 * at].copy_from_slice(&word.to_le_bytes());
     }
-    bytes
+    match written.number {
+        Some(Number::Double(number)) => bytes[OUTCOME..].copy_from_slice(&number.to_le_bytes()),
+        Some(Number::Big(number)) => bytes[OUTCOME..].copy_from_slice(&number.to_le_bytes()),
+        _ => {}
+    }
 }

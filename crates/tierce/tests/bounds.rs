@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use common::{Dice, noise, open, temp, uncoded, value_files};
-use tierce::{Cache, Code, Key, ManualClock, Wait, Write};
+use tierce::{Cache, Code, Key, ManualClock, Wait, When, Write};
 
 const MIB: u64 = 1 << 20;
 
@@ -39,6 +39,7 @@ fn use_stays_near_the_bound_under_small_large_and_mixed_values() {
                     expires_at: None,
                     codec: None,
                     numbers: None,
+                    when: When::Always,
                 })
                 .collect();
             cache.apply(&writes, Wait::Yes).unwrap();
@@ -74,6 +75,7 @@ fn a_lower_bound_evicts_what_is_over_it_and_not_the_rest() {
                 expires_at: None,
                 codec: None,
                 numbers: None,
+                when: When::Always,
             };
             let batch: &'static [_] = batch.leak();
             cache.apply(&batch.iter().map(set).collect::<Vec<_>>(), Wait::Yes).unwrap();
@@ -123,6 +125,7 @@ fn a_time_to_live_of_any_length_is_kept() {
         expires_at: Some(u64::MAX),
         codec: None,
         numbers: None,
+        when: When::Always,
     };
     cache.apply(&[write], Wait::Yes).unwrap();
     for n in 0..800 {

@@ -14,7 +14,7 @@ use super::lock;
 use super::maintenance::{self, Maintenance};
 use super::read::{Lookup, Meta};
 use super::row::EntryRow;
-use super::write::{Write, Written};
+use super::write::{When, Write, Written};
 use crate::error::{Code, Error, Result};
 use crate::frame::Header;
 use crate::key::{Digest, Key};
@@ -36,7 +36,7 @@ const LOOKS: usize = 8;
 /// # Ok(()) }
 /// ```
 pub struct Cache {
-    engine: Arc<Engine>,
+    pub(super) engine: Arc<Engine>,
     maintenance: Maintenance,
     /// Loads under way in this process, by row.
     loads: Mutex<HashMap<i64, Arc<Mutex<()>>>>,
@@ -138,11 +138,12 @@ impl Cache {
     }
 
     fn set_until(&self, key: Key<'_>, value: &[u8], expires_at: Option<u64>) -> Result<()> {
-        self.apply(&[Write::Set { key, value, kind: 0, expires_at, codec: None, numbers: None }], Wait::Yes)
+        let (codec, numbers, when) = (None, None, When::Always);
+        self.apply(&[Write::Set { key, value, kind: 0, expires_at, codec, numbers, when }], Wait::Yes)
             .map(|_| ())
     }
 
-    fn expiry(&self, ttl: Option<Duration>) -> Result<Option<u64>> {
+    pub(super) fn expiry(&self, ttl: Option<Duration>) -> Result<Option<u64>> {
         match ttl {
             Some(ttl) if ttl.is_zero() => Err(Error::new(
                 Code::InvalidTtl,
@@ -353,7 +354,7 @@ impl Cache {
 
     /// Notes accesses that happened in a memory tier in front of this one: [`Meta::id`] and how many there were, the
     /// least recent first.
-    pub fn touch(&self, accesses: impl IntoIterator<Item = (i64, u32)>) {
+    pub fn note(&self, accesses: impl IntoIterator<Item = (i64, u32)>) {
         let due = accesses.into_iter().fold(false, |due, (id, hits)| self.engine.note(id, hits) | due);
         if due {
             self.maintenance.accesses_due(&self.engine);

@@ -186,7 +186,7 @@ impl Db {
 
 /// An open write transaction: rolled back unless committed, also when a panic unwinds through it.
 pub(super) struct Transaction<'db> {
-    db: &'db Db,
+    pub(super) db: &'db Db,
     open: bool,
 }
 
@@ -205,6 +205,22 @@ impl Transaction<'_> {
         let before = self.look(row.id)?;
         self.db.insert(row, size, stored)?;
         Ok(before)
+    }
+
+    /// Changes an entry where it is: everything else of its row stays.
+    pub fn amend(&self, id: i64, seal: u64, expires: Option<u64>, frame: Option<(&[u8], u64)>) -> Result<()> {
+        let (expires, seal) = (expires.map(|ms| ms as i64), seal as i64);
+        match frame {
+            Some((frame, size)) => self.db.change(
+                "UPDATE entries SET seal = ?2, expires = ?3, frame = ?4, size = ?5, stored = ?5 WHERE id = ?1",
+                params![id, seal, expires, frame, size as i64],
+            ),
+            None => self.db.change(
+                "UPDATE entries SET seal = ?2, expires = ?3 WHERE id = ?1",
+                params![id, seal, expires],
+            ),
+        }
+        .map(|_| ())
     }
 
     /// Puts an entry back that was salvaged, with its file.

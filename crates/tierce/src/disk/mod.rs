@@ -5,17 +5,20 @@ mod blob;
 mod bound;
 mod builder;
 mod cache;
+mod change;
 mod db;
 mod engine;
 mod epoch;
 mod maintenance;
 mod meta;
+mod number;
 mod open;
 mod options;
 mod owner;
 mod read;
 mod row;
 mod salvage;
+mod verbs;
 mod write;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -27,8 +30,10 @@ pub use builder::Builder;
 pub use cache::{Cache, Entry, Fetched, KeyPage, Stats};
 pub use db::Durability;
 pub use epoch::{BITS as EPOCH_BITS, EpochTable};
+pub use number::Number;
 pub use read::Meta;
-pub use write::{Write, Written};
+pub use verbs::State;
+pub use write::{When, Write, Written};
 
 /// Whether a write may wait for another writer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

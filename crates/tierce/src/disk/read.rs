@@ -30,12 +30,14 @@ pub struct Meta {
     pub size: u64,
     /// Bytes that it takes when coded.
     pub stored_size: u64,
-    /// The row of the entry, for [`Cache::touch`](super::Cache::touch).
+    /// The row of the entry, for [`Cache::note`](super::Cache::note).
     pub id: i64,
     /// The key's slot in the epoch table.
     pub slot: u32,
     /// The slot's epoch before the entry was read.
     pub epoch: u32,
+    /// Another one for each change of the entry: what [`Write::Check`](super::Write::Check) takes.
+    pub version: u64,
 }
 
 /// What a look at one key found.
@@ -154,6 +156,7 @@ impl Engine {
             id: row.id,
             slot,
             epoch,
+            version: row.seal,
         }
     }
 

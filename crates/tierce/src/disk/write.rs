@@ -7,6 +7,7 @@ use super::engine::Engine;
 use super::epoch;
 use super::lock;
 use super::meta::Transaction;
+use super::number::Number;
 use super::row::{EntryRow, Removed};
 use crate::codec::{CodecChoice, Numbers};
 use crate::error::{Code, Error, Result};
@@ -31,6 +32,8 @@ pub enum Write<'a> {
         codec: Option<CodecChoice>,
         /// Where the value is an array of numbers: what they are, so that they are coded as such.
         numbers: Option<Numbers>,
+        /// Whether it depends on a live entry of the key.
+        when: When,
     },
     /// Removes a key.
     Delete {
@@ -39,15 +42,52 @@ pub enum Write<'a> {
     },
     /// Removes everything.
     Clear,
+    /// Gives a live entry another time to live. Its value stays where it is.
+    Expire {
+        /// The key.
+        key: Key<'a>,
+        /// Milliseconds since the Unix epoch; `None` never expires.
+        expires_at: Option<u64>,
+    },
+    /// Adds to the number that a key holds; what has no live entry holds 0. An entry that is there keeps its time to live.
+    Increment {
+        /// The key.
+        key: Key<'a>,
+        /// What to add.
+        by: Number,
+        /// Of an entry that is made. Milliseconds since the Unix epoch; `None` never expires.
+        expires_at: Option<u64>,
+    },
+    /// Changes nothing, and fails the whole batch with [`Code::Transaction`] where the key was written since it was read.
+    Check {
+        /// The key.
+        key: Key<'a>,
+        /// The [`Meta::version`](super::Meta::version) that was read; `None` where there was no live entry.
+        version: Option<u64>,
+    },
+}
+
+/// When a [`Write::Set`] stores its value.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum When {
+    /// Whatever is there.
+    #[default]
+    Always,
+    /// Where the key has no live entry.
+    Absent,
+    /// Where the key has a live entry.
+    Present,
 }
 
 /// What became of one [`Write`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Written {
-    /// For a delete: whether there was a live entry.
+    /// Whether the key had a live entry before. A set that is not conditional does not look.
     pub existed: bool,
-    /// The row of the key, for [`Cache::touch`](super::Cache::touch).
+    /// The sum of an increment.
+    pub number: Option<Number>,
+    /// The row of the key, for [`Cache::note`](super::Cache::note).
     pub id: i64,
     /// The key's slot in the epoch table.
     pub slot: u32,
@@ -60,17 +100,55 @@ pub struct Written {
 type Slots = Vec<(u32, u32)>;
 
 /// A write that is ready for its transaction.
-enum Ready<'a> {
-    Set { key: &'a Key<'a>, digest: Digest, header: Header, frame: Vec<u8>, expires_at: Option<u64> },
-    Delete { key: &'a Key<'a>, digest: Digest },
+pub(super) enum Ready<'a> {
+    Set {
+        key: &'a Key<'a>,
+        digest: Digest,
+        header: Header,
+        frame: Vec<u8>,
+        expires_at: Option<u64>,
+        when: When,
+    },
+    Delete {
+        key: &'a Key<'a>,
+        digest: Digest,
+    },
     Clear,
+    Expire {
+        key: &'a Key<'a>,
+        digest: Digest,
+        expires_at: Option<u64>,
+    },
+    Increment {
+        key: &'a Key<'a>,
+        digest: Digest,
+        by: Number,
+        expires_at: Option<u64>,
+    },
+    Check {
+        key: &'a Key<'a>,
+        version: Option<u64>,
+    },
+}
+
+/// What a batch in its transaction has done so far.
+#[derive(Default)]
+pub(super) struct Progress {
+    /// Rows that were replaced or removed.
+    pub left: Vec<Removed>,
+    pub brought: Brought,
+    /// Files to unlink after the commit.
+    pub condemned: Vec<u64>,
 }
 
 impl Ready<'_> {
-    fn digest(&self) -> Option<Digest> {
+    /// The digest of a key whose entry this write changed.
+    fn changed(&self, outcome: &Written) -> Option<Digest> {
         match self {
-            Ready::Set { digest, .. } | Ready::Delete { digest, .. } => Some(*digest),
-            Ready::Clear => None,
+            Ready::Set { digest, when, .. } => when.holds(outcome.existed).then_some(*digest),
+            Ready::Delete { digest, .. } | Ready::Increment { digest, .. } => Some(*digest),
+            Ready::Expire { digest, .. } => outcome.existed.then_some(*digest),
+            Ready::Clear | Ready::Check { .. } => None,
         }
     }
 
@@ -83,8 +161,27 @@ impl Ready<'_> {
     }
 }
 
+/// An entry on its way into the database.
+pub(super) struct Entering<'a> {
+    pub key: &'a Key<'a>,
+    pub digest: Digest,
+    pub header: Header,
+    pub frame: &'a [u8],
+    pub expires_at: Option<u64>,
+}
+
+impl When {
+    pub(super) fn holds(self, existed: bool) -> bool {
+        match self {
+            When::Always => true,
+            When::Absent => !existed,
+            When::Present => existed,
+        }
+    }
+}
+
 fn only_removes(writes: &[Write<'_>]) -> bool {
-    !writes.iter().any(|write| matches!(write, Write::Set { .. }))
+    writes.iter().all(|write| matches!(write, Write::Delete { .. } | Write::Clear))
 }
 
 impl Engine {
@@ -113,13 +210,23 @@ impl Engine {
     }
 
     fn prepare<'a>(&self, write: &'a Write<'a>) -> Result<Ready<'a>> {
-        let (key, value, kind, expires_at, codec) = match write {
-            Write::Set { key, value, kind, expires_at, codec, numbers } => {
+        let last = |expires_at: Option<u64>| expires_at.map(|at| at.min(i64::MAX as u64)); // the column's last millisecond
+        let (key, value, kind, expires_at, codec, when) = match write {
+            Write::Set { key, value, kind, expires_at, codec, numbers, when } => {
                 let codec = codec.unwrap_or(self.codec);
-                (key, *value, *kind, *expires_at, numbers.map_or(codec, |numbers| codec.numbers(numbers)))
+                let codec = numbers.map_or(codec, |numbers| codec.numbers(numbers));
+                (key, *value, *kind, last(*expires_at), codec, *when)
             }
             Write::Delete { key } => return Ok(Ready::Delete { key, digest: key.digest() }),
             Write::Clear => return Ok(Ready::Clear),
+            Write::Expire { key, expires_at } => {
+                return Ok(Ready::Expire { key, digest: key.digest(), expires_at: last(*expires_at) });
+            }
+            Write::Increment { key, by, expires_at } => {
+                let expires_at = last(*expires_at);
+                return Ok(Ready::Increment { key, digest: key.digest(), by: *by, expires_at });
+            }
+            Write::Check { key, version } => return Ok(Ready::Check { key, version: *version }),
         };
         let digest = key.digest();
         let mut frame = Vec::with_capacity(HEADER + value.len());
@@ -138,8 +245,7 @@ impl Engine {
         let header = header.sealed(digest, &frame[HEADER..]);
         frame[..HEADER].copy_from_slice(&header.to_bytes());
         self.bound.admit(weight(key.as_bytes().len() as u64 + stored_size))?;
-        let expires_at = expires_at.map(|at| at.min(i64::MAX as u64)); // the column's last millisecond
-        Ok(Ready::Set { key, digest, header, frame, expires_at })
+        Ok(Ready::Set { key, digest, header, frame, expires_at, when })
     }
 
     fn apply_ready(&self, ready: &[Ready<'_>], wait: Wait) -> Result<(Vec<Written>, u32)> {
@@ -187,55 +293,76 @@ impl Engine {
         let now = self.now();
         let unlinked = lock(&self.unlinked).clone();
         transaction.forget(&unlinked)?;
-        let mut left: Vec<Removed> = Vec::new();
-        let mut brought = Brought::default();
-        let mut condemned = Vec::new();
+        let mut progress = Progress::default();
         let mut written = Vec::with_capacity(ready.len());
         for write in ready {
-            let mut outcome = Written::default();
-            match write {
-                Ready::Set { key, digest, header, frame, expires_at } => {
-                    let replaced = self.put(transaction, key, *digest, *header, frame, *expires_at, now)?;
-                    let row = weight(
-                        key.as_bytes().len() as u64
-                            + if header.in_file { HEADER } else { frame.len() } as u64,
-                    );
-                    brought.newest = digest.id();
-                    brought.written += row + frame.len() as u64;
-                    brought.row_growth += row as i64 - replaced.map_or(0, |old| weight(old.bytes) as i64);
-                    left.extend(replaced);
-                }
-                Ready::Delete { key, digest } => {
-                    let removed = transaction.delete(digest.id(), key.as_bytes(), now)?;
-                    outcome.existed = removed.is_some_and(|(_, live)| live);
-                    left.extend(removed.map(|(removed, _)| removed));
-                }
-                Ready::Clear => {
-                    condemned.extend(transaction.clear(self.owner.id()?)?);
-                }
-            }
-            written.push(outcome);
+            written.push(self.apply_one(transaction, write, now, &mut progress)?);
         }
+        let Progress { mut left, brought, mut condemned } = progress;
         left.extend(self.bound.enforce(transaction, &self.accesses, now, brought, wait)?);
         for file in left.iter().filter_map(|removed| removed.file) {
             transaction.condemn(file, self.owner.id()?)?;
             condemned.push(file);
         }
         lock(&self.unlinked).retain(|file| !unlinked.contains(file));
-        Ok((written, condemned, self.announce_epochs(ready)))
+        let announced = self.announce_epochs(ready, &written);
+        Ok((written, condemned, announced))
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the fields of one row")]
-    fn put(
+    fn apply_one(
         &self,
         transaction: &Transaction<'_>,
-        key: &Key<'_>,
-        digest: Digest,
-        header: Header,
-        frame: &[u8],
-        expires_at: Option<u64>,
+        write: &Ready<'_>,
         now: u64,
-    ) -> Result<Option<Removed>> {
+        progress: &mut Progress,
+    ) -> Result<Written> {
+        let mut outcome = Written::default();
+        match write {
+            Ready::Set { key, digest, header, frame, expires_at, when } => {
+                outcome.existed = *when != When::Always && self.version(transaction, key)?.is_some();
+                if when.holds(outcome.existed) {
+                    let entry =
+                        Entering { key, digest: *digest, header: *header, frame, expires_at: *expires_at };
+                    self.put(transaction, &entry, now, progress)?;
+                } else if header.in_file {
+                    progress.condemned.push(header.write_id); // announced, and adopted by no entry
+                }
+            }
+            Ready::Delete { key, digest } => {
+                let removed = transaction.delete(digest.id(), key.as_bytes(), now)?;
+                outcome.existed = removed.is_some_and(|(_, live)| live);
+                progress.left.extend(removed.map(|(removed, _)| removed));
+            }
+            Ready::Clear => progress.condemned.extend(transaction.clear(self.owner.id()?)?),
+            Ready::Expire { key, digest, expires_at } => {
+                outcome.existed = self.expire(transaction, key, *digest, *expires_at)?;
+            }
+            Ready::Increment { key, digest, by, expires_at } => {
+                let (existed, sum) =
+                    self.increment(transaction, (key, *digest), *by, *expires_at, progress)?;
+                (outcome.existed, outcome.number) = (existed, Some(sum));
+            }
+            Ready::Check { key, version } => {
+                let found = self.version(transaction, key)?;
+                if found != *version {
+                    let why = "a key that the transaction read was written since: try again";
+                    return Err(Error::new(Code::Transaction, why));
+                }
+                outcome.existed = found.is_some();
+            }
+        }
+        Ok(outcome)
+    }
+
+    /// Stores an entry in the place of any other of its key.
+    pub(super) fn put(
+        &self,
+        transaction: &Transaction<'_>,
+        entry: &Entering<'_>,
+        now: u64,
+        progress: &mut Progress,
+    ) -> Result<()> {
+        let Entering { key, digest, header, frame, expires_at } = *entry;
         let mut row = EntryRow {
             id: digest.id(),
             seal: 0,
@@ -252,17 +379,24 @@ impl Engine {
         if header.in_file {
             transaction.adopt(header.write_id, size_on_disk(header.stored_size))?;
         }
-        Ok(replaced)
+        let weight_of = |bytes: usize| weight(key.as_bytes().len() as u64 + bytes as u64);
+        let brought = &mut progress.brought;
+        brought.newest = row.id;
+        brought.written += weight_of(row.frame.len()) + frame.len() as u64;
+        brought.row_growth +=
+            weight_of(row.frame.len()) as i64 - replaced.map_or(0, |old| weight(old.bytes) as i64);
+        progress.left.extend(replaced);
+        Ok(())
     }
 
     /// Before the commit: moves the epochs on, so that a kill between the commit and [`Engine::publish`] leaves no
     /// memory tier with what was replaced. Gives where they are.
-    fn announce_epochs(&self, ready: &[Ready<'_>]) -> Slots {
+    fn announce_epochs(&self, ready: &[Ready<'_>], written: &[Written]) -> Slots {
         if ready.iter().any(|write| matches!(write, Ready::Clear)) {
             self.epochs.bump_all();
         }
-        let mut slots: Vec<u32> =
-            ready.iter().filter_map(Ready::digest).map(|digest| digest.slot(epoch::BITS)).collect();
+        let changed = ready.iter().zip(written).filter_map(|(write, outcome)| write.changed(outcome));
+        let mut slots: Vec<u32> = changed.map(|digest| digest.slot(epoch::BITS)).collect();
         slots.sort_unstable();
         slots.dedup();
         slots.into_iter().map(|slot| (slot, self.epochs.bump(slot))).collect()
@@ -283,7 +417,7 @@ impl Engine {
             })
             .collect();
         for (write, outcome) in ready.iter().zip(written) {
-            let Some(digest) = write.digest() else { continue };
+            let Some(digest) = write.changed(outcome) else { continue };
             outcome.id = digest.id();
             outcome.slot = digest.slot(epoch::BITS);
             let found = moved.binary_search_by_key(&outcome.slot, |(slot, _)| *slot);
