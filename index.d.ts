@@ -14,20 +14,17 @@ export declare class NativeDisk {
   /** Opens the directory. JavaScript puts keys into `inbox` and writes into `outbox`; what comes back is in `inbox`. */
   constructor(dir: string, options: NativeOptions, inbox: Uint8Array, outbox: Uint8Array, now: number)
   /**
-   * Reads the entry of the key in `inbox[0, keyLength)`. Gives the length of the value, which is in the
+   * Reads the entry of the key in `inbox[0, keyLength)`, a stale one too. Gives the length of the value, which is in the
    * inbox behind its facts, or -1 (miss) or -2 (use `read`).
    */
   fetch(keyLength: number, now: number): number
   /** Ends the snapshot that `fetch` keeps open for the next one: to be called when the event loop turns. */
   release(): void
-  /**
-   * What there is of the key in `inbox[0, keyLength)`: 0 no entry, 1 a live one, whose facts are in the inbox then, 2 an
-   * expired one. With `touch`, an access of a live one.
-   */
-  state(keyLength: number, touch: boolean, now: number): number
-  /** Reads an entry of any size on the calling thread. */
+  /** Whether the key in `inbox[0, keyLength)` has a live entry. */
+  has(keyLength: number, now: number): boolean
+  /** Reads an entry of any size, a stale one too, on the calling thread. */
   readSync(key: Uint8Array, now: number): NativeEntry | null
-  /** Reads an entry of any size on the thread pool. */
+  /** Reads an entry of any size, a stale one too, on the thread pool. */
   read(key: Uint8Array, now: number): Promise<NativeEntry | null>
   /**
    * Reads many entries on one snapshot. `keys` holds each key behind its length; entries come back in the same
@@ -41,7 +38,7 @@ export declare class NativeDisk {
   apply(length: number, now: number): number
   /** Applies writes in one transaction on the thread pool, waiting for other writers. Gives the outcomes. */
   write(writes: Uint8Array, blobs: Array<Uint8Array>, now: number): Promise<Buffer>
-  /** As `write`, on the calling thread, after the batches that are under way. */
+  /** As `write`, on the calling thread. */
   writeSync(writes: Uint8Array, blobs: Array<Uint8Array>, now: number): Buffer
   /**
    * Notes accesses of the memory tier: `count` row ids as `i64` with their hits as `u32` in the
@@ -68,6 +65,8 @@ export declare class NativeDisk {
    * database. Calls that are under way finish.
    */
   close(): Promise<void>
+  /** Verifies everything in the directory; with `fix`, repairs it. */
+  check(fix: boolean, now: number): Promise<NativeReport>
 }
 
 /** A policy over slots. Its two arrays belong to JavaScript: `log` is what happened, `out` is what the last call gives. */
@@ -83,8 +82,8 @@ export declare class NativeLedger {
   rest(): number
   /** Fills `out` with at most `count` slots that may be given up without asking, in order; gives how many. */
   refill(count: number): number
-  /** Evicts the next victim into `out`; gives 0 where there is none. */
-  evict(): number
+  /** Changes the capacity. Gives the number of victims, as `drain`. */
+  resize(capacity: number): number
   /** The slots in the order of eviction. */
   order(): Uint32Array
   /** Forgets all slots and all history. */
@@ -150,6 +149,26 @@ export interface NativeOptions {
   durability?: string
   /** Milliseconds. */
   lockTimeout?: number
+}
+
+/** One thing that is wrong. `key` is the stored text of the entry's key. */
+export interface NativeProblem {
+  kind: string
+  message: string
+  key?: Buffer
+  path?: string
+  fixed: boolean
+}
+
+/** What a check found. */
+export interface NativeReport {
+  entries: number
+  expired: number
+  files: number
+  bytes: number
+  found: number
+  fixed: number
+  problems: Array<NativeProblem>
 }
 
 /** What is stored. Sizes in bytes. */

@@ -5,11 +5,13 @@ import { makeError } from './errors.js'
 import { type ErrorListener, Faults } from './events.js'
 import { type CallKey, type Key, keyFromText, keyText, keyTextSoon } from './keys.js'
 import { Flights } from './load.js'
+import { type CheckOptions, type CheckReport, check } from './manage.js'
 import { callback, checkOptions, oneOf, parseDuration, positiveInteger } from './options.js'
 import { parseSetOptions, type SetOptions } from './set-options.js'
 import { now, type Soon, then } from './soon.js'
 import { type Storing, TierStack, type TierStats, type Write } from './tiers/stack.js'
-import { add, addend, expire, type Increment, increment, touch, ttl, update } from './verbs/changes.js'
+import type { Times } from './tiers/wire.js'
+import { add, addend, type Increment, increment, touch, ttl, update } from './verbs/changes.js'
 
 /** What a cache holds, and how the reads of this object fared. */
 export type CacheStats = TierStats
@@ -177,14 +179,20 @@ export class Cache {
    * @throws InvalidTtlError `E_INVALID_TTL`
    */
   async expire(key: Key, ttl: Duration): Promise<boolean> {
-    const expiresAt = this.#tiers.now() + parseDuration(ttl, 'ttl')
-    return this.#at(key, (text) => expire(this.#tiers, text, expiresAt, false))
+    const times = this.#times(ttl)
+    return this.#at(key, (text) => this.#tiers.renew(text, times, false))
   }
 
   /** As `expire`, on this thread. */
   expireSync(key: Key, ttl: Duration): boolean {
-    const expiresAt = this.#tiers.now() + parseDuration(ttl, 'ttl')
-    return now(expire(this.#tiers, this.#text(key), expiresAt, true))
+    return this.#tiers.renewSync(this.#text(key), this.#times(ttl), false)
+  }
+
+  #times(ttl: Duration): Times {
+    return {
+      expiresAt: this.#tiers.now() + parseDuration(ttl, 'ttl'),
+      freshUntil: Number.POSITIVE_INFINITY,
+    }
   }
 
   /** Milliseconds until a live entry expires, `Infinity` for never; `undefined` where there is none. */
@@ -328,6 +336,16 @@ export class Cache {
   async stats(): Promise<CacheStats> {
     this.#open()
     return this.#tiers.stats()
+  }
+
+  /**
+   * Reads everything on disk and compares it with its checksums and with each other, without holding others up. With `fix`,
+   * removes damaged entries and files that are nobody's, mends the database and counts anew.
+   * @throws StorageFullError `E_STORAGE_FULL`, ReadOnlyError `E_READ_ONLY`, LockTimeoutError `E_LOCK_TIMEOUT`: as they say
+   */
+  async check(options: CheckOptions = {}): Promise<CheckReport> {
+    this.#open()
+    return check(this.#tiers, options)
   }
 
   /** Listens to faults that broke no call: a damaged entry, a store that failed after a load. */

@@ -19,6 +19,7 @@ const CALLS = {
   readMany: (disk) => disk.readMany(Buffer.alloc(0), now),
   write: (disk) => disk.write(write, [], now),
   page: (disk) => disk.page(undefined, 10, now),
+  check: (disk) => disk.check(false, now),
   stats: (disk) => disk.stats(now),
   hashContent: () => hashContent([{ path: folder, isDirectory: true, hash: 'xxh3' }]),
   close: (disk) => disk.close(),

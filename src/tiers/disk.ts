@@ -117,7 +117,7 @@ export class DiskTier {
     return (this.#epochs === undefined ? this.#disk.epochAt(slot) : this.#epochs[slot]) === epoch
   }
 
-  /** Reads an entry, on this thread when that is quick. */
+  /** Reads an entry, a stale one too, on this thread when that is quick. */
   read(text: string): DiskHit | undefined | Promise<DiskHit | undefined> {
     this.#flush()
     return this.#underWay === undefined ? this.#readNow(text) : this.#readAfterWrites(text)
@@ -137,7 +137,7 @@ export class DiskTier {
     return this.#decoded(await wait(() => this.#disk.read(Buffer.from(text), this.#now())))
   }
 
-  /** Reads an entry on this thread. A write that is still on its way to the disk is not waited for. */
+  /** Reads an entry, a stale one too, on this thread. A write that is still on its way to the disk is not waited for. */
   readSync(text: string): DiskHit | undefined {
     this.#flush()
     const hit = this.#fetch(text)
@@ -167,7 +167,7 @@ export class DiskTier {
     })
   }
 
-  /** Reads many entries on one snapshot; the answer is aligned with `texts`. */
+  /** Reads many live entries on one snapshot; the answer is aligned with `texts`. */
   async readMany(texts: readonly string[]): Promise<(DiskHit | undefined)[]> {
     await this.settled()
     const entries = await wait(() => this.#disk.readMany(packKeys(texts), this.#now()))
@@ -201,8 +201,10 @@ export class DiskTier {
 
   #stateNow(text: string, touch: boolean): KeyState {
     if (text.length * 3 > BUFFER) {
-      const hit = this.readSync(text)
-      return hit === undefined ? { is: 'missing' } : { is: 'live', facts: hit.facts }
+      const facts = this.readSync(text)?.facts
+      return facts === undefined || facts.freshUntil <= this.#now()
+        ? { is: 'missing' }
+        : { is: 'live', facts }
     }
     const is = STATES[call(() => this.#disk.state(this.#inbox.write(text), touch, this.#now()))]!
     return is === 'live' ? { is, facts: readFacts(this.#inboxView, 0) } : { is }
@@ -322,6 +324,14 @@ export class DiskTier {
   async stats(): Promise<Awaited<ReturnType<NativeDisk['stats']>>> {
     await this.settled()
     return wait(() => this.#disk.stats(this.#now()))
+  }
+
+  /** Runs a verb of management on the thread pool, after the writes that were asked for. */
+  async manage<T>(run: (disk: NativeDisk, now: number) => Promise<T>): Promise<T> {
+    await this.settled()
+    const done = await wait(() => run(this.#disk, this.#now()))
+    this.#tellFaults()
+    return done
   }
 
   async close(): Promise<void> {

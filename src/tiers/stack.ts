@@ -2,17 +2,16 @@
 import type { ParsedOptions } from '../cache-options.js'
 import { type CacheEntry, diskFacts, memoryFacts } from '../entry.js'
 import { makeError } from '../errors.js'
-import { attempt, type Soon, then } from '../soon.js'
+import { attempt, now, type Soon, then } from '../soon.js'
 import { giveOut, keep } from '../values/copies.js'
 import { type Encoded, encode, kindName, kindOf } from '../values/index.js'
 import { type DiskHit, DiskTier } from './disk.js'
 import { type MemoryEntry, MemoryTier } from './memory.js'
 import { weigh } from './weigh.js'
-import type { Batch, Coding, Outcome, Packed } from './wire.js'
+import type { Batch, Coding, Outcome, Packed, SetTimes, Times } from './wire.js'
 
 /** What an entry gets beside its value. */
-export interface Storing {
-  expiresAt: number
+export interface Storing extends SetTimes {
   coding: Coding | undefined
 }
 
@@ -20,6 +19,12 @@ export interface Storing {
 export interface Write extends Storing {
   text: string
   value: unknown
+}
+
+/** A value that was found, and its times: see `MemoryEntry`. */
+export interface Kept extends SetTimes {
+  value: unknown
+  createdAt: number
 }
 
 /** What is stored. Sizes in bytes; expired entries count until they are removed. */
@@ -74,7 +79,7 @@ export class TierStack {
     this.#codecs = parsed.codecs
     this.#copies = parsed.copies
     this.#events = events
-    if (parsed.memory !== undefined) this.memory = new MemoryTier(parsed.memory)
+    if (parsed.memory !== undefined) this.memory = new MemoryTier(parsed.memory, parsed.now)
     if (parsed.disk !== undefined) {
       this.disk = new DiskTier(parsed.disk, parsed.now, (code, message) => events.onFault(code, message))
     }
@@ -82,27 +87,33 @@ export class TierStack {
 
   /** The value of a key; `undefined` on a miss. Only a promise when it takes the disk. */
   read(text: string): unknown {
-    const live = this.live(text)
-    const found = live ?? this.disk?.read(text)
-    const done = (hit: MemoryEntry | DiskHit | undefined): unknown => {
-      if (hit !== live) this.#remember(text, hit as DiskHit | undefined)
-      this.#count(hit !== undefined)
-      return this.given(hit)
-    }
-    return found instanceof Promise ? found.then(done) : done(found)
+    const found = this.find(text)
+    return found instanceof Promise ? found.then((kept) => this.#fresh(kept)) : this.#fresh(found)
   }
 
   readSync(text: string): unknown {
-    const hit = this.live(text) ?? this.#remember(text, this.disk?.readSync(text))
-    this.#count(hit !== undefined)
-    return this.given(hit)
+    return this.#fresh(this.findSync(text))
+  }
+
+  /** What is kept under a key, stale or not; `undefined` where there is nothing. Only a promise when it takes the disk. */
+  find(text: string): Kept | undefined | Promise<Kept | undefined> {
+    const kept = this.#kept(text)
+    if (kept !== undefined || this.disk === undefined) return this.#found(kept)
+    const hit = this.disk.read(text)
+    const done = (read: DiskHit | undefined) => this.#found(keptOf(this.#remember(text, read)))
+    return hit instanceof Promise ? hit.then(done) : done(hit)
+  }
+
+  findSync(text: string): Kept | undefined {
+    return this.#found(this.#kept(text) ?? keptOf(this.#remember(text, this.disk?.readSync(text))))
   }
 
   /** The value in memory; a miss there is not counted, as the disk has not been asked. */
   readMemory(text: string): unknown {
     const live = this.live(text)
-    if (live !== undefined) this.#count(true)
-    return this.given(live)
+    if (live === undefined) return undefined
+    this.#hits++
+    return this.#copies ? giveOut(live.value) : live.value
   }
 
   /** The values of many keys, aligned with them; those on disk are read in one call, from one snapshot. */
@@ -128,15 +139,18 @@ export class TierStack {
     const live = this.current(text)
     this.#tellAccesses()
     const hit = await this.disk.read(text)
-    this.#count(hit !== undefined)
-    if (hit === undefined) return undefined
+    const isLive = hit !== undefined && hit.facts.freshUntil > this.now()
+    this.#count(isLive)
+    if (!isLive) return undefined
     return diskFacts<V>(hit, live !== undefined && live === this.memory?.peek(text) ? 'memory' : 'disk')
   }
 
   /** What is known of a key. Does not count as an access. */
   state(text: string, sync: boolean): Soon<KnownKey> {
-    const live = this.current(text)
-    if (live !== undefined) return { is: 'live', expiresAt: live.expiresAt }
+    const entry = this.current(text)
+    if (entry !== undefined) {
+      return entry.isLive(this.now()) ? { is: 'live', expiresAt: entry.expiresAt } : { is: 'expired' }
+    }
     if (this.disk === undefined) return { is: 'missing' }
     return then(this.disk.state(text, sync), ({ is, facts }) => ({ is, expiresAt: facts?.expiresAt }))
   }
@@ -153,7 +167,7 @@ export class TierStack {
     }
     const pack = (batch: Batch) => {
       for (const [index, write] of writes.entries()) {
-        batch.set(write.text, this.packed(write, encoded[index]!), write.expiresAt)
+        batch.set(write.text, this.packed(write, encoded[index]!), write)
       }
     }
     const confirm = (outcomes: Outcome[]) => {
@@ -166,6 +180,38 @@ export class TierStack {
     return attempt(() => then(disk.write(writes.length, pack, sync), confirm), failed)
   }
 
+  /** Gives an entry new times, and leaves its value alone; a stale one too where `stale` is set. Gives whether there was one. */
+  async renew(text: string, times: Times, stale: boolean): Promise<boolean> {
+    return this.#renew(text, times, stale, false)
+  }
+
+  /** As `renew`, on this thread. */
+  renewSync(text: string, times: Times, stale: boolean): boolean {
+    return now(this.#renew(text, times, stale, true))
+  }
+
+  #renew(text: string, times: Times, stale: boolean, sync: boolean): Soon<boolean> {
+    const { disk } = this
+    const entry = this.#renewed(text, times, stale)
+    if (disk === undefined) return entry !== undefined
+    const failed = (error: unknown): never => {
+      if (entry !== undefined) this.memory?.remove(entry)
+      throw error
+    }
+    const renewed = () => disk.write(1, (batch) => batch.renew(text, times, stale), sync)
+    return attempt(() => then(renewed(), ([outcome]) => this.#confirmRenewal(entry, outcome!)), failed)
+  }
+
+  /** The entry in memory has its new times at once; its epoch is not known before they are on disk. */
+  #renewed(text: string, { expiresAt, freshUntil }: Times, stale: boolean): MemoryEntry | undefined {
+    this.#tellAccesses()
+    const entry = this.current(text)
+    if (entry === undefined || !(stale || entry.isLive(this.now()))) return undefined
+    this.memory?.expire(entry, expiresAt)
+    entry.freshUntil = freshUntil
+    return entry
+  }
+
   /** Removes keys in one transaction; gives how many had a live entry. */
   delete(texts: readonly string[], sync = false): Soon<number> {
     const live = texts.filter((text) => this.forget(text))
@@ -174,14 +220,19 @@ export class TierStack {
       for (const text of texts) batch.delete(text)
     }
     const count = (outcomes: Outcome[]) => outcomes.filter(({ existed }) => existed).length
-    return then(this.change(texts, pack, sync), count)
+    return then(this.change(texts, texts.length, pack, sync), count)
   }
 
   /**
-   * Writes of these keys to disk, one each, in one transaction. Memory knows nothing of them: what it had is to be forgotten before,
-   * and reads bring what is new.
+   * Writes to disk, `count` of them, that change the entries of these keys, in one transaction. Memory knows nothing of them: what it had
+   * is to be forgotten before, and reads bring what is new.
    */
-  change(texts: readonly string[], pack: (batch: Batch) => void, sync: boolean): Soon<Outcome[]> {
+  change(
+    texts: readonly string[],
+    count: number,
+    pack: (batch: Batch) => void,
+    sync: boolean,
+  ): Soon<Outcome[]> {
     const { disk } = this
     if (disk === undefined)
       throw makeError('E_INTERNAL', 'A change was asked of a disk tier that is not there.')
@@ -202,7 +253,7 @@ export class TierStack {
       done()
       return outcomes
     }
-    return attempt(() => then(disk.write(texts.length, pack, sync), succeeded), failed)
+    return attempt(() => then(disk.write(count, pack, sync), succeeded), failed)
   }
 
   async clear(): Promise<void> {
@@ -214,7 +265,7 @@ export class TierStack {
   async *texts(): AsyncGenerator<string> {
     if (this.disk === undefined) {
       const now = this.now()
-      const live = [...(this.memory?.entries() ?? [])].filter((entry) => entry.expiresAt > now)
+      const live = [...(this.memory?.entries() ?? [])].filter((entry) => entry.isLive(now))
       yield* live.map((entry) => entry.text)
       return
     }
@@ -259,12 +310,24 @@ export class TierStack {
     return this.#copies ? giveOut(hit?.value) : hit?.value
   }
 
+  /** A value that was found, as its callers get it; what is stale counts as a miss. */
+  #found(kept: Kept | undefined): Kept | undefined {
+    this.#count(kept !== undefined && isFresh(kept, this.now()))
+    if (kept === undefined || !this.#copies) return kept
+    const { createdAt, expiresAt, freshUntil, cost } = kept
+    return { value: giveOut(kept.value), createdAt, expiresAt, freshUntil, cost }
+  }
+
+  #fresh(kept: Kept | undefined): unknown {
+    return kept !== undefined && isFresh(kept, this.now()) ? kept.value : undefined
+  }
+
   #count(hit: boolean): void {
     if (hit) this.#hits++
     else this.#misses++
   }
 
-  /** The entry in memory, if it is neither expired nor overtaken by a write of another process or thread. */
+  /** The entry in memory, stale or not, if it is neither expired nor overtaken by a write of another process or thread. */
   current(text: string, now = this.now()): MemoryEntry | undefined {
     const entry = this.memory?.peek(text)
     if (entry === undefined) return undefined
@@ -276,10 +339,19 @@ export class TierStack {
   }
 
   /** As `current`, and notes the access. */
-  live(text: string): MemoryEntry | undefined {
+  #kept(text: string): MemoryEntry | undefined {
     const now = this.now()
     const entry = this.current(text, now)
     if (entry !== undefined) this.memory?.use(entry, now)
+    return entry
+  }
+
+  /** As `#kept`, where it is fresh. */
+  live(text: string): MemoryEntry | undefined {
+    const now = this.now()
+    const entry = this.current(text, now)
+    if (entry === undefined || entry.freshUntil <= now) return undefined
+    this.memory?.use(entry, now)
     return entry
   }
 
@@ -288,10 +360,10 @@ export class TierStack {
     if (hit === undefined || this.memory === undefined || this.#changing.has(text)) return hit
     if (this.current(text) === undefined) {
       const { facts, value } = hit
-      const { size, createdAt, expiresAt } = facts
+      const { size, createdAt, expiresAt, freshUntil, cost } = facts
       const kept = this.#copies ? keep(value) : value
       const kind = kindName(facts.kind, value)
-      this.memory.set({ text, value: kept, kind, size, createdAt, expiresAt, place: facts })
+      this.memory.set({ text, value: kept, kind, size, createdAt, expiresAt, freshUntil, cost, place: facts })
     }
     return hit
   }
@@ -309,7 +381,7 @@ export class TierStack {
 
   /** Puts a value into memory, where it answers at once; its epoch is not known before it is on disk. */
   keep(
-    { text, value, expiresAt }: Write,
+    { text, value, expiresAt, freshUntil, cost }: Write,
     encoded: Encoded | undefined,
     createdAt = this.now(),
   ): MemoryEntry | undefined {
@@ -318,6 +390,8 @@ export class TierStack {
       text,
       value: this.#copies ? keep(value, encoded) : value,
       expiresAt,
+      freshUntil,
+      cost,
       size: encoded === undefined ? weigh(value) : encoded.data.length,
       kind: encoded === undefined ? 'live' : kindOf(encoded),
       createdAt,
@@ -331,6 +405,13 @@ export class TierStack {
     else this.memory?.remove(entry)
   }
 
+  /** What the disk does not have any more goes from memory too. */
+  #confirmRenewal(entry: MemoryEntry | undefined, outcome: Outcome): boolean {
+    if (outcome.existed) this.#confirm(entry, outcome)
+    else if (entry !== undefined) this.memory?.remove(entry)
+    return outcome.existed
+  }
+
   /** What loads under way bring for a key comes too late. */
   outdate(text: string): void {
     this.#events.onChange(text)
@@ -340,8 +421,9 @@ export class TierStack {
   forget(text: string): boolean {
     this.outdate(text)
     const entry = this.current(text)
-    if (entry !== undefined) this.memory?.remove(entry)
-    return entry !== undefined
+    if (entry === undefined) return false
+    this.memory?.remove(entry)
+    return entry.isLive(this.now())
   }
 
   /** The disk tier's order of eviction counts what memory answered. */
@@ -349,6 +431,16 @@ export class TierStack {
     const accesses = this.disk === undefined ? undefined : this.memory?.takeAccesses()
     if (accesses !== undefined && accesses.length > 0) this.disk?.touch(accesses)
   }
+}
+
+function keptOf(hit: DiskHit | undefined): Kept | undefined {
+  if (hit === undefined) return undefined
+  const { createdAt, expiresAt, freshUntil, cost } = hit.facts
+  return { value: hit.value, createdAt, expiresAt, freshUntil, cost }
+}
+
+function isFresh(kept: Kept, now: number): boolean {
+  return kept.expiresAt > now && kept.freshUntil > now
 }
 
 /** @throws UnserializableError `E_UNSERIALIZABLE` for `undefined`, which is what a miss looks like */

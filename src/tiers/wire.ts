@@ -4,17 +4,18 @@
  */
 
 /** Bytes of an entry's facts. */
-export const META = 80
+export const META = 96
 /** Bytes of an outcome before its number. */
 const OUTCOME = 24
 /** Bytes of a write before its key. */
-const WRITE = 24
+const WRITE = 40
 
-const OP = { set: 1, delete: 2, clear: 3, expire: 4, increment: 5, check: 6 } as const
+const OP = { set: 1, delete: 2, clear: 3, increment: 4, renew: 5, check: 6 } as const
 const FLAG_BLOB = 1
 const FLAG_TAIL = 2
+const FLAG_STALE = 4
 /** By the condition of a set. */
-const FLAG_WHEN = { always: 0, absent: 4, present: 8 } as const
+const FLAG_WHEN = { always: 0, absent: 8, present: 16 } as const
 /** The codecs that a write may name, in the order of wire.rs. */
 const CODECS = ['auto', 'fast', 'none', 'lz4', 'zstd', 'pco']
 const FLAG_EXISTED = 1
@@ -34,6 +35,19 @@ export interface Packed {
   /** Whether bytes at the end of the data, as many as its last four say and these, are no elements. */
   tail?: boolean
   coding?: Coding | undefined
+}
+
+/** When an entry goes, in milliseconds since the Unix epoch. */
+export interface Times {
+  /** `Infinity` never expires. */
+  expiresAt: number
+  /** `Infinity` where it is fresh as long as it lives: see `Facts`. */
+  freshUntil: number
+}
+
+/** The same, and what its value cost. */
+export interface SetTimes extends Times {
+  cost: number
 }
 
 /** Whether a set depends on a live entry of its key. */
@@ -66,6 +80,10 @@ export interface Facts {
   codec: number
   slot: number
   epoch: number
+  /** From then on it is stale: expired for all but a load. `Infinity` where it is fresh as long as it lives. */
+  freshUntil: number
+  /** Milliseconds that making the value took; 0 where that is not known. */
+  cost: number
   version: Version
 }
 
@@ -83,7 +101,9 @@ export function readFacts(view: DataView, at: number): Facts {
     codec: view.getUint32(at + 60, true),
     slot: view.getUint32(at + 64, true),
     epoch: view.getUint32(at + 68, true),
-    version: { low: view.getUint32(at + 72, true), high: view.getUint32(at + 76, true) },
+    freshUntil: view.getFloat64(at + 72, true),
+    cost: view.getUint32(at + 80, true),
+    version: { low: view.getUint32(at + 88, true), high: view.getUint32(at + 92, true) },
   }
 }
 
@@ -167,7 +187,7 @@ export class Batch {
   }
 
   /** The value's bytes are copied, or kept where nobody else has them. */
-  set(text: string, value: Packed, expiresAt: number, when: When = 'always'): void {
+  set(text: string, value: Packed, times: SetTimes, when: When = 'always'): void {
     const { data } = value
     const large = data.length >= BLOB_MIN
     const room = large ? 0 : typeof data === 'string' ? data.length * UTF8_MAX : data.length
@@ -175,7 +195,8 @@ export class Batch {
     const at = start + WRITE + this.#view.getUint32(start + 4, true)
     this.#describe(start, value)
     this.#buffer[start + 2]! |= FLAG_WHEN[when]
-    this.#view.setFloat64(start + 16, expiresAt, true)
+    this.#times(start, times)
+    this.#view.setUint32(start + 32, times.cost, true)
     if (large) {
       this.#buffer[start + 2]! |= FLAG_BLOB
       this.#view.setUint32(start + 8, this.blobs.length, true)
@@ -199,6 +220,18 @@ export class Batch {
     if (coding.level !== undefined) this.#buffer[start + 13] = coding.level + 1
   }
 
+  /** New times for an entry; for a stale one too where `stale` is set. */
+  renew(text: string, times: Times, stale: boolean): void {
+    const start = this.#bare(OP.renew, text)
+    this.#times(start, times)
+    if (stale) this.#buffer[start + 2] = FLAG_STALE
+  }
+
+  #times(start: number, { expiresAt, freshUntil }: Times): void {
+    this.#view.setFloat64(start + 16, expiresAt, true)
+    this.#view.setFloat64(start + 24, freshUntil, true)
+  }
+
   delete(text: string): void {
     this.#bare(OP.delete, text)
   }
@@ -207,16 +240,10 @@ export class Batch {
     this.#bare(OP.clear, '')
   }
 
-  /** Another time to live for a live entry. */
-  expire(text: string, expiresAt: number): void {
-    const start = this.#bare(OP.expire, text) // may replace the view
-    this.#view.setFloat64(start + 16, expiresAt, true)
-  }
-
   /** Adds to the number of a key; `expiresAt` is for an entry that is made. A bigint has 128 bits. */
   increment(text: string, by: number | bigint, expiresAt: number): void {
     const start = this.#bare(OP.increment, text, typeof by === 'number' ? 8 : 16)
-    this.#view.setFloat64(start + 16, expiresAt, true)
+    this.#times(start, { expiresAt, freshUntil: Number.POSITIVE_INFINITY })
     if (typeof by === 'number') this.#view.setFloat64(this.length - 8, by, true)
     else {
       this.#view.setBigUint64(this.length - 16, BigInt.asUintN(64, by), true)

@@ -8,7 +8,8 @@ import type { Outcome } from '../tiers/wire.js'
 
 /** Stores a value if there is no live entry; whether it did. */
 export function add(tiers: TierStack, write: Write, sync: boolean): Soon<boolean> {
-  const live = tiers.current(write.text)
+  const kept = tiers.current(write.text)
+  const live = kept?.isLive(tiers.now()) ? kept : undefined
   // What is on its way to the disk may still fail: only the disk can tell.
   const isThere = live !== undefined && (tiers.disk === undefined || live.place !== undefined)
   return then(setWhen(tiers, write, 'absent', isThere, sync), (existed) => !existed)
@@ -16,7 +17,7 @@ export function add(tiers: TierStack, write: Write, sync: boolean): Soon<boolean
 
 /** Stores a value if there is a live entry; whether it did. */
 export function update(tiers: TierStack, write: Write, sync: boolean): Soon<boolean> {
-  const isMissing = tiers.disk === undefined && tiers.current(write.text) === undefined
+  const isMissing = tiers.disk === undefined && !tiers.current(write.text)?.isLive(tiers.now())
   return setWhen(tiers, write, 'present', isMissing, sync)
 }
 
@@ -37,24 +38,7 @@ function setWhen(
   if (when === 'present') tiers.forget(write.text)
   else tiers.outdate(write.text)
   const packed = tiers.packed(write, encoded)
-  const changed = tiers.change(
-    [write.text],
-    (batch) => batch.set(write.text, packed, write.expiresAt, when),
-    sync,
-  )
-  return then(changed, ([outcome]) => outcome!.existed)
-}
-
-/** Gives a live entry another time to live; whether there is one. */
-export function expire(tiers: TierStack, text: string, expiresAt: number, sync: boolean): Soon<boolean> {
-  if (tiers.disk === undefined) {
-    const live = tiers.current(text)
-    tiers.outdate(text)
-    if (live !== undefined) tiers.memory?.expire(live, expiresAt)
-    return live !== undefined
-  }
-  tiers.forget(text)
-  const changed = tiers.change([text], (batch) => batch.expire(text, expiresAt), sync)
+  const changed = tiers.change([write.text], 1, (batch) => batch.set(write.text, packed, write, when), sync)
   return then(changed, ([outcome]) => outcome!.existed)
 }
 
@@ -88,15 +72,16 @@ export function increment(
 ): Soon<number | bigint> {
   if (tiers.disk === undefined) return incrementInMemory(tiers, { text, by, expiresAt })
   tiers.forget(text)
-  const changed = tiers.change([text], (batch) => batch.increment(text, by, expiresAt), sync)
+  const changed = tiers.change([text], 1, (batch) => batch.increment(text, by, expiresAt), sync)
   return then(changed, ([outcome]) => (outcome as Outcome).number!)
 }
 
 function incrementInMemory(tiers: TierStack, { text, by, expiresAt }: Increment): number | bigint {
   const live: MemoryEntry | undefined = tiers.live(text)
   const value = sum(live === undefined ? undefined : tiers.given(live), by)
-  const write = { text, value, expiresAt: live?.expiresAt ?? expiresAt, coding: undefined }
-  const { hits = 0, createdAt } = live ?? {}
+  const fresh = { expiresAt, freshUntil: Number.POSITIVE_INFINITY, cost: 0, createdAt: undefined, hits: 0 }
+  const { createdAt, hits, freshUntil, cost, ...rest } = live ?? fresh
+  const write = { text, value, expiresAt: rest.expiresAt, freshUntil, cost, coding: undefined }
   const kept = tiers.keep(write, tiers.encode(value), createdAt)
   if (kept !== undefined) kept.hits = hits
   return value

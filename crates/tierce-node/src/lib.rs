@@ -7,6 +7,7 @@ mod disk;
 mod gate;
 pub mod hash;
 pub mod ledger;
+mod manage;
 mod scratch;
 mod wire;
 

@@ -1,36 +1,42 @@
 //! The layout of what crosses in buffers, little-endian. `src/tiers/wire.ts` is the other end.
 //!
-//! - meta, 80 bytes: size, stored size, created, expires (`Infinity`: never), accessed, hits as `f64`; row id as
-//!   `i64`; kind, codec, slot, epoch as `u32`; version `u64`
+//! - meta, 96 bytes: size, stored size, created, expires (`Infinity`: never), accessed, hits as `f64`; row id as
+//!   `i64`; kind, codec, slot, epoch as `u32`; fresh until (`Infinity`: as long as it lives) as `f64`, cost as `u32`,
+//!   0 `u32`; version `u64`
 //! - write: op `u8`, kind `u8`, flags `u8`, elements `u8` (0: no array of numbers, else their number and one), key
 //!   length `u32`, value length or blob index `u32`, codec `u8` (0: the cache's, else its place in [`CODECS`] and one),
-//!   level `u8` (0: the codec's, else it and one), 0 `u16`, expires `f64`, then key and value; the value of an increment is a
-//!   number, that of a check a version or nothing
+//!   level `u8` (0: the codec's, else it and one), 0 `u16`, expires `f64`, fresh until `f64`, cost `u32`, 0 `u32`, then key
+//!   and value; the value of an increment is a number, that of a check a version or nothing
 //! - outcome, 24 bytes: row id `i64`, slot `u32`, epoch `u32`, flags `u32`, length of a number `u32`; then the number
 //! - number: `f64`, or `i128` for a bigint
 
-use tierce::{Code, CodecChoice, Element, Error, Key, Meta, Number, Numbers, Result, When, Write, Written};
+use tierce::{
+    Code, CodecChoice, Element, Error, Freshness, Key, Meta, Number, Numbers, Result, When, Write, Written,
+};
 
 /// Bytes of an entry's facts.
-pub const META: usize = 80;
+pub const META: usize = 96;
 /// Bytes of a write before its key.
-const WRITE: usize = 24;
+const WRITE: usize = 40;
 /// Bytes of an outcome.
 const OUTCOME: usize = 24;
 
 const OP_SET: u8 = 1;
 const OP_DELETE: u8 = 2;
 const OP_CLEAR: u8 = 3;
-const OP_EXPIRE: u8 = 4;
-const OP_INCREMENT: u8 = 5;
+const OP_INCREMENT: u8 = 4;
+const OP_RENEW: u8 = 5;
 const OP_CHECK: u8 = 6;
 /// The value is `blobs[index]` rather than in place.
 const FLAG_BLOB: u8 = 1;
 /// The last four bytes of the value say how many before them are no elements either.
 const FLAG_TAIL: u8 = 2;
 /// Only where the key has no live entry, or only where it has one.
-const FLAG_ABSENT: u8 = 4;
-const FLAG_PRESENT: u8 = 8;
+const FLAG_ABSENT: u8 = 8;
+const FLAG_PRESENT: u8 = 16;
+
+/// Of a renewal: a stale entry too.
+const FLAG_STALE: u8 = 4;
 
 /// What a write may name.
 const CODECS: [&str; 6] = ["auto", "fast", "none", "lz4", "zstd", "pco"];
@@ -98,9 +104,10 @@ impl<'a> Reader<'a> {
         let key_length = head.u32()? as usize;
         let value = head.u32()? as usize;
         let [codec, level, ..] = head.word::<4>()?;
-        let expires = head.f64()?;
+        let expires_at = time(head.f64()?);
+        let fresh_until = time(head.f64()?);
+        let cost = head.u32()?;
         let key = Key::from_text(self.bytes(key_length)?);
-        let expires_at = expires.is_finite().then_some(expires as u64);
         match op {
             OP_SET => {
                 let value = if flags & FLAG_BLOB == 0 {
@@ -113,6 +120,7 @@ impl<'a> Reader<'a> {
                     value,
                     kind,
                     expires_at,
+                    freshness: Freshness { until: fresh_until, cost },
                     codec: choice(codec, level)?,
                     numbers: numbers(element, flags, value)?,
                     when: match (flags & FLAG_ABSENT, flags & FLAG_PRESENT) {
@@ -122,9 +130,9 @@ impl<'a> Reader<'a> {
                     },
                 })
             }
+            OP_RENEW => Ok(Write::Renew { key, expires_at, fresh_until, stale: flags & FLAG_STALE != 0 }),
             OP_DELETE => Ok(Write::Delete { key }),
             OP_CLEAR => Ok(Write::Clear),
-            OP_EXPIRE => Ok(Write::Expire { key, expires_at }),
             OP_INCREMENT => Ok(Write::Increment { key, by: number(self.bytes(value)?)?, expires_at }),
             OP_CHECK => {
                 let version = self.bytes(value)?;
@@ -144,6 +152,10 @@ fn number(bytes: &[u8]) -> Result<Number> {
     } else {
         Number::Big(i128::from_le_bytes(rest.word()?))
     })
+}
+
+fn time(ms: f64) -> Option<u64> {
+    ms.is_finite().then_some(ms as u64)
 }
 
 fn choice(codec: u8, level: u8) -> Result<Option<CodecChoice>> {
@@ -182,7 +194,10 @@ pub fn meta_bytes(meta: &Meta) -> [u8; META] {
     {
         bytes[56 + 4 * at..60 + 4 * at].copy_from_slice(&word.to_le_bytes());
     }
-    bytes[72..].copy_from_slice(&meta.version.to_le_bytes());
+    let until = meta.freshness.until.map_or(f64::INFINITY, |at| at as f64);
+    bytes[72..80].copy_from_slice(&until.to_le_bytes());
+    bytes[80..84].copy_from_slice(&meta.freshness.cost.to_le_bytes());
+    bytes[88..].copy_from_slice(&meta.version.to_le_bytes());
     bytes
 }
 

@@ -15,7 +15,7 @@
 //! The checksum binds the payload to its key and its write: a frame moved under another key, or an older frame of the
 //! same key, does not verify. In a file the header is padded with zeros to [`FILE_PAYLOAD`].
 
-use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
+use xxhash_rust::xxh3::{Xxh3, xxh3_64, xxh3_64_with_seed};
 
 use crate::codec;
 use crate::error::{Code, Error, Result};
@@ -75,10 +75,15 @@ impl Header {
     }
 
     fn checksum_of(self, digest: Digest, payload: &[u8]) -> u64 {
+        xxh3_64_with_seed(payload, self.seed(digest))
+    }
+
+    /// What binds a payload's checksum to its key and its write.
+    fn seed(self, digest: Digest) -> u64 {
         let mut bound = [0; 16 + 32];
         bound[..16].copy_from_slice(&digest.to_bytes());
         bound[16..].copy_from_slice(&self.checked_part()[..32]);
-        xxh3_64_with_seed(payload, xxh3_64(&bound))
+        xxh3_64(&bound)
     }
 
     /// Parses the first bytes of a frame.
@@ -125,6 +130,30 @@ impl Header {
             return Err(damaged("its checksum differs"));
         }
         Ok(())
+    }
+
+    /// As [`Header::verify`], of a payload that comes in pieces: `next` gives them, an empty one ends.
+    pub fn verify_pieces(self, digest: Digest, mut next: impl FnMut(&mut Xxh3) -> Result<u64>) -> Result<()> {
+        let mut hasher = Xxh3::with_seed(self.seed(digest));
+        let mut length = 0u64;
+        loop {
+            match next(&mut hasher)? {
+                0 => break,
+                bytes => length = length.saturating_add(bytes),
+            }
+        }
+        if length != self.stored_size {
+            return Err(damaged("its payload is cut or too long"));
+        }
+        if hasher.digest() != self.checksum {
+            return Err(damaged("its checksum differs"));
+        }
+        Ok(())
+    }
+
+    /// Whether a payload of this header can be decoded within what its codec allows: a checksum is no proof of good will.
+    pub fn is_plausible(self, start: &[u8]) -> bool {
+        codec::limit(self.codec, start).is_ok_and(|limit| self.raw_size <= limit)
     }
 
     /// Decodes a verified payload into `out`, which gets exactly `raw_size` bytes.

@@ -13,8 +13,8 @@ pub mod policy;
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use codec::{CodecChoice, Element, Numbers, codec_names, decode};
 pub use disk::{
-    Builder, Cache, Durability, EPOCH_BITS, Entry, EpochTable, Fetched, KeyPage, Meta, Number, State, Stats,
-    Wait, When, Write, Written,
+    Builder, Cache, CheckReport, Durability, EPOCH_BITS, Entry, EpochTable, Fetched, Freshness, KeyPage,
+    Meta, Number, Problem, ProblemKind, State, Stats, Wait, When, Write, Written,
 };
 pub use error::{Code, Error, Result};
 pub use hash::{Algorithm, Content, ContentDigest, ContentItem, Hasher};

@@ -13,14 +13,15 @@ use super::epoch::EpochTable;
 use super::lock;
 use super::maintenance::{self, Maintenance};
 use super::read::{Lookup, Meta};
-use super::row::EntryRow;
+use super::row::{EntryRow, Freshness};
+use super::verbs::State;
 use super::write::{When, Write, Written};
 use crate::error::{Code, Error, Result};
 use crate::frame::Header;
 use crate::key::{Digest, Key};
 
 /// Times that a read looks again when the value's file was replaced under it.
-const LOOKS: usize = 8;
+pub(super) const LOOKS: usize = 8;
 
 /// A cache in a directory: crash-safe, bounded, shared by threads and processes.
 ///
@@ -138,9 +139,9 @@ impl Cache {
     }
 
     fn set_until(&self, key: Key<'_>, value: &[u8], expires_at: Option<u64>) -> Result<()> {
-        let (codec, numbers, when) = (None, None, When::Always);
-        self.apply(&[Write::Set { key, value, kind: 0, expires_at, codec, numbers, when }], Wait::Yes)
-            .map(|_| ())
+        let (freshness, codec, numbers, when) = (Freshness::default(), None, None, When::Always);
+        let set = Write::Set { key, value, kind: 0, expires_at, freshness, codec, numbers, when };
+        self.apply(&[set], Wait::Yes).map(|_| ())
     }
 
     pub(super) fn expiry(&self, ttl: Option<Duration>) -> Result<Option<u64>> {
@@ -201,7 +202,27 @@ impl Cache {
     pub fn entry<'a>(&self, key: impl Into<Key<'a>>) -> Result<Option<Entry>> {
         let key = key.into();
         let found = self.engine.look(&key, false, |header, _, payload| header.decode(payload))?;
+        self.finish(&key, self.live(found))
+    }
+
+    /// As [`Cache::entry`], and also gives a stale one: see [`Freshness`].
+    ///
+    /// # Errors
+    /// As [`Cache::get`].
+    pub fn kept<'a>(&self, key: impl Into<Key<'a>>) -> Result<Option<Entry>> {
+        let key = key.into();
+        let found = self.engine.look(&key, false, |header, _, payload| header.decode(payload))?;
         self.finish(&key, found)
+    }
+
+    /// A stale entry is a miss.
+    pub(super) fn live<T>(&self, found: Lookup<T>) -> Lookup<T> {
+        match &found {
+            Lookup::Inline(_, meta) | Lookup::File(_, meta) if meta.freshness.is_stale(self.engine.now()) => {
+                Lookup::Miss
+            }
+            _ => found,
+        }
     }
 
     /// As [`Cache::entry`] for many keys, on one snapshot, in their order.
@@ -214,7 +235,7 @@ impl Cache {
             keys.iter().map(|key| self.engine.lookup(db, key, false, decode)).collect::<Result<Vec<_>>>()
         };
         let found = self.engine.read_mending(false, |db| db.snapshot(|| look(db)))?;
-        keys.iter().zip(found).map(|(key, found)| self.finish(key, found)).collect()
+        keys.iter().zip(found).map(|(key, found)| self.finish(key, self.live(found))).collect()
     }
 
     /// Reads a value's file where that is where it is, and counts.
@@ -275,7 +296,7 @@ impl Cache {
         }
     }
 
-    /// Reads a small value into a buffer of the caller's: no allocation. With `hold`, the snapshot stays open for the
+    /// Reads a small value into a buffer of the caller's: no allocation. Gives stale entries too: see [`Freshness`]. With `hold`, the snapshot stays open for the
     /// next such read, as long as nobody writes: the caller ends it with [`Cache::release`] soon, as the log cannot
     /// start again before.
     ///
@@ -314,9 +335,7 @@ impl Cache {
     /// # Errors
     /// As [`Cache::get`].
     pub fn has<'a>(&self, key: impl Into<Key<'a>>) -> Result<bool> {
-        let key = key.into();
-        let found = self.engine.look(&key, false, |_, _, _| Ok(()))?;
-        Ok(matches!(found, Lookup::Inline(..) | Lookup::File(..)))
+        Ok(matches!(self.state(key)?, State::Live(_)))
     }
 
     /// The value of a key, or what `load` makes, which is stored. Of the threads that ask for one key at a time, one
@@ -381,7 +400,7 @@ impl Cache {
         let header = Header::parse(row.frame).ok()?;
         let sound = digest.id() == row.id && row.seal == row.expected_seal(digest, header.checksum);
         let slot = digest.slot(super::epoch::BITS);
-        (sound && !row.is_expired(now)).then(|| (row.key.to_vec(), self.engine.meta_of(row, header, slot, 0)))
+        (sound && row.is_live(now)).then(|| (row.key.to_vec(), self.engine.meta_of(row, header, slot, 0)))
     }
 
     /// Entries, expired ones included until they are removed.

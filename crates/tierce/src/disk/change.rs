@@ -5,36 +5,24 @@ use super::engine::Engine;
 use super::meta::Transaction;
 use super::number::{LONGEST, Number};
 use super::read::{Lookup, Meta};
-use super::row::EntryRow;
-use super::write::{Entering, Progress};
+use super::row::{EntryRow, Freshness};
+use super::write::{Entering, Progress, Times};
 use crate::error::Result;
 use crate::frame::{HEADER, Header};
 use crate::key::{Digest, Key};
 
 impl Engine {
+    fn is_live(&self, meta: &Meta) -> bool {
+        !meta.freshness.is_stale(self.now())
+    }
+
     /// The version of a key's live entry. A damaged one counts as none: a read would remove it.
     pub(super) fn version(&self, transaction: &Transaction<'_>, key: &Key<'_>) -> Result<Option<u64>> {
         Ok(match self.lookup(transaction.db, key, false, |_, _, _| Ok(()))? {
             Lookup::Miss | Lookup::Damaged(..) => None,
-            Lookup::Inline((), meta) | Lookup::File(_, meta) => Some(meta.version),
+            Lookup::File(header, _) if !self.blobs.has(header) => None,
+            Lookup::Inline((), meta) | Lookup::File(_, meta) => self.is_live(&meta).then_some(meta.version),
         })
-    }
-
-    /// Gives a live entry another time to live. False where there is none.
-    pub(super) fn expire(
-        &self,
-        transaction: &Transaction<'_>,
-        key: &Key<'_>,
-        digest: Digest,
-        expires_at: Option<u64>,
-    ) -> Result<bool> {
-        let (header, meta) = match self.lookup(transaction.db, key, false, |header, _, _| Ok(header))? {
-            Lookup::Miss | Lookup::Damaged(..) => return Ok(false),
-            Lookup::Inline(header, meta) | Lookup::File(header, meta) => (header, meta),
-        };
-        let seal = seal(digest, &meta, expires_at, header);
-        transaction.amend(meta.id, seal, expires_at, None)?;
-        Ok(true)
     }
 
     /// Adds to the number that a key holds. Gives whether there was a live entry, and the sum.
@@ -43,7 +31,7 @@ impl Engine {
         transaction: &Transaction<'_>,
         (key, digest): (&Key<'_>, Digest),
         by: Number,
-        expires_at: Option<u64>,
+        times: Times,
         progress: &mut Progress,
     ) -> Result<(bool, Number)> {
         let found = self.lookup(transaction.db, key, false, |header, meta, payload| {
@@ -52,6 +40,7 @@ impl Engine {
         })?;
         let (old, held) = match found {
             Lookup::Miss | Lookup::Damaged(..) => (None, by.zero()),
+            Lookup::Inline(_, meta) | Lookup::File(_, meta) if !self.is_live(&meta) => (None, by.zero()),
             Lookup::Inline((header, Some(number)), meta) => (Some((header, meta)), number),
             Lookup::Inline((_, None), _) | Lookup::File(..) => return Err(by.none()),
         };
@@ -71,13 +60,12 @@ impl Engine {
         let frame = [&header.to_bytes()[..], &payload].concat();
         match old {
             Some((_, meta)) => {
-                let seal = seal(digest, &meta, meta.expires_at, header);
-                transaction.amend(meta.id, seal, meta.expires_at, Some((&frame, size)))?;
+                transaction.amend(meta.id, seal(digest, &meta, header), &frame, size)?;
                 progress.brought.newest = meta.id;
                 self.note(meta.id, 1);
             }
             None => {
-                let entry = Entering { key, digest, header, frame: &frame, expires_at };
+                let entry = Entering { key, digest, header, frame: &frame, times };
                 self.put(transaction, &entry, self.now(), progress)?;
             }
         }
@@ -97,19 +85,45 @@ impl Engine {
     }
 }
 
-/// The seal of an entry whose time to live or frame changes.
-fn seal(digest: Digest, meta: &Meta, expires: Option<u64>, header: Header) -> u64 {
+/// The seal of an entry whose frame changes.
+fn seal(digest: Digest, meta: &Meta, header: Header) -> u64 {
     let row = EntryRow {
         id: meta.id,
         seal: 0,
         accessed: 0,
         hits: 0,
         created: meta.created_at,
-        expires,
+        expires: meta.expires_at,
+        freshness: meta.freshness,
         key: &[],
         frame: &[],
     };
     row.expected_seal(digest, header.checksum)
+}
+
+/// New times for the row of a key, if there is one that is sound and not expired.
+pub(super) fn renew(
+    transaction: &Transaction<'_>,
+    key: &Key<'_>,
+    digest: Digest,
+    times: Times,
+    stale: bool,
+    now: u64,
+) -> Result<bool> {
+    let renewed = transaction.find(digest.id(), |row| {
+        let kept = if stale { !row.is_expired(now) } else { row.is_live(now) };
+        let checksum = Header::parse(row.frame).ok()?.checksum;
+        if row.key != key.as_bytes() || !kept || row.seal != row.expected_seal(digest, checksum) {
+            return None;
+        }
+        let freshness = Freshness { until: times.freshness.until, ..row.freshness };
+        let mut renewed = EntryRow { key: &[], frame: &[], expires: times.expires, freshness, ..row };
+        renewed.seal = renewed.expected_seal(digest, checksum);
+        Some(renewed)
+    })?;
+    let Some(renewed) = renewed.flatten() else { return Ok(false) };
+    transaction.renew(&renewed)?;
+    Ok(true)
 }
 
 const _: () = assert!(HEADER as u64 + LONGEST < 4096, "a number stays in its row");

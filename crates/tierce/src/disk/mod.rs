@@ -1,11 +1,13 @@
 //! The disk tier: metadata and small values in SQLite, large values in files beside it.
 
 mod access;
+mod audit;
 mod blob;
 mod bound;
 mod builder;
 mod cache;
 mod change;
+mod check;
 mod db;
 mod engine;
 mod epoch;
@@ -28,10 +30,12 @@ use crate::error::{Code, Result};
 
 pub use builder::Builder;
 pub use cache::{Cache, Entry, Fetched, KeyPage, Stats};
+pub use check::{CheckReport, Problem, ProblemKind};
 pub use db::Durability;
 pub use epoch::{BITS as EPOCH_BITS, EpochTable};
 pub use number::Number;
 pub use read::Meta;
+pub use row::Freshness;
 pub use verbs::State;
 pub use write::{When, Write, Written};
 

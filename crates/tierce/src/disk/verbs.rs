@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use super::Wait;
-use super::cache::Cache;
+use super::cache::{Cache, LOOKS};
 use super::number::Number;
 use super::read::{Lookup, Meta};
+use super::row::Freshness;
 use super::write::{When, Write, Written};
 use crate::error::{Code, Error, Result};
 use crate::key::Key;
@@ -16,7 +17,7 @@ use crate::key::Key;
 pub enum State {
     /// No entry.
     Missing,
-    /// An entry whose time has passed, and that was not removed yet.
+    /// An entry whose time has passed, or that is stale, and that was not removed yet.
     Expired,
     /// A live entry.
     Live(Meta),
@@ -42,7 +43,8 @@ impl Cache {
 
     fn set_when(&self, key: Key<'_>, value: &[u8], when: When) -> Result<Written> {
         let expires_at = self.expiry(self.engine.default_ttl)?;
-        self.one(Write::Set { key, value, kind: 0, expires_at, codec: None, numbers: None, when })
+        let (freshness, codec, numbers) = (Freshness::default(), None, None);
+        self.one(Write::Set { key, value, kind: 0, expires_at, freshness, codec, numbers, when })
     }
 
     /// Gives a live entry another time to live from now on; `None` never expires. Whether there was one.
@@ -50,8 +52,8 @@ impl Cache {
     /// # Errors
     /// As [`Cache::set_for`].
     pub fn expire<'a>(&self, key: impl Into<Key<'a>>, ttl: Option<Duration>) -> Result<bool> {
-        let write = Write::Expire { key: key.into(), expires_at: self.expiry(ttl)? };
-        Ok(self.one(write)?.existed)
+        let (key, expires_at) = (key.into(), self.expiry(ttl)?);
+        Ok(self.one(Write::Renew { key, expires_at, fresh_until: None, stale: false })?.existed)
     }
 
     /// How long a live entry has to live, [`Duration::MAX`] for ever; `None` where there is none.
@@ -120,15 +122,20 @@ impl Cache {
     /// As [`Cache::get`].
     pub fn state<'a>(&self, key: impl Into<Key<'a>>) -> Result<State> {
         let key = key.into();
-        let found = self.engine.look(&key, false, |_, _, _| Ok(()))?;
-        if let Lookup::Inline((), meta) | Lookup::File(_, meta) = found {
-            return Ok(State::Live(meta));
+        for _ in 0..LOOKS {
+            match self.live(self.engine.look(&key, false, |_, _, _| Ok(()))?) {
+                Lookup::Miss | Lookup::Damaged(..) => break,
+                Lookup::Inline((), meta) => return Ok(State::Live(meta)),
+                // Looked at again when it is not there: it may have been replaced meanwhile.
+                Lookup::File(header, meta) if self.engine.blobs.has(header) => return Ok(State::Live(meta)),
+                Lookup::File(..) => {}
+            }
         }
         let now = self.engine.now();
-        let is_expired = self
+        let is_over = self
             .engine
-            .read(|db| db.find(key.digest().id(), |row| row.key == key.as_bytes() && row.is_expired(now)))?;
-        Ok(if is_expired == Some(true) { State::Expired } else { State::Missing })
+            .read(|db| db.find(key.digest().id(), |row| row.key == key.as_bytes() && !row.is_live(now)))?;
+        Ok(if is_over == Some(true) { State::Expired } else { State::Missing })
     }
 
     fn one(&self, write: Write<'_>) -> Result<Written> {

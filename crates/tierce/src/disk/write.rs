@@ -2,13 +2,14 @@
 
 use super::Wait;
 use super::bound::{Brought, weight};
+use super::change::renew;
 use super::db::{Durability, LogEnd};
 use super::engine::Engine;
 use super::epoch;
 use super::lock;
 use super::meta::Transaction;
 use super::number::Number;
-use super::row::{EntryRow, Removed};
+use super::row::{EntryRow, Freshness, Removed};
 use crate::codec::{CodecChoice, Numbers};
 use crate::error::{Code, Error, Result};
 use crate::frame::size_on_disk;
@@ -28,12 +29,25 @@ pub enum Write<'a> {
         kind: u8,
         /// Milliseconds since the Unix epoch; `None` never expires.
         expires_at: Option<u64>,
+        /// When the value is due to be made anew, where that is before it expires.
+        freshness: Freshness,
         /// Overrides the cache's codec.
         codec: Option<CodecChoice>,
         /// Where the value is an array of numbers: what they are, so that they are coded as such.
         numbers: Option<Numbers>,
         /// Whether it depends on a live entry of the key.
         when: When,
+    },
+    /// Gives an entry new times and leaves its value alone. An expired one stays expired.
+    Renew {
+        /// The key.
+        key: Key<'a>,
+        /// Milliseconds since the Unix epoch; `None` never expires.
+        expires_at: Option<u64>,
+        /// As [`Freshness::until`].
+        fresh_until: Option<u64>,
+        /// Whether a stale entry is renewed too.
+        stale: bool,
     },
     /// Removes a key.
     Delete {
@@ -42,13 +56,6 @@ pub enum Write<'a> {
     },
     /// Removes everything.
     Clear,
-    /// Gives a live entry another time to live. Its value stays where it is.
-    Expire {
-        /// The key.
-        key: Key<'a>,
-        /// Milliseconds since the Unix epoch; `None` never expires.
-        expires_at: Option<u64>,
-    },
     /// Adds to the number that a key holds; what has no live entry holds 0. An entry that is there keeps its time to live.
     Increment {
         /// The key.
@@ -99,36 +106,29 @@ pub struct Written {
 /// Slots of the epoch table in rising order, each with its counter.
 type Slots = Vec<(u32, u32)>;
 
+/// The times of an entry, as its row can hold them.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Times {
+    pub expires: Option<u64>,
+    pub freshness: Freshness,
+}
+
+impl Times {
+    fn new(expires: Option<u64>, freshness: Freshness) -> Self {
+        let most = |at: u64| at.min(i64::MAX as u64); // the column's last millisecond
+        let freshness = Freshness { until: freshness.until.map(most), ..freshness };
+        Self { expires: expires.map(most), freshness }
+    }
+}
+
 /// A write that is ready for its transaction.
 pub(super) enum Ready<'a> {
-    Set {
-        key: &'a Key<'a>,
-        digest: Digest,
-        header: Header,
-        frame: Vec<u8>,
-        expires_at: Option<u64>,
-        when: When,
-    },
-    Delete {
-        key: &'a Key<'a>,
-        digest: Digest,
-    },
+    Set { key: &'a Key<'a>, digest: Digest, header: Header, frame: Vec<u8>, times: Times, when: When },
+    Renew { key: &'a Key<'a>, digest: Digest, times: Times, stale: bool },
+    Delete { key: &'a Key<'a>, digest: Digest },
     Clear,
-    Expire {
-        key: &'a Key<'a>,
-        digest: Digest,
-        expires_at: Option<u64>,
-    },
-    Increment {
-        key: &'a Key<'a>,
-        digest: Digest,
-        by: Number,
-        expires_at: Option<u64>,
-    },
-    Check {
-        key: &'a Key<'a>,
-        version: Option<u64>,
-    },
+    Increment { key: &'a Key<'a>, digest: Digest, by: Number, times: Times },
+    Check { key: &'a Key<'a>, version: Option<u64> },
 }
 
 /// What a batch in its transaction has done so far.
@@ -147,7 +147,7 @@ impl Ready<'_> {
         match self {
             Ready::Set { digest, when, .. } => when.holds(outcome.existed).then_some(*digest),
             Ready::Delete { digest, .. } | Ready::Increment { digest, .. } => Some(*digest),
-            Ready::Expire { digest, .. } => outcome.existed.then_some(*digest),
+            Ready::Renew { digest, .. } => outcome.existed.then_some(*digest),
             Ready::Clear | Ready::Check { .. } => None,
         }
     }
@@ -167,11 +167,11 @@ pub(super) struct Entering<'a> {
     pub digest: Digest,
     pub header: Header,
     pub frame: &'a [u8],
-    pub expires_at: Option<u64>,
+    pub times: Times,
 }
 
 impl When {
-    pub(super) fn holds(self, existed: bool) -> bool {
+    fn holds(self, existed: bool) -> bool {
         match self {
             When::Always => true,
             When::Absent => !existed,
@@ -210,21 +210,21 @@ impl Engine {
     }
 
     fn prepare<'a>(&self, write: &'a Write<'a>) -> Result<Ready<'a>> {
-        let last = |expires_at: Option<u64>| expires_at.map(|at| at.min(i64::MAX as u64)); // the column's last millisecond
-        let (key, value, kind, expires_at, codec, when) = match write {
-            Write::Set { key, value, kind, expires_at, codec, numbers, when } => {
+        let (key, value, kind, times, codec, when) = match write {
+            Write::Set { key, value, kind, expires_at, freshness, codec, numbers, when } => {
                 let codec = codec.unwrap_or(self.codec);
                 let codec = numbers.map_or(codec, |numbers| codec.numbers(numbers));
-                (key, *value, *kind, last(*expires_at), codec, *when)
+                (key, *value, *kind, Times::new(*expires_at, *freshness), codec, *when)
+            }
+            Write::Renew { key, expires_at, fresh_until, stale } => {
+                let times = Times::new(*expires_at, Freshness { until: *fresh_until, cost: 0 });
+                return Ok(Ready::Renew { key, digest: key.digest(), times, stale: *stale });
             }
             Write::Delete { key } => return Ok(Ready::Delete { key, digest: key.digest() }),
             Write::Clear => return Ok(Ready::Clear),
-            Write::Expire { key, expires_at } => {
-                return Ok(Ready::Expire { key, digest: key.digest(), expires_at: last(*expires_at) });
-            }
             Write::Increment { key, by, expires_at } => {
-                let expires_at = last(*expires_at);
-                return Ok(Ready::Increment { key, digest: key.digest(), by: *by, expires_at });
+                let times = Times::new(*expires_at, Freshness::default());
+                return Ok(Ready::Increment { key, digest: key.digest(), by: *by, times });
             }
             Write::Check { key, version } => return Ok(Ready::Check { key, version: *version }),
         };
@@ -245,7 +245,7 @@ impl Engine {
         let header = header.sealed(digest, &frame[HEADER..]);
         frame[..HEADER].copy_from_slice(&header.to_bytes());
         self.bound.admit(weight(key.as_bytes().len() as u64 + stored_size))?;
-        Ok(Ready::Set { key, digest, header, frame, expires_at, when })
+        Ok(Ready::Set { key, digest, header, frame, times, when })
     }
 
     fn apply_ready(&self, ready: &[Ready<'_>], wait: Wait) -> Result<(Vec<Written>, u32)> {
@@ -318,11 +318,10 @@ impl Engine {
     ) -> Result<Written> {
         let mut outcome = Written::default();
         match write {
-            Ready::Set { key, digest, header, frame, expires_at, when } => {
+            Ready::Set { key, digest, header, frame, times, when } => {
                 outcome.existed = *when != When::Always && self.version(transaction, key)?.is_some();
                 if when.holds(outcome.existed) {
-                    let entry =
-                        Entering { key, digest: *digest, header: *header, frame, expires_at: *expires_at };
+                    let entry = Entering { key, digest: *digest, header: *header, frame, times: *times };
                     self.put(transaction, &entry, now, progress)?;
                 } else if header.in_file {
                     progress.condemned.push(header.write_id); // announced, and adopted by no entry
@@ -334,12 +333,11 @@ impl Engine {
                 progress.left.extend(removed.map(|(removed, _)| removed));
             }
             Ready::Clear => progress.condemned.extend(transaction.clear(self.owner.id()?)?),
-            Ready::Expire { key, digest, expires_at } => {
-                outcome.existed = self.expire(transaction, key, *digest, *expires_at)?;
+            Ready::Renew { key, digest, times, stale } => {
+                outcome.existed = renew(transaction, key, *digest, *times, *stale, now)?;
             }
-            Ready::Increment { key, digest, by, expires_at } => {
-                let (existed, sum) =
-                    self.increment(transaction, (key, *digest), *by, *expires_at, progress)?;
+            Ready::Increment { key, digest, by, times } => {
+                let (existed, sum) = self.increment(transaction, (key, *digest), *by, *times, progress)?;
                 (outcome.existed, outcome.number) = (existed, Some(sum));
             }
             Ready::Check { key, version } => {
@@ -362,14 +360,15 @@ impl Engine {
         now: u64,
         progress: &mut Progress,
     ) -> Result<()> {
-        let Entering { key, digest, header, frame, expires_at } = *entry;
+        let Entering { key, digest, header, frame, times } = *entry;
         let mut row = EntryRow {
             id: digest.id(),
             seal: 0,
             accessed: self.epochs.tick(now),
             hits: 0,
             created: now,
-            expires: expires_at,
+            expires: times.expires,
+            freshness: times.freshness,
             key: key.as_bytes(),
             frame: if header.in_file { &frame[..HEADER] } else { frame },
         };
