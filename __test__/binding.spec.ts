@@ -64,7 +64,7 @@ const CALLS: Record<string, ((opened: Opened) => unknown) | null> = {
   hashContent: () => binding.hashContent([CONTENT]),
   hashContentSync: () => binding.hashContentSync([CONTENT]),
   NativeDisk: () => open(),
-  'NativeDisk.prototype.fetch': ({ disk, inbox }) => disk.fetch(inbox.write(KEY), NOW),
+  'NativeDisk.prototype.fetch': ({ disk, inbox }) => disk.fetch(inbox.write(KEY), false, NOW),
   'NativeDisk.prototype.state': ({ disk, inbox }) => disk.state(inbox.write(KEY), true, NOW),
   'NativeDisk.prototype.readSync': ({ disk }) => disk.readSync(Buffer.from(KEY), NOW),
   'NativeDisk.prototype.read': ({ disk }) => disk.read(Buffer.from(KEY), NOW),
@@ -182,7 +182,7 @@ describe('the generated binding', () => {
     const calls: (() => unknown)[] = [
       () => disk.apply(outbox.fill(0xff).length, NOW),
       () => disk.apply(0xffffffff, NOW),
-      () => disk.fetch(0xffffffff, NOW),
+      () => disk.fetch(0xffffffff, false, NOW),
       () => disk.state(BUFFER + 1, false, NOW),
       () => disk.touch(0xffffffff, NOW),
       () => disk.writeSync(packed(KEY, 'v').subarray(0, -1), [], NOW),
@@ -198,7 +198,7 @@ describe('the generated binding', () => {
       expect(outcome, String(call)).toMatchObject({ code: 'E_INTERNAL' })
     }
     await disk.close()
-    expect(() => disk.fetch(1, NOW)).toThrow(expect.objectContaining({ code: 'E_CLOSED' }))
+    expect(() => disk.fetch(1, false, NOW)).toThrow(expect.objectContaining({ code: 'E_CLOSED' }))
     await disk.close()
   })
 })

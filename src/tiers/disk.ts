@@ -1,18 +1,22 @@
 /** The disk tier: entries as bytes, in and out of the addon. */
 import { fromNative } from '../errors.js'
 import { type NativeDisk, type NativeEntry, native } from '../native.js'
-import type { Soon } from '../soon.js'
+import { type Soon, then } from '../soon.js'
 import { decode } from '../values/index.js'
+import { decodeExtras, type Extras, encodeExtras } from './extras.js'
 import {
   Batch,
   type Facts,
   META,
   type Outcome,
+  type Packed,
   packKeys,
   readFacts,
   readOutcomes,
   readPage,
+  type SetTimes,
   viewOf,
+  type When,
 } from './wire.js'
 
 /** Bytes of the buffers that this thread shares with the addon. A longer value takes the way over the thread pool. */
@@ -41,6 +45,15 @@ export interface DiskOptions {
 export interface DiskHit {
   value: unknown
   facts: Facts
+  /** Where it was asked for, and there are some. */
+  extras?: Extras
+}
+
+/** A value on its way to the disk. */
+export interface DiskWrite extends SetTimes {
+  text: string
+  encoded: Packed
+  extras?: Extras | undefined
 }
 
 /** What there is of a key. An expired entry is known until it is removed. */
@@ -123,6 +136,13 @@ export class DiskTier {
     return this.#underWay === undefined ? this.#readNow(text) : this.#readAfterWrites(text)
   }
 
+  /** As `read`, with tags, description and metadata. */
+  async entry(text: string): Promise<DiskHit | undefined> {
+    await this.settled()
+    const hit = this.#fetch(text, true)
+    return hit === TOO_LARGE ? this.#readLarge(text) : hit
+  }
+
   async #readAfterWrites(text: string): Promise<DiskHit | undefined> {
     await this.settled()
     return this.#readNow(text)
@@ -145,10 +165,10 @@ export class DiskTier {
     return this.#decoded(call(() => this.#disk.readSync(Buffer.from(text), this.#now())))
   }
 
-  #fetch(text: string): DiskHit | undefined | typeof TOO_LARGE {
+  #fetch(text: string, whole = false): DiskHit | undefined | typeof TOO_LARGE {
     if (text.length * 3 > BUFFER) return TOO_LARGE
     this.#holdForThisTurn()
-    const length = call(() => this.#disk.fetch(this.#inbox.write(text), this.#now()))
+    const length = call(() => this.#disk.fetch(this.#inbox.write(text), whole, this.#now()))
     if (length < 0) {
       if (length === MISS) this.#tellFaults()
       return length === TOO_LARGE ? TOO_LARGE : undefined
@@ -179,7 +199,9 @@ export class DiskTier {
       this.#tellFaults()
       return undefined
     }
-    return this.#hit(readFacts(viewOf(entry.meta), 0), entry.value, 0, entry.value.length, true)
+    const hit = this.#hit(readFacts(viewOf(entry.meta), 0), entry.value, 0, entry.value.length, true)
+    if (hit !== undefined && entry.extras !== undefined) hit.extras = decodeExtras(entry.extras)
+    return hit
   }
 
   /** A value that this run time cannot read, or that does not decode, is a miss; the bytes were sound and stay. */
@@ -216,6 +238,14 @@ export class DiskTier {
    */
   write(count: number, pack: (batch: Batch) => void, sync: boolean): Soon<Outcome[]> {
     return sync ? this.#writeSync(count, pack) : this.#enqueue(count, pack)
+  }
+
+  /** Removes every entry that has one of these tags, in one transaction; gives how many were live. */
+  invalidateTags(tags: readonly string[], sync: boolean): Soon<number> {
+    return then(
+      this.write(1, (batch) => batch.invalidate(tags), sync),
+      ([outcome]) => outcome!.invalidated,
+    )
   }
 
   #writeSync(count: number, pack: (batch: Batch) => void): Outcome[] {
@@ -344,6 +374,15 @@ export class DiskTier {
   #tellFaults(): void {
     for (const { code, message } of call(() => this.#disk.takeFaults())) this.#onFault(code, message)
   }
+}
+
+/** Puts a set into a batch. */
+export function packSet(batch: Batch, write: DiskWrite, when: When = 'always'): void {
+  const { text, encoded, extras } = write
+  batch.set(text, encoded, write, {
+    extras: extras === undefined ? undefined : encodeExtras(extras),
+    when,
+  })
 }
 
 function settle(waiting: readonly Waiting[], view: DataView): void {

@@ -5,7 +5,8 @@ import { makeError } from '../errors.js'
 import { attempt, now, type Soon, then } from '../soon.js'
 import { giveOut, keep } from '../values/copies.js'
 import { type Encoded, encode, kindName, kindOf } from '../values/index.js'
-import { type DiskHit, DiskTier } from './disk.js'
+import { type DiskHit, DiskTier, packSet } from './disk.js'
+import type { Extras } from './extras.js'
 import { type MemoryEntry, MemoryTier } from './memory.js'
 import { weigh } from './weigh.js'
 import type { Batch, Coding, Outcome, Packed, SetTimes, Times } from './wire.js'
@@ -13,6 +14,8 @@ import type { Batch, Coding, Outcome, Packed, SetTimes, Times } from './wire.js'
 /** What an entry gets beside its value. */
 export interface Storing extends SetTimes {
   coding: Coding | undefined
+  /** Tags, description, metadata. */
+  extras: Extras | undefined
 }
 
 /** A value on its way into the tiers. */
@@ -138,7 +141,7 @@ export class TierStack {
     }
     const live = this.current(text)
     this.#tellAccesses()
-    const hit = await this.disk.read(text)
+    const hit = await this.disk.entry(text)
     const isLive = hit !== undefined && hit.facts.freshUntil > this.now()
     this.#count(isLive)
     if (!isLive) return undefined
@@ -167,7 +170,7 @@ export class TierStack {
     }
     const pack = (batch: Batch) => {
       for (const [index, write] of writes.entries()) {
-        batch.set(write.text, this.packed(write, encoded[index]!), write)
+        packSet(batch, { ...write, encoded: this.packed(write, encoded[index]!) })
       }
     }
     const confirm = (outcomes: Outcome[]) => {
@@ -381,7 +384,7 @@ export class TierStack {
 
   /** Puts a value into memory, where it answers at once; its epoch is not known before it is on disk. */
   keep(
-    { text, value, expiresAt, freshUntil, cost }: Write,
+    { text, value, expiresAt, freshUntil, cost, extras }: Write,
     encoded: Encoded | undefined,
     createdAt = this.now(),
   ): MemoryEntry | undefined {
@@ -395,6 +398,7 @@ export class TierStack {
       size: encoded === undefined ? weigh(value) : encoded.data.length,
       kind: encoded === undefined ? 'live' : kindOf(encoded),
       createdAt,
+      extras: this.disk === undefined ? extras : undefined, // else the disk has them
     })
   }
 

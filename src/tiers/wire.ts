@@ -10,16 +10,20 @@ const OUTCOME = 24
 /** Bytes of a write before its key. */
 const WRITE = 40
 
-const OP = { set: 1, delete: 2, clear: 3, increment: 4, renew: 5, check: 6 } as const
+const OP = { set: 1, delete: 2, clear: 3, increment: 4, renew: 5, check: 6, invalidate: 16 } as const
 const FLAG_BLOB = 1
 const FLAG_TAIL = 2
 const FLAG_STALE = 4
+const FLAG_EXTRAS = 8
 /** By the condition of a set. */
-const FLAG_WHEN = { always: 0, absent: 8, present: 16 } as const
+const FLAG_WHEN = { always: 0, absent: 16, present: 32 } as const
 /** The codecs that a write may name, in the order of wire.rs. */
 const CODECS = ['auto', 'fast', 'none', 'lz4', 'zstd', 'pco']
 const FLAG_EXISTED = 1
 const FLAG_CACHEABLE = 2
+/** A number follows the outcome. */
+const FLAG_DOUBLE = 4
+const FLAG_BIG = 8
 
 /** Values from here on travel beside the batch rather than in it. */
 const BLOB_MIN = 16 * 1024
@@ -53,6 +57,12 @@ export interface SetTimes extends Times {
 /** Whether a set depends on a live entry of its key. */
 export type When = keyof typeof FLAG_WHEN
 
+/** What a set may have beside value and times. */
+export interface SetMore {
+  extras?: Uint8Array | undefined
+  when?: When
+}
+
 /** Of an entry: another one for each change. */
 export interface Version {
   low: number
@@ -78,6 +88,8 @@ export interface Facts {
   idHigh: number
   kind: number
   codec: number
+  /** Whether it has tags, a description or metadata. */
+  hasExtras: boolean
   slot: number
   epoch: number
   /** From then on it is stale: expired for all but a load. `Infinity` where it is fresh as long as it lives. */
@@ -98,7 +110,8 @@ export function readFacts(view: DataView, at: number): Facts {
     idLow: view.getUint32(at + 48, true),
     idHigh: view.getUint32(at + 52, true),
     kind: view.getUint32(at + 56, true),
-    codec: view.getUint32(at + 60, true),
+    codec: view.getUint16(at + 60, true),
+    hasExtras: view.getUint16(at + 62, true) !== 0,
     slot: view.getUint32(at + 64, true),
     epoch: view.getUint32(at + 68, true),
     freshUntil: view.getFloat64(at + 72, true),
@@ -119,6 +132,8 @@ export interface Outcome {
   idHigh: number
   slot: number
   epoch: number
+  /** For tags: how many live entries were removed. */
+  invalidated: number
 }
 
 /** The outcomes of the next `count` writes, from `at`; and where they end. */
@@ -130,19 +145,19 @@ export function readOutcomes(
   const outcomes: Outcome[] = []
   let end = at
   for (let index = 0; index < count; index++) {
-    outcomes.push(readOutcome(view, end))
-    end += OUTCOME + view.getUint32(end + 20, true)
+    const flags = view.getUint32(end + 16, true)
+    outcomes.push(readOutcome(view, end, flags))
+    end += OUTCOME + (flags & FLAG_DOUBLE ? 8 : flags & FLAG_BIG ? 16 : 0)
   }
   return { outcomes, end }
 }
 
-function readOutcome(view: DataView, at: number): Outcome {
-  const flags = view.getUint32(at + 16, true)
-  const length = view.getUint32(at + 20, true)
+function readOutcome(view: DataView, at: number, flags: number): Outcome {
   return {
     existed: (flags & FLAG_EXISTED) !== 0,
     cacheable: (flags & FLAG_CACHEABLE) !== 0,
-    number: length === 0 ? undefined : readNumber(view, at + OUTCOME, length),
+    number: readNumber(view, at + OUTCOME, flags),
+    invalidated: view.getUint32(at + 20, true),
     idLow: view.getUint32(at, true),
     idHigh: view.getUint32(at + 4, true),
     slot: view.getUint32(at + 8, true),
@@ -150,9 +165,10 @@ function readOutcome(view: DataView, at: number): Outcome {
   }
 }
 
-function readNumber(view: DataView, at: number, length: number): number | bigint {
-  if (length === 8) return view.getFloat64(at, true)
-  return (view.getBigInt64(at + 8, true) << 64n) | view.getBigUint64(at, true)
+function readNumber(view: DataView, at: number, flags: number): number | bigint | undefined {
+  if (flags & FLAG_DOUBLE) return view.getFloat64(at, true)
+  if (flags & FLAG_BIG) return (view.getBigInt64(at + 8, true) << 64n) | view.getBigUint64(at, true)
+  return undefined
 }
 
 export function viewOf(buffer: Buffer): DataView {
@@ -187,14 +203,21 @@ export class Batch {
   }
 
   /** The value's bytes are copied, or kept where nobody else has them. */
-  set(text: string, value: Packed, times: SetTimes, when: When = 'always'): void {
+  set(text: string, value: Packed, times: SetTimes, { extras, when = 'always' }: SetMore = {}): void {
     const { data } = value
     const large = data.length >= BLOB_MIN
+    const beside = extras === undefined ? 0 : 4 + extras.length
     const room = large ? 0 : typeof data === 'string' ? data.length * UTF8_MAX : data.length
-    const start = this.#head(OP.set, text, room)
-    const at = start + WRITE + this.#view.getUint32(start + 4, true)
+    const start = this.#head(OP.set, text, room + beside)
+    let at = start + WRITE + this.#view.getUint32(start + 4, true)
     this.#describe(start, value)
     this.#buffer[start + 2]! |= FLAG_WHEN[when]
+    if (extras !== undefined) {
+      this.#buffer[start + 2]! |= FLAG_EXTRAS
+      this.#view.setUint32(at, extras.length, true)
+      this.#buffer.set(extras, at + 4)
+      at += beside
+    }
     this.#times(start, times)
     this.#view.setUint32(start + 32, times.cost, true)
     if (large) {
@@ -238,6 +261,12 @@ export class Batch {
 
   clear(): void {
     this.#bare(OP.clear, '')
+  }
+
+  invalidate(tags: readonly string[]): void {
+    const packed = packKeys(tags)
+    this.#bare(OP.invalidate, '', packed.length)
+    this.#buffer.set(packed, this.length - packed.length)
   }
 
   /** Adds to the number of a key; `expiresAt` is for an entry that is made. A bigint has 128 bits. */

@@ -2,9 +2,10 @@
 import { makeError } from '../errors.js'
 import { describe } from '../refusal.js'
 import { type Soon, then } from '../soon.js'
+import { packSet } from '../tiers/disk.js'
 import type { MemoryEntry } from '../tiers/memory.js'
 import type { TierStack, Write } from '../tiers/stack.js'
-import type { Outcome } from '../tiers/wire.js'
+import type { Outcome, SetTimes } from '../tiers/wire.js'
 
 /** Stores a value if there is no live entry; whether it did. */
 export function add(tiers: TierStack, write: Write, sync: boolean): Soon<boolean> {
@@ -37,8 +38,8 @@ function setWhen(
   }
   if (when === 'present') tiers.forget(write.text)
   else tiers.outdate(write.text)
-  const packed = tiers.packed(write, encoded)
-  const changed = tiers.change([write.text], 1, (batch) => batch.set(write.text, packed, write, when), sync)
+  const entry = { ...write, encoded: tiers.packed(write, encoded) }
+  const changed = tiers.change([write.text], 1, (batch) => packSet(batch, entry, when), sync)
   return then(changed, ([outcome]) => outcome!.existed)
 }
 
@@ -79,12 +80,15 @@ export function increment(
 function incrementInMemory(tiers: TierStack, { text, by, expiresAt }: Increment): number | bigint {
   const live: MemoryEntry | undefined = tiers.live(text)
   const value = sum(live === undefined ? undefined : tiers.given(live), by)
-  const fresh = { expiresAt, freshUntil: Number.POSITIVE_INFINITY, cost: 0, createdAt: undefined, hits: 0 }
-  const { createdAt, hits, freshUntil, cost, ...rest } = live ?? fresh
-  const write = { text, value, expiresAt: rest.expiresAt, freshUntil, cost, coding: undefined }
-  const kept = tiers.keep(write, tiers.encode(value), createdAt)
-  if (kept !== undefined) kept.hits = hits
+  const times = live ?? { expiresAt, freshUntil: Number.POSITIVE_INFINITY, cost: 0 }
+  const write = { ...pickTimes(times), text, value, coding: undefined, extras: live?.extras }
+  const kept = tiers.keep(write, tiers.encode(value), live?.createdAt)
+  if (kept !== undefined && live !== undefined) kept.hits = live.hits
   return value
+}
+
+function pickTimes({ expiresAt, freshUntil, cost }: SetTimes): SetTimes {
+  return { expiresAt, freshUntil, cost }
 }
 
 /**

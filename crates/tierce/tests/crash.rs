@@ -63,6 +63,7 @@ fn writer_that_is_killed() {
                     .map(|(_, key, value)| Write::Set {
                         numbers: None,
                         when: When::Always,
+                        extras: None,
                         key: Key::from(key.as_str()),
                         value,
                         kind: 0,

@@ -239,6 +239,7 @@ fn a_cache_can_be_dropped_while_its_maintenance_is_at_work() {
             codec: None,
             numbers: None,
             when: When::Always,
+            extras: None,
         };
         let values: &'static [_] = values.leak();
         cache.apply(&values.iter().map(set).collect::<Vec<_>>(), Wait::Yes).unwrap(); // the log is due

@@ -136,7 +136,7 @@ fn a_batch_that_fails_a_check_changes_nothing() {
         let (key, value, kind, expires_at, codec, numbers) = (Key::from("out"), b"v", 0, None, None, None);
         let freshness = Freshness::default();
         let when = When::Always;
-        let set = Write::Set { key, value, kind, expires_at, freshness, codec, numbers, when };
+        let set = Write::Set { key, value, kind, expires_at, freshness, codec, numbers, extras: None, when };
         cache.apply(&[set, Write::Check { key: Key::from(checked), version: seen }], Wait::Yes)
     };
     cache.set_for("in", b"1", Duration::from_millis(100)).unwrap();

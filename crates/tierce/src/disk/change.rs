@@ -65,7 +65,7 @@ impl Engine {
                 self.note(meta.id, 1);
             }
             None => {
-                let entry = Entering { key, digest, header, frame: &frame, times };
+                let entry = Entering { key, digest, header, frame: &frame, times, extras: &None };
                 self.put(transaction, &entry, self.now(), progress)?;
             }
         }
@@ -77,6 +77,7 @@ impl Engine {
             kind: 0,
             codec: 0,
             in_file: false,
+            has_extras: false,
             raw_size: 0,
             stored_size: 0,
             write_id: self.next_write_id(),

@@ -11,6 +11,7 @@ mod check;
 mod db;
 mod engine;
 mod epoch;
+mod extras;
 mod maintenance;
 mod meta;
 mod number;
@@ -20,6 +21,7 @@ mod owner;
 mod read;
 mod row;
 mod salvage;
+mod side;
 mod verbs;
 mod write;
 
@@ -29,10 +31,11 @@ use std::time::Duration;
 use crate::error::{Code, Result};
 
 pub use builder::Builder;
-pub use cache::{Cache, Entry, Fetched, KeyPage, Stats};
+pub use cache::{Cache, Entry, Fetched, KeyPage, SetOptions, Stats};
 pub use check::{CheckReport, Problem, ProblemKind};
 pub use db::Durability;
 pub use epoch::{BITS as EPOCH_BITS, EpochTable};
+pub use extras::{Cell, Extras, MetaRow};
 pub use number::Number;
 pub use read::Meta;
 pub use row::Freshness;

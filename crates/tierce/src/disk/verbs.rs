@@ -44,7 +44,17 @@ impl Cache {
     fn set_when(&self, key: Key<'_>, value: &[u8], when: When) -> Result<Written> {
         let expires_at = self.expiry(self.engine.default_ttl)?;
         let (freshness, codec, numbers) = (Freshness::default(), None, None);
-        self.one(Write::Set { key, value, kind: 0, expires_at, freshness, codec, numbers, when })
+        self.one(Write::Set {
+            key,
+            value,
+            kind: 0,
+            expires_at,
+            freshness,
+            codec,
+            numbers,
+            extras: None,
+            when,
+        })
     }
 
     /// Gives a live entry another time to live from now on; `None` never expires. Whether there was one.

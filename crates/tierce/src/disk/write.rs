@@ -6,10 +6,12 @@ use super::change::renew;
 use super::db::{Durability, LogEnd};
 use super::engine::Engine;
 use super::epoch;
+use super::extras::Extras;
 use super::lock;
 use super::meta::Transaction;
 use super::number::Number;
 use super::row::{EntryRow, Freshness, Removed};
+use super::side::Untagged;
 use crate::codec::{CodecChoice, Numbers};
 use crate::error::{Code, Error, Result};
 use crate::frame::size_on_disk;
@@ -37,6 +39,8 @@ pub enum Write<'a> {
         numbers: Option<Numbers>,
         /// Whether it depends on a live entry of the key.
         when: When,
+        /// Tags, description and metadata.
+        extras: Option<Extras<'a>>,
     },
     /// Gives an entry new times and leaves its value alone. An expired one stays expired.
     Renew {
@@ -53,6 +57,11 @@ pub enum Write<'a> {
     Delete {
         /// The key.
         key: Key<'a>,
+    },
+    /// Removes every entry that has one of these tags.
+    InvalidateTags {
+        /// The tags.
+        tags: Vec<&'a str>,
     },
     /// Removes everything.
     Clear,
@@ -86,6 +95,9 @@ pub enum When {
     Present,
 }
 
+/// Entries that one call on a thread that must not wait invalidates by their tags.
+const FEW: usize = 256;
+
 /// What became of one [`Write`].
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]
@@ -94,6 +106,8 @@ pub struct Written {
     pub existed: bool,
     /// The sum of an increment.
     pub number: Option<Number>,
+    /// For tags: how many live entries were removed.
+    pub invalidated: u64,
     /// The row of the key, for [`Cache::note`](super::Cache::note).
     pub id: i64,
     /// The key's slot in the epoch table.
@@ -123,12 +137,39 @@ impl Times {
 
 /// A write that is ready for its transaction.
 pub(super) enum Ready<'a> {
-    Set { key: &'a Key<'a>, digest: Digest, header: Header, frame: Vec<u8>, times: Times, when: When },
-    Renew { key: &'a Key<'a>, digest: Digest, times: Times, stale: bool },
-    Delete { key: &'a Key<'a>, digest: Digest },
+    Set {
+        key: &'a Key<'a>,
+        digest: Digest,
+        header: Header,
+        frame: Vec<u8>,
+        times: Times,
+        extras: Beside<'a>,
+        when: When,
+    },
+    Renew {
+        key: &'a Key<'a>,
+        digest: Digest,
+        times: Times,
+        stale: bool,
+    },
+    Delete {
+        key: &'a Key<'a>,
+        digest: Digest,
+    },
+    InvalidateTags {
+        tags: &'a [&'a str],
+    },
     Clear,
-    Increment { key: &'a Key<'a>, digest: Digest, by: Number, times: Times },
-    Check { key: &'a Key<'a>, version: Option<u64> },
+    Increment {
+        key: &'a Key<'a>,
+        digest: Digest,
+        by: Number,
+        times: Times,
+    },
+    Check {
+        key: &'a Key<'a>,
+        version: Option<u64>,
+    },
 }
 
 /// What a batch in its transaction has done so far.
@@ -139,6 +180,8 @@ pub(super) struct Progress {
     pub brought: Brought,
     /// Files to unlink after the commit.
     pub condemned: Vec<u64>,
+    /// Slots of entries that went with a tag.
+    pub invalidated: Vec<u32>,
 }
 
 impl Ready<'_> {
@@ -148,7 +191,7 @@ impl Ready<'_> {
             Ready::Set { digest, when, .. } => when.holds(outcome.existed).then_some(*digest),
             Ready::Delete { digest, .. } | Ready::Increment { digest, .. } => Some(*digest),
             Ready::Renew { digest, .. } => outcome.existed.then_some(*digest),
-            Ready::Clear | Ready::Check { .. } => None,
+            Ready::InvalidateTags { .. } | Ready::Clear | Ready::Check { .. } => None,
         }
     }
 
@@ -168,7 +211,11 @@ pub(super) struct Entering<'a> {
     pub header: Header,
     pub frame: &'a [u8],
     pub times: Times,
+    pub extras: &'a Beside<'a>,
 }
+
+/// What an entry carries beside its value, and its stored form.
+pub(super) type Beside<'a> = Option<(&'a Extras<'a>, Vec<u8>)>;
 
 impl When {
     fn holds(self, existed: bool) -> bool {
@@ -210,17 +257,19 @@ impl Engine {
     }
 
     fn prepare<'a>(&self, write: &'a Write<'a>) -> Result<Ready<'a>> {
-        let (key, value, kind, times, codec, when) = match write {
-            Write::Set { key, value, kind, expires_at, freshness, codec, numbers, when } => {
+        let (key, value, kind, times, codec, extras, when) = match write {
+            Write::Set { key, value, kind, expires_at, freshness, codec, numbers, extras, when } => {
                 let codec = codec.unwrap_or(self.codec);
                 let codec = numbers.map_or(codec, |numbers| codec.numbers(numbers));
-                (key, *value, *kind, Times::new(*expires_at, *freshness), codec, *when)
+                let extras = extras.as_ref().filter(|extras| !extras.is_empty());
+                (key, *value, *kind, Times::new(*expires_at, *freshness), codec, extras, *when)
             }
             Write::Renew { key, expires_at, fresh_until, stale } => {
                 let times = Times::new(*expires_at, Freshness { until: *fresh_until, cost: 0 });
                 return Ok(Ready::Renew { key, digest: key.digest(), times, stale: *stale });
             }
             Write::Delete { key } => return Ok(Ready::Delete { key, digest: key.digest() }),
+            Write::InvalidateTags { tags } => return Ok(Ready::InvalidateTags { tags }),
             Write::Clear => return Ok(Ready::Clear),
             Write::Increment { key, by, expires_at } => {
                 let times = Times::new(*expires_at, Freshness::default());
@@ -228,6 +277,7 @@ impl Engine {
             }
             Write::Check { key, version } => return Ok(Ready::Check { key, version: *version }),
         };
+        let extras = extras.map(|extras| Ok((extras, extras.to_bytes()?))).transpose()?;
         let digest = key.digest();
         let mut frame = Vec::with_capacity(HEADER + value.len());
         frame.resize(HEADER, 0);
@@ -237,6 +287,7 @@ impl Engine {
             kind,
             codec,
             in_file: stored_size > self.inline_max as u64,
+            has_extras: extras.is_some(),
             raw_size: value.len() as u64,
             stored_size,
             write_id: self.next_write_id(),
@@ -244,8 +295,9 @@ impl Engine {
         };
         let header = header.sealed(digest, &frame[HEADER..]);
         frame[..HEADER].copy_from_slice(&header.to_bytes());
-        self.bound.admit(weight(key.as_bytes().len() as u64 + stored_size))?;
-        Ok(Ready::Set { key, digest, header, frame, times, when })
+        let beside = extras.as_ref().map_or(0, |(_, body)| body.len() as u64);
+        self.bound.admit(weight(key.as_bytes().len() as u64 + stored_size + beside))?;
+        Ok(Ready::Set { key, digest, header, frame, times, extras, when })
     }
 
     fn apply_ready(&self, ready: &[Ready<'_>], wait: Wait) -> Result<(Vec<Written>, u32)> {
@@ -296,16 +348,16 @@ impl Engine {
         let mut progress = Progress::default();
         let mut written = Vec::with_capacity(ready.len());
         for write in ready {
-            written.push(self.apply_one(transaction, write, now, &mut progress)?);
+            written.push(self.apply_one(transaction, write, (now, wait), &mut progress)?);
         }
-        let Progress { mut left, brought, mut condemned } = progress;
+        let Progress { mut left, brought, mut condemned, invalidated } = progress;
         left.extend(self.bound.enforce(transaction, &self.accesses, now, brought, wait)?);
         for file in left.iter().filter_map(|removed| removed.file) {
             transaction.condemn(file, self.owner.id()?)?;
             condemned.push(file);
         }
         lock(&self.unlinked).retain(|file| !unlinked.contains(file));
-        let announced = self.announce_epochs(ready, &written);
+        let announced = self.announce_epochs(ready, &written, &invalidated);
         Ok((written, condemned, announced))
     }
 
@@ -313,15 +365,16 @@ impl Engine {
         &self,
         transaction: &Transaction<'_>,
         write: &Ready<'_>,
-        now: u64,
+        (now, wait): (u64, Wait),
         progress: &mut Progress,
     ) -> Result<Written> {
         let mut outcome = Written::default();
         match write {
-            Ready::Set { key, digest, header, frame, times, when } => {
+            Ready::Set { key, digest, header, frame, times, extras, when } => {
                 outcome.existed = *when != When::Always && self.version(transaction, key)?.is_some();
                 if when.holds(outcome.existed) {
-                    let entry = Entering { key, digest: *digest, header: *header, frame, times: *times };
+                    let entry =
+                        Entering { key, digest: *digest, header: *header, frame, times: *times, extras };
                     self.put(transaction, &entry, now, progress)?;
                 } else if header.in_file {
                     progress.condemned.push(header.write_id); // announced, and adopted by no entry
@@ -331,6 +384,13 @@ impl Engine {
                 let removed = transaction.delete(digest.id(), key.as_bytes(), now)?;
                 outcome.existed = removed.is_some_and(|(_, live)| live);
                 progress.left.extend(removed.map(|(removed, _)| removed));
+            }
+            Ready::InvalidateTags { tags } => {
+                let untagged = self.untag(transaction, tags, now, wait)?;
+                outcome.invalidated = untagged.iter().filter(|untagged| untagged.was_live).count() as u64;
+                let slots = untagged.iter().map(|untagged| Digest::of(&untagged.key).slot(epoch::BITS));
+                progress.invalidated.extend(slots);
+                progress.left.extend(untagged.iter().map(|untagged| untagged.removed));
             }
             Ready::Clear => progress.condemned.extend(transaction.clear(self.owner.id()?)?),
             Ready::Renew { key, digest, times, stale } => {
@@ -352,6 +412,29 @@ impl Engine {
         Ok(outcome)
     }
 
+    /// Removes all that have one of these tags.
+    fn untag(
+        &self,
+        transaction: &Transaction<'_>,
+        tags: &[&str],
+        now: u64,
+        wait: Wait,
+    ) -> Result<Vec<Untagged>> {
+        let mut untagged = Vec::new();
+        for tag in tags {
+            let ids = transaction.tagged(tag)?;
+            if wait == Wait::No && ids.len() > FEW {
+                let why = "many entries have this tag, which takes a thread that may wait";
+                return Err(Error::new(Code::LockTimeout, why));
+            }
+            for id in ids {
+                untagged.extend(transaction.untag(tag, id, now)?);
+                self.accesses.forget(id);
+            }
+        }
+        Ok(untagged)
+    }
+
     /// Stores an entry in the place of any other of its key.
     pub(super) fn put(
         &self,
@@ -360,7 +443,7 @@ impl Engine {
         now: u64,
         progress: &mut Progress,
     ) -> Result<()> {
-        let Entering { key, digest, header, frame, times } = *entry;
+        let Entering { key, digest, header, frame, times, extras } = *entry;
         let mut row = EntryRow {
             id: digest.id(),
             seal: 0,
@@ -378,27 +461,37 @@ impl Engine {
         if header.in_file {
             transaction.adopt(header.write_id, size_on_disk(header.stored_size))?;
         }
-        let weight_of = |bytes: usize| weight(key.as_bytes().len() as u64 + bytes as u64);
+        if let Some((extras, body)) = extras {
+            transaction.put_extras(row.id, header.write_id, extras, body)?;
+        }
+        let beside = extras.as_ref().map_or(0, |(_, body)| body.len());
+        let row_weight = weight((key.as_bytes().len() + row.frame.len() + beside) as u64);
         let brought = &mut progress.brought;
         brought.newest = row.id;
-        brought.written += weight_of(row.frame.len()) + frame.len() as u64;
-        brought.row_growth +=
-            weight_of(row.frame.len()) as i64 - replaced.map_or(0, |old| weight(old.bytes) as i64);
+        brought.written += row_weight + frame.len() as u64;
+        brought.row_growth += row_weight as i64 - replaced.map_or(0, |old| weight(old.bytes) as i64);
         progress.left.extend(replaced);
         Ok(())
     }
 
     /// Before the commit: moves the epochs on, so that a kill between the commit and [`Engine::publish`] leaves no
     /// memory tier with what was replaced. Gives where they are.
-    fn announce_epochs(&self, ready: &[Ready<'_>], written: &[Written]) -> Slots {
+    fn announce_epochs(&self, ready: &[Ready<'_>], written: &[Written], invalidated: &[u32]) -> Slots {
         if ready.iter().any(|write| matches!(write, Ready::Clear)) {
             self.epochs.bump_all();
         }
         let changed = ready.iter().zip(written).filter_map(|(write, outcome)| write.changed(outcome));
-        let mut slots: Vec<u32> = changed.map(|digest| digest.slot(epoch::BITS)).collect();
+        let known = changed.map(|digest| digest.slot(epoch::BITS));
+        let mut slots: Vec<u32> = known.chain(invalidated.iter().copied()).collect();
         slots.sort_unstable();
         slots.dedup();
-        slots.into_iter().map(|slot| (slot, self.epochs.bump(slot))).collect()
+        let announced = slots.into_iter().map(|slot| (slot, self.epochs.bump(slot))).collect();
+        // What was invalidated may have been set by this batch: one step more than `publish` expects keeps such a value
+        // out of every memory tier.
+        for slot in invalidated {
+            self.epochs.bump(*slot);
+        }
+        announced
     }
 
     /// After the commit: moves the epochs on, so that no memory tier keeps what it read before it.
