@@ -13,7 +13,7 @@ const binding = createRequire(import.meta.url)('../index.js') as typeof Binding
 process.env.RUST_BACKTRACE = '0'
 
 const NOW = 1_700_000_000_000
-const BUFFER = 64 * 1024 + 72
+const BUFFER = 64 * 1024 + 80
 const KEY = 'key'
 const CONTENT = { path: fileURLToPath(import.meta.url), isDirectory: false, hash: 'blake3' }
 
@@ -64,8 +64,8 @@ const CALLS: Record<string, ((opened: Opened) => unknown) | null> = {
   hashContent: () => binding.hashContent([CONTENT]),
   hashContentSync: () => binding.hashContentSync([CONTENT]),
   NativeDisk: () => open(),
-  'NativeDisk.prototype.fetch': ({ disk, inbox }) => disk.fetch(inbox.write(KEY), NOW),
-  'NativeDisk.prototype.has': ({ disk, inbox }) => disk.has(inbox.write(KEY), NOW),
+  'NativeDisk.prototype.fetch': ({ disk, inbox }) => disk.fetch(inbox.write(KEY), false, NOW),
+  'NativeDisk.prototype.state': ({ disk, inbox }) => disk.state(inbox.write(KEY), true, NOW),
   'NativeDisk.prototype.readSync': ({ disk }) => disk.readSync(Buffer.from(KEY), NOW),
   'NativeDisk.prototype.read': ({ disk }) => disk.read(Buffer.from(KEY), NOW),
   'NativeDisk.prototype.readMany': ({ disk }) => disk.readMany(packedKeys(KEY, 'other'), NOW),
@@ -89,7 +89,9 @@ const CALLS: Record<string, ((opened: Opened) => unknown) | null> = {
   'NativeLedger.prototype.drain': ({ ledger }) => ledger.drain(0),
   'NativeLedger.prototype.rest': ({ ledger }) => ledger.rest(),
   'NativeLedger.prototype.refill': ({ ledger }) => ledger.refill(1),
-  'NativeLedger.prototype.evict': ({ ledger }) => ledger.evict(),
+  'NativeLedger.prototype.resize': ({ ledger }) => ledger.resize(5),
+  'NativeLedger.prototype.usesOf': ({ ledger }) => ledger.usesOf(1),
+  'NativeLedger.prototype.restoreUses': ({ ledger }) => ledger.restoreUses(1, 2),
   'NativeLedger.prototype.order': ({ ledger }) => ledger.order(),
   'NativeLedger.prototype.clear': ({ ledger }) => ledger.clear(),
   'NativeLedger.prototype.account': ({ ledger }) => ledger.account(),
@@ -182,8 +184,8 @@ describe('the generated binding', () => {
     const calls: (() => unknown)[] = [
       () => disk.apply(outbox.fill(0xff).length, NOW),
       () => disk.apply(0xffffffff, NOW),
-      () => disk.fetch(0xffffffff, NOW),
-      () => disk.has(BUFFER + 1, NOW),
+      () => disk.fetch(0xffffffff, false, NOW),
+      () => disk.state(BUFFER + 1, false, NOW),
       () => disk.touch(0xffffffff, NOW),
       () => disk.writeSync(packed(KEY, 'v').subarray(0, -1), [], NOW),
       () => disk.write(Buffer.from([1, 0, 1, 0]), [], NOW),
@@ -198,7 +200,7 @@ describe('the generated binding', () => {
       expect(outcome, String(call)).toMatchObject({ code: 'E_INTERNAL' })
     }
     await disk.close()
-    expect(() => disk.fetch(1, NOW)).toThrow(expect.objectContaining({ code: 'E_CLOSED' }))
+    expect(() => disk.fetch(1, false, NOW)).toThrow(expect.objectContaining({ code: 'E_CLOSED' }))
     await disk.close()
   })
 })
