@@ -166,7 +166,7 @@ impl Bound {
     /// [`Code::LockTimeout`] when victims have to be looked for, which takes a thread that may wait.
     pub fn enforce(&self, scene: Scene<'_>, brought: Brought) -> Result<Vec<Removed>> {
         let Some(limit) = self.limit else { return Ok(Vec::new()) };
-        let scene = Scene { entered: true, ..scene };
+        let scene = Scene { entered: true, newest: brought.newest, ..scene };
         let mut state = lock(&self.state);
         if let Some(rest) = state.unchecked.checked_sub(brought.written) {
             state.unchecked = rest;

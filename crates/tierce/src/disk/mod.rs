@@ -6,6 +6,7 @@ mod blob;
 mod bound;
 mod builder;
 mod cache;
+mod change;
 mod check;
 mod db;
 mod engine;
@@ -13,6 +14,7 @@ mod epoch;
 mod extras;
 mod maintenance;
 mod meta;
+mod number;
 mod open;
 mod options;
 mod owner;
@@ -21,6 +23,7 @@ mod row;
 mod salvage;
 mod side;
 mod standing;
+mod verbs;
 mod victims;
 mod write;
 
@@ -35,9 +38,11 @@ pub use check::{CheckReport, Problem, ProblemKind};
 pub use db::Durability;
 pub use epoch::{BITS as EPOCH_BITS, EpochTable};
 pub use extras::{Cell, Extras, MetaRow};
+pub use number::Number;
 pub use read::Meta;
 pub use row::Freshness;
-pub use write::{Write, Written};
+pub use verbs::State;
+pub use write::{When, Write, Written};
 
 /// Whether a write may wait for another writer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

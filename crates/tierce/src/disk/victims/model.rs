@@ -4,7 +4,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 
-use crate::disk::{Cache, Freshness, Wait, Write};
+use crate::disk::{Cache, Freshness, Wait, When, Write};
 use crate::key::Key;
 use crate::policy::{AnyPolicy, Policy, PolicyKind};
 
@@ -30,6 +30,7 @@ fn set<'a>(key: &'a str, value: &'a [u8]) -> Write<'a> {
         expires_at: None,
         freshness: Freshness::default(),
         extras: None,
+        when: When::Always,
         codec: None,
         numbers: None,
     }
