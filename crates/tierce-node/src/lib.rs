@@ -3,10 +3,12 @@
 #![allow(clippy::needless_pass_by_value, reason = "napi hands arguments over by value")]
 
 pub mod clock;
+pub mod coverage;
 mod disk;
 pub mod hash;
 pub mod ledger;
 mod scratch;
+pub mod sql;
 mod wire;
 
 use napi::Env;

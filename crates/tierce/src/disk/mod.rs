@@ -25,6 +25,7 @@ use crate::error::{Code, Result};
 
 pub use builder::Builder;
 pub use cache::{Cache, Entry, Fetched, KeyPage, Stats};
+pub(crate) use db::APPLICATION_ID;
 pub use db::Durability;
 pub use epoch::{BITS as EPOCH_BITS, EpochTable};
 pub use read::Meta;
