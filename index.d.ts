@@ -32,17 +32,17 @@ export declare class NativeDisk {
   /** Opens the directory. JavaScript puts keys into `inbox` and writes into `outbox`; what comes back is in `inbox`. */
   constructor(dir: string, options: NativeOptions, inbox: Uint8Array, outbox: Uint8Array, now: number)
   /**
-   * Reads the entry of the key in `inbox[0, keyLength)`. Gives the length of the value, which is in the
-   * inbox behind its facts, or -1 (miss) or -2 (use `read`).
+   * Reads the entry of the key in `inbox[0, keyLength)`, a stale one too. Gives the length of the value, which is in the
+   * inbox behind its facts, or -1 (miss) or -2 (use `read`): with `whole`, also for an entry with extras.
    */
-  fetch(keyLength: number, now: number): number
+  fetch(keyLength: number, whole: boolean, now: number): number
   /** Ends the snapshot that `fetch` keeps open for the next one: to be called when the event loop turns. */
   release(): void
   /** Whether the key in `inbox[0, keyLength)` has a live entry. */
   has(keyLength: number, now: number): boolean
-  /** Reads an entry of any size on the calling thread. */
+  /** Reads an entry of any size, a stale one too, on the calling thread. */
   readSync(key: Uint8Array, now: number): NativeEntry | null
-  /** Reads an entry of any size on the thread pool. */
+  /** Reads an entry of any size, a stale one too, on the thread pool. */
   read(key: Uint8Array, now: number): Promise<NativeEntry | null>
   /**
    * Reads many entries on one snapshot. `keys` holds each key behind its length; entries come back in the same
@@ -83,6 +83,8 @@ export declare class NativeDisk {
    * database. Calls that are under way finish.
    */
   close(): Promise<void>
+  /** Verifies everything in the directory; with `fix`, repairs it. */
+  check(fix: boolean, now: number): Promise<NativeReport>
 }
 
 /** A policy over slots. Its two arrays belong to JavaScript: `log` is what happened, `out` is what the last call gives. */
@@ -98,8 +100,8 @@ export declare class NativeLedger {
   rest(): number
   /** Fills `out` with at most `count` slots that may be given up without asking, in order; gives how many. */
   refill(count: number): number
-  /** Evicts the next victim into `out`; gives 0 where there is none. */
-  evict(): number
+  /** Changes the capacity. Gives the number of victims, as `drain`. */
+  resize(capacity: number): number
   /** The slots in the order of eviction. */
   order(): Uint32Array
   /** Forgets all slots and all history. */
@@ -207,6 +209,8 @@ export interface NativeCoverageRules {
 export interface NativeEntry {
   meta: Buffer
   value: Buffer
+  /** Tags, description and metadata, as on disk; not in answers for many keys. */
+  extras?: Buffer
 }
 
 /** A fault that no call was told of. */
@@ -235,6 +239,26 @@ export interface NativePlan {
   missing: Float64Array
   /** What to fetch, beside what is under way. */
   fetches: Float64Array
+}
+
+/** One thing that is wrong. `key` is the stored text of the entry's key. */
+export interface NativeProblem {
+  kind: string
+  message: string
+  key?: Buffer
+  path?: string
+  fixed: boolean
+}
+
+/** What a check found. */
+export interface NativeReport {
+  entries: number
+  expired: number
+  files: number
+  bytes: number
+  found: number
+  fixed: number
+  problems: Array<NativeProblem>
 }
 
 /** What is stored. Sizes in bytes. */

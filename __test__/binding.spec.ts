@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { describe, expect, it } from 'vitest'
+import { beforeEach, describe, expect, it } from 'vitest'
 import type * as Binding from '../index.js'
 import { runScript } from './helpers/child.js'
 import { tempDir } from './helpers/temp.js'
@@ -24,6 +24,20 @@ interface Opened {
   ledger: Binding.NativeLedger
 }
 
+const RULES = { low: 0, high: 100 }
+const PIECES = Float64Array.of(1, 5, NOW)
+
+let table: Binding.NativeDatabase
+let cancel: Binding.NativeCancel
+beforeEach(async () => {
+  table = await openDatabase()
+  cancel = new binding.NativeCancel()
+})
+
+function openDatabase(): Promise<Binding.NativeDatabase> {
+  return binding.openDatabase(join(tempDir(), 'table.db'), 1000)
+}
+
 function ledger(): Binding.NativeLedger {
   return new binding.NativeLedger('lru', 10, new Uint32Array(64), new Uint32Array(64))
 }
@@ -35,12 +49,13 @@ function open(dir = join(tempDir(), 'cache')): Opened {
 
 /** One packed write (crates/tierce-node/src/wire.rs). */
 function packed(key: string, value: string): Buffer {
-  const bytes = Buffer.alloc(24 + key.length + value.length)
+  const bytes = Buffer.alloc(40 + key.length + value.length)
   bytes[0] = 1
   bytes.writeUInt32LE(key.length, 4)
   bytes.writeUInt32LE(value.length, 8)
   bytes.writeDoubleLE(Number.POSITIVE_INFINITY, 16)
-  bytes.write(key + value, 24, 'latin1')
+  bytes.writeDoubleLE(Number.POSITIVE_INFINITY, 24)
+  bytes.write(key + value, 40, 'latin1')
   return bytes
 }
 
@@ -62,8 +77,18 @@ const CALLS: Record<string, ((opened: Opened) => unknown) | null> = {
   knownContent: () => binding.knownContent(CONTENT.path, 'xxh3'),
   hashContent: () => binding.hashContent([CONTENT]),
   hashContentSync: () => binding.hashContentSync([CONTENT]),
+  planFetches: () => binding.planFetches(PIECES, Float64Array.of(7, 8), 0, 9, NOW, RULES),
+  coveredRanges: () => binding.coveredRanges(PIECES, NOW, RULES),
+  compactCoverage: () => binding.compactCoverage(PIECES, RULES),
+  openDatabase,
+  NativeDatabase: openDatabase,
+  'NativeDatabase.prototype.write': () => table.write([{ sql: 'CREATE TABLE IF NOT EXISTS t (a)' }]),
+  'NativeDatabase.prototype.query': () => table.query('SELECT ?', [1]),
+  'NativeDatabase.prototype.close': () => table.close(),
+  NativeCancel: () => new binding.NativeCancel(),
+  'NativeCancel.prototype.cancel': () => cancel.cancel(),
   NativeDisk: () => open(),
-  'NativeDisk.prototype.fetch': ({ disk, inbox }) => disk.fetch(inbox.write(KEY), NOW),
+  'NativeDisk.prototype.fetch': ({ disk, inbox }) => disk.fetch(inbox.write(KEY), false, NOW),
   'NativeDisk.prototype.has': ({ disk, inbox }) => disk.has(inbox.write(KEY), NOW),
   'NativeDisk.prototype.readSync': ({ disk }) => disk.readSync(Buffer.from(KEY), NOW),
   'NativeDisk.prototype.read': ({ disk }) => disk.read(Buffer.from(KEY), NOW),
@@ -74,6 +99,7 @@ const CALLS: Record<string, ((opened: Opened) => unknown) | null> = {
   'NativeDisk.prototype.touch': ({ disk, inbox }) => disk.touch(inbox.fill(0, 0, 12) && 1, NOW),
   'NativeDisk.prototype.page': ({ disk }) => disk.page(undefined, 10, NOW),
   'NativeDisk.prototype.stats': ({ disk }) => disk.stats(NOW),
+  'NativeDisk.prototype.check': ({ disk }) => disk.check(false, NOW),
   'NativeDisk.prototype.epochs': ({ disk }) => disk.epochs(),
   'NativeDisk.prototype.sharesEpochs': ({ disk }) => disk.sharesEpochs(new Uint32Array(1)),
   'NativeDisk.prototype.epochAt': ({ disk }) => disk.epochAt(0),
@@ -87,7 +113,7 @@ const CALLS: Record<string, ((opened: Opened) => unknown) | null> = {
   'NativeLedger.prototype.drain': ({ ledger }) => ledger.drain(0),
   'NativeLedger.prototype.rest': ({ ledger }) => ledger.rest(),
   'NativeLedger.prototype.refill': ({ ledger }) => ledger.refill(1),
-  'NativeLedger.prototype.evict': ({ ledger }) => ledger.evict(),
+  'NativeLedger.prototype.resize': ({ ledger }) => ledger.resize(5),
   'NativeLedger.prototype.order': ({ ledger }) => ledger.order(),
   'NativeLedger.prototype.clear': ({ ledger }) => ledger.clear(),
   'NativeLedger.prototype.account': ({ ledger }) => ledger.account(),
@@ -157,8 +183,13 @@ describe('the generated binding', () => {
     const outcomes = Object.fromEntries((await done).map((line) => line.split(' ')))
     const isAsync = (name: string) => outcomes[name] !== undefined
     expect(Object.keys(outcomes).toSorted()).toEqual([
+      'check',
       'close',
+      'databaseClose',
+      'databaseQuery',
+      'databaseWrite',
       'hashContent',
+      'openDatabase',
       'page',
       'read',
       'readMany',
@@ -179,7 +210,7 @@ describe('the generated binding', () => {
     const calls: (() => unknown)[] = [
       () => disk.apply(outbox.fill(0xff).length, NOW),
       () => disk.apply(0xffffffff, NOW),
-      () => disk.fetch(0xffffffff, NOW),
+      () => disk.fetch(0xffffffff, false, NOW),
       () => disk.has(BUFFER + 1, NOW),
       () => disk.touch(0xffffffff, NOW),
       () => disk.writeSync(packed(KEY, 'v').subarray(0, -1), [], NOW),
@@ -195,7 +226,7 @@ describe('the generated binding', () => {
       expect(outcome, String(call)).toMatchObject({ code: 'E_INTERNAL' })
     }
     await disk.close()
-    expect(() => disk.fetch(1, NOW)).toThrow(expect.objectContaining({ code: 'E_CLOSED' }))
+    expect(() => disk.fetch(1, false, NOW)).toThrow(expect.objectContaining({ code: 'E_CLOSED' }))
     await disk.close()
   })
 })

@@ -5,6 +5,7 @@ import { makeError } from './errors.js'
 import { type ErrorListener, Faults } from './events.js'
 import { type CallKey, type Key, keyFromText, keyText, keyTextSoon } from './keys.js'
 import { Flights } from './load.js'
+import { type CheckOptions, type CheckReport, check } from './manage.js'
 import { callback, checkOptions, oneOf, positiveInteger } from './options.js'
 import { parseSetOptions, type SetOptions } from './set-options.js'
 import { type Storing, TierStack, type TierStats } from './tiers/stack.js'
@@ -233,6 +234,16 @@ export class Cache {
   async stats(): Promise<CacheStats> {
     this.#open()
     return this.#tiers.stats()
+  }
+
+  /**
+   * Reads everything on disk and compares it with its checksums and with each other, without holding others up. With `fix`,
+   * removes damaged entries and files that are nobody's, mends the database and counts anew.
+   * @throws StorageFullError `E_STORAGE_FULL`, ReadOnlyError `E_READ_ONLY`, LockTimeoutError `E_LOCK_TIMEOUT`: as they say
+   */
+  async check(options: CheckOptions = {}): Promise<CheckReport> {
+    this.#open()
+    return check(this.#tiers, options)
   }
 
   /** Listens to faults that broke no call: a damaged entry, a store that failed after a load. */

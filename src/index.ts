@@ -45,11 +45,12 @@ export {
 } from './errors.js'
 export type { ErrorListener } from './events.js'
 export { CallKey, HashedKey, type Key } from './keys.js'
+export type { CheckOptions, CheckProblem, CheckReport } from './manage.js'
 export { definePolicy, type PolicyHooks, type PolicyView } from './memory/custom.js'
 export type { SaveOptions } from './memory/files.js'
-export type { PolicyName } from './memory/ledger.js'
 export type { MemoryMetrics } from './memory/metrics.js'
 export type { MemoryCacheOptions, MemoryKey } from './memory/options.js'
+export type { PolicyName } from './memory/policies.js'
 export { defineSerializer, type Serializer } from './memory/serializers.js'
 export type { RemovalReason } from './memory/store.js'
 export {

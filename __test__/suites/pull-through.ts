@@ -438,8 +438,8 @@ export function pullThroughSuite(name: string, setUp: () => Promise<EngineUnderT
         const ask = { symbol: 'AAPL', date: { start: '2024-01-01', end: '2024-01-02' } }
         const calls = [cache.get(ask, { signal: one.signal }), cache.get(ask, { signal: two.signal })]
         const outcomes = Promise.allSettled(calls)
-        await vi.waitFor(() => expect(fetches).toHaveLength(1))
-        await new Promise((resolve) => setTimeout(resolve, 20)) // both wait for it now
+        await vi.waitFor(() => expect(fetches).toHaveLength(1), { timeout: 10_000 })
+        for (let i = 0; i < 5; i++) await cache.coverage({ symbol: 'AAPL' }) // both wait for it by now
         one.abort(new Error('first'))
         await expect(calls[0]).rejects.toThrow('first')
         expect(fetches[0]!.signal.aborted).toBe(false)
@@ -447,7 +447,7 @@ export function pullThroughSuite(name: string, setUp: () => Promise<EngineUnderT
         expect((await outcomes)[1]).toMatchObject({ reason: { message: 'second' } })
         expect(fetches[0]!.signal.aborted).toBe(true)
         const again = cache.get(ask)
-        await vi.waitFor(() => expect(fetches).toHaveLength(2))
+        await vi.waitFor(() => expect(fetches).toHaveLength(2), { timeout: 10_000 })
         fetches[1]!.finish()
         expect((await again).length).toBe(0)
         await expect(cache.get(ask, { signal: AbortSignal.abort(new Error('before')) })).rejects.toThrow(
@@ -456,13 +456,14 @@ export function pullThroughSuite(name: string, setUp: () => Promise<EngineUnderT
       })
 
       it('a_closed_cache_ends_its_fetches_and_refuses_calls', async () => {
-        const { cache, get } = stock(source(), { fetch: (() => new Promise(() => {})) as never })
+        const begun = vi.fn(() => new Promise(() => {})) // heeds no signal
+        const { cache, get } = stock(source(), { fetch: begun as never })
         const waiting = codeOf(get('2024-01-01', '2024-01-02'))
-        await new Promise((resolve) => setTimeout(resolve, 30))
-        // A fetch that heeds no signal holds nobody up.
-        const closed = cache.close()
-        expect(await waiting).toBe('E_CLOSED')
-        await closed
+        await vi.waitFor(() => expect(begun).toHaveBeenCalled(), { timeout: 10_000 })
+        const late = codeOf(get('2024-01-05', '2024-01-06'))
+        await cache.close()
+        expect([await waiting, await late]).toEqual(['E_CLOSED', 'E_CLOSED'])
+        expect(begun).toHaveBeenCalledOnce()
         expect(await codeOf(get('2024-01-01', '2024-01-02'))).toBe('E_CLOSED')
       })
     })
@@ -684,12 +685,12 @@ export function pullThroughSuite(name: string, setUp: () => Promise<EngineUnderT
           }) as never,
         })
         const first = get('2024-01-01', '2024-01-10')
-        await vi.waitFor(() => expect(calls).toBe(1))
+        await vi.waitFor(() => expect(calls).toBe(1), { timeout: 10_000 })
         await cache.invalidate({ symbol: 'AAPL' })
         finish!()
         await first
         const second = get('2024-01-01', '2024-01-10')
-        await vi.waitFor(() => expect(calls).toBe(2))
+        await vi.waitFor(() => expect(calls).toBe(2), { timeout: 10_000 })
         finish!()
         await second
       })

@@ -52,6 +52,8 @@ export class PullThrough<C extends Columns = Columns, R extends string = string,
   readonly #flights: Flights
   #prepared: Promise<void> | undefined
   #closed: Promise<void> | undefined
+  /** Under way. */
+  readonly #calls = new Set<Promise<unknown>>()
 
   /** @internal */
   constructor({ engine, spec, positions, fetch, rules, concurrency }: Parsed) {
@@ -73,10 +75,11 @@ export class PullThrough<C extends Columns = Columns, R extends string = string,
   async get(ask: Ask<C, R, K, 'in'>, options: PullCallOptions = {}): Promise<QueryResult<Row<C>>> {
     const { key, range } = this.#parse(ask as Record<string, unknown>, true)
     const { signal } = options
-    await this.#begin(signal)
-    await this.#fill(key, range!, signal)
-    const types = this.#spec.columns.map(([, { type }]) => type)
-    return new QueryResult<Row<C>>(await this.#store.rows(key, range!, signal), types)
+    return this.#call(signal, async () => {
+      await this.#fill(key, range!, signal)
+      const types = this.#spec.columns.map(([, { type }]) => type)
+      return new QueryResult<Row<C>>(await this.#store.rows(key, range!, signal), types)
+    })
   }
 
   /**
@@ -90,19 +93,17 @@ export class PullThrough<C extends Columns = Columns, R extends string = string,
   ): Promise<QueryResult<T>> {
     if (typeof sql !== 'string') throw invalid('SQL', sql, 'one statement that reads')
     if (!Array.isArray(params)) throw invalid('params', params, 'an array of values')
-    await this.#begin(options.signal)
-    return new QueryResult<T>(await this.#engine.query(sql, params, options.signal))
+    const { signal } = options
+    return this.#call(signal, async () => new QueryResult<T>(await this.#engine.query(sql, params, signal)))
   }
 
   /** What is covered for a key now: sorted ranges, both ends included, that neither overlap nor touch. */
   async coverage(key: Omit<Ask<C, R, K, 'in'>, R>): Promise<Range<unknown>[]> {
     const parsed = this.#parse(key as Record<string, unknown>, false)
-    await this.#begin(undefined)
     const { low, high } = this.#positions
-    const pieces = await this.#store.pieces(parsed.key.text, low, high)
-    return pairs(native().coveredRanges(pieces, Date.now(), this.#rules)).map(([start, end]) =>
-      this.#shown(start, end),
-    )
+    const pieces = await this.#call(undefined, () => this.#store.pieces(parsed.key.text, low, high))
+    const covered = native().coveredRanges(pieces, Date.now(), this.#rules)
+    return pairs(covered).map(([start, end]) => this.#shown(start, end))
   }
 
   /**
@@ -111,13 +112,13 @@ export class PullThrough<C extends Columns = Columns, R extends string = string,
    */
   async invalidate(ask?: Omit<Ask<C, R, K, 'in'>, R> & Partial<Ask<C, R, K, 'in'>>): Promise<void> {
     const parsed = ask === undefined ? undefined : this.#parse(ask as Record<string, unknown>, undefined)
-    await this.#begin(undefined)
     const { low, high } = this.#positions
     const range = parsed?.range ?? this.#interval(low, high)
-    const flights = parsed === undefined ? this.#flights.all() : this.#flights.of(parsed.key.text)
-    for (const flight of flights) if (overlaps(flight, range)) flight.outdated = true
-    if (parsed === undefined) await this.#store.uncoverAll()
-    else await this.#store.uncover(parsed.key, range)
+    await this.#call(undefined, () => {
+      const flights = parsed === undefined ? this.#flights.all() : this.#flights.of(parsed.key.text)
+      for (const flight of flights) if (overlaps(flight, range)) flight.outdated = true
+      return parsed === undefined ? this.#store.uncoverAll() : this.#store.uncover(parsed.key, range)
+    })
   }
 
   /** Ends the fetches under way and, where no other table uses it, lets go of the database. */
@@ -132,20 +133,34 @@ export class PullThrough<C extends Columns = Columns, R extends string = string,
 
   async #close(): Promise<void> {
     await this.#flights.end()
-    await this.#prepared?.catch(() => {})
+    await Promise.allSettled(this.#calls)
     const left = users.get(this.#engine)! - 1
     users.set(this.#engine, left)
     if (left === 0) await this.#engine.close()
   }
 
-  async #begin(signal: AbortSignal | undefined): Promise<void> {
+  /** Runs a call on the tables, which are made where they are not there. `close` waits for it. */
+  async #call<T>(signal: AbortSignal | undefined, run: () => Promise<T>): Promise<T> {
     signal?.throwIfAborted()
-    if (this.#closed !== undefined) {
-      throw makeError(
-        'E_CLOSED',
-        `The pull-through cache of ${describe(this.#spec.name)} is closed: make a new one.`,
-      )
+    this.#checkOpen()
+    const call = this.#prepare().then(run)
+    this.#calls.add(call)
+    try {
+      return await call
+    } finally {
+      this.#calls.delete(call)
     }
+  }
+
+  #checkOpen(): void {
+    if (this.#closed === undefined) return
+    throw makeError(
+      'E_CLOSED',
+      `The pull-through cache of ${describe(this.#spec.name)} is closed: make a new one.`,
+    )
+  }
+
+  #prepare(): Promise<void> {
     if (this.#prepared === undefined) {
       const preparing = this.#store.prepare()
       this.#prepared = preparing
@@ -154,7 +169,7 @@ export class PullThrough<C extends Columns = Columns, R extends string = string,
         if (this.#prepared === preparing) this.#prepared = undefined
       })
     }
-    await this.#prepared
+    return this.#prepared
   }
 
   async #fill(key: Key, range: Interval, signal: AbortSignal | undefined): Promise<void> {
@@ -179,6 +194,7 @@ export class PullThrough<C extends Columns = Columns, R extends string = string,
     )
     const missing = pairs(plan.missing)
     if (missing.length === 0) return
+    this.#checkOpen()
     // No turn of the event loop since the flights were looked at: two calls never start the same fetch.
     const begun = pairs(plan.fetches).map(([start, end]) => this.#start(key, start, end))
     const meets = (flight: Flight) => missing.some(([start, end]) => overlaps(flight, { start, end }))

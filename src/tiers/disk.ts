@@ -2,6 +2,7 @@
 import { fromNative } from '../errors.js'
 import { type NativeDisk, type NativeEntry, native } from '../native.js'
 import { decode } from '../values/index.js'
+import { decodeExtras, type Extras, encodeExtras } from './extras.js'
 import {
   Batch,
   type Facts,
@@ -13,6 +14,8 @@ import {
   readFacts,
   readOutcome,
   readPage,
+  type SetTimes,
+  type Times,
   viewOf,
 } from './wire.js'
 
@@ -40,6 +43,15 @@ export interface DiskOptions {
 export interface DiskHit {
   value: unknown
   facts: Facts
+  /** Where it was asked for, and there are some. */
+  extras?: Extras
+}
+
+/** A value on its way to the disk. */
+export interface DiskWrite extends SetTimes {
+  text: string
+  encoded: Packed
+  extras?: Extras | undefined
 }
 
 /** Hits of one entry. */
@@ -113,10 +125,17 @@ export class DiskTier {
     return (this.#epochs === undefined ? this.#disk.epochAt(slot) : this.#epochs[slot]) === epoch
   }
 
-  /** Reads an entry, on this thread when that is quick. */
+  /** Reads an entry, a stale one too, on this thread when that is quick. */
   read(text: string): DiskHit | undefined | Promise<DiskHit | undefined> {
     this.#flush()
     return this.#underWay === undefined ? this.#readNow(text) : this.#readAfterWrites(text)
+  }
+
+  /** As `read`, with tags, description and metadata. */
+  async entry(text: string): Promise<DiskHit | undefined> {
+    await this.settled()
+    const hit = this.#fetch(text, true)
+    return hit === TOO_LARGE ? this.#readLarge(text) : hit
   }
 
   async #readAfterWrites(text: string): Promise<DiskHit | undefined> {
@@ -133,7 +152,7 @@ export class DiskTier {
     return this.#decoded(await wait(() => this.#disk.read(Buffer.from(text), this.#now())))
   }
 
-  /** Reads an entry on this thread. A write that is still on its way to the disk is not waited for. */
+  /** Reads an entry, a stale one too, on this thread. A write that is still on its way to the disk is not waited for. */
   readSync(text: string): DiskHit | undefined {
     this.#flush()
     const hit = this.#fetch(text)
@@ -141,10 +160,10 @@ export class DiskTier {
     return this.#decoded(call(() => this.#disk.readSync(Buffer.from(text), this.#now())))
   }
 
-  #fetch(text: string): DiskHit | undefined | typeof TOO_LARGE {
+  #fetch(text: string, whole = false): DiskHit | undefined | typeof TOO_LARGE {
     if (text.length * 3 > BUFFER) return TOO_LARGE
     this.#holdForThisTurn()
-    const length = call(() => this.#disk.fetch(this.#inbox.write(text), this.#now()))
+    const length = call(() => this.#disk.fetch(this.#inbox.write(text), whole, this.#now()))
     if (length < 0) {
       if (length === MISS) this.#tellFaults()
       return length === TOO_LARGE ? TOO_LARGE : undefined
@@ -163,7 +182,7 @@ export class DiskTier {
     })
   }
 
-  /** Reads many entries on one snapshot; the answer is aligned with `texts`. */
+  /** Reads many live entries on one snapshot; the answer is aligned with `texts`. */
   async readMany(texts: readonly string[]): Promise<(DiskHit | undefined)[]> {
     await this.settled()
     const entries = await wait(() => this.#disk.readMany(packKeys(texts), this.#now()))
@@ -175,7 +194,9 @@ export class DiskTier {
       this.#tellFaults()
       return undefined
     }
-    return this.#hit(readFacts(viewOf(entry.meta), 0), entry.value, 0, entry.value.length, true)
+    const hit = this.#hit(readFacts(viewOf(entry.meta), 0), entry.value, 0, entry.value.length, true)
+    if (hit !== undefined && entry.extras !== undefined) hit.extras = decodeExtras(entry.extras)
+    return hit
   }
 
   /** A value that this run time cannot read, or that does not decode, is a miss; the bytes were sound and stay. */
@@ -192,14 +213,17 @@ export class DiskTier {
   /** Whether there is a live entry, without reading its value. */
   async has(text: string): Promise<boolean> {
     await this.settled()
-    if (text.length * 3 > BUFFER) return (await this.#readLarge(text)) !== undefined
+    if (text.length * 3 > BUFFER) {
+      const hit = await this.#readLarge(text)
+      return hit !== undefined && hit.facts.freshUntil > this.#now()
+    }
     return call(() => this.#disk.has(this.#inbox.write(text), this.#now()))
   }
 
   /** Stores values in one transaction. They are copied before this returns. */
-  set(entries: readonly { text: string; encoded: Packed; expiresAt: number }[]): Promise<Outcome[]> {
+  set(entries: readonly DiskWrite[]): Promise<Outcome[]> {
     return this.#enqueue(entries.length, (batch) => {
-      for (const { text, encoded, expiresAt } of entries) batch.set(text, encoded, expiresAt)
+      for (const entry of entries) pack(batch, entry)
     })
   }
 
@@ -214,9 +238,31 @@ export class DiskTier {
     await this.#enqueue(1, (batch) => batch.clear())
   }
 
+  /** Removes every entry that has one of these tags, in one transaction; gives how many were live. */
+  async invalidateTags(tags: readonly string[]): Promise<number> {
+    const [outcome] = await this.#enqueue(1, (batch) => batch.invalidate(tags))
+    return outcome?.invalidated ?? 0
+  }
+
+  /** As `invalidateTags`, on this thread. */
+  invalidateTagsSync(tags: readonly string[]): number {
+    return this.#writeSync((batch) => batch.invalidate(tags)).invalidated
+  }
+
   /** Stores a value on this thread. */
-  setSync(text: string, encoded: Packed, expiresAt: number): Outcome {
-    return this.#writeSync((batch) => batch.set(text, encoded, expiresAt))
+  setSync(entry: DiskWrite): Outcome {
+    return this.#writeSync((batch) => pack(batch, entry))
+  }
+
+  /** Gives an entry new times, a stale one too where `stale` is set. */
+  async renew(text: string, times: Times, stale: boolean): Promise<Outcome> {
+    const [outcome] = await this.#enqueue(1, (batch) => batch.renew(text, times, stale))
+    return outcome!
+  }
+
+  /** As `renew`, on this thread. */
+  renewSync(text: string, times: Times, stale: boolean): Outcome {
+    return this.#writeSync((batch) => batch.renew(text, times, stale))
   }
 
   /** Removes a key on this thread. */
@@ -321,6 +367,14 @@ export class DiskTier {
     return wait(() => this.#disk.stats(this.#now()))
   }
 
+  /** Runs a verb of management on the thread pool, after the writes that were asked for. */
+  async manage<T>(run: (disk: NativeDisk, now: number) => Promise<T>): Promise<T> {
+    await this.settled()
+    const done = await wait(() => run(this.#disk, this.#now()))
+    this.#tellFaults()
+    return done
+  }
+
   async close(): Promise<void> {
     await this.settled()
     this.#tellFaults()
@@ -331,6 +385,11 @@ export class DiskTier {
   #tellFaults(): void {
     for (const { code, message } of call(() => this.#disk.takeFaults())) this.#onFault(code, message)
   }
+}
+
+function pack(batch: Batch, write: DiskWrite): void {
+  const { text, encoded, extras } = write
+  batch.set(text, encoded, write, extras === undefined ? undefined : encodeExtras(extras))
 }
 
 function settle(waiting: readonly Waiting[], outcomes: DataView): void {

@@ -43,6 +43,8 @@ pub struct NativeStats {
 pub struct NativeEntry {
     pub meta: Buffer,
     pub value: Buffer,
+    /// Tags, description and metadata, as on disk; not in answers for many keys.
+    pub extras: Option<Buffer>,
 }
 
 /// A fault that no call was told of.
@@ -109,7 +111,7 @@ impl NativeDisk {
         })
     }
 
-    fn cache(&self) -> Result<Arc<Cache>> {
+    pub(crate) fn cache(&self) -> Result<Arc<Cache>> {
         self.cache
             .borrow()
             .clone()
@@ -117,21 +119,21 @@ impl NativeDisk {
     }
 
     /// The cache, with its clock set.
-    fn at(&self, now: f64) -> Result<Arc<Cache>> {
+    pub(crate) fn at(&self, now: f64) -> Result<Arc<Cache>> {
         self.clock.set(now as u64);
         self.cache()
     }
 
-    /// Reads the entry of the key in `inbox[0, keyLength)`. Gives the length of the value, which is in the
-    /// inbox behind its facts, or -1 (miss) or -2 (use `read`).
+    /// Reads the entry of the key in `inbox[0, keyLength)`, a stale one too. Gives the length of the value, which is in the
+    /// inbox behind its facts, or -1 (miss) or -2 (use `read`): with `whole`, also for an entry with extras.
     #[napi]
-    pub fn fetch(&self, env: &Env, key_length: u32, now: f64) -> napi::Result<i32> {
+    pub fn fetch(&self, env: &Env, key_length: u32, whole: bool, now: f64) -> napi::Result<i32> {
         guard(env, || {
             let cache = self.at(now)?;
             let key = Key::from_text(self.inbox.head(key_length)?);
             self.inbox.with(|bytes| {
                 let (facts, room) = bytes.split_at_mut(META);
-                Ok(match cache.fetch_into(&key, room, true)? {
+                Ok(match cache.fetch_into(&key, room, true, whole)? {
                     Fetched::Miss => MISS,
                     Fetched::TooLarge(_) => TOO_LARGE,
                     Fetched::Filled(meta) => {
@@ -155,13 +157,13 @@ impl NativeDisk {
         guard(env, || self.at(now)?.has(Key::from_text(self.inbox.head(key_length)?)))
     }
 
-    /// Reads an entry of any size on the calling thread.
+    /// Reads an entry of any size, a stale one too, on the calling thread.
     #[napi]
     pub fn read_sync(&self, env: &Env, key: Uint8Array, now: f64) -> napi::Result<Option<NativeEntry>> {
-        guard(env, || Ok(self.at(now)?.entry(Key::from_text(&key[..]))?.map(native_entry)))
+        guard(env, || Ok(self.at(now)?.kept(Key::from_text(&key[..]))?.map(native_entry)))
     }
 
-    /// Reads an entry of any size on the thread pool.
+    /// Reads an entry of any size, a stale one too, on the thread pool.
     #[napi(ts_return_type = "Promise<NativeEntry | null>")]
     pub fn read(
         &self,
@@ -170,7 +172,7 @@ impl NativeDisk {
         now: f64,
     ) -> napi::Result<Work<Option<Entry>, Option<NativeEntry>>> {
         let cache = guard(env, || self.at(now))?;
-        Ok(job(move || cache.entry(Key::from_text(&key[..])), |_, entry| Ok(entry.map(native_entry))))
+        Ok(job(move || cache.kept(Key::from_text(&key[..])), |_, entry| Ok(entry.map(native_entry))))
     }
 
     /// Reads many entries on one snapshot. `keys` holds each key behind its length; entries come back in the same
@@ -312,7 +314,12 @@ impl NativeDisk {
 }
 
 fn native_entry(entry: Entry) -> NativeEntry {
-    NativeEntry { meta: meta_bytes(&entry.meta).to_vec().into(), value: entry.value.into() }
+    let extras = if entry.extras.is_empty() { None } else { entry.extras.to_bytes().ok() };
+    NativeEntry {
+        meta: meta_bytes(&entry.meta).to_vec().into(),
+        value: entry.value.into(),
+        extras: extras.map(Buffer::from), // what was read can be written again
+    }
 }
 
 fn native_stats(stats: tierce::Stats) -> NativeStats {

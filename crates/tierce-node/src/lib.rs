@@ -7,6 +7,7 @@ pub mod coverage;
 mod disk;
 pub mod hash;
 pub mod ledger;
+mod manage;
 mod scratch;
 pub mod sql;
 mod wire;

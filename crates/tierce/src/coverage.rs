@@ -136,8 +136,8 @@ pub fn gaps(asked: Interval, covered: &[Interval]) -> Vec<Interval> {
 }
 
 /// The fetches that fill `gaps`, which are sorted and disjoint and touch nothing of `covered`.
-pub fn fetches(gaps: Vec<Interval>, covered: &[Interval], shape: &Shape) -> Vec<Interval> {
-    let joined = shape.max_gaps.map_or_else(|| gaps.clone(), |most| join_closest(&gaps, most.max(1)));
+pub fn fetches(gaps: &[Interval], covered: &[Interval], shape: &Shape) -> Vec<Interval> {
+    let joined = shape.max_gaps.map_or_else(|| gaps.to_vec(), |most| join_closest(gaps, most.max(1)));
     let padded = union(joined.into_iter().map(|gap| pad(gap, covered, shape)).collect());
     let Some(chunk) = shape.chunk.filter(|&chunk| chunk > 0) else { return padded };
     padded.into_iter().flat_map(|whole| cut(whole, chunk)).collect()
@@ -295,7 +295,7 @@ mod tests {
             let gaps = gaps(asked, &covered);
             let bounds = Interval::new(asked.start - 3, asked.end + 3);
             let shape = Shape { max_gaps: max, chunk, padding, bounds };
-            let fetches = fetches(gaps.clone(), &covered, &shape);
+            let fetches = fetches(&gaps, &covered, &shape);
             prop_assert!(set(&gaps).is_subset(&set(&fetches)));
             prop_assert!(fetches.windows(2).all(|two| two[0].end <= two[1].start));
             if let Some(chunk) = chunk {
@@ -345,16 +345,16 @@ mod tests {
             vec![Interval::new(0, 1), Interval::new(10, 11), Interval::new(12, 13), Interval::new(40, 41)];
         let shape = Shape { max_gaps: Some(3), ..Shape::default() };
         let joined = [Interval::new(0, 1), Interval::new(10, 13), Interval::new(40, 41)];
-        assert_eq!(fetches(gaps.clone(), &[], &shape), joined);
+        assert_eq!(fetches(&gaps, &[], &shape), joined);
         let shape = Shape { max_gaps: Some(1), ..Shape::default() };
-        assert_eq!(fetches(gaps, &[], &shape), [Interval::new(0, 41)]);
+        assert_eq!(fetches(&gaps, &[], &shape), [Interval::new(0, 41)]);
     }
 
     #[test]
     fn positions_at_the_ends_of_i64_do_not_overflow() {
         let all = Interval::new(i64::MIN, i64::MAX);
         let shape = Shape { padding: i64::MAX, chunk: Some(i64::MAX), ..Shape::default() };
-        assert_eq!(set_size(&fetches(gaps(all, &[]), &[], &shape)), u128::from(u64::MAX));
+        assert_eq!(set_size(&fetches(&gaps(all, &[]), &[], &shape)), u128::from(u64::MAX));
         let piece = Piece { interval: all, fetched: i64::MIN };
         let tail = Volatile { last: i64::MAX, ttl: 1, unit: 1 };
         let freshness = Freshness { ttl: None, volatile: Some(tail) };

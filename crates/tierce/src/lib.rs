@@ -15,8 +15,8 @@ pub mod sql;
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use codec::{CodecChoice, Element, Numbers, codec_names, decode};
 pub use disk::{
-    Builder, Cache, Durability, EPOCH_BITS, Entry, EpochTable, Fetched, KeyPage, Meta, Stats, Wait, Write,
-    Written,
+    Builder, Cache, Cell, CheckReport, Durability, EPOCH_BITS, Entry, EpochTable, Extras, Fetched, Freshness,
+    KeyPage, Meta, MetaRow, Problem, ProblemKind, SetOptions, Stats, Wait, Write, Written,
 };
 pub use error::{Code, Error, Result};
 pub use hash::{Algorithm, Content, ContentDigest, ContentItem, Hasher};

@@ -270,7 +270,7 @@ impl Engine {
     }
 
     /// Removes the files that dead owners announced or condemned. Costs nothing where there are none.
-    fn settle(&self) -> Result<()> {
+    pub fn settle(&self) -> Result<()> {
         let mut owners = self.read(Db::file_owners)?;
         owners.extend(self.owner.all());
         owners.sort_unstable();

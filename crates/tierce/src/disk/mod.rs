@@ -1,13 +1,16 @@
 //! The disk tier: metadata and small values in SQLite, large values in files beside it.
 
 mod access;
+mod audit;
 mod blob;
 mod bound;
 mod builder;
 mod cache;
+mod check;
 mod db;
 mod engine;
 mod epoch;
+mod extras;
 mod maintenance;
 mod meta;
 mod open;
@@ -16,6 +19,7 @@ mod owner;
 mod read;
 mod row;
 mod salvage;
+mod side;
 mod write;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -24,11 +28,14 @@ use std::time::Duration;
 use crate::error::{Code, Result};
 
 pub use builder::Builder;
-pub use cache::{Cache, Entry, Fetched, KeyPage, Stats};
+pub use cache::{Cache, Entry, Fetched, KeyPage, SetOptions, Stats};
+pub use check::{CheckReport, Problem, ProblemKind};
 pub(crate) use db::APPLICATION_ID;
 pub use db::Durability;
 pub use epoch::{BITS as EPOCH_BITS, EpochTable};
+pub use extras::{Cell, Extras, MetaRow};
 pub use read::Meta;
+pub use row::Freshness;
 pub use write::{Write, Written};
 
 /// Whether a write may wait for another writer.

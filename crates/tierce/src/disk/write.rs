@@ -5,9 +5,11 @@ use super::bound::{Brought, weight};
 use super::db::{Durability, LogEnd};
 use super::engine::Engine;
 use super::epoch;
+use super::extras::Extras;
 use super::lock;
 use super::meta::Transaction;
-use super::row::{EntryRow, Removed};
+use super::row::{EntryRow, Freshness, Removed};
+use super::side::Untagged;
 use crate::codec::{CodecChoice, Numbers};
 use crate::error::{Code, Error, Result};
 use crate::frame::size_on_disk;
@@ -27,26 +29,51 @@ pub enum Write<'a> {
         kind: u8,
         /// Milliseconds since the Unix epoch; `None` never expires.
         expires_at: Option<u64>,
+        /// When the value is due to be made anew, where that is before it expires.
+        freshness: Freshness,
         /// Overrides the cache's codec.
         codec: Option<CodecChoice>,
         /// Where the value is an array of numbers: what they are, so that they are coded as such.
         numbers: Option<Numbers>,
+        /// Tags, description and metadata.
+        extras: Option<Extras<'a>>,
+    },
+    /// Gives an entry new times and leaves its value alone. An expired one stays expired.
+    Renew {
+        /// The key.
+        key: Key<'a>,
+        /// Milliseconds since the Unix epoch; `None` never expires.
+        expires_at: Option<u64>,
+        /// As [`Freshness::until`].
+        fresh_until: Option<u64>,
+        /// Whether a stale entry is renewed too.
+        stale: bool,
     },
     /// Removes a key.
     Delete {
         /// The key.
         key: Key<'a>,
     },
+    /// Removes every entry that has one of these tags.
+    InvalidateTags {
+        /// The tags.
+        tags: Vec<&'a str>,
+    },
     /// Removes everything.
     Clear,
 }
+
+/// Entries that one call on a thread that must not wait invalidates by their tags.
+const FEW: usize = 256;
 
 /// What became of one [`Write`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Written {
-    /// For a delete: whether there was a live entry.
+    /// For a delete and a renewal: whether there was a live entry.
     pub existed: bool,
+    /// For tags: how many live entries were removed.
+    pub invalidated: u64,
     /// The row of the key, for [`Cache::touch`](super::Cache::touch).
     pub id: i64,
     /// The key's slot in the epoch table.
@@ -59,18 +86,54 @@ pub struct Written {
 /// Slots of the epoch table in rising order, each with its counter.
 type Slots = Vec<(u32, u32)>;
 
+/// The times of an entry, as its row can hold them.
+#[derive(Clone, Copy, Debug)]
+struct Times {
+    expires: Option<u64>,
+    freshness: Freshness,
+}
+
+impl Times {
+    fn new(expires: Option<u64>, freshness: Freshness) -> Self {
+        let most = |at: u64| at.min(i64::MAX as u64); // the column's last millisecond
+        let freshness = Freshness { until: freshness.until.map(most), ..freshness };
+        Self { expires: expires.map(most), freshness }
+    }
+}
+
 /// A write that is ready for its transaction.
 enum Ready<'a> {
-    Set { key: &'a Key<'a>, digest: Digest, header: Header, frame: Vec<u8>, expires_at: Option<u64> },
-    Delete { key: &'a Key<'a>, digest: Digest },
+    Set {
+        key: &'a Key<'a>,
+        digest: Digest,
+        header: Header,
+        frame: Vec<u8>,
+        times: Times,
+        extras: Option<(&'a Extras<'a>, Vec<u8>)>,
+    },
+    Renew {
+        key: &'a Key<'a>,
+        digest: Digest,
+        times: Times,
+        stale: bool,
+    },
+    Delete {
+        key: &'a Key<'a>,
+        digest: Digest,
+    },
+    InvalidateTags {
+        tags: &'a [&'a str],
+    },
     Clear,
 }
 
 impl Ready<'_> {
     fn digest(&self) -> Option<Digest> {
         match self {
-            Ready::Set { digest, .. } | Ready::Delete { digest, .. } => Some(*digest),
-            Ready::Clear => None,
+            Ready::Set { digest, .. } | Ready::Renew { digest, .. } | Ready::Delete { digest, .. } => {
+                Some(*digest)
+            }
+            Ready::InvalidateTags { .. } | Ready::Clear => None,
         }
     }
 
@@ -81,6 +144,31 @@ impl Ready<'_> {
             _ => None,
         }
     }
+}
+
+/// New times for the row of a key, if there is one that is sound and not expired.
+fn renew(
+    transaction: &Transaction<'_>,
+    key: &Key<'_>,
+    digest: Digest,
+    times: Times,
+    stale: bool,
+    now: u64,
+) -> Result<bool> {
+    let renewed = transaction.find(digest.id(), |row| {
+        let kept = if stale { !row.is_expired(now) } else { row.is_live(now) };
+        let checksum = Header::parse(row.frame).ok()?.checksum;
+        if row.key != key.as_bytes() || !kept || row.seal != row.expected_seal(digest, checksum) {
+            return None;
+        }
+        let freshness = Freshness { until: times.freshness.until, ..row.freshness };
+        let mut renewed = EntryRow { key: &[], frame: &[], expires: times.expires, freshness, ..row };
+        renewed.seal = renewed.expected_seal(digest, checksum);
+        Some(renewed)
+    })?;
+    let Some(renewed) = renewed.flatten() else { return Ok(false) };
+    transaction.renew(&renewed)?;
+    Ok(true)
 }
 
 fn only_removes(writes: &[Write<'_>]) -> bool {
@@ -113,14 +201,22 @@ impl Engine {
     }
 
     fn prepare<'a>(&self, write: &'a Write<'a>) -> Result<Ready<'a>> {
-        let (key, value, kind, expires_at, codec) = match write {
-            Write::Set { key, value, kind, expires_at, codec, numbers } => {
+        let (key, value, kind, times, codec, extras) = match write {
+            Write::Set { key, value, kind, expires_at, freshness, codec, numbers, extras } => {
                 let codec = codec.unwrap_or(self.codec);
-                (key, *value, *kind, *expires_at, numbers.map_or(codec, |numbers| codec.numbers(numbers)))
+                let codec = numbers.map_or(codec, |numbers| codec.numbers(numbers));
+                let extras = extras.as_ref().filter(|extras| !extras.is_empty());
+                (key, *value, *kind, Times::new(*expires_at, *freshness), codec, extras)
+            }
+            Write::Renew { key, expires_at, fresh_until, stale } => {
+                let times = Times::new(*expires_at, Freshness { until: *fresh_until, cost: 0 });
+                return Ok(Ready::Renew { key, digest: key.digest(), times, stale: *stale });
             }
             Write::Delete { key } => return Ok(Ready::Delete { key, digest: key.digest() }),
+            Write::InvalidateTags { tags } => return Ok(Ready::InvalidateTags { tags }),
             Write::Clear => return Ok(Ready::Clear),
         };
+        let extras = extras.map(|extras| Ok((extras, extras.to_bytes()?))).transpose()?;
         let digest = key.digest();
         let mut frame = Vec::with_capacity(HEADER + value.len());
         frame.resize(HEADER, 0);
@@ -130,6 +226,7 @@ impl Engine {
             kind,
             codec,
             in_file: stored_size > self.inline_max as u64,
+            has_extras: extras.is_some(),
             raw_size: value.len() as u64,
             stored_size,
             write_id: self.next_write_id(),
@@ -137,9 +234,9 @@ impl Engine {
         };
         let header = header.sealed(digest, &frame[HEADER..]);
         frame[..HEADER].copy_from_slice(&header.to_bytes());
-        self.bound.admit(weight(key.as_bytes().len() as u64 + stored_size))?;
-        let expires_at = expires_at.map(|at| at.min(i64::MAX as u64)); // the column's last millisecond
-        Ok(Ready::Set { key, digest, header, frame, expires_at })
+        let beside = extras.as_ref().map_or(0, |(_, body)| body.len() as u64);
+        self.bound.admit(weight(key.as_bytes().len() as u64 + stored_size + beside))?;
+        Ok(Ready::Set { key, digest, header, frame, times, extras })
     }
 
     fn apply_ready(&self, ready: &[Ready<'_>], wait: Wait) -> Result<(Vec<Written>, u32)> {
@@ -190,25 +287,40 @@ impl Engine {
         let mut left: Vec<Removed> = Vec::new();
         let mut brought = Brought::default();
         let mut condemned = Vec::new();
+        let mut invalidated = Vec::new();
         let mut written = Vec::with_capacity(ready.len());
         for write in ready {
             let mut outcome = Written::default();
             match write {
-                Ready::Set { key, digest, header, frame, expires_at } => {
-                    let replaced = self.put(transaction, key, *digest, *header, frame, *expires_at, now)?;
+                Ready::Set { key, digest, header, frame, times, extras } => {
+                    let replaced = self.put(transaction, key, *digest, *header, frame, *times, now)?;
+                    if let Some((extras, body)) = extras {
+                        transaction.put_extras(digest.id(), header.write_id, extras, body)?;
+                    }
+                    let beside = extras.as_ref().map_or(0, |(_, body)| body.len());
                     let row = weight(
-                        key.as_bytes().len() as u64
-                            + if header.in_file { HEADER } else { frame.len() } as u64,
+                        (key.as_bytes().len() + if header.in_file { HEADER } else { frame.len() } + beside)
+                            as u64,
                     );
                     brought.newest = digest.id();
                     brought.written += row + frame.len() as u64;
                     brought.row_growth += row as i64 - replaced.map_or(0, |old| weight(old.bytes) as i64);
                     left.extend(replaced);
                 }
+                Ready::Renew { key, digest, times, stale } => {
+                    outcome.existed = renew(transaction, key, *digest, *times, *stale, now)?;
+                }
                 Ready::Delete { key, digest } => {
                     let removed = transaction.delete(digest.id(), key.as_bytes(), now)?;
                     outcome.existed = removed.is_some_and(|(_, live)| live);
                     left.extend(removed.map(|(removed, _)| removed));
+                }
+                Ready::InvalidateTags { tags } => {
+                    let untagged = self.untag(transaction, tags, now, wait)?;
+                    outcome.invalidated = untagged.iter().filter(|untagged| untagged.was_live).count() as u64;
+                    invalidated
+                        .extend(untagged.iter().map(|untagged| Digest::of(&untagged.key).slot(epoch::BITS)));
+                    left.extend(untagged.iter().map(|untagged| untagged.removed));
                 }
                 Ready::Clear => {
                     condemned.extend(transaction.clear(self.owner.id()?)?);
@@ -222,7 +334,30 @@ impl Engine {
             condemned.push(file);
         }
         lock(&self.unlinked).retain(|file| !unlinked.contains(file));
-        Ok((written, condemned, self.announce_epochs(ready)))
+        Ok((written, condemned, self.announce_epochs(ready, invalidated)))
+    }
+
+    /// Removes all that have one of these tags.
+    fn untag(
+        &self,
+        transaction: &Transaction<'_>,
+        tags: &[&str],
+        now: u64,
+        wait: Wait,
+    ) -> Result<Vec<Untagged>> {
+        let mut untagged = Vec::new();
+        for tag in tags {
+            let ids = transaction.tagged(tag)?;
+            if wait == Wait::No && ids.len() > FEW {
+                let why = "many entries have this tag, which takes a thread that may wait";
+                return Err(Error::new(Code::LockTimeout, why));
+            }
+            for id in ids {
+                untagged.extend(transaction.untag(tag, id, now)?);
+                self.accesses.forget(id);
+            }
+        }
+        Ok(untagged)
     }
 
     #[expect(clippy::too_many_arguments, reason = "the fields of one row")]
@@ -233,7 +368,7 @@ impl Engine {
         digest: Digest,
         header: Header,
         frame: &[u8],
-        expires_at: Option<u64>,
+        times: Times,
         now: u64,
     ) -> Result<Option<Removed>> {
         let mut row = EntryRow {
@@ -242,7 +377,8 @@ impl Engine {
             accessed: self.epochs.tick(now),
             hits: 0,
             created: now,
-            expires: expires_at,
+            expires: times.expires,
+            freshness: times.freshness,
             key: key.as_bytes(),
             frame: if header.in_file { &frame[..HEADER] } else { frame },
         };
@@ -257,15 +393,21 @@ impl Engine {
 
     /// Before the commit: moves the epochs on, so that a kill between the commit and [`Engine::publish`] leaves no
     /// memory tier with what was replaced. Gives where they are.
-    fn announce_epochs(&self, ready: &[Ready<'_>]) -> Slots {
+    fn announce_epochs(&self, ready: &[Ready<'_>], invalidated: Vec<u32>) -> Slots {
         if ready.iter().any(|write| matches!(write, Ready::Clear)) {
             self.epochs.bump_all();
         }
-        let mut slots: Vec<u32> =
-            ready.iter().filter_map(Ready::digest).map(|digest| digest.slot(epoch::BITS)).collect();
+        let known = ready.iter().filter_map(Ready::digest).map(|digest| digest.slot(epoch::BITS));
+        let mut slots: Vec<u32> = known.chain(invalidated.iter().copied()).collect();
         slots.sort_unstable();
         slots.dedup();
-        slots.into_iter().map(|slot| (slot, self.epochs.bump(slot))).collect()
+        let announced = slots.into_iter().map(|slot| (slot, self.epochs.bump(slot))).collect();
+        // What was invalidated may have been set by this batch: one step more than `publish` expects keeps such a value
+        // out of every memory tier.
+        for slot in invalidated {
+            self.epochs.bump(slot);
+        }
+        announced
     }
 
     /// After the commit: moves the epochs on, so that no memory tier keeps what it read before it.

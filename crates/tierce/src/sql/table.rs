@@ -47,7 +47,7 @@ pub enum Column {
 
 impl Table {
     pub(super) fn read(statement: &mut Statement<'_>, params: &[Value]) -> rusqlite::Result<Self> {
-        let names: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
+        let names: Vec<String> = statement.column_names().map(str::to_owned).collect();
         let mut batches = Vec::new();
         let mut part = Builder::new(names.len());
         let mut rows = statement.query(params_from_iter(params))?;
@@ -129,7 +129,7 @@ impl Growing {
             (Self::Nulls(rows), ValueRef::Null) => *rows += 1,
             (Self::Numbers(numbers), ValueRef::Real(number)) => numbers.push(number),
             (Self::Numbers(numbers), ValueRef::Integer(number)) if is_safe(number) => {
-                numbers.push(number as f64)
+                numbers.push(number as f64);
             }
             (Self::Numbers(numbers), ValueRef::Null) => numbers.push(f64::NAN),
             (Self::Text(texts), ValueRef::Null) => texts.spans.extend(NULL_SPAN),
