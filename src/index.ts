@@ -1,6 +1,6 @@
 /** The public entry of `tierce`. */
 export { NdArray, type NumberArray, ndarray, Series, series } from './arrays.js'
-export { Cache, type CacheStats, type KeysOptions } from './cache.js'
+export { Cache, type CacheStats, type IncrementOptions, type KeysOptions } from './cache.js'
 export type { CacheOptions, Codec, Durability, Duration, MemoryOptions, Size } from './cache-options.js'
 export {
   boolean,
@@ -48,17 +48,14 @@ export { CallKey, HashedKey, type Key } from './keys.js'
 export type { CheckOptions, CheckProblem, CheckReport } from './manage.js'
 export { definePolicy, type PolicyHooks, type PolicyView } from './memory/custom.js'
 export type { SaveOptions } from './memory/files.js'
+export type { MemoryEntries } from './memory/input.js'
 export type { MemoryMetrics } from './memory/metrics.js'
-export type { MemoryCacheOptions, MemoryKey } from './memory/options.js'
+export type { MemoryCacheOptions, MemoryKey, MemorySetOptions } from './memory/options.js'
 export type { PolicyName } from './memory/policies.js'
+export type { LoadOptions } from './memory/saving.js'
 export { defineSerializer, type Serializer } from './memory/serializers.js'
 export type { RemovalReason } from './memory/store.js'
-export {
-  type LoadOptions,
-  MemoryCache,
-  type MemoryEntries,
-  type MemorySetOptions,
-} from './memory-cache.js'
+export { MemoryCache } from './memory-cache.js'
 export type { ArrowTable } from './pull-through/arrow.js'
 export type {
   Dialect,

@@ -5,6 +5,7 @@
 pub mod clock;
 pub mod coverage;
 mod disk;
+mod gate;
 pub mod hash;
 pub mod ledger;
 mod manage;

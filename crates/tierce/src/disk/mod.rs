@@ -6,6 +6,7 @@ mod blob;
 mod bound;
 mod builder;
 mod cache;
+mod change;
 mod check;
 mod db;
 mod engine;
@@ -13,6 +14,7 @@ mod epoch;
 mod extras;
 mod maintenance;
 mod meta;
+mod number;
 mod open;
 mod options;
 mod owner;
@@ -20,6 +22,7 @@ mod read;
 mod row;
 mod salvage;
 mod side;
+mod verbs;
 mod write;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -34,9 +37,11 @@ pub(crate) use db::APPLICATION_ID;
 pub use db::Durability;
 pub use epoch::{BITS as EPOCH_BITS, EpochTable};
 pub use extras::{Cell, Extras, MetaRow};
+pub use number::Number;
 pub use read::Meta;
 pub use row::Freshness;
-pub use write::{Write, Written};
+pub use verbs::State;
+pub use write::{When, Write, Written};
 
 /// Whether a write may wait for another writer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
