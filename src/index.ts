@@ -44,6 +44,17 @@ export {
 } from './errors.js'
 export type { ErrorListener } from './events.js'
 export { CallKey, HashedKey, type Key } from './keys.js'
+export type { LockLike, SingleFlight } from './load/barriers.js'
+export { type LoadContext, type NotModified, notModified, type StaleEntry } from './load/flight.js'
+export type {
+  AnyGetOrSetOptions,
+  GetOrSetOptions,
+  GetOrSetSyncOptions,
+  TimeoutOptions,
+  Validated,
+} from './load/options.js'
+export type { AnySchema } from './load/schema.js'
+export type { Loader, LoaderSync } from './loading.js'
 export type { CheckOptions, CheckProblem, CheckReport } from './manage.js'
 export { definePolicy, type PolicyHooks, type PolicyView } from './memory/custom.js'
 export type { SaveOptions } from './memory/files.js'
