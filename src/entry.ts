@@ -1,7 +1,8 @@
 /** What is known of an entry beside its value. */
-import { codecName, type DiskHit } from './tiers/disk.js'
+import { codecName } from './tiers/disk.js'
+import type { Extras } from './tiers/extras.js'
 import type { MemoryEntry } from './tiers/memory.js'
-import { kindName } from './values/index.js'
+import type { Facts } from './tiers/wire.js'
 
 /** What is known of an entry. Sizes in bytes, times in milliseconds since the Unix epoch. */
 export interface CacheEntry<V = unknown> {
@@ -24,31 +25,41 @@ export interface CacheEntry<V = unknown> {
   codec: string
   /** The first tier that holds it. */
   tier: 'memory' | 'disk'
+  tags: readonly string[]
+  description: string | undefined
 }
 
+/** The same without the value. */
+export type EntryFacts = Omit<CacheEntry, 'value'>
+
 /** Of an entry that is in memory only. */
-export function memoryFacts<V>(entry: MemoryEntry, value: V): CacheEntry<V> {
+export function memoryFacts(entry: MemoryEntry, hits: number): EntryFacts {
   const { kind, createdAt, expiresAt, accessedAt, size } = entry
   return {
-    value,
     kind,
     createdAt,
     expiresAt,
     accessedAt,
-    hits: entry.hits - 1,
+    hits,
     size,
     storedSize: size,
     codec: 'none',
     tier: 'memory',
+    tags: entry.extras?.tags ?? [],
+    description: entry.extras?.description,
   }
 }
 
 /** Of an entry on disk, whether or not it is in memory too. */
-export function diskFacts<V>({ value, facts }: DiskHit, tier: 'memory' | 'disk'): CacheEntry<V> {
+export function diskFacts(
+  facts: Facts,
+  kind: string,
+  tier: 'memory' | 'disk',
+  extras: Extras | undefined,
+): EntryFacts {
   const { createdAt, expiresAt, accessedAt, hits, size, storedSize } = facts
   return {
-    value: value as V,
-    kind: kindName(facts.kind, value),
+    kind,
     createdAt,
     expiresAt,
     accessedAt,
@@ -57,5 +68,7 @@ export function diskFacts<V>({ value, facts }: DiskHit, tier: 'memory' | 'disk')
     storedSize,
     codec: codecName(facts.codec),
     tier,
+    tags: extras?.tags ?? [],
+    description: extras?.description,
   }
 }

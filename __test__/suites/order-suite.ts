@@ -154,7 +154,7 @@ export function orderSuite(tiers: Tiers): void {
     })
 
     it.runIf(tiers.memory && !tiers.disk)('the_least_recently_used_goes_first', async () => {
-      const cache = openCache({ memory: { max: 3 } })
+      const cache = openCache({ memory: { max: 3, policy: 'lru' } })
       for (const key of ['a', 'b', 'c']) await cache.set(key, key)
       await cache.get('a')
       await cache.has('b') // no access
@@ -165,7 +165,9 @@ export function orderSuite(tiers: Tiers): void {
     it.runIf(tiers.memory)('a_value_over_the_memory_bound_empties_nothing', async () => {
       const cache = openCache({ ...(tiers.disk ? { dir: tempDir() } : {}), memory: { maxSize: 5000 } })
       await cache.set('small', 1)
-      await cache.set('large', 'x'.repeat(50_000))
+      const stored = cache.set('large', 'x'.repeat(50_000))
+      if (tiers.disk) await stored
+      else expect(await codeOf(stored)).toBe('E_VALUE_TOO_LARGE')
       expect((await cache.stats()).memory.entries).toBe(1)
       expect(await cache.get('small')).toBe(1)
       expect(await cache.get('large')).toBe(tiers.disk ? 'x'.repeat(50_000) : undefined)

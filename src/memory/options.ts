@@ -12,13 +12,28 @@ import {
 import { describe } from '../refusal.js'
 import { weigh } from '../tiers/weigh.js'
 import { coarseNow } from './clock.js'
-import { policyNames } from './custom.js'
-import type { PolicyName } from './ledger.js'
+import { type PolicyName, parsePolicy } from './policies.js'
 import { serializerNames } from './serializers.js'
 import { MOST_ENTRIES, type RemovalReason } from './store.js'
 
 /** What a key may be: equal as in a `Map`, so objects by identity. */
 export type MemoryKey = string | number | bigint | object
+
+/** Options of one entry. */
+export interface MemorySetOptions {
+  /** Time to live: milliseconds or `'90s'`, `'1h'`; `Infinity` or `'never'` for no expiry. Default: the cache's. */
+  ttl?: number | string | undefined
+  /** Whether each `get` starts the TTL again. Default: the cache's. */
+  sliding?: boolean | undefined
+}
+
+/** The time of one entry, in milliseconds. */
+export interface EntryTime {
+  /** `Infinity` never expires. */
+  ttl: number
+  /** What each use starts again; 0 for nothing. */
+  slide: number
+}
 
 /** Options of a `MemoryCache`. At least one of `max`, `maxSize` and `ttl` bounds it; without any, `max` is 2^24. */
 export interface MemoryCacheOptions<K extends MemoryKey = MemoryKey, V = unknown> {
@@ -118,7 +133,7 @@ export function parseMemoryOptions(options: MemoryCacheOptions<never, never>): P
     weigher: weigher === undefined ? estimate : callback(weigher, 'weigher'),
     ttl: options.ttl === undefined ? Infinity : parseDuration(options.ttl, 'ttl'),
     sliding: options.sliding === undefined ? false : boolean(options.sliding, 'sliding'),
-    policy: options.policy === undefined ? 'w-tinylfu' : oneOf(options.policy, 'policy', policyNames()),
+    policy: options.policy === undefined ? 'w-tinylfu' : parsePolicy(options.policy, 'policy'),
     onEvict: options.onEvict === undefined ? undefined : callback(options.onEvict, 'onEvict'),
     metrics: options.metrics === undefined ? true : boolean(options.metrics, 'metrics'),
     cleanupInterval: parseInterval(options.cleanupInterval),
@@ -130,6 +145,23 @@ export function parseMemoryOptions(options: MemoryCacheOptions<never, never>): P
         : oneOf(options.serializer, 'serializer', serializerNames()),
     now: options.clock === undefined ? coarseNow : callback<() => number>(options.clock, 'clock'),
   }
+}
+
+/**
+ * The time of an entry, by its options and those of its cache.
+ * @throws InvalidTtlError `E_INVALID_TTL`, InvalidOptionError `E_INVALID_OPTION`
+ */
+export function entryTimeOf(
+  given: MemorySetOptions | undefined,
+  cache: Pick<ParsedMemoryOptions, 'ttl' | 'sliding'>,
+): EntryTime {
+  let { ttl, sliding } = cache
+  if (given !== undefined) {
+    if (given.ttl === undefined || given.sliding !== undefined) checkOptions(given, ['ttl', 'sliding'], 'set')
+    if (given.ttl !== undefined) ttl = parseDuration(given.ttl, 'ttl')
+    if (given.sliding !== undefined) sliding = boolean(given.sliding, 'sliding')
+  }
+  return { ttl, slide: sliding && ttl !== Infinity ? ttl : 0 }
 }
 
 function parseMax(value: unknown): number {

@@ -1,19 +1,23 @@
 /** The disk tier: entries as bytes, in and out of the addon. */
 import { fromNative } from '../errors.js'
 import { type NativeDisk, type NativeEntry, native } from '../native.js'
+import { type Soon, then } from '../soon.js'
 import { decode } from '../values/index.js'
+import { decodeExtras, type Extras, encodeExtras } from './extras.js'
 import {
   Batch,
   type Facts,
   META,
-  OUTCOME,
   type Outcome,
   type Packed,
+  type Page,
   packKeys,
   readFacts,
-  readOutcome,
+  readOutcomes,
   readPage,
+  type SetTimes,
   viewOf,
+  type When,
 } from './wire.js'
 
 /** Bytes of the buffers that this thread shares with the addon. A longer value takes the way over the thread pool. */
@@ -25,11 +29,15 @@ const MOST_ACCESSES = Math.floor(BUFFER / ACCESS)
 const MISS = -1
 const TOO_LARGE = -2
 const BUSY = -3
+/** `state`. */
+const STATES = ['missing', 'live', 'expired'] as const
 
 /** Options of the disk tier, parsed. */
 export interface DiskOptions {
   dir: string
   maxSize?: number
+  max?: number
+  policy?: string
   codec: string
   level?: number
   durability: string
@@ -40,7 +48,32 @@ export interface DiskOptions {
 export interface DiskHit {
   value: unknown
   facts: Facts
+  /** Where it was asked for, and there are some. */
+  extras?: Extras
 }
+
+/** A value on its way to the disk. */
+export interface DiskWrite extends SetTimes {
+  text: string
+  encoded: Packed
+  extras?: Extras | undefined
+}
+
+/** Which entries a page has. */
+export interface PageOptions {
+  /** Where the last page ended. */
+  cursor: Buffer | undefined
+  /** The key that the first page starts behind. */
+  after: string | undefined
+  limit: number
+  /** Two beginnings of keys, of which an entry has one. */
+  prefixes: readonly [string, string] | undefined
+  /** Only entries that expire. */
+  expiring: boolean
+}
+
+/** What there is of a key. An expired entry is known until it is removed. */
+export type KeyState = { is: 'live'; facts: Facts } | { is: 'missing' | 'expired'; facts?: undefined }
 
 /** Hits of one entry. */
 export interface Access {
@@ -113,10 +146,17 @@ export class DiskTier {
     return (this.#epochs === undefined ? this.#disk.epochAt(slot) : this.#epochs[slot]) === epoch
   }
 
-  /** Reads an entry, on this thread when that is quick. */
+  /** Reads an entry, a stale one too, on this thread when that is quick. */
   read(text: string): DiskHit | undefined | Promise<DiskHit | undefined> {
     this.#flush()
     return this.#underWay === undefined ? this.#readNow(text) : this.#readAfterWrites(text)
+  }
+
+  /** As `read`, with tags, description and metadata. */
+  async entry(text: string): Promise<DiskHit | undefined> {
+    await this.settled()
+    const hit = this.#fetch(text, true)
+    return hit === TOO_LARGE ? this.#readLarge(text) : hit
   }
 
   async #readAfterWrites(text: string): Promise<DiskHit | undefined> {
@@ -133,7 +173,7 @@ export class DiskTier {
     return this.#decoded(await wait(() => this.#disk.read(Buffer.from(text), this.#now())))
   }
 
-  /** Reads an entry on this thread. A write that is still on its way to the disk is not waited for. */
+  /** Reads an entry, a stale one too, on this thread. A write that is still on its way to the disk is not waited for. */
   readSync(text: string): DiskHit | undefined {
     this.#flush()
     const hit = this.#fetch(text)
@@ -141,10 +181,10 @@ export class DiskTier {
     return this.#decoded(call(() => this.#disk.readSync(Buffer.from(text), this.#now())))
   }
 
-  #fetch(text: string): DiskHit | undefined | typeof TOO_LARGE {
+  #fetch(text: string, whole = false): DiskHit | undefined | typeof TOO_LARGE {
     if (text.length * 3 > BUFFER) return TOO_LARGE
     this.#holdForThisTurn()
-    const length = call(() => this.#disk.fetch(this.#inbox.write(text), this.#now()))
+    const length = call(() => this.#disk.fetch(this.#inbox.write(text), whole, this.#now()))
     if (length < 0) {
       if (length === MISS) this.#tellFaults()
       return length === TOO_LARGE ? TOO_LARGE : undefined
@@ -163,7 +203,7 @@ export class DiskTier {
     })
   }
 
-  /** Reads many entries on one snapshot; the answer is aligned with `texts`. */
+  /** Reads many live entries on one snapshot; the answer is aligned with `texts`. */
   async readMany(texts: readonly string[]): Promise<(DiskHit | undefined)[]> {
     await this.settled()
     const entries = await wait(() => this.#disk.readMany(packKeys(texts), this.#now()))
@@ -175,7 +215,9 @@ export class DiskTier {
       this.#tellFaults()
       return undefined
     }
-    return this.#hit(readFacts(viewOf(entry.meta), 0), entry.value, 0, entry.value.length, true)
+    const hit = this.#hit(readFacts(viewOf(entry.meta), 0), entry.value, 0, entry.value.length, true)
+    if (hit !== undefined && entry.extras !== undefined) hit.extras = decodeExtras(entry.extras)
+    return hit
   }
 
   /** A value that this run time cannot read, or that does not decode, is a miss; the bytes were sound and stay. */
@@ -189,50 +231,49 @@ export class DiskTier {
     }
   }
 
-  /** Whether there is a live entry, without reading its value. */
-  async has(text: string): Promise<boolean> {
-    await this.settled()
-    if (text.length * 3 > BUFFER) return (await this.#readLarge(text)) !== undefined
-    return call(() => this.#disk.has(this.#inbox.write(text), this.#now()))
+  /** What is known of a key, without reading its value. With `touch`, an access of a live entry. */
+  state(text: string, sync: boolean, touch = false): Soon<KeyState> {
+    if (sync) this.#flush()
+    return sync ? this.#stateNow(text, touch) : this.settled().then(() => this.#stateNow(text, touch))
   }
 
-  /** Stores values in one transaction. They are copied before this returns. */
-  set(entries: readonly { text: string; encoded: Packed; expiresAt: number }[]): Promise<Outcome[]> {
-    return this.#enqueue(entries.length, (batch) => {
-      for (const { text, encoded, expiresAt } of entries) batch.set(text, encoded, expiresAt)
-    })
+  #stateNow(text: string, touch: boolean): KeyState {
+    if (text.length * 3 > BUFFER) {
+      const facts = this.readSync(text)?.facts
+      return facts === undefined || facts.freshUntil <= this.#now()
+        ? { is: 'missing' }
+        : { is: 'live', facts }
+    }
+    const is = STATES[call(() => this.#disk.state(this.#inbox.write(text), touch, this.#now()))]!
+    return is === 'live' ? { is, facts: readFacts(this.#inboxView, 0) } : { is }
   }
 
-  /** Removes keys in one transaction. */
-  delete(texts: readonly string[]): Promise<Outcome[]> {
-    return this.#enqueue(texts.length, (batch) => {
-      for (const text of texts) batch.delete(text)
-    })
+  /**
+   * Applies `count` writes in one transaction, after all that were asked for before; gives what became of each. What `pack`
+   * reads is copied before this returns. With `sync`, on this thread, which waits for batches that are under way.
+   */
+  write(count: number, pack: (batch: Batch) => void, sync: boolean): Soon<Outcome[]> {
+    return sync ? this.#writeSync(count, pack) : this.#enqueue(count, pack)
   }
 
-  async clear(): Promise<void> {
-    await this.#enqueue(1, (batch) => batch.clear())
+  /** Removes every entry that has one of these tags, in one transaction; gives how many were live. */
+  invalidateTags(tags: readonly string[], sync: boolean): Soon<number> {
+    return then(
+      this.write(1, (batch) => batch.invalidate(tags), sync),
+      ([outcome]) => outcome!.invalidated,
+    )
   }
 
-  /** Stores a value on this thread. */
-  setSync(text: string, encoded: Packed, expiresAt: number): Outcome {
-    return this.#writeSync((batch) => batch.set(text, encoded, expiresAt))
-  }
-
-  /** Removes a key on this thread. */
-  deleteSync(text: string): Outcome {
-    return this.#writeSync((batch) => batch.delete(text))
-  }
-
-  #writeSync(pack: (batch: Batch) => void): Outcome {
+  #writeSync(count: number, pack: (batch: Batch) => void): Outcome[] {
     this.#flush()
+    if (this.#waiting.length > 0) {
+      const { batch, waiting } = this.#takeBatch()
+      this.#writeOrSplitSync(batch.bytes(), batch.blobs, waiting)
+    }
     const batch = new Batch(Buffer.allocUnsafe(0))
     pack(batch)
     const outcomes = call(() => this.#disk.writeSync(batch.bytes(), batch.blobs, this.#now()))
-    // An earlier write may still be on its way to the disk: this one must have the last word.
-    if (this.#underWay !== undefined)
-      this.#enqueue(1, pack).catch((error) => this.#onFault(error.code, error.message))
-    return readOutcome(viewOf(outcomes), 0)
+    return readOutcomes(viewOf(outcomes), 0, count).outcomes
   }
 
   #enqueue(writes: number, pack: (batch: Batch) => void): Promise<Outcome[]> {
@@ -286,6 +327,16 @@ export class DiskTier {
     }
   }
 
+  /** As `#writeOrSplit`, on this thread: what is queued goes before a write that cannot wait. */
+  #writeOrSplitSync(bytes: Buffer, blobs: Uint8Array[], waiting: Waiting[]): void {
+    try {
+      settle(waiting, viewOf(this.#disk.writeSync(bytes, blobs, this.#now())))
+    } catch (error) {
+      if (waiting.length === 1) waiting[0]?.reject(fromNative(error))
+      else for (const one of waiting) this.#writeOrSplitSync(bytes.subarray(one.start, one.end), blobs, [one])
+    }
+  }
+
   /**
    * Resolves when every write that was asked for so far is done. It does not wait for those asked for later: under a steady
    * stream of writes there is always one under way.
@@ -311,14 +362,30 @@ export class DiskTier {
   }
 
   /** A page of live entries, from where the last one ended. */
-  async page(cursor: Buffer | undefined, limit: number): Promise<ReturnType<typeof readPage>> {
+  async page(asked: PageOptions): Promise<Page> {
     await this.settled()
-    return readPage(await wait(() => this.#disk.page(cursor, limit, this.#now())))
+    const { cursor, after, limit, prefixes, expiring } = asked
+    const listing = {
+      ...(cursor === undefined ? {} : { cursor }),
+      ...(after === undefined ? {} : { after: Buffer.from(after) }),
+      ...(prefixes === undefined ? {} : { prefixes: prefixes.map((prefix) => Buffer.from(prefix)) }),
+      limit,
+      expiring,
+    }
+    return readPage(await wait(() => this.#disk.page(listing, this.#now())))
   }
 
   async stats(): Promise<Awaited<ReturnType<NativeDisk['stats']>>> {
     await this.settled()
     return wait(() => this.#disk.stats(this.#now()))
+  }
+
+  /** Runs a verb of management on the thread pool, after the writes that were asked for. */
+  async manage<T>(run: (disk: NativeDisk, now: number) => Promise<T>): Promise<T> {
+    await this.settled()
+    const done = await wait(() => run(this.#disk, this.#now()))
+    this.#tellFaults()
+    return done
   }
 
   async close(): Promise<void> {
@@ -333,15 +400,28 @@ export class DiskTier {
   }
 }
 
-function settle(waiting: readonly Waiting[], outcomes: DataView): void {
+/** Puts a set into a batch. */
+export function packSet(batch: Batch, write: DiskWrite, when: When = 'always'): void {
+  const { text, encoded, extras } = write
+  batch.set(text, encoded, write, {
+    extras: extras === undefined ? undefined : encodeExtras(extras),
+    when,
+  })
+}
+
+function settle(waiting: readonly Waiting[], view: DataView): void {
   let at = 0
   for (const { writes, resolve } of waiting) {
-    resolve(Array.from({ length: writes }, (_, index) => readOutcome(outcomes, at + index * OUTCOME)))
-    at += writes * OUTCOME
+    const { outcomes, end } = readOutcomes(view, at, writes)
+    resolve(outcomes)
+    at = end
   }
 }
 
+let codecs: readonly string[] | undefined
+
 /** The name of a codec number. */
 export function codecName(codec: number): string {
-  return call(() => native().codecNames())[codec] || 'unknown'
+  codecs ??= call(() => native().codecNames())
+  return codecs[codec] || 'unknown'
 }

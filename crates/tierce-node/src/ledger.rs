@@ -82,13 +82,28 @@ impl NativeLedger {
         })
     }
 
-    /// Evicts the next victim into `out`; gives 0 where there is none.
+    /// Changes the capacity. Gives the number of victims, as `drain`.
     #[napi]
-    pub fn evict(&mut self, env: &Env) -> napi::Result<u32> {
+    pub fn resize(&mut self, env: &Env, capacity: f64) -> napi::Result<u32> {
         guard(env, || {
             self.found.clear();
-            self.found.extend(self.ledger.policy_mut().evict());
+            self.ledger.policy_mut().set_capacity(capacity as u64, &mut self.found);
             Ok(self.hand_out())
+        })
+    }
+
+    /// The uses of a slot, where the policy counts them; 0 elsewhere.
+    #[napi]
+    pub fn uses_of(&self, env: &Env, slot: u32) -> napi::Result<u32> {
+        guard(env, || Ok(self.ledger.policy().uses(slot)))
+    }
+
+    /// Sets the uses of a slot.
+    #[napi]
+    pub fn restore_uses(&mut self, env: &Env, slot: u32, uses: u32) -> napi::Result<()> {
+        guard(env, || {
+            self.ledger.policy_mut().restore_uses(slot, uses);
+            Ok(())
         })
     }
 

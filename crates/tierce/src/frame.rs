@@ -6,7 +6,7 @@
 //! | 4 | 1 | format version, 1 |
 //! | 5 | 1 | kind: what the value is; its meaning belongs to the writer |
 //! | 6 | 1 | codec number |
-//! | 7 | 1 | place: 0 the payload follows in the row, 1 it is in a file |
+//! | 7 | 1 | bit 0: the payload is in a file, else it follows in the row; bit 1: the side tables have more of the entry |
 //! | 8 | 8 | raw size, little-endian |
 //! | 16 | 8 | stored size of the payload |
 //! | 24 | 8 | write id: names the file, new for each write |
@@ -15,7 +15,7 @@
 //! The checksum binds the payload to its key and its write: a frame moved under another key, or an older frame of the
 //! same key, does not verify. In a file the header is padded with zeros to [`FILE_PAYLOAD`].
 
-use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
+use xxhash_rust::xxh3::{Xxh3, xxh3_64, xxh3_64_with_seed};
 
 use crate::codec;
 use crate::error::{Code, Error, Result};
@@ -42,6 +42,8 @@ pub(crate) struct Header {
     pub kind: u8,
     pub codec: u8,
     pub in_file: bool,
+    /// Tags, a description or metadata are in the side tables.
+    pub has_extras: bool,
     pub raw_size: u64,
     pub stored_size: u64,
     pub write_id: u64,
@@ -60,7 +62,8 @@ impl Header {
     fn checked_part(self) -> [u8; HEADER] {
         let mut bytes = [0; HEADER];
         bytes[..4].copy_from_slice(&MAGIC);
-        bytes[4..8].copy_from_slice(&[VERSION, self.kind, self.codec, u8::from(self.in_file)]);
+        let flags = u8::from(self.in_file) | u8::from(self.has_extras) << 1;
+        bytes[4..8].copy_from_slice(&[VERSION, self.kind, self.codec, flags]);
         bytes[8..16].copy_from_slice(&self.raw_size.to_le_bytes());
         bytes[16..24].copy_from_slice(&self.stored_size.to_le_bytes());
         bytes[24..32].copy_from_slice(&self.write_id.to_le_bytes());
@@ -75,10 +78,15 @@ impl Header {
     }
 
     fn checksum_of(self, digest: Digest, payload: &[u8]) -> u64 {
+        xxh3_64_with_seed(payload, self.seed(digest))
+    }
+
+    /// What binds a payload's checksum to its key and its write.
+    fn seed(self, digest: Digest) -> u64 {
         let mut bound = [0; 16 + 32];
         bound[..16].copy_from_slice(&digest.to_bytes());
         bound[16..].copy_from_slice(&self.checked_part()[..32]);
-        xxh3_64_with_seed(payload, xxh3_64(&bound))
+        xxh3_64(&bound)
     }
 
     /// Parses the first bytes of a frame.
@@ -96,6 +104,9 @@ impl Header {
                 format!("the frame has format version {}; this release reads {VERSION}", bytes[4]),
             ));
         }
+        if bytes[7] > 3 {
+            return Err(damaged("its flags are unknown"));
+        }
         let word = |at: usize| {
             let mut word = [0; 8];
             word.copy_from_slice(&bytes[at..at + 8]);
@@ -104,11 +115,8 @@ impl Header {
         Ok(Self {
             kind: bytes[5],
             codec: bytes[6],
-            in_file: match bytes[7] {
-                0 => false,
-                1 => true,
-                _ => return Err(damaged("its place is unknown")),
-            },
+            in_file: bytes[7] & 1 != 0,
+            has_extras: bytes[7] & 2 != 0,
             raw_size: word(8),
             stored_size: word(16),
             write_id: word(24),
@@ -125,6 +133,30 @@ impl Header {
             return Err(damaged("its checksum differs"));
         }
         Ok(())
+    }
+
+    /// As [`Header::verify`], of a payload that comes in pieces: `next` gives them, an empty one ends.
+    pub fn verify_pieces(self, digest: Digest, mut next: impl FnMut(&mut Xxh3) -> Result<u64>) -> Result<()> {
+        let mut hasher = Xxh3::with_seed(self.seed(digest));
+        let mut length = 0u64;
+        loop {
+            match next(&mut hasher)? {
+                0 => break,
+                bytes => length = length.saturating_add(bytes),
+            }
+        }
+        if length != self.stored_size {
+            return Err(damaged("its payload is cut or too long"));
+        }
+        if hasher.digest() != self.checksum {
+            return Err(damaged("its checksum differs"));
+        }
+        Ok(())
+    }
+
+    /// Whether a payload of this header can be decoded within what its codec allows: a checksum is no proof of good will.
+    pub fn is_plausible(self, start: &[u8]) -> bool {
+        codec::limit(self.codec, start).is_ok_and(|limit| self.raw_size <= limit)
     }
 
     /// Decodes a verified payload into `out`, which gets exactly `raw_size` bytes.
@@ -165,6 +197,7 @@ mod tests {
             kind: 6,
             codec: 0,
             in_file: false,
+            has_extras: false,
             raw_size: payload.len() as u64,
             stored_size: payload.len() as u64,
             write_id: 0x0123_4567_89ab_cdef,

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tierce::{Cache, Code, CodecChoice, Fetched, Key, ManualClock, Wait, Write};
+use tierce::{Cache, Code, CodecChoice, Fetched, Freshness, Key, Listing, ManualClock, Wait, When, Write};
 
 const NOW: u64 = 1_800_000_000_000;
 
@@ -236,8 +236,11 @@ fn a_batch_is_stored_whole_and_tells_what_became_of_each_write() {
         value,
         kind: 3,
         expires_at: None,
+        freshness: Freshness::default(),
         codec: None,
         numbers: None,
+        when: When::Always,
+        extras: None,
     };
     let written = cache
         .apply(
@@ -272,14 +275,17 @@ fn a_fetch_fills_the_callers_buffer_or_says_why_not() {
     cache.set("large", &noise(1, 50_000)).unwrap();
     let mut buffer = [0; 1000];
     assert!(
-        matches!(cache.fetch_into(&Key::from("small"), &mut buffer, false).unwrap(), Fetched::Filled(meta) if meta.size == 3)
+        matches!(cache.fetch_into(&Key::from("small"), &mut buffer, false, false).unwrap(), Fetched::Filled(meta) if meta.size == 3)
     );
     assert_eq!(&buffer[..3], b"abc");
     assert!(matches!(
-        cache.fetch_into(&Key::from("large"), &mut buffer, false).unwrap(),
+        cache.fetch_into(&Key::from("large"), &mut buffer, false, false).unwrap(),
         Fetched::TooLarge(_)
     ));
-    assert!(matches!(cache.fetch_into(&Key::from("none"), &mut buffer, false).unwrap(), Fetched::Miss));
+    assert!(matches!(
+        cache.fetch_into(&Key::from("none"), &mut buffer, false, false).unwrap(),
+        Fetched::Miss
+    ));
     let stats = cache.stats().unwrap();
     assert_eq!((stats.entries, stats.size, stats.hits, stats.misses), (2, 50_003, 1, 1));
 }
@@ -289,10 +295,11 @@ fn a_held_snapshot_hides_no_write_that_was_acknowledged() {
     let temp = temp();
     let (reader, writer) = (open(temp.path()), open(temp.path()));
     let mut buffer = [0; 1000];
-    let mut held = |key: &'static str| match reader.fetch_into(&Key::from(key), &mut buffer, true).unwrap() {
-        Fetched::Filled(meta) => buffer[0] + meta.size as u8 - 1,
-        _ => 0,
-    };
+    let mut held =
+        |key: &'static str| match reader.fetch_into(&Key::from(key), &mut buffer, true, false).unwrap() {
+            Fetched::Filled(meta) => buffer[0] + meta.size as u8 - 1,
+            _ => 0,
+        };
     for version in 1..100u8 {
         let by = if version % 3 == 0 { &reader } else { &writer };
         by.set("k", &[version]).unwrap();
@@ -338,9 +345,9 @@ fn pages_of_keys_give_every_live_entry_once() {
     let mut seen = HashMap::new();
     let mut after = i64::MIN;
     loop {
-        let page = cache.page(after, 100).unwrap();
-        for (key, _) in page.entries {
-            *seen.entry(key).or_insert(0) += 1;
+        let page = cache.page(&Listing { after, limit: 100, ..Listing::default() }).unwrap();
+        for listed in page.entries {
+            *seen.entry(listed.key).or_insert(0) += 1;
         }
         let Some(next) = page.next else { break };
         after = next;

@@ -31,11 +31,11 @@ impl Forged<'_> {
         let checksum = xxh3_64_with_seed(self.payload, bound).to_le_bytes();
         frame.extend(checksum);
         let created = 1_700_000_000_000u64;
-        let sealed =
-            [&digest.to_bytes()[..], &created.to_le_bytes(), &u64::MAX.to_le_bytes(), &checksum].concat();
+        let never = u64::MAX.to_le_bytes();
+        let sealed = [&digest.to_bytes()[..], &created.to_le_bytes(), &never, &never, &checksum].concat();
         frame.extend(self.payload);
         conn.execute(
-            "INSERT OR REPLACE INTO entries VALUES (?1, ?2, 0, 1 << 40, ?3, NULL, ?4, ?5, ?6, ?7)",
+            "INSERT OR REPLACE INTO entries VALUES (?1, ?2, 0, 1 << 40, ?3, NULL, NULL, NULL, ?4, ?5, ?6, ?7)",
             params![
                 digest.id(),
                 xxh3_64(&sealed) as i64,
@@ -87,7 +87,7 @@ fn a_frame_that_announces_more_than_its_payload_can_hold_allocates_nothing() {
             assert_eq!(cache.take_faults().len(), 1);
             forge(&conn, "k", codec, size, &payload);
             assert!(!matches!(
-                cache.fetch_into(&Key::from("k"), &mut [0; 1024], true).unwrap(),
+                cache.fetch_into(&Key::from("k"), &mut [0; 1024], true, false).unwrap(),
                 tierce::Fetched::Filled(_)
             ));
             cache.take_faults();
@@ -152,7 +152,8 @@ fn a_view_in_the_place_of_the_table_is_not_asked() {
 
 #[test]
 fn columns_of_any_type_and_size_cost_their_entry_at_most() {
-    let columns = ["seal", "accessed", "hits", "created", "expires", "size", "stored", "key", "frame"];
+    let columns =
+        ["seal", "accessed", "hits", "created", "expires", "fresh", "cost", "size", "stored", "key", "frame"];
     let values = ["'text'", "x'00ff'", "1e300", "-1", "9223372036854775807", "zeroblob(3000000)", "''"];
     for column in columns {
         for value in values {
@@ -169,7 +170,7 @@ fn columns_of_any_type_and_size_cost_their_entry_at_most() {
                 let found = cache.get(key).unwrap();
                 assert!(found.is_none_or(|found| found == stored), "{sql}");
             }
-            assert!(cache.page(i64::MIN, 10).unwrap().entries.len() <= 3);
+            assert!(cache.page(&tierce::Listing::default()).unwrap().entries.len() <= 3);
             cache.stats().unwrap();
             cache.flush().unwrap();
             cache.set("k", b"again").unwrap();

@@ -13,6 +13,10 @@ use super::db::Db;
 use super::patiently;
 use crate::error::{Code, Error, Result};
 use crate::frame::{FILE_PAYLOAD, HEADER, Header};
+use crate::key::Digest;
+
+/// Bytes that are read at once where a file is not needed whole.
+const PIECE: usize = 256 * 1024;
 
 /// New files are for their owner alone.
 pub(super) fn owner_only(options: &mut OpenOptions) -> &mut OpenOptions {
@@ -43,9 +47,15 @@ impl Blobs {
         Self { root: cache_dir.join("values") }
     }
 
-    fn path(&self, write_id: u64) -> PathBuf {
+    /// Where the value of a write is.
+    pub fn path(&self, write_id: u64) -> PathBuf {
         let name = format!("{write_id:016x}");
         self.root.join(&name[..2]).join(name)
+    }
+
+    /// The folder of all files, which are in folders named by the first two digits of their names.
+    pub fn root(&self) -> &Path {
+        &self.root
     }
 
     /// Writes an announced file. With `sync`, it is on the disk when this returns.
@@ -82,6 +92,37 @@ impl Blobs {
     /// # Errors
     /// [`Code::Corrupt`] when the file is not the one that the row points to, or is not as long as it says.
     pub fn read(&self, header: Header) -> Result<Option<Vec<u8>>> {
+        let Some(file) = self.open(header)? else { return Ok(None) };
+        let path = self.path(header.write_id);
+        let mut payload = Vec::new();
+        payload.try_reserve_exact(header.stored_size as usize).map_err(|why| {
+            let length = header.stored_size;
+            let message = format!("no memory for the {length} bytes of the value file {}", path.display());
+            Error::new(Code::ValueTooLarge, message).at(&path).because(why)
+        })?;
+        let mut file = file.take(header.stored_size);
+        file.read_to_end(&mut payload).map_err(|why| Error::io("read the value file", &path, why))?;
+        Ok(Some(payload))
+    }
+
+    /// Reads the file in pieces, and compares all of it with what the row says. False when there is no such file.
+    ///
+    /// # Errors
+    /// As [`Blobs::read`].
+    pub fn verify(&self, header: Header, digest: Digest) -> Result<bool> {
+        let Some(mut file) = self.open(header)? else { return Ok(false) };
+        let path = self.path(header.write_id);
+        let mut piece = vec![0; PIECE];
+        header.verify_pieces(digest, |hasher| {
+            let bytes = file.read(&mut piece).map_err(|why| Error::io("read the value file", &path, why))?;
+            hasher.update(&piece[..bytes]);
+            Ok(bytes as u64)
+        })?;
+        Ok(true)
+    }
+
+    /// Opens the file of a row at its payload, and compares its length and its header. `None` when there is no such file.
+    fn open(&self, header: Header) -> Result<Option<File>> {
         let path = self.path(header.write_id);
         let failed = |why| Error::io("read the value file", &path, why);
         let mut file = match File::open(&path) {
@@ -101,13 +142,7 @@ impl Blobs {
         if start[..HEADER] != header.to_bytes() {
             return Err(damaged("belongs to another write"));
         }
-        let mut payload = Vec::new();
-        payload.try_reserve_exact(header.stored_size as usize).map_err(|why| {
-            let message = format!("no memory for the {length} bytes of the value file {}", path.display());
-            Error::new(Code::ValueTooLarge, message).at(&path).because(why)
-        })?;
-        file.take(header.stored_size).read_to_end(&mut payload).map_err(failed)?;
-        Ok(Some(payload))
+        Ok(Some(file))
     }
 
     /// Removes files that no entry points to any more; those that cannot be removed now are left to a later open.

@@ -69,6 +69,15 @@ impl Owner {
         names.filter_map(|name| u64::from_str_radix(name.to_str()?, 16).ok().map(|id| id as i64)).collect()
     }
 
+    /// Whether an owner's process has ended without settling what it left.
+    pub fn is_dead(&self, other: i64) -> bool {
+        other != self.id
+            && match File::open(lock_path(&self.folder, other)) {
+                Ok(file) => file.try_lock().is_ok(), // dropped, and with it the lock
+                Err(why) => why.kind() == ErrorKind::NotFound,
+            }
+    }
+
     /// Runs `settle` for a dead owner's leavings. A living owner's are left alone.
     pub fn settle_if_dead(&self, other: i64, settle: impl FnOnce() -> Result<()>) -> Result<()> {
         if other == self.id {

@@ -4,7 +4,8 @@ use std::sync::atomic::Ordering;
 
 use super::db::Db;
 use super::engine::Engine;
-use super::row::EntryRow;
+use super::extras::Extras;
+use super::row::{EntryRow, Freshness};
 use super::{Wait, epoch};
 use crate::error::{Code, Error, Result};
 use crate::frame::{HEADER, Header};
@@ -22,6 +23,8 @@ pub struct Meta {
     pub created_at: u64,
     /// Milliseconds since the Unix epoch; `None` never expires.
     pub expires_at: Option<u64>,
+    /// When the value is due to be made anew.
+    pub freshness: Freshness,
     /// Milliseconds since the Unix epoch, before this access.
     pub accessed_at: u64,
     /// Reads before this one.
@@ -30,12 +33,27 @@ pub struct Meta {
     pub size: u64,
     /// Bytes that it takes when coded.
     pub stored_size: u64,
-    /// The row of the entry, for [`Cache::touch`](super::Cache::touch).
+    /// Whether it carries tags, a description or metadata: [`Entry::extras`](super::Entry::extras).
+    pub has_extras: bool,
+    /// The row of the entry, for [`Cache::note`](super::Cache::note).
     pub id: i64,
     /// The key's slot in the epoch table.
     pub slot: u32,
     /// The slot's epoch before the entry was read.
     pub epoch: u32,
+    /// Another one for each change of the entry: what [`Write::Check`](super::Write::Check) takes.
+    pub version: u64,
+    /// Of this write alone.
+    pub(super) write_id: u64,
+}
+
+/// What the side tables have of an entry that was read.
+pub(super) enum Beside {
+    Found(Extras<'static>),
+    /// The entry was replaced or removed since.
+    Outdated,
+    /// It was damaged, and is removed.
+    Damaged,
 }
 
 /// What a look at one key found.
@@ -147,13 +165,17 @@ impl Engine {
             codec: header.codec,
             created_at: row.created,
             expires_at: row.expires,
+            freshness: row.freshness,
             accessed_at: epoch::millis(noted.map_or(row.accessed, |noted| noted.tick.max(row.accessed))),
             hits: row.hits + noted.map_or(0, |noted| u64::from(noted.hits)),
             size: header.raw_size,
             stored_size: header.stored_size,
+            has_extras: header.has_extras,
             id: row.id,
             slot,
             epoch,
+            version: row.seal,
+            write_id: header.write_id,
         }
     }
 
@@ -169,6 +191,28 @@ impl Engine {
             Err(fault) => Err(fault),
         };
         value.map(Some)
+    }
+
+    /// What an entry carries beside its value. Without it the entry is damaged: it could not be invalidated by its tags.
+    pub fn beside(&self, meta: &Meta) -> Result<Beside> {
+        let look = |db: &Db| {
+            let body = db.body(meta.id)?;
+            let known = body.as_ref().and_then(|body| body.open(meta.write_id)).map(Extras::into_owned);
+            let same = |row: EntryRow<'_>| {
+                let written = Header::parse(row.frame).map(|header| header.write_id);
+                (written.ok() == Some(meta.write_id)).then_some(row.seal)
+            };
+            Ok((known, db.find(meta.id, same)?.flatten()))
+        };
+        match self.read_mending(false, |db| db.snapshot(|| look(db)))? {
+            (Some(extras), _) => Ok(Beside::Found(extras)),
+            (None, None) => Ok(Beside::Outdated),
+            (None, Some(seal)) => {
+                let fault = Error::new(Code::Corrupt, "the tags and metadata of an entry are damaged");
+                self.discard(meta.id, seal, fault.at(&self.paths.database));
+                Ok(Beside::Damaged)
+            }
+        }
     }
 
     /// Removes a damaged entry, when nobody is writing just now: the next read would try again.

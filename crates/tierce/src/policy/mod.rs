@@ -22,6 +22,7 @@ mod w_tinylfu;
 
 pub use auto::Auto;
 pub use fifo::Fifo;
+pub(crate) use ghost::Ghost;
 pub use kind::{AnyPolicy, POLICIES, PolicyKind, UnknownPolicy};
 pub use lfu::Lfu;
 pub use lifo::Lifo;
@@ -89,6 +90,15 @@ pub trait Policy: Clone {
     fn candidates(&self, _count: usize) -> Vec<u32> {
         Vec::new()
     }
+
+    /// The uses of a slot, its insert included, where they are what the policy goes by; 0 elsewhere, and where it is not
+    /// resident.
+    fn uses(&self, _slot: u32) -> u32 {
+        0
+    }
+
+    /// Sets the uses of a resident slot: with [`Policy::order`] what is needed to build a policy again.
+    fn restore_uses(&mut self, _slot: u32, _uses: u32) {}
 
     /// Forgets every slot and all history; the capacity stays.
     fn clear(&mut self);

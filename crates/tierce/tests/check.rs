@@ -1,0 +1,233 @@
+//! `check` finds every sort of damage, says nothing of what is sound, and repairs.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test, a failure is a panic")]
+
+mod common;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use common::{
+    Dice, assert_no_orphans, assert_settled, copy, database, noise, open, telling, temp, value_files,
+    version_in,
+};
+use tierce::{Cache, CheckReport, ProblemKind};
+
+const KEYS: u64 = 60;
+
+fn size_of(key: u64) -> usize {
+    [40, 900, 6_000, 40_000][key as usize % 4]
+}
+
+fn sample() -> tempfile::TempDir {
+    let temp = temp();
+    let cache = open(temp.path());
+    for key in 0..KEYS {
+        cache.set(format!("{key}"), &telling(key, 1, size_of(key))).unwrap();
+    }
+    cache.close().unwrap();
+    temp
+}
+
+fn kinds(report: &CheckReport) -> Vec<ProblemKind> {
+    report.problems.iter().map(|problem| problem.kind).collect()
+}
+
+/// What `check` says of a directory that something was done to: it finds it twice, repairs it, and then it is gone.
+fn found_and_repaired(attack: impl FnOnce(&Path)) -> (CheckReport, Cache) {
+    let temp = sample();
+    let cache = open(temp.path());
+    attack(temp.path());
+    let seen = cache.check(false).unwrap();
+    assert!(seen.found > 0, "the damage was not found");
+    assert_eq!(seen.fixed, 0);
+    let again = cache.check(false).unwrap();
+    assert_eq!(seen, again, "a check without fix changes nothing");
+    let fixed = cache.check(true).unwrap();
+    assert_eq!(fixed.fixed, fixed.found, "{fixed:?}");
+    let clean = cache.check(false).unwrap();
+    assert_eq!(clean.found, 0, "{clean:?}");
+    assert_settled_but_for_unlinked(temp.path(), &cache);
+    for key in 0..KEYS {
+        let live = cache.has(format!("{key}")).unwrap();
+        let value = cache.get(format!("{key}")).unwrap();
+        assert_eq!(live, value.is_some(), "`has` is true where `get` gives a value: {key}");
+        if let Some(value) = value {
+            assert_eq!(version_in(key, &value), 1);
+        }
+    }
+    assert!(
+        cache.take_faults().iter().all(|fault| fault.to_string().contains("database")),
+        "nothing was left to find"
+    );
+    (seen, cache)
+}
+
+/// A transaction later, what was unlinked is forgotten too.
+fn assert_settled_but_for_unlinked(dir: &Path, cache: &Cache) {
+    cache.set("more", b"1").unwrap();
+    assert_settled(dir);
+    cache.delete("more").unwrap();
+}
+
+fn flip(path: &Path, at: usize) {
+    let mut bytes = fs::read(path).unwrap();
+    bytes[at] ^= 1;
+    fs::write(path, bytes).unwrap();
+}
+
+#[test]
+fn a_sound_cache_has_no_problems_and_everything_is_counted() {
+    let temp = sample();
+    let cache = open(temp.path());
+    let report = cache.check(true).unwrap();
+    assert_eq!((report.entries, report.files, report.found), (KEYS, KEYS / 4, 0), "{report:?}");
+    let stored = cache.stats().unwrap().stored_size;
+    assert_eq!(report.bytes, stored, "every stored byte was read");
+}
+
+#[test]
+fn a_deleted_a_cut_and_a_damaged_value_file_are_found_and_their_entries_go() {
+    type Attack = fn(&[PathBuf]);
+    let attacks: [(ProblemKind, Attack); 4] = [
+        (ProblemKind::MissingFile, |files| fs::remove_file(&files[3]).unwrap()),
+        (ProblemKind::DamagedFile, |files| {
+            fs::OpenOptions::new().write(true).open(&files[3]).unwrap().set_len(900).unwrap();
+        }),
+        (ProblemKind::DamagedFile, |files| flip(&files[3], 30_000)),
+        (ProblemKind::DamagedFile, |files| fs::write(&files[3], noise(1, 500)).unwrap()),
+    ];
+    for (kind, attack) in attacks {
+        let (report, cache) = found_and_repaired(|dir| attack(&value_files(dir)));
+        assert_eq!(kinds(&report), [kind]);
+        assert!(report.problems[0].path.is_some() && report.problems[0].key.is_some());
+        assert_eq!(cache.len().unwrap(), KEYS - 1);
+    }
+}
+
+#[test]
+fn damaged_rows_are_found_without_being_read() {
+    let (report, cache) = found_and_repaired(|dir| {
+        let conn = database(dir);
+        conn.execute("UPDATE entries SET frame = substr(frame, 1, 41) WHERE key = CAST('0' AS BLOB)", [])
+            .unwrap();
+        conn.execute("UPDATE entries SET expires = 9e15 WHERE key = CAST('1' AS BLOB)", []).unwrap();
+        conn.execute("UPDATE entries SET key = CAST('zz' AS BLOB) WHERE key = CAST('2' AS BLOB)", [])
+            .unwrap();
+        conn.execute("UPDATE entries SET frame = x'00' WHERE key = CAST('3' AS BLOB)", []).unwrap();
+    });
+    let damaged = kinds(&report).into_iter().filter(|kind| *kind == ProblemKind::DamagedEntry).count();
+    assert_eq!(damaged, 4, "{report:?}");
+    assert_eq!(cache.len().unwrap(), KEYS - 4);
+}
+
+#[test]
+fn an_account_that_differs_is_counted_anew() {
+    let (report, _) = found_and_repaired(|dir| {
+        let conn = database(dir);
+        conn.execute("UPDATE facts SET value = 7 WHERE name = 'file_bytes'", []).unwrap();
+        conn.execute("UPDATE entries SET size = 1 WHERE key IN (CAST('5' AS BLOB), CAST('3' AS BLOB))", [])
+            .unwrap();
+    });
+    assert_eq!(kinds(&report), [ProblemKind::WrongAccount; 3]);
+}
+
+#[test]
+fn orphan_and_unlisted_files_are_told_apart_from_entries_files() {
+    let (report, cache) = found_and_repaired(|dir| {
+        fs::create_dir_all(dir.join("values/0a")).unwrap();
+        fs::write(dir.join("values/0a/0a00000000000001"), b"nobody's").unwrap();
+        let conn = database(dir);
+        // One entry's file is unlisted, one is taken for a dead owner's, and one file is listed that no entry has.
+        conn.execute("DELETE FROM files WHERE write_id = (SELECT min(write_id) FROM files)", []).unwrap();
+        conn.execute("INSERT INTO files VALUES (5, 4096, NULL)", []).unwrap();
+    });
+    let orphans = kinds(&report).into_iter().filter(|kind| *kind == ProblemKind::OrphanFile).count();
+    let accounts = kinds(&report).into_iter().filter(|kind| *kind == ProblemKind::WrongAccount).count();
+    assert!(orphans >= 2 && accounts >= 1, "{report:?}");
+    assert_eq!(cache.len().unwrap(), KEYS, "no entry was lost to files");
+}
+
+#[test]
+fn files_of_the_users_are_reported_and_left_alone() {
+    let temp = sample();
+    let cache = open(temp.path());
+    let mine = [temp.path().join("values/notes.txt"), temp.path().join("values/00/notes.txt")];
+    fs::create_dir_all(temp.path().join("values/00")).unwrap();
+    mine.iter().for_each(|path| fs::write(path, b"mine").unwrap());
+    let report = cache.check(true).unwrap();
+    assert_eq!(kinds(&report), [ProblemKind::ForeignFile; 2]);
+    assert_eq!(report.fixed, 0);
+    assert!(mine.iter().all(|path| path.exists()));
+}
+
+#[test]
+fn what_a_killed_process_left_is_found() {
+    let temp = sample();
+    let cache = open(temp.path());
+    let conn = database(temp.path());
+    conn.execute("INSERT INTO files VALUES (?1, 4096, 77)", [0x0b00_0000_0000_0001_i64]).unwrap();
+    fs::create_dir_all(temp.path().join("values/0b")).unwrap();
+    fs::write(temp.path().join("values/0b/0b00000000000001"), b"half a value").unwrap();
+    assert_eq!(kinds(&cache.check(false).unwrap()), [ProblemKind::OrphanFile]);
+    assert_eq!(cache.check(true).unwrap().found, 0, "the repair begins with what an open does");
+    assert_no_orphans(temp.path());
+}
+
+#[test]
+fn noise_in_the_database_is_found_and_mended_while_the_cache_is_open() {
+    let original = sample();
+    let pages = fs::metadata(original.path().join("tierce.db")).unwrap().len() / Cache::PAGE_SIZE;
+    let mut dice = Dice::new(6);
+    for _ in 0..8 {
+        let temp = temp();
+        copy(original.path(), temp.path());
+        let cache = open(temp.path());
+        let path = temp.path().join("tierce.db");
+        let at = (1 + dice.below(pages - 1)) as usize * Cache::PAGE_SIZE as usize;
+        let mut bytes = fs::read(&path).unwrap();
+        bytes[at..][..Cache::PAGE_SIZE as usize]
+            .copy_from_slice(&noise(at as u64, Cache::PAGE_SIZE as usize));
+        fs::write(&path, bytes).unwrap();
+        let seen = cache.check(false).unwrap();
+        if seen.found == 0 {
+            continue; // a page that is in use by nothing
+        }
+        cache.check(true).unwrap();
+        assert_eq!(cache.check(false).unwrap().found, 0);
+        for key in 0..KEYS {
+            if let Some(value) = cache.get(format!("{key}")).unwrap() {
+                assert_eq!(version_in(key, &value), 1);
+            }
+        }
+        assert_no_orphans(temp.path());
+    }
+}
+
+#[test]
+fn a_check_beside_writers_finds_nothing_and_takes_nothing() {
+    let temp = sample();
+    let (cache, other) = (open(temp.path()), open(temp.path()));
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            let mut version = 1;
+            while !stop.load(Ordering::Relaxed) {
+                version += 1;
+                for key in 0..KEYS {
+                    other.set(format!("{key}"), &telling(key, version, size_of(key + version))).unwrap();
+                }
+                for key in 0..KEYS {
+                    let value = other.get(format!("{key}")).unwrap().expect("an entry that nobody removed");
+                    assert_eq!(version_in(key, &value), version);
+                }
+            }
+        });
+        for round in 0..12 {
+            let report = cache.check(round % 2 == 0).unwrap();
+            assert_eq!(report.found, 0, "{report:?}");
+        }
+        stop.store(true, Ordering::Relaxed);
+        writer.join().unwrap();
+    });
+}
