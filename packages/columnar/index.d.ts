@@ -57,8 +57,10 @@ export declare class NativeTables {
   static open(database: NativeDatabase, options: NativeTablesOptions): Promise<NativeTables>
   /** Writes a table. Gives how many rows came. */
   write(schema: string, table: string, source: NativeSource, spec: NativeSpec, now: number): Promise<number>
-  /** A connection for the cache's own work: to interrupt it. */
-  connection(): NativeConnection
+  /** Interrupts the cache's own work that runs now. */
+  interrupt(): void
+  /** How far that work is. */
+  progress(): NativeProgress
   /** Notes that a statement reads its tables; fails where one of them has expired. */
   reading(sql: string, schema: string, now: number): Promise<void>
   /** Whether there is such a table. */

@@ -1,5 +1,5 @@
 /** The package `@tierce/columnar`: loaded when tables or frames are first used, never before. */
-import { makeError } from '../errors.js'
+import { requireOptional } from '../optional.js'
 
 /** Columns of one length as Arrow lays them out: `crates/tierce-columnar/src/layout.rs` has the order. */
 export interface Wire {
@@ -55,7 +55,8 @@ export interface NativeTableInfo {
 
 export interface NativeTables {
   write(schema: string, table: string, source: NativeSource, spec: NativeSpec, now: number): Promise<number>
-  connection(): NativeConnection
+  interrupt(): void
+  progress(): { percentage: number; rows: number; total: number }
   reading(sql: string, schema: string, now: number): Promise<void>
   has(schema: string, table: string, now: number): Promise<boolean>
   list(measure: boolean, now: number): Promise<NativeTableInfo[]>
@@ -98,7 +99,6 @@ export interface NativeStream {
   close(): Promise<void>
 }
 
-const NAME = '@tierce/columnar'
 let loaded: Columnar | undefined
 
 /**
@@ -106,19 +106,6 @@ let loaded: Columnar | undefined
  * @throws ColumnarMissingError `E_COLUMNAR_MISSING`: it is not installed, or has no binary for this platform
  */
 export function columnar(): Columnar {
-  if (loaded !== undefined) return loaded
-  try {
-    loaded = require(NAME) as Columnar
-  } catch (cause) {
-    const platform = `${process.platform}-${process.arch}`
-    const missing = (cause as { code?: unknown }).code === 'MODULE_NOT_FOUND'
-    const why = missing ? 'is not installed' : `cannot be loaded on ${platform}`
-    throw makeError(
-      'E_COLUMNAR_MISSING',
-      `Tables and frames need the package ${NAME}, which ${why}: run \`npm install ${NAME}\`, without leaving out optional dependencies.`,
-      { package: NAME, platform },
-      cause,
-    )
-  }
+  loaded ??= requireOptional<Columnar>('@tierce/columnar', 'TableCache', 'E_COLUMNAR_MISSING')
   return loaded
 }

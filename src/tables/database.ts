@@ -54,7 +54,7 @@ export async function native<T>(run: () => Promise<T>): Promise<T> {
 
 /** Runs what can be interrupted on a connection. */
 export async function interruptible<T>(
-  connection: NativeConnection,
+  connection: Pick<NativeConnection, 'interrupt' | 'progress'>,
   options: QueryOptions,
   run: () => Promise<T>,
 ): Promise<T> {

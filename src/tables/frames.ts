@@ -1,7 +1,5 @@
 /** Frames of other packages: tables of `apache-arrow`, frames of `nodejs-polars`. Neither is a dependency; both are met by their shape. */
-import { createRequire } from 'node:module'
-import { join } from 'node:path'
-import { makeError } from '../errors.js'
+import { requireOptional } from '../optional.js'
 
 /** As far as frames of `nodejs-polars` are used here. */
 export interface PolarsFrame {
@@ -19,32 +17,10 @@ interface PolarsModule {
   readParquet(bytes: Buffer): PolarsFrame
 }
 
-const modules = new Map<string, unknown>()
-
-/** A package of the program's, from where it is installed: beside this one, or where the program runs. */
-function load<T>(name: string, purpose: string): T {
-  const known = modules.get(name)
-  if (known !== undefined) return known as T
-  let cause: unknown
-  for (const from of [createRequire(__filename), createRequire(join(process.cwd(), 'package.json'))]) {
-    try {
-      const found = from(name) as T & { default?: T }
-      modules.set(name, found)
-      return found
-    } catch (error) {
-      cause = error
-    }
-  }
-  throw makeError(
-    'E_UNAVAILABLE',
-    `${purpose} needs the package ${name}: run \`npm install ${name}\`.`,
-    { package: name },
-    cause,
-  )
-}
-
-export const arrowModule = (): ArrowModule => load('apache-arrow', 'A table of Arrow')
-const polarsModule = (): PolarsModule => load('nodejs-polars', 'A frame of Polars')
+export const arrowModule = (): ArrowModule =>
+  requireOptional('apache-arrow', 'A table of Arrow', 'E_COLUMNAR_MISSING')
+const polarsModule = (): PolarsModule =>
+  requireOptional('nodejs-polars', 'A frame of Polars', 'E_COLUMNAR_MISSING')
 
 /** A table of `apache-arrow` from IPC bytes. */
 export function arrowOf(ipc: Buffer): unknown {

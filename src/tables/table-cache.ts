@@ -222,7 +222,7 @@ export class TableCache {
     const given = nativeSource(source)
     const { tables } = await this.#open()
     const run = () =>
-      interruptible(tables.connection(), options, () => tables.write(schema, table, given, spec, this.#now()))
+      interruptible(tables, options, () => tables.write(schema, table, given, spec, this.#now()))
     const written = this.#writes.then(run, run)
     this.#writes = written.catch(() => undefined)
     return written

@@ -7,7 +7,7 @@ use std::time::Duration;
 use napi::Env;
 use napi::bindgen_prelude::Buffer;
 use napi_derive::napi;
-use tierce_columnar::duck::{Access, Batches, Connection, Engine, Options, QueryResult};
+use tierce_columnar::duck::{Access, Batches, Connection, Engine, Options, Progress, QueryResult};
 use tierce_columnar::layout::Layout;
 use tierce_columnar::{Error, Kind, Result, ipc};
 use tierce_napi::Work;
@@ -115,6 +115,13 @@ pub struct NativeProgress {
     pub total: f64,
 }
 
+impl From<Progress> for NativeProgress {
+    fn from(progress: Progress) -> Self {
+        let Progress { percentage, rows, total } = progress;
+        Self { percentage, rows: rows as f64, total: total as f64 }
+    }
+}
+
 #[napi]
 impl NativeConnection {
     /// Runs statements; the parameters, one row of columns, are those of the last one. They can read `given` as a table, once.
@@ -160,14 +167,7 @@ impl NativeConnection {
     /// How far the running statement is.
     #[napi]
     pub fn progress(&self, env: &Env) -> napi::Result<NativeProgress> {
-        guard(env, || {
-            let progress = self.get()?.progress();
-            Ok(NativeProgress {
-                percentage: progress.percentage,
-                rows: progress.rows as f64,
-                total: progress.total as f64,
-            })
-        })
+        guard(env, || Ok(NativeProgress::from(self.get()?.progress())))
     }
 
     /// Interrupts what runs now and lets go of the connection.

@@ -13,7 +13,7 @@ use tierce_columnar::tables::{self, Column, Mode, Options, Policy, Source, Spec,
 use tierce_columnar::{Error, Kind, Result, ipc};
 use tierce_napi::Work;
 
-use crate::duck::{NativeConnection, NativeDatabase};
+use crate::duck::{NativeDatabase, NativeProgress};
 use crate::errors::{guard, job};
 use crate::wire::{NativeColumns, into_batches};
 
@@ -197,10 +197,19 @@ impl NativeTables {
         job(run, |_, rows| Ok(rows))
     }
 
-    /// A connection for the cache's own work: to interrupt it.
+    /// Interrupts the cache's own work that runs now.
     #[napi]
-    pub fn connection(&self, env: &Env) -> napi::Result<NativeConnection> {
-        guard(env, || Ok(NativeConnection::of(Arc::clone(self.get()?.connection()))))
+    pub fn interrupt(&self, env: &Env) -> napi::Result<()> {
+        guard(env, || {
+            self.get()?.connection().interrupt();
+            Ok(())
+        })
+    }
+
+    /// How far that work is.
+    #[napi]
+    pub fn progress(&self, env: &Env) -> napi::Result<NativeProgress> {
+        guard(env, || Ok(NativeProgress::from(self.get()?.connection().progress())))
     }
 
     /// Notes that a statement reads its tables; fails where one of them has expired.

@@ -13,6 +13,9 @@ use crate::{Error, Kind, Result};
 /// Raised when the tables of the schema `__tierce` change.
 const FORMAT: i64 = 1;
 
+/// What the names of tables start with that are not whole yet.
+pub(super) const STAGE: &str = "__tierce_new_";
+
 /// A column of a table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Column {
@@ -50,7 +53,7 @@ pub struct TableInfo {
 /// Makes what is kept, if it is not there.
 pub(super) fn prepare(connection: &Connection) -> Result<()> {
     if let Some(version) = version(connection)? {
-        return if version == FORMAT { Ok(()) } else { Err(newer(version)) };
+        return if version == FORMAT { drop_leftovers(connection) } else { Err(newer(version)) };
     }
     if connection.engine().access()? == crate::duck::Access::ReadOnly {
         return Ok(());
@@ -64,6 +67,18 @@ pub(super) fn prepare(connection: &Connection) -> Result<()> {
         ))?;
         Ok(())
     })
+}
+
+/// Tables of a process that was killed before they were whole. The engine's other users of this process write none now.
+fn drop_leftovers(connection: &Connection) -> Result<()> {
+    let sql = format!(
+        "SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = current_database() AND starts_with(table_name, '{STAGE}')"
+    );
+    let found = connection.query(&sql, None)?;
+    if connection.engine().access()? == crate::duck::Access::ReadOnly {
+        return Ok(());
+    }
+    found.batches.iter().flat_map(names_of).try_for_each(|name| drop_table(connection, &name))
 }
 
 fn newer(version: i64) -> Error {
@@ -120,6 +135,12 @@ pub(super) fn expires(connection: &Connection, name: &Name) -> Result<Option<i64
     Ok(result.batches.first().map(|batch| batch.column(0).as_primitive::<Int64Type>().value(0)))
 }
 
+/// Whether a table was written by this library.
+pub(super) fn is_known(connection: &Connection, name: &Name) -> Result<bool> {
+    let sql = "SELECT 1 FROM __tierce.tables WHERE schema_name = $1 AND table_name = $2";
+    Ok(connection.query(sql, Some(&row(named(name))?))?.rows() > 0)
+}
+
 /// Notes that a table was written.
 pub(super) fn written(connection: &Connection, name: &Name, expires: Option<i64>, now: i64) -> Result<()> {
     let keys = row(named(name))?;
@@ -159,10 +180,15 @@ pub(super) fn add_reads(connection: &Connection, name: &Name, reads: Reads) -> R
 
 /// Drops a table, or a view, and what is known of it.
 pub(super) fn drop_table(connection: &Connection, name: &Name) -> Result<()> {
+    drop_table_only(connection, name)?;
+    forget(connection, name)
+}
+
+/// Drops a table, or a view; what is known of it stays.
+pub(super) fn drop_table_only(connection: &Connection, name: &Name) -> Result<()> {
     let views = "SELECT 1 FROM duckdb_views() WHERE database_name = current_database() AND schema_name = $1 AND view_name = $2";
     let kind = if connection.query(views, Some(&row(named(name))?))?.rows() > 0 { "VIEW" } else { "TABLE" };
-    connection.run(&format!("DROP {kind} IF EXISTS {}", name.sql()?))?;
-    forget(connection, name)
+    connection.run(&format!("DROP {kind} IF EXISTS {}", name.sql()?)).map(drop)
 }
 
 /// Drops what has expired.
@@ -191,7 +217,7 @@ pub(super) fn list(connection: &Connection) -> Result<Vec<TableInfo>> {
         &format!(
             "SELECT t.schema_name, t.table_name, t.estimated_size::BIGINT, k.created, k.updated, k.expires, k.accessed, k.hits
              FROM duckdb_tables() t LEFT JOIN {kept} k ON k.schema_name = t.schema_name AND k.table_name = t.table_name
-             WHERE t.database_name = current_database() AND NOT t.internal AND NOT t.temporary AND t.schema_name <> '__tierce'
+             WHERE t.database_name = current_database() AND NOT t.internal AND NOT t.temporary AND t.schema_name <> '__tierce' AND NOT starts_with(t.table_name, '{STAGE}')
              ORDER BY k.created NULLS FIRST, t.table_oid"
         ),
         None,
@@ -262,8 +288,12 @@ pub(super) fn primary_key(connection: &Connection, name: &Name) -> Result<Vec<St
     Ok(result.batches.iter().flat_map(of).collect())
 }
 
-/// Bytes of the blocks that a table is in. Small tables share blocks: then the sum is over what the file has.
+/// Bytes of the blocks that a table is in. Small tables share blocks: then the sum is over what the file has. 0 for a name with a
+/// quote, which DuckDB's function cannot be given.
 pub(super) fn bytes(connection: &Connection, name: &Name) -> Result<u64> {
+    if name.schema.contains('"') || name.table.contains('"') {
+        return Ok(0);
+    }
     let table = crate::duck::literal(&name.sql()?)?;
     let result = connection.query(
         &format!(

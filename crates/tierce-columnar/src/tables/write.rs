@@ -2,7 +2,7 @@
 
 use std::sync::PoisonError;
 
-use super::catalog::{self, Column};
+use super::catalog::{self, Column, STAGE};
 use super::{Source, Tables};
 use crate::duck::{Connection, Name, Transaction, identifier, literal};
 use crate::{Error, Kind, Result};
@@ -50,20 +50,21 @@ impl Tables {
         self.alone(|| {
             let connection = self.connection();
             // What comes from memory or a query is read once: a second attempt needs it again.
-            let rows = source.with(connection, |from| {
-                if mode == Mode::Replace {
-                    return self.transaction(now, |t| {
-                        replace(t, name, from, spec)
-                            .and_then(|rows| self.written(t, name, spec, mode, now).map(|()| rows))
-                    });
-                }
-                staged(connection, from, |from| {
-                    self.transaction(now, |t| {
-                        let rows = add(t, name, from, mode, spec)?;
-                        self.written(t, name, spec, mode, now)?;
+            let rows = source.with(connection, |from| match (mode, self.options.max_size) {
+                (Mode::Replace, Some(max)) => self.replace_within(max, name, from, spec, now),
+                (Mode::Replace, None) => self.transaction(now, |transaction| {
+                    let rows = replace(transaction, name, from, spec)?;
+                    catalog::written(transaction, name, spec.expires, now)?;
+                    Ok(rows)
+                }),
+                _ => staged(connection, from, |from| {
+                    self.transaction(now, |transaction| {
+                        let expires = expires(transaction, name, spec)?;
+                        let rows = add(transaction, name, from, mode, spec)?;
+                        catalog::written(transaction, name, expires, now)?;
                         Ok(rows)
                     })
-                })
+                }),
             })?;
             self.shrink(name, now)?;
             Ok(rows)
@@ -85,27 +86,34 @@ impl Tables {
         }
     }
 
-    fn written(
-        &self,
-        transaction: &Transaction<'_>,
-        name: &Name,
-        spec: &Spec,
-        mode: Mode,
-        now: i64,
-    ) -> Result<()> {
-        let keeps = mode != Mode::Replace && !spec.renew;
-        let expires =
-            if keeps { catalog::expires(transaction, name)?.or(spec.expires) } else { spec.expires };
-        catalog::written(transaction, name, expires, now)?;
-        let Some(max) = self.options.max_size else { return Ok(()) };
-        let bytes = catalog::bytes(transaction, name)?;
-        if bytes > max {
-            let text = format!(
-                "The table {name} is {bytes} bytes, and the cache holds {max}: give it a larger maxSize."
-            );
-            return Err(Error::new(Kind::TooLarge, text).with("bytes", bytes).with("max", max));
+    /// Writes beside the old table first: how large it is in the file is known only then.
+    fn replace_within(&self, max: u64, name: &Name, from: &str, spec: &Spec, now: i64) -> Result<u64> {
+        let stage = Name::new(&name.schema, format!("{STAGE}{}", name.table));
+        let rows = self.transaction(now, |transaction| replace(transaction, &stage, from, spec))?;
+        let outcome = self.fits(max, name, &stage).and_then(|()| {
+            self.transaction(now, |transaction| {
+                catalog::drop_table_only(transaction, name)?;
+                let (stage, table) = (stage.sql()?, identifier(&name.table)?);
+                transaction.run(&format!("ALTER TABLE {stage} RENAME TO {table}"))?;
+                catalog::written(transaction, name, spec.expires, now)
+            })
+        });
+        if outcome.is_err() {
+            let _ = self.transaction(now, |transaction| catalog::drop_table(transaction, &stage));
         }
-        Ok(())
+        outcome.map(|()| rows)
+    }
+
+    fn fits(&self, max: u64, name: &Name, stage: &Name) -> Result<()> {
+        let _ = self.connection.run("CHECKPOINT");
+        let bytes = catalog::bytes(&self.connection, stage)?;
+        if bytes <= max {
+            return Ok(());
+        }
+        let text = format!(
+            "The table {name} is {bytes} bytes, and the cache holds {max}: give it a larger maxSize."
+        );
+        Err(Error::new(Kind::TooLarge, text).with("bytes", bytes).with("max", max))
     }
 
     /// Removes tables until the database is within its bound.
@@ -131,6 +139,14 @@ impl Tables {
             self.transaction(now, |transaction| catalog::drop_table(transaction, &tables[victim].name))?;
         }
     }
+}
+
+/// A table that keeps rows keeps its time to live, unless it is given another one.
+fn expires(connection: &Connection, name: &Name, spec: &Spec) -> Result<Option<i64>> {
+    if spec.renew || !catalog::is_known(connection, name)? {
+        return Ok(spec.expires);
+    }
+    catalog::expires(connection, name)
 }
 
 fn replace(transaction: &Transaction<'_>, name: &Name, from: &str, spec: &Spec) -> Result<u64> {
