@@ -1,6 +1,6 @@
 /** The public entry of `tierce`. */
 export { NdArray, type NumberArray, ndarray, Series, series } from './arrays.js'
-export { Cache, type CacheStats, type IncrementOptions, type KeysOptions } from './cache.js'
+export { Cache, type CacheStats, type IncrementOptions } from './cache.js'
 export type { CacheOptions, Codec, Durability, Duration, MemoryOptions, Size } from './cache-options.js'
 export {
   boolean,
@@ -92,6 +92,7 @@ export {
 } from './pull-through/table.js'
 export type { SetOptions } from './set-options.js'
 export { defineHandler, type Handler } from './values/index.js'
+export type { EntriesOptions, KeysOptions, ListedEntry } from './verbs/listing.js'
 export {
   type WrapControls,
   type WrapOptions,

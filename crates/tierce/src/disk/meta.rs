@@ -6,6 +6,7 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Row, params};
 
 use super::db::{Db, PAGE_SIZE, SCHEMA, damaged, settings};
+use super::listing::{Listing, end_of};
 use super::row::{Age, EntryRow, Freshness, Removed, Sums};
 use crate::error::{Code, Error, Result};
 use crate::frame::{Header, size_on_disk};
@@ -98,12 +99,23 @@ impl Db {
         )
     }
 
-    /// Up to `limit` rows with an id above `after`, in the order of ids.
-    pub fn page<T>(&self, after: i64, limit: u32, mut read: impl FnMut(EntryRow<'_>) -> T) -> Result<Vec<T>> {
+    /// A page of rows, in the order of ids.
+    pub fn page<T>(&self, listing: &Listing<'_>, mut read: impl FnMut(EntryRow<'_>) -> T) -> Result<Vec<T>> {
+        let Listing { after, limit, prefixes, expiring } = *listing;
+        let [first, second] = prefixes.map_or([None, None], |two| two.map(Some));
         self.all(
             "SELECT id, seal, accessed, hits, created, expires, fresh, cost, key, substr(frame, 1, 40) FROM entries \
-             WHERE id > ?1 ORDER BY id LIMIT ?2",
-            params![after, limit],
+             WHERE id > ?1 AND (?3 IS NULL OR (key >= ?3 AND (?4 IS NULL OR key < ?4)) \
+             OR (key >= ?5 AND (?6 IS NULL OR key < ?6))) AND (?7 = 0 OR expires IS NOT NULL) ORDER BY id LIMIT ?2",
+            params![
+                after,
+                limit,
+                first,
+                first.and_then(end_of),
+                second,
+                second.and_then(end_of),
+                expiring
+            ],
             |row| Ok(read(entry_row(row)?)),
         )
     }
