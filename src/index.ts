@@ -1,7 +1,15 @@
 /** The public entry of `tierce`. */
 export { NdArray, type NumberArray, ndarray, Series, series } from './arrays.js'
 export { Cache, type CacheStats, type IncrementOptions } from './cache.js'
-export type { CacheOptions, Codec, Durability, Duration, MemoryOptions, Size } from './cache-options.js'
+export type {
+  CacheOptions,
+  Codec,
+  DiskPolicy,
+  Durability,
+  Duration,
+  MemoryOptions,
+  Size,
+} from './cache-options.js'
 export {
   boolean,
   Column,
