@@ -245,6 +245,10 @@ export interface NativeListing {
 export interface NativeOptions {
   /** Bytes; `undefined` for no bound. */
   maxSize?: number
+  /** Entries; `undefined` for no bound. */
+  max?: number
+  /** A name of a policy; `lru` where it is left out. */
+  policy?: string
   /** `auto`, `fast`, `none`, `lz4`, `zstd` or `pco`. */
   codec?: string
   /** The codec's level. */

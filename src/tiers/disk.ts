@@ -36,6 +36,8 @@ const STATES = ['missing', 'live', 'expired'] as const
 export interface DiskOptions {
   dir: string
   maxSize?: number
+  max?: number
+  policy?: string
   codec: string
   level?: number
   durability: string

@@ -8,6 +8,7 @@ use std::time::Duration;
 use napi::Env;
 use napi::bindgen_prelude::{Buffer, Uint8Array, Uint32Array};
 use napi_derive::napi;
+use tierce::policy::UnknownPolicy;
 use tierce::{
     Cache, Code, CodecChoice, Durability, EPOCH_BITS, Entry, Error, Fetched, Key, Listed, Listing,
     ManualClock, Result, State, Wait,
@@ -23,6 +24,10 @@ use crate::wire::{META, Reader, meta_bytes, outcomes, put_outcomes};
 pub struct NativeOptions {
     /// Bytes; `undefined` for no bound.
     pub max_size: Option<f64>,
+    /// Entries; `undefined` for no bound.
+    pub max: Option<f64>,
+    /// A name of a policy; `lru` where it is left out.
+    pub policy: Option<String>,
     /// `auto`, `fast`, `none`, `lz4`, `zstd` or `pco`.
     pub codec: Option<String>,
     /// The codec's level.
@@ -107,6 +112,14 @@ fn builder(options: &NativeOptions, clock: Arc<ManualClock>) -> Result<tierce::B
     let mut builder = Cache::builder().codec(codec).durability(durability).clock(clock);
     if let Some(bytes) = options.max_size {
         builder = builder.max_size(bytes as u64);
+    }
+    if let Some(entries) = options.max {
+        builder = builder.max(entries as u64);
+    }
+    if let Some(name) = &options.policy {
+        let policy =
+            name.parse().map_err(|why: UnknownPolicy| Error::new(Code::InvalidOption, why.to_string()))?;
+        builder = builder.policy(policy);
     }
     if let Some(ms) = options.lock_timeout {
         builder = builder.lock_timeout(Duration::from_millis(ms as u64));

@@ -23,7 +23,9 @@ mod read;
 mod row;
 mod salvage;
 mod side;
+mod standing;
 mod verbs;
+mod victims;
 mod write;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
