@@ -9,6 +9,7 @@ pub mod hash;
 pub mod ledger;
 mod manage;
 mod scratch;
+mod turns;
 mod wire;
 
 use napi::Env;

@@ -14,7 +14,7 @@ pub use clock::{Clock, ManualClock, SystemClock};
 pub use codec::{CodecChoice, Element, Numbers, codec_names, decode};
 pub use disk::{
     Builder, Cache, Cell, CheckReport, Durability, EPOCH_BITS, Entry, EpochTable, Extras, Fetched, Freshness,
-    KeyPage, Meta, MetaRow, Number, Problem, ProblemKind, SetOptions, State, Stats, Wait, When, Write,
+    KeyPage, Meta, MetaRow, Number, Problem, ProblemKind, SetOptions, State, Stats, Turns, Wait, When, Write,
     Written,
 };
 pub use error::{Code, Error, Result};

@@ -22,6 +22,7 @@ mod read;
 mod row;
 mod salvage;
 mod side;
+mod turns;
 mod verbs;
 mod write;
 
@@ -39,6 +40,7 @@ pub use extras::{Cell, Extras, MetaRow};
 pub use number::Number;
 pub use read::Meta;
 pub use row::Freshness;
+pub use turns::Turns;
 pub use verbs::State;
 pub use write::{When, Write, Written};
 
