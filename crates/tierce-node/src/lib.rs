@@ -3,12 +3,14 @@
 #![allow(clippy::needless_pass_by_value, reason = "napi hands arguments over by value")]
 
 pub mod clock;
+pub mod coverage;
 mod disk;
 mod gate;
 pub mod hash;
 pub mod ledger;
 mod manage;
 mod scratch;
+pub mod sql;
 mod turns;
 mod wire;
 
