@@ -64,7 +64,6 @@ export class Cache {
       faults: this.#faults,
       isClosed: () => this.#closing !== undefined,
       open: () => this.#open(),
-      locks: () => undefined,
     })
   }
 
