@@ -75,6 +75,8 @@ export declare class NativeDisk {
   stats(now: number): Promise<NativeStats>
   /** The counters by which the writes of other processes are noticed, mapped. */
   epochs(): Uint32Array
+  /** The slot of a key among them. */
+  slotOf(key: Uint8Array): number
   /** Whether `view` is the mapping and not a copy. */
   sharesEpochs(view: Uint32Array): boolean
   /** One counter, where the mapping cannot be shared. */
@@ -117,6 +119,16 @@ export declare class NativeLedger {
   account(): Array<number>
   /** What is wrong with the policy's own account, for tests; empty when nothing is. */
   check(): string
+}
+
+/** The turns of a cache directory. */
+export declare class NativeTurns {
+  /** Opens the file of locks in the directory, which must exist. */
+  constructor(dir: string)
+  /** Takes the turn of a key, if nobody has it. */
+  tryTake(key: string): boolean
+  /** Ends a turn that was taken. */
+  giveBack(key: string): void
 }
 
 /** The clock's page; `null` where no thread can be had. */

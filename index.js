@@ -839,6 +839,7 @@ module.exports.NativeCancel = nativeBinding.NativeCancel
 module.exports.NativeDatabase = nativeBinding.NativeDatabase
 module.exports.NativeDisk = nativeBinding.NativeDisk
 module.exports.NativeLedger = nativeBinding.NativeLedger
+module.exports.NativeTurns = nativeBinding.NativeTurns
 module.exports.coarseClock = nativeBinding.coarseClock
 module.exports.codecNames = nativeBinding.codecNames
 module.exports.compactCoverage = nativeBinding.compactCoverage

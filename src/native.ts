@@ -10,6 +10,7 @@ export type {
   NativeEntry,
   NativeLedger,
   NativeStep,
+  NativeTurns,
 } from '../index.js'
 
 let binding: typeof Binding | undefined

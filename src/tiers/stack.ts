@@ -163,12 +163,10 @@ export class TierStack {
   write(writes: readonly Write[], sync = false): Soon<void> {
     const encoded = writes.map(({ value }) => this.encode(value))
     this.#tellAccesses()
-    const kept = writes.map((write, index) => this.keep(write, encoded[index]))
     const { disk } = this
-    if (disk === undefined) {
-      if (kept.includes(undefined)) throw tooLarge()
-      return
-    }
+    if (disk === undefined) this.admit(writes.map((write, index) => ({ write, encoded: encoded[index] })))
+    const kept = writes.map((write, index) => this.keep(write, encoded[index]))
+    if (disk === undefined) return
     const pack = (batch: Batch) => {
       for (const [index, write] of writes.entries()) {
         packSet(batch, { ...write, encoded: this.packed(write, encoded[index]!) })
@@ -301,6 +299,21 @@ export class TierStack {
     }
   }
 
+  /** What is kept of a value: `given` makes a caller's of it. */
+  held(value: unknown, encoded?: Encoded): unknown {
+    return this.#copies ? keep(value, encoded) : value
+  }
+
+  /**
+   * Of a memory tier alone: whether it takes all of these values.
+   * @throws ValueTooLargeError `E_VALUE_TOO_LARGE`
+   */
+  admit(writes: readonly { write: Write; encoded: Encoded | undefined }[]): void {
+    for (const { write, encoded } of writes) {
+      if (this.memory?.admits(write.text, sizeOf(write.value, encoded)) === false) throw tooLarge()
+    }
+  }
+
   /** What a caller gets of a value that was found. */
   given(hit: { value: unknown } | undefined): unknown {
     return this.#copies ? giveOut(hit?.value) : hit?.value
@@ -384,11 +397,11 @@ export class TierStack {
     this.outdate(text)
     return this.memory?.set({
       text,
-      value: this.#copies ? keep(value, encoded) : value,
+      value: this.held(value, encoded),
       expiresAt,
       freshUntil,
       cost,
-      size: encoded === undefined ? weigh(value) : encoded.data.length,
+      size: sizeOf(value, encoded),
       kind: encoded === undefined ? 'live' : kindOf(encoded),
       createdAt,
       extras: this.disk === undefined ? extras : undefined, // else the disk has them
@@ -447,6 +460,11 @@ function storable(value: unknown): unknown {
     'E_UNSERIALIZABLE',
     'undefined cannot be stored, as it stands for a miss: store null, or delete the key.',
   )
+}
+
+/** Bytes, as the memory tier counts them. */
+function sizeOf(value: unknown, encoded: Encoded | undefined): number {
+  return encoded === undefined ? weigh(value) : encoded.data.length
 }
 
 function tooLarge(): Error {

@@ -11,6 +11,7 @@ pub mod ledger;
 mod manage;
 mod scratch;
 pub mod sql;
+mod turns;
 mod wire;
 
 use napi::Env;

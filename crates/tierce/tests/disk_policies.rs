@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use common::{Dice, noise, temp, uncoded};
 use tierce::policy::PolicyKind;
-use tierce::{Cache, Code, ManualClock};
+use tierce::{Cache, Code, Listing, ManualClock};
 
 const ON_DISK: [PolicyKind; 7] = [
     PolicyKind::Lru,
@@ -27,8 +27,8 @@ fn open(dir: &Path, policy: PolicyKind, max: u64) -> Cache {
 }
 
 fn keys(cache: &Cache) -> BTreeSet<String> {
-    let page = cache.page(i64::MIN, u32::MAX).unwrap();
-    page.entries.into_iter().map(|(key, _)| String::from_utf8(key).unwrap()).collect()
+    let page = cache.page(&Listing::default()).unwrap();
+    page.entries.into_iter().map(|listed| String::from_utf8(listed.key).unwrap()).collect()
 }
 
 #[test]

@@ -24,6 +24,7 @@ mod row;
 mod salvage;
 mod side;
 mod standing;
+mod turns;
 mod verbs;
 mod victims;
 mod write;
@@ -44,6 +45,7 @@ pub use listing::{KeyPage, Listed, Listing};
 pub use number::Number;
 pub use read::Meta;
 pub use row::Freshness;
+pub use turns::Turns;
 pub use verbs::State;
 pub use write::{When, Write, Written};
 

@@ -4,7 +4,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 
-use crate::disk::{Cache, Freshness, Wait, When, Write};
+use crate::disk::{Cache, Freshness, Listing, Wait, When, Write};
 use crate::key::Key;
 use crate::policy::{AnyPolicy, Policy, PolicyKind};
 
@@ -76,8 +76,8 @@ impl Oracle {
 }
 
 fn keys(cache: &Cache) -> BTreeSet<String> {
-    let page = cache.page(i64::MIN, u32::MAX).unwrap();
-    page.entries.into_iter().map(|(key, _)| String::from_utf8(key).unwrap()).collect()
+    let page = cache.page(&Listing::default()).unwrap();
+    page.entries.into_iter().map(|listed| String::from_utf8(listed.key).unwrap()).collect()
 }
 
 #[test]
