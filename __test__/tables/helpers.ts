@@ -1,5 +1,15 @@
+import { createRequire } from 'node:module'
 import { TableCache, type TableCacheOptions } from 'tierce'
 import { afterEach } from 'vitest'
+
+/** As far as the tests use frames of Polars, whose own types the compiler refuses. */
+export interface PolarsFrame {
+  toRecords(): Record<string, unknown>[]
+}
+
+export const polars = createRequire(import.meta.url)('nodejs-polars') as {
+  DataFrame(columns: Record<string, readonly unknown[]>): PolarsFrame
+}
 
 const open: TableCache[] = []
 

@@ -4,6 +4,7 @@
 
 mod duck;
 mod errors;
+mod frames;
 mod tables;
 mod wire;
 

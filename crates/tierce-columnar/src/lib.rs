@@ -3,6 +3,7 @@
 pub mod arrow;
 pub mod duck;
 mod error;
+pub mod frames;
 pub mod ipc;
 pub mod layout;
 pub mod tables;

@@ -316,12 +316,25 @@ fn file_id(path: &Path) -> Option<FileId> {
     Some((hasher.finish(), 0))
 }
 
-/// Whether this process has the file open. Looked up without opening it: closing any descriptor of a file drops every
-/// POSIX lock that the process has on it.
+/// Whether something in this process has the file open and locked. Looked up without opening it: closing any descriptor of
+/// a file drops every POSIX lock that the process has on it. A descriptor alone says nothing, as a child process inherits
+/// those of its parent, without the locks.
 #[cfg(target_os = "linux")]
 fn is_open_here(id: FileId) -> bool {
     let Ok(open) = std::fs::read_dir("/proc/self/fd") else { return false };
-    open.flatten().any(|descriptor| file_id(&descriptor.path()) == Some(id))
+    open.flatten().any(|descriptor| file_id(&descriptor.path()) == Some(id)) && is_locked_here(id.1)
+}
+
+/// `1: POSIX  ADVISORY  WRITE 4711 fe:00:10051764 0 EOF`: the process, and the file by device and inode. Some file systems
+/// show another device than `stat` does.
+#[cfg(target_os = "linux")]
+fn is_locked_here(inode: u64) -> bool {
+    let Ok(locks) = std::fs::read_to_string("/proc/locks") else { return false };
+    let (pid, inode) = (std::process::id().to_string(), inode.to_string());
+    locks.lines().any(|line| {
+        let mut fields = line.split_ascii_whitespace().skip(4);
+        fields.next() == Some(&pid) && fields.next().and_then(|file| file.rsplit(':').next()) == Some(&inode)
+    })
 }
 
 #[cfg(not(target_os = "linux"))]
