@@ -837,6 +837,7 @@ module.exports.__napiBindingTarget = __napiStampBindingTarget(nativeBinding, __n
 module.exports = nativeBinding
 module.exports.NativeDisk = nativeBinding.NativeDisk
 module.exports.NativeLedger = nativeBinding.NativeLedger
+module.exports.NativeShared = nativeBinding.NativeShared
 module.exports.coarseClock = nativeBinding.coarseClock
 module.exports.codecNames = nativeBinding.codecNames
 module.exports.forcePanic = nativeBinding.forcePanic

@@ -56,6 +56,8 @@ export { defineSerializer, type Serializer } from './memory/serializers.js'
 export type { RemovalReason } from './memory/store.js'
 export { MemoryCache } from './memory-cache.js'
 export type { SetOptions } from './set-options.js'
+export type { SharedMemoryOptions, SharedSetOptions } from './shared/options.js'
+export { SharedMemoryCache, type SharedMemoryMetrics } from './shared-memory-cache.js'
 export { defineHandler, type Handler } from './values/index.js'
 export {
   type WrapControls,

@@ -8,6 +8,7 @@ pub mod hash;
 pub mod ledger;
 mod manage;
 mod scratch;
+pub mod shared;
 mod wire;
 
 use napi::Env;
