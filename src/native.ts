@@ -2,7 +2,16 @@
 import type * as Binding from '../index.js'
 import { makeError } from './errors.js'
 
-export type { NativeDisk, NativeEntry, NativeLedger, NativeShared } from '../index.js'
+export type {
+  NativeCells,
+  NativeCoverageRules,
+  NativeDatabase,
+  NativeDisk,
+  NativeEntry,
+  NativeLedger,
+  NativeShared,
+  NativeStep,
+} from '../index.js'
 
 let binding: typeof Binding | undefined
 

@@ -6,13 +6,16 @@ mod blob;
 mod bound;
 mod builder;
 mod cache;
+mod change;
 mod check;
 mod db;
 mod engine;
 mod epoch;
 mod extras;
+mod listing;
 mod maintenance;
 mod meta;
+mod number;
 mod open;
 mod options;
 mod owner;
@@ -20,6 +23,9 @@ mod read;
 mod row;
 mod salvage;
 mod side;
+mod standing;
+mod verbs;
+mod victims;
 mod write;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -28,14 +34,18 @@ use std::time::Duration;
 use crate::error::{Code, Result};
 
 pub use builder::Builder;
-pub use cache::{Cache, Entry, Fetched, KeyPage, SetOptions, Stats};
+pub use cache::{Cache, Entry, Fetched, SetOptions, Stats};
 pub use check::{CheckReport, Problem, ProblemKind};
+pub(crate) use db::APPLICATION_ID;
 pub use db::Durability;
 pub use epoch::{BITS as EPOCH_BITS, EpochTable};
 pub use extras::{Cell, Extras, MetaRow};
+pub use listing::{KeyPage, Listed, Listing};
+pub use number::Number;
 pub use read::Meta;
 pub use row::Freshness;
-pub use write::{Write, Written};
+pub use verbs::State;
+pub use write::{When, Write, Written};
 
 /// Whether a write may wait for another writer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
