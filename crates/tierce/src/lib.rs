@@ -13,8 +13,8 @@ pub mod policy;
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use codec::{CodecChoice, Element, Numbers, codec_names, decode};
 pub use disk::{
-    Builder, Cache, CheckReport, Durability, EPOCH_BITS, Entry, EpochTable, Fetched, KeyPage, Meta, Problem,
-    ProblemKind, Stats, Wait, Write, Written,
+    Backup, Builder, Cache, CheckReport, Durability, EPOCH_BITS, Entry, EpochTable, Fetched, KeyPage, Meta,
+    Problem, ProblemKind, Stats, Wait, Write, Written,
 };
 pub use error::{Code, Error, Result};
 pub use hash::{Algorithm, Content, ContentDigest, ContentItem, Hasher};

@@ -1,4 +1,4 @@
-//! The statements of the full check: what the database says of itself, and how it is set right.
+//! The statements of the full check and of the backup: what the database says of itself, and how it is set right.
 
 use rusqlite::params;
 
@@ -96,6 +96,12 @@ impl Transaction<'_> {
                 params![write_id as i64, bytes as i64],
             )
             .map(|_| ())
+    }
+
+    /// Forgets the files that are no entry's, and makes it another database.
+    pub fn disown(&self, generation: i64) -> Result<()> {
+        self.db.change("DELETE FROM files WHERE owner IS NOT NULL", [])?;
+        self.db.change("UPDATE facts SET value = ?1 WHERE name = 'generation'", [generation]).map(|_| ())
     }
 
     /// Sets right what a row says of its value's size, unless it was written again since.

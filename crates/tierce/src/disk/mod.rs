@@ -2,6 +2,7 @@
 
 mod access;
 mod audit;
+mod backup;
 mod blob;
 mod bound;
 mod builder;
@@ -25,6 +26,7 @@ use std::time::Duration;
 
 use crate::error::{Code, Result};
 
+pub use backup::Backup;
 pub use builder::Builder;
 pub use cache::{Cache, Entry, Fetched, KeyPage, Stats};
 pub use check::{CheckReport, Problem, ProblemKind};
