@@ -9,14 +9,16 @@ mod hash;
 pub mod key;
 pub mod memory;
 pub mod policy;
+mod snapshot;
 
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use codec::{CodecChoice, Element, Numbers, codec_names, decode};
 pub use disk::{
-    Backup, Builder, Cache, CheckReport, Durability, EPOCH_BITS, Entry, EpochTable, Fetched, KeyPage, Meta,
-    Problem, ProblemKind, Stats, Wait, Write, Written,
+    AtomicFile, Backup, Builder, Cache, CheckReport, Durability, EPOCH_BITS, Entry, EpochTable, Fetched,
+    KeyPage, Loaded, Meta, Problem, ProblemKind, Stats, Wait, Write, Written, open_snapshot,
 };
 pub use error::{Code, Error, Result};
 pub use hash::{Algorithm, Content, ContentDigest, ContentItem, Hasher};
 pub use key::{Digest, Key, KeyItem};
 pub use memory::MemoryCache;
+pub use snapshot::{Record, SnapshotReader, SnapshotWriter};

@@ -19,6 +19,7 @@ mod owner;
 mod read;
 mod row;
 mod salvage;
+mod transfer;
 mod write;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -33,6 +34,7 @@ pub use check::{CheckReport, Problem, ProblemKind};
 pub use db::Durability;
 pub use epoch::{BITS as EPOCH_BITS, EpochTable};
 pub use read::Meta;
+pub use transfer::{AtomicFile, Loaded, open_snapshot};
 pub use write::{Write, Written};
 
 /// Whether a write may wait for another writer.

@@ -1,5 +1,7 @@
 //! The write path: encode outside every lock, announce and write files, then one transaction.
 
+use std::borrow::Cow;
+
 use super::Wait;
 use super::bound::{Brought, weight};
 use super::db::{Durability, LogEnd};
@@ -13,6 +15,7 @@ use crate::error::{Code, Error, Result};
 use crate::frame::size_on_disk;
 use crate::frame::{HEADER, Header};
 use crate::key::{Digest, Key};
+use crate::snapshot::Record;
 
 /// One change to the cache.
 #[derive(Clone, Debug)]
@@ -39,6 +42,8 @@ pub enum Write<'a> {
     },
     /// Removes everything.
     Clear,
+    /// Stores an entry as it was in another cache: with its times, its hits, and its value as it is coded.
+    Restore(&'a Record),
 }
 
 /// What became of one [`Write`].
@@ -61,9 +66,28 @@ type Slots = Vec<(u32, u32)>;
 
 /// A write that is ready for its transaction.
 enum Ready<'a> {
-    Set { key: &'a Key<'a>, digest: Digest, header: Header, frame: Vec<u8>, expires_at: Option<u64> },
-    Delete { key: &'a Key<'a>, digest: Digest },
+    Set {
+        key: Cow<'a, Key<'a>>,
+        digest: Digest,
+        header: Header,
+        frame: Vec<u8>,
+        expires_at: Option<u64>,
+        /// Of an entry that is not new.
+        past: Option<Past>,
+    },
+    Delete {
+        key: &'a Key<'a>,
+        digest: Digest,
+    },
     Clear,
+}
+
+/// What an entry brings from another cache.
+#[derive(Clone, Copy)]
+struct Past {
+    created: u64,
+    accessed: i64,
+    hits: u64,
 }
 
 impl Ready<'_> {
@@ -84,7 +108,7 @@ impl Ready<'_> {
 }
 
 fn only_removes(writes: &[Write<'_>]) -> bool {
-    !writes.iter().any(|write| matches!(write, Write::Set { .. }))
+    !writes.iter().any(|write| matches!(write, Write::Set { .. } | Write::Restore(_)))
 }
 
 impl Engine {
@@ -120,17 +144,43 @@ impl Engine {
             }
             Write::Delete { key } => return Ok(Ready::Delete { key, digest: key.digest() }),
             Write::Clear => return Ok(Ready::Clear),
+            Write::Restore(record) => return self.prepare_restored(record),
         };
-        let digest = key.digest();
         let mut frame = Vec::with_capacity(HEADER + value.len());
         frame.resize(HEADER, 0);
         let codec = codec.encode(value, &mut frame)?;
+        self.framed(Cow::Borrowed(key), frame, (kind, codec, value.len() as u64), expires_at, None)
+    }
+
+    /// Takes the value as it is coded. What it decodes to is checked when it is read.
+    fn prepare_restored<'a>(&self, record: &Record) -> Result<Ready<'a>> {
+        let key = Cow::Owned(Key::from_text(record.key.clone()));
+        let frame = [&[0; HEADER][..], &record.payload].concat();
+        let past = Past { created: record.created, accessed: record.accessed, hits: record.hits };
+        self.framed(key, frame, (record.kind, record.codec, record.size), record.expires, Some(past))
+    }
+
+    /// Whether an entry of another cache fits into this one.
+    pub fn admits(&self, record: &Record) -> Result<()> {
+        self.bound.admit(weight(record.key.len() as u64 + record.payload.len() as u64))
+    }
+
+    /// Puts the header before a payload.
+    fn framed<'a>(
+        &self,
+        key: Cow<'a, Key<'a>>,
+        mut frame: Vec<u8>,
+        (kind, codec, raw_size): (u8, u8, u64),
+        expires_at: Option<u64>,
+        past: Option<Past>,
+    ) -> Result<Ready<'a>> {
+        let digest = key.digest();
         let stored_size = (frame.len() - HEADER) as u64;
         let header = Header {
             kind,
             codec,
             in_file: stored_size > self.inline_max as u64,
-            raw_size: value.len() as u64,
+            raw_size,
             stored_size,
             write_id: self.next_write_id(),
             checksum: 0,
@@ -139,7 +189,7 @@ impl Engine {
         frame[..HEADER].copy_from_slice(&header.to_bytes());
         self.bound.admit(weight(key.as_bytes().len() as u64 + stored_size))?;
         let expires_at = expires_at.map(|at| at.min(i64::MAX as u64)); // the column's last millisecond
-        Ok(Ready::Set { key, digest, header, frame, expires_at })
+        Ok(Ready::Set { key, digest, header, frame, expires_at, past })
     }
 
     fn apply_ready(&self, ready: &[Ready<'_>], wait: Wait) -> Result<(Vec<Written>, u32)> {
@@ -194,8 +244,9 @@ impl Engine {
         for write in ready {
             let mut outcome = Written::default();
             match write {
-                Ready::Set { key, digest, header, frame, expires_at } => {
-                    let replaced = self.put(transaction, key, *digest, *header, frame, *expires_at, now)?;
+                Ready::Set { key, digest, header, frame, expires_at, past } => {
+                    let times = (*expires_at, *past);
+                    let replaced = self.put(transaction, key, *digest, *header, frame, times, now)?;
                     let row = weight(
                         key.as_bytes().len() as u64
                             + if header.in_file { HEADER } else { frame.len() } as u64,
@@ -233,15 +284,18 @@ impl Engine {
         digest: Digest,
         header: Header,
         frame: &[u8],
-        expires_at: Option<u64>,
+        (expires_at, past): (Option<u64>, Option<Past>),
         now: u64,
     ) -> Result<Option<Removed>> {
+        let tick = self.epochs.tick(now);
+        let past = past.map(|past| Past { accessed: past.accessed.min(tick), ..past });
+        let Past { created, accessed, hits } = past.unwrap_or(Past { created: now, accessed: tick, hits: 0 });
         let mut row = EntryRow {
             id: digest.id(),
             seal: 0,
-            accessed: self.epochs.tick(now),
-            hits: 0,
-            created: now,
+            accessed,
+            hits,
+            created,
             expires: expires_at,
             key: key.as_bytes(),
             frame: if header.in_file { &frame[..HEADER] } else { frame },
