@@ -14,7 +14,7 @@ export declare class NativeDisk {
   /** Opens the directory. JavaScript puts keys into `inbox` and writes into `outbox`; what comes back is in `inbox`. */
   constructor(dir: string, options: NativeOptions, inbox: Uint8Array, outbox: Uint8Array, now: number)
   /**
-   * Reads the entry of the key in `inbox[0, keyLength)`. Gives the length of the value, which is in the
+   * Reads the entry of the key in `inbox[0, keyLength)`, a stale one too. Gives the length of the value, which is in the
    * inbox behind its facts, or -1 (miss) or -2 (use `read`).
    */
   fetch(keyLength: number, now: number): number
@@ -22,9 +22,9 @@ export declare class NativeDisk {
   release(): void
   /** Whether the key in `inbox[0, keyLength)` has a live entry. */
   has(keyLength: number, now: number): boolean
-  /** Reads an entry of any size on the calling thread. */
+  /** Reads an entry of any size, a stale one too, on the calling thread. */
   readSync(key: Uint8Array, now: number): NativeEntry | null
-  /** Reads an entry of any size on the thread pool. */
+  /** Reads an entry of any size, a stale one too, on the thread pool. */
   read(key: Uint8Array, now: number): Promise<NativeEntry | null>
   /**
    * Reads many entries on one snapshot. `keys` holds each key behind its length; entries come back in the same
@@ -65,6 +65,12 @@ export declare class NativeDisk {
    * database. Calls that are under way finish.
    */
   close(): Promise<void>
+  /** Copies the cache as it is at one moment into a directory that is empty or not there. */
+  backup(dir: string, now: number): Promise<NativeCopy>
+  /** Writes every live entry into a file. */
+  save(path: string, now: number): Promise<NativeCopy>
+  /** Stores the entries of a file, beside those of the cache or in their place. */
+  load(path: string, merge: boolean, now: number): Promise<NativeLoaded>
   /** Verifies everything in the directory; with `fix`, repairs it. */
   check(fix: boolean, now: number): Promise<NativeReport>
 }
@@ -82,8 +88,8 @@ export declare class NativeLedger {
   rest(): number
   /** Fills `out` with at most `count` slots that may be given up without asking, in order; gives how many. */
   refill(count: number): number
-  /** Evicts the next victim into `out`; gives 0 where there is none. */
-  evict(): number
+  /** Changes the capacity. Gives the number of victims, as `drain`. */
+  resize(capacity: number): number
   /** The slots in the order of eviction. */
   order(): Uint32Array
   /** Forgets all slots and all history. */
@@ -92,6 +98,16 @@ export declare class NativeLedger {
   account(): Array<number>
   /** What is wrong with the policy's own account, for tests; empty when nothing is. */
   check(): string
+}
+
+/** A file that is being read. */
+export declare class NativeSnapshot {
+  /** Opens the file and checks its header. */
+  constructor(path: string)
+  /** Reads the whole file once, so that what `next` gives is sound to the end. Gives how many entries there are. */
+  verify(): Promise<number>
+  /** The next entries, with about so many bytes of values; none at the end. */
+  next(bytes: number): Promise<Array<NativeRecord>>
 }
 
 /** The clock's page; `null` where no thread can be had. */
@@ -125,6 +141,13 @@ export interface NativeContent {
   hash: string
 }
 
+/** What a backup, or a file, holds. Sizes in bytes. */
+export interface NativeCopy {
+  entries: number
+  files: number
+  bytes: number
+}
+
 /** A value and the facts of its entry (`wire.rs`). */
 export interface NativeEntry {
   meta: Buffer
@@ -135,6 +158,13 @@ export interface NativeEntry {
 export interface NativeFault {
   code: string
   message: string
+}
+
+/** What came of a file: entries that are in the cache now, had expired, or do not fit. */
+export interface NativeLoaded {
+  entries: number
+  expired: number
+  refused: number
 }
 
 /** Options of the disk tier, checked by the TypeScript layer. */
@@ -160,6 +190,22 @@ export interface NativeProblem {
   fixed: boolean
 }
 
+/** An entry of a file, with its value decoded. */
+export interface NativeRecord {
+  /** The stored text. */
+  key: Buffer
+  /** Of the value. */
+  kind: number
+  /** `Infinity` never expires. */
+  expiresAt: number
+  /** `Infinity` for as long as it lives. */
+  freshUntil: number
+  /** Milliseconds that making the value took. */
+  cost: number
+  /** Its bytes. */
+  value: Buffer
+}
+
 /** What a check found. */
 export interface NativeReport {
   entries: number
@@ -178,6 +224,9 @@ export interface NativeStats {
   storedSize: number
   diskSize: number
 }
+
+/** Writes the packed writes into a file. Gives its bytes. */
+export declare function saveWrites(path: string, writes: Uint8Array, blobs: Array<Uint8Array>, now: number): Promise<number>
 
 /** Writes the time, and has the thread write it from here on. */
 export declare function wakeClock(): void

@@ -1,3 +1,4 @@
+import { readFileSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -35,13 +36,27 @@ function open(dir = join(tempDir(), 'cache')): Opened {
 
 /** One packed write (crates/tierce-node/src/wire.rs). */
 function packed(key: string, value: string): Buffer {
-  const bytes = Buffer.alloc(24 + key.length + value.length)
+  const bytes = Buffer.alloc(40 + key.length + value.length)
   bytes[0] = 1
   bytes.writeUInt32LE(key.length, 4)
   bytes.writeUInt32LE(value.length, 8)
   bytes.writeDoubleLE(Number.POSITIVE_INFINITY, 16)
-  bytes.write(key + value, 24, 'latin1')
+  bytes.writeDoubleLE(Number.POSITIVE_INFINITY, 24)
+  bytes.write(key + value, 40, 'latin1')
   return bytes
+}
+
+const SNAPSHOT = await (async () => {
+  const path = join(tempDir(), 'saved')
+  await binding.saveWrites(path, Buffer.alloc(0), [], NOW)
+  return readFileSync(path)
+})()
+
+/** A snapshot file without entries. */
+function saved(): string {
+  const path = join(tempDir(), 'saved')
+  writeFileSync(path, SNAPSHOT)
+  return path
 }
 
 function packedKeys(...keys: string[]): Buffer {
@@ -74,6 +89,13 @@ const CALLS: Record<string, ((opened: Opened) => unknown) | null> = {
   'NativeDisk.prototype.touch': ({ disk, inbox }) => disk.touch(inbox.fill(0, 0, 12) && 1, NOW),
   'NativeDisk.prototype.page': ({ disk }) => disk.page(undefined, 10, NOW),
   'NativeDisk.prototype.stats': ({ disk }) => disk.stats(NOW),
+  saveWrites: () => binding.saveWrites(join(tempDir(), 'saved'), packed(KEY, 'v'), [], NOW),
+  NativeSnapshot: () => new binding.NativeSnapshot(saved()),
+  'NativeSnapshot.prototype.verify': () => new binding.NativeSnapshot(saved()).verify(),
+  'NativeSnapshot.prototype.next': () => new binding.NativeSnapshot(saved()).next(1000),
+  'NativeDisk.prototype.backup': ({ disk }) => disk.backup(join(tempDir(), 'backup'), NOW),
+  'NativeDisk.prototype.save': ({ disk }) => disk.save(join(tempDir(), 'saved'), NOW),
+  'NativeDisk.prototype.load': ({ disk }) => disk.load(saved(), true, NOW),
   'NativeDisk.prototype.check': ({ disk }) => disk.check(false, NOW),
   'NativeDisk.prototype.epochs': ({ disk }) => disk.epochs(),
   'NativeDisk.prototype.sharesEpochs': ({ disk }) => disk.sharesEpochs(new Uint32Array(1)),
@@ -88,7 +110,7 @@ const CALLS: Record<string, ((opened: Opened) => unknown) | null> = {
   'NativeLedger.prototype.drain': ({ ledger }) => ledger.drain(0),
   'NativeLedger.prototype.rest': ({ ledger }) => ledger.rest(),
   'NativeLedger.prototype.refill': ({ ledger }) => ledger.refill(1),
-  'NativeLedger.prototype.evict': ({ ledger }) => ledger.evict(),
+  'NativeLedger.prototype.resize': ({ ledger }) => ledger.resize(5),
   'NativeLedger.prototype.order': ({ ledger }) => ledger.order(),
   'NativeLedger.prototype.clear': ({ ledger }) => ledger.clear(),
   'NativeLedger.prototype.account': ({ ledger }) => ledger.account(),
@@ -158,12 +180,15 @@ describe('the generated binding', () => {
     const outcomes = Object.fromEntries((await done).map((line) => line.split(' ')))
     const isAsync = (name: string) => outcomes[name] !== undefined
     expect(Object.keys(outcomes).toSorted()).toEqual([
+      'backup',
       'check',
       'close',
       'hashContent',
+      'load',
       'page',
       'read',
       'readMany',
+      'save',
       'stats',
       'write',
     ])

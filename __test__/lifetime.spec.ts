@@ -135,6 +135,9 @@ describe('loading', () => {
     writeFileSync(
       join(folder, 'script.cjs'),
       `const { Cache } = require('./dist/index.js')
+       const memory = new Cache({ memory: { max: 2 } })
+       for (let key = 0; key < 9; key++) memory.setSync(key, key)
+       if (memory.getSync(8) !== 8 || memory.getSync(6) !== undefined) console.log('not the least recently used')
        new Cache().getOrSet('k', () => 'memory').then(console.log)
        try { new Cache({ dir: 'cache' }) } catch ({ code, message, context }) {
          console.log(code, context.platform, message.includes('install'))

@@ -43,6 +43,22 @@ describe('two million operations with churn', () => {
     })
   }
 
+  it('hits alone take no memory, where victims are hit and named again and again', () => {
+    const text = `
+      const { MemoryCache } = require(${JSON.stringify(entry)})
+      const cache = new MemoryCache({ max: 20_000, policy: "w-tinylfu" })
+      for (let key = 0; key < 20_000; key++) cache.set(key, key)
+      const used = () => { gc(); return process.memoryUsage().heapUsed }
+      const run = (steps) => { for (let step = 0; step < steps; step++) cache.get(step % 20_000) }
+      run(1e6)
+      const before = used()
+      run(10e6)
+      process.stdout.write(String(used() - before))
+    `
+    const { stdout } = spawnSync(process.execPath, [...flags, '-e', text], { encoding: 'utf8' })
+    expect(Number(stdout)).toBeLessThan(1_000_000)
+  })
+
   it('a cache with a timer keeps no process alive, and one that nobody holds is collected', {
     timeout: 60_000,
   }, () => {

@@ -1,17 +1,11 @@
 /** Options of `Cache`, parsed and checked once. */
 
 import { makeError } from './errors.js'
-import {
-  boolean,
-  callback,
-  checkOptions,
-  oneOf,
-  parseDuration,
-  parseSize,
-  positiveInteger,
-} from './options.js'
+import { type PolicyName, parsePolicy } from './memory/policies.js'
+import { callback, checkOptions, oneOf, parseDuration, parseSize, positiveInteger } from './options.js'
 import { describe } from './refusal.js'
 import type { DiskOptions } from './tiers/disk.js'
+import { DEFAULT_POLICY, type MemoryTierOptions } from './tiers/memory.js'
 import type { Coding } from './tiers/wire.js'
 
 /** Milliseconds, or `'90s'`, `'1h'`, `'7d'`; `Infinity` or `'never'` for no expiry. */
@@ -40,8 +34,11 @@ export interface MemoryOptions {
   max?: number | undefined
   /** Bytes, as estimated from the values. Default `'64MB'`. */
   maxSize?: Size | undefined
-  /** Which entry goes first. Default `'lru'`. */
-  policy?: 'lru' | undefined
+  /**
+   * Which entry goes first: `'w-tinylfu'` (default), `'lru'`, `'lfu'`, `'fifo'`, `'lifo'`, `'mru'`, `'sieve'`, `'s3-fifo'`,
+   * `'auto'`, or a name given to `definePolicy`. What was set is there until others come, whatever the policy.
+   */
+  policy?: PolicyName | (string & {}) | undefined
 }
 
 /** Options of a `Cache`. */
@@ -78,7 +75,7 @@ export interface CacheOptions {
 /** The same, complete. */
 export interface ParsedOptions {
   disk: DiskOptions | undefined
-  memory: { max: number; maxSize: number } | undefined
+  memory: MemoryTierOptions | undefined
   /** By kind. */
   codecs: ReadonlyMap<string, Coding>
   copies: boolean
@@ -112,7 +109,7 @@ const DEFAULTS = { maxSize: '1GB', memorySize: '64MB', lockTimeout: '10s' }
  */
 export function parseOptions(options: CacheOptions): ParsedOptions {
   checkOptions(options, NAMES, 'Cache')
-  const memory = parseMemory(options.memory ?? {})
+  const memory = parseMemory(options.memory ?? {}, options.dir !== undefined)
   const disk = options.dir === undefined ? undefined : parseDisk(options, options.dir)
   if (disk === undefined) {
     const idle = DISK_ONLY.find((name) => options[name] !== undefined)
@@ -179,11 +176,12 @@ function parseCodecs(codecs: CacheOptions['codecs']): ReadonlyMap<string, Coding
   return parsed
 }
 
-function parseMemory(memory: MemoryOptions | boolean): ParsedOptions['memory'] {
-  if (typeof memory === 'boolean') return boolean(memory, 'memory') ? parseMemory({}) : undefined
+function parseMemory(memory: MemoryOptions | boolean, tells: boolean): ParsedOptions['memory'] {
+  if (typeof memory === 'boolean') return memory ? parseMemory({}, tells) : undefined
   checkOptions(memory, ['max', 'maxSize', 'policy'], 'memory')
-  if (memory.policy !== undefined) oneOf(memory.policy, 'memory.policy', ['lru'])
   return {
+    policy: memory.policy === undefined ? DEFAULT_POLICY : parsePolicy(memory.policy, 'memory.policy'),
+    tells,
     max: memory.max === undefined ? Number.POSITIVE_INFINITY : positiveInteger(memory.max, 'memory.max'),
     maxSize: parseSize(memory.maxSize ?? DEFAULTS.memorySize, 'memory.maxSize'),
   }

@@ -47,9 +47,9 @@ export { CallKey, HashedKey, type Key } from './keys.js'
 export type { CheckOptions, CheckProblem, CheckReport } from './manage.js'
 export { definePolicy, type PolicyHooks, type PolicyView } from './memory/custom.js'
 export type { SaveOptions } from './memory/files.js'
-export type { PolicyName } from './memory/ledger.js'
 export type { MemoryMetrics } from './memory/metrics.js'
 export type { MemoryCacheOptions, MemoryKey } from './memory/options.js'
+export type { PolicyName } from './memory/policies.js'
 export { defineSerializer, type Serializer } from './memory/serializers.js'
 export type { RemovalReason } from './memory/store.js'
 export {
@@ -59,6 +59,7 @@ export {
   type MemorySetOptions,
 } from './memory-cache.js'
 export type { SetOptions } from './set-options.js'
+export type { LoadCacheOptions, LoadedCache, SavedCache } from './transfer.js'
 export { defineHandler, type Handler } from './values/index.js'
 export {
   type WrapControls,

@@ -1,7 +1,6 @@
 /** `MemoryCache`: live values, synchronous. The verbs; entries, policies and files each have a file in `memory/`. */
 import { makeError, TierceError } from './errors.js'
 import { Faults } from './events.js'
-import { evictorFor } from './memory/custom.js'
 import { pathOf, readFile, readFileSync, type SaveOptions, writeFile, writeFileSync } from './memory/files.js'
 import { Flights, isPromise } from './memory/flights.js'
 import { Counters, type MemoryMetrics } from './memory/metrics.js'
@@ -11,6 +10,7 @@ import {
   type ParsedMemoryOptions,
   parseMemoryOptions,
 } from './memory/options.js'
+import { evictorFor } from './memory/policies.js'
 import { serializerNamed } from './memory/serializers.js'
 import { decodeSnapshot, encodeSnapshot, type SavedEntry } from './memory/snapshot.js'
 import { type RemovalReason, Store } from './memory/store.js'
@@ -77,7 +77,7 @@ export class MemoryCache<K extends MemoryKey = string, V = unknown> {
       tick: Math.max(1, Math.min(parsed.cleanupInterval, 1000)),
       tells: this.#tells,
       counters: this.#counters,
-      evictor: (host) => evictorFor(host, parsed.policy, parsed),
+      evictor: (host, bounds) => evictorFor(parsed.policy, host, bounds),
       onTimed: () => sweeper.start(),
     })
   }
@@ -562,14 +562,14 @@ export class MemoryCache<K extends MemoryKey = string, V = unknown> {
 }
 
 /** In the place of the store of a closed cache. */
-const CLOSED = new Proxy(
+const CLOSED: unknown = new Proxy(
   {},
   {
     get() {
       throw makeError('E_CLOSED', 'This MemoryCache is closed. Make a new one.')
     },
   },
-) as Store<never, never>
+)
 
 function extensionOf(serializer: string): string {
   return serializerNamed(serializer)!.extension

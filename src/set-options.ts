@@ -20,5 +20,5 @@ export interface SetOptions {
 export function parseSetOptions(options: SetOptions, ttl: number, now: number): Storing {
   checkOptions(options, ['ttl', 'codec', 'level'], 'an entry')
   const own = options.ttl === undefined ? ttl : parseDuration(options.ttl, 'ttl')
-  return { expiresAt: now + own, coding: parseCoding(options) }
+  return { expiresAt: now + own, freshUntil: Number.POSITIVE_INFINITY, cost: 0, coding: parseCoding(options) }
 }

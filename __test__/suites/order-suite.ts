@@ -154,7 +154,7 @@ export function orderSuite(tiers: Tiers): void {
     })
 
     it.runIf(tiers.memory && !tiers.disk)('the_least_recently_used_goes_first', async () => {
-      const cache = openCache({ memory: { max: 3 } })
+      const cache = openCache({ memory: { max: 3, policy: 'lru' } })
       for (const key of ['a', 'b', 'c']) await cache.set(key, key)
       await cache.get('a')
       await cache.has('b') // no access

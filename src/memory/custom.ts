@@ -3,7 +3,7 @@ import { makeError } from '../errors.js'
 import { callback, checkOptions } from '../options.js'
 import { describe } from '../refusal.js'
 import type { Evictor, Host } from './evictor.js'
-import { DRIVES, Ledger, type PolicyName } from './ledger.js'
+import { addPolicy, hasPolicy } from './policies.js'
 
 /** What a custom policy may look at. */
 export interface PolicyView<K> {
@@ -35,13 +35,12 @@ export interface PolicyHooks<K = unknown> {
   order?(cache: PolicyView<K>): Iterable<K>
 }
 
-type HooksFactory = () => PolicyHooks<never>
 const HOOKS = ['onAdd', 'onUpdate', 'onAccess', 'onDelete', 'onClear', 'victim', 'order'] as const
-const custom = new Map<string, HooksFactory>()
 
 /**
- * Defines an eviction policy that `new MemoryCache({ policy: name })` uses. Give a function that makes the hooks where they
- * keep state: each cache gets its own; an object is shared by all caches with this policy.
+ * Defines an eviction policy that `new MemoryCache({ policy: name })` and `new Cache({ memory: { policy: name } })` use; the
+ * keys of a `Cache` are given as their texts. Give a function that makes the hooks where they keep state: each cache gets its
+ * own; an object is shared by all caches with this policy.
  * @throws InvalidOptionError `E_INVALID_OPTION` for a name that is taken, or hooks that are none
  */
 export function definePolicy<K = unknown>(
@@ -50,31 +49,13 @@ export function definePolicy<K = unknown>(
 ): void {
   if (typeof name !== 'string' || name === '')
     throw refuse('name', `the name of a policy is ${describe(name)}; give a text`)
-  if (name in DRIVES || custom.has(name))
-    throw refuse('name', `there is a policy '${name}' already; give another name`)
+  if (hasPolicy(name)) throw refuse('name', `there is a policy '${name}' already; give another name`)
   if (typeof hooks === 'function') {
-    custom.set(name, () => checked(hooks() as PolicyHooks<never>, name))
+    addPolicy(name, (host) => new CustomEvictor(host, name, checked(hooks() as PolicyHooks<never>, name)))
     return
   }
   const shared = checked(hooks as PolicyHooks<never>, name)
-  custom.set(name, () => shared)
-}
-
-/** Every policy there is. */
-export function policyNames(): string[] {
-  return [...Object.keys(DRIVES), ...custom.keys()]
-}
-
-/** What evicts for a host, by the name of its policy. */
-export function evictorFor<K>(
-  host: Host<K>,
-  name: string,
-  bounds: { max: number; maxSize: number },
-): Evictor<K> {
-  const make = custom.get(name)
-  if (make !== undefined) return new CustomEvictor<K>(host, name, make() as PolicyHooks<K>)
-  const isBytes = bounds.maxSize !== Infinity
-  return new Ledger<K>(host, name as PolicyName, isBytes ? bounds.maxSize : bounds.max, isBytes)
+  addPolicy(name, (host) => new CustomEvictor(host, name, shared))
 }
 
 function checked(hooks: PolicyHooks<never>, name: string): PolicyHooks<never> {
@@ -93,17 +74,17 @@ function refuse(option: string, message: string): Error {
 }
 
 /** Calls the hooks of a custom policy with keys. */
-export class CustomEvictor<K> implements Evictor<K> {
+class CustomEvictor<K> implements Evictor<K> {
   readonly newestFirst = false
   readonly #host: Host<K>
   readonly #name: string
   readonly #hooks: PolicyHooks<K>
   readonly #view: PolicyView<K>
 
-  constructor(host: Host<K>, name: string, hooks: PolicyHooks<K>) {
+  constructor(host: Host<K>, name: string, hooks: PolicyHooks<never>) {
     this.#host = host
     this.#name = name
-    this.#hooks = hooks
+    this.#hooks = hooks as PolicyHooks<K>
     this.#view = {
       get size() {
         return host.count()
@@ -129,9 +110,7 @@ export class CustomEvictor<K> implements Evictor<K> {
     return -1
   }
 
-  insert(): boolean {
-    return true
-  }
+  insert(): void {}
 
   inserted(slot: number): void {
     this.#hooks.onAdd?.(this.#host.keys[slot] as K, this.#view)
@@ -181,10 +160,6 @@ export class CustomEvictor<K> implements Evictor<K> {
 
   check(): string {
     return ''
-  }
-
-  nativeBytes(): number {
-    return 0
   }
 
   #victim(): number {

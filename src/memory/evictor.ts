@@ -1,4 +1,4 @@
-/** What decides who goes: the native ledger, or a policy written in TypeScript. */
+/** What decides who goes: an order kept here, the native ledger, or a policy that the user wrote. */
 
 /** What an evictor needs of the store that it serves. */
 export interface Host<K> {
@@ -6,7 +6,7 @@ export interface Host<K> {
   readonly keys: (K | undefined)[]
   /** Whether an entry of this weight does not fit beside those that are held. */
   lacksRoom(weight: number): boolean
-  /** Whether there are as many entries as there may be, where the policy counts something else. */
+  /** Whether there are as many entries as there may be. */
   isFull(): boolean
   /** Whether what is held is over a bound, after an entry has become heavier. */
   isOver(): boolean
@@ -30,8 +30,8 @@ export interface Evictor<K> {
   makeRoom(weight: number): void
   /** In a cache of entries without weights, which is full: the slot that the new entry takes, and nothing is logged of. */
   replace(key: K): number
-  /** A new entry; false where the policy would rather not hold it. `key` is in no slot yet. */
-  insert(slot: number, key: K, weight: number): boolean
+  /** A new entry, that there is room for. `key` is in no slot yet. */
+  insert(slot: number, key: K, weight: number): void
   /** The entry is in its slot, under its key. */
   inserted(slot: number): void
   /** A held entry has another weight, for which others may have to go; false where it had to go itself. */
@@ -50,6 +50,4 @@ export interface Evictor<K> {
   clear(): void
   /** What is wrong, for tests; empty when nothing is. */
   check(entries: number, weight: number): string
-  /** Bytes outside the JavaScript heap. */
-  nativeBytes(): number
 }

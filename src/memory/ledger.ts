@@ -13,6 +13,10 @@ const LOG_WORDS = 4096
 const SPARE_WORDS = 16
 /** Victims that are known ahead, at most. */
 const BATCH = 256
+/** The reserve is this part of the capacity. */
+const RESERVE = 64
+/** Where this part of the entries waits to leave and there is room, the policy may hold as much more. */
+const GROWTH = 16
 
 // The operations of `Ledger` in crates/tierce/src/memory/ledger.rs, in the three highest bits. A hit is 0.
 const INSERT = (1 << 29) >>> 0
@@ -25,40 +29,11 @@ const REPLACE = (5 << 29) >>> 0
 const VICTIM = 255
 const LAST_MARK = 127
 
-/** How a policy is driven. */
-interface Drive {
-  /** Whether hits matter. */
-  hits: boolean
-  /** Whether victims are known ahead; otherwise each insert is a native call. */
-  ahead: boolean
-  /**
-   * Whether each hit is noted, or only the first of a slot in one log, so that the most popular entries cost nothing: a policy
-   * that learns does not miss the others.
-   */
-  repeats: boolean
-  /** Whether it remembers keys. */
-  hash: boolean
-  newestFirst: boolean
-}
-
-const EXACT: Drive = { hits: true, ahead: true, repeats: true, hash: false, newestFirst: false }
-const LEARNING: Drive = { hits: true, ahead: false, repeats: false, hash: true, newestFirst: false }
-
-/** The native policies, by name; the same list is in crates/tierce/src/policy/kind.rs. */
-export const DRIVES = {
-  lru: EXACT,
-  lfu: EXACT,
-  fifo: { ...EXACT, hits: false },
-  lifo: { ...EXACT, hits: false, ahead: false, newestFirst: true },
-  mru: { ...EXACT, ahead: false, newestFirst: true },
-  sieve: EXACT,
-  's3-fifo': LEARNING,
-  'w-tinylfu': LEARNING,
-  auto: LEARNING,
-} as const satisfies Record<string, Drive>
-
-/** The built-in policies. */
-export type PolicyName = keyof typeof DRIVES
+/**
+ * The native policies, and whether each learns from what it no longer holds; the others decide by what they hold alone. The same
+ * names are in crates/tierce/src/policy/kind.rs.
+ */
+export const LEDGERS = { lfu: false, 's3-fifo': true, 'w-tinylfu': true, auto: true } as const
 
 /**
  * A native policy.
@@ -66,47 +41,49 @@ export type PolicyName = keyof typeof DRIVES
  * The next victims are fetched many at a time, and a mark on each says so. A hit takes the mark off, and a victim without its
  * mark is passed over.
  *
- * Of the policies that decide by the order of what they hold alone (`ahead`), these are candidates: the policy holds them
- * still, and as long as only hits, inserts and removals follow it would name just them, less those that were hit. The batches
- * are exact. The policies that learn have a capacity that is smaller by a reserve, and the victims are what does not fit: the
- * policy has let go of them, but the cache holds them until their room is needed, and one that is hit goes into the policy
- * again. So all of the capacity is in use, and an insert waits for no call.
+ * Of lfu these are candidates: the policy holds them still, and as long as only hits, inserts and removals follow it would name
+ * just them, less those that were hit. The batches are exact. The policies that learn have a capacity that is smaller by a
+ * reserve, and the victims are what does not fit: the policy has let go of them, but the cache holds them until their room is
+ * needed, and one that is hit goes into the policy again. So all of the capacity is in use, an insert waits for no call, and
+ * what was set is there until others come, whatever the policy thinks of it.
  */
 export class Ledger<K> implements Evictor<K> {
-  readonly newestFirst: boolean
+  readonly newestFirst = false
   readonly #host: Host<K>
   readonly #native: NativeLedger
   readonly #log = new Uint32Array(LOG_WORDS + SPARE_WORDS)
   readonly #out = new Uint32Array(BATCH)
-  readonly #hits: boolean
-  readonly #ahead: boolean
-  readonly #hash: boolean
-  /** What the policy has less than the cache, in units of weight. */
-  readonly #reserve: number
+  readonly #learns: boolean
+  /** The most that the policy may hold: of one that learns less than the cache holds, by the reserve. In units of weight. */
+  readonly #most: number
+  /** What it may hold now: less than that where the cache is bounded by entries too, and these are the tighter bound. */
+  #capacity: number
   #words = 0
-  /** The number of this log, 1 to 127 round and round; 0 where every hit is noted. */
+  /**
+   * The number of this log, 1 to 127 round and round: a policy that learns gets one hit of a slot in each log, so that the most
+   * popular entries cost nothing. 0 where every hit is noted.
+   */
   #mark: number
   /** By slot: whether it is a victim, or when it was hit. */
   #marks = new Uint8Array(0)
-  /** The victims, from `#next` on. */
+  /** The victims, from `#next` on, and among them some that are none any more. */
   #victims: number[] = []
   #next = 0
+  /** Slots with the mark of a victim. */
+  #waiting = 0
 
-  constructor(host: Host<K>, policy: PolicyName, capacity: number, isBytes: boolean) {
-    const drive: Drive = DRIVES[policy]
+  /** @param capacity two at least: of one entry there is nothing to choose */
+  constructor(host: Host<K>, policy: keyof typeof LEDGERS, capacity: number, isBytes: boolean) {
     this.#host = host
-    this.#hits = drive.hits
-    this.#ahead = drive.ahead
-    this.#hash = drive.hash
-    this.#mark = drive.repeats ? 0 : 1
-    this.newestFirst = drive.newestFirst
-    this.#reserve = drive.hash ? reserveOf(capacity, isBytes) : 0
+    this.#learns = LEDGERS[policy]
+    this.#mark = this.#learns ? 1 : 0
+    this.#most = this.#learns ? capacity - reserveOf(capacity, isBytes) : capacity
+    this.#capacity = this.#most
     const { NativeLedger } = native()
-    this.#native = new NativeLedger(policy, capacity - this.#reserve, this.#log, this.#out)
+    this.#native = new NativeLedger(policy, this.#most, this.#log, this.#out)
   }
 
   hit(slot: number): void {
-    if (!this.#hits) return
     const mark = this.#marks[slot]!
     if (mark !== 0 && this.#isNoted(slot, mark)) return
     if (this.#mark !== 0) this.#marks[slot] = this.#mark
@@ -115,33 +92,20 @@ export class Ledger<K> implements Evictor<K> {
   }
 
   replace(key: K): number {
-    if (!this.#ahead && this.#reserve === 0) return -1
-    let victim = this.#nextVictim()
-    while (victim < 0) {
-      this.#findVictims()
-      victim = this.#nextVictim()
-    }
-    if (this.#ahead) {
-      this.#log[this.#words++] = REPLACE | victim
-    } else this.#logInsert(victim, key, 1)
+    const victim = this.#victim()
+    if (this.#learns) this.#logInsert(victim, key, 1)
+    else this.#log[this.#words++] = REPLACE | victim
     if (this.#words >= LOG_WORDS) this.#drain()
     return victim
   }
 
   makeRoom(weight: number): void {
-    const host = this.#host
-    if (this.#ahead || this.#reserve > 0) {
-      while (host.lacksRoom(weight)) this.#evictVictim()
-    } else {
-      while (host.isFull()) this.#evictNow()
-    }
+    while (this.#host.lacksRoom(weight)) this.#evict(this.#victim())
   }
 
-  insert(slot: number, key: K, weight: number): boolean {
+  insert(slot: number, key: K, weight: number): void {
     this.#logInsert(slot, key, weight)
-    if (!this.#ahead && this.#reserve === 0) return this.#drain(slot)
     if (this.#words >= LOG_WORDS) this.#drain()
-    return true
   }
 
   inserted(): void {}
@@ -151,13 +115,20 @@ export class Ledger<K> implements Evictor<K> {
     this.#log[this.#words] = UPDATE | slot
     this.#log[this.#words + 1] = weight
     this.#words += 2
-    if (fits && (this.#ahead || this.#reserve > 0)) {
+    if (fits) {
       if (this.#words >= LOG_WORDS) this.#drain()
       return true
     }
-    const kept = this.#drain(slot)
-    while (kept && this.#host.isOver()) this.#evictVictim()
-    return kept
+    if (!this.#drain(slot)) return false
+    let isVictim = false
+    while (this.#host.isOver()) {
+      const victim = this.#victim()
+      if (victim === slot) isVictim = true
+      else this.#evict(victim)
+    }
+    // What was set is there until others come.
+    if (isVictim) this.#add(slot)
+    return true
   }
 
   updated(slot: number): void {
@@ -165,6 +136,7 @@ export class Ledger<K> implements Evictor<K> {
   }
 
   remove(slot: number): void {
+    if (this.#marks[slot] === VICTIM) this.#waiting--
     this.#marks[slot] = 0
     this.#log[this.#words] = REMOVE | slot
     if (++this.#words >= LOG_WORDS) this.#drain()
@@ -173,7 +145,7 @@ export class Ledger<K> implements Evictor<K> {
   order(): ArrayLike<number> {
     this.#drain()
     const order = this.#native.order()
-    return this.#reserve === 0 ? order : [...this.#leftVictims(), ...order]
+    return this.#learns ? [...this.#leftVictims(), ...order] : order
   }
 
   grow(slots: number): void {
@@ -188,23 +160,20 @@ export class Ledger<K> implements Evictor<K> {
     this.#words = 0
     this.#forgetVictims()
     this.#marks = new Uint8Array(0)
+    this.#resize(this.#most)
     this.#native.clear()
   }
 
   check(entries: number, weight: number): string {
     this.#drain()
     const [policyWeight, policyEntries] = this.#native.account() as [number, number]
-    const left = this.#reserve === 0 ? [] : this.#leftVictims()
+    const left = this.#learns ? this.#leftVictims() : []
     const heavy = left.reduce((sum, slot) => sum + this.#host.weightOf(slot), policyWeight)
     const count = left.length + policyEntries
     if (count !== entries || heavy !== weight) {
       return `the policy holds ${count} slots of ${heavy}, the store ${entries} of ${weight}`
     }
     return this.#native.check()
-  }
-
-  nativeBytes(): number {
-    return this.#native.account()[2]! + this.#log.byteLength + this.#out.byteLength + this.#marks.byteLength
   }
 
   /** Whether a marked slot was hit since the log was begun; a victim is one no longer. */
@@ -216,14 +185,15 @@ export class Ledger<K> implements Evictor<K> {
 
   #rescue(slot: number): void {
     this.#marks[slot] = 0
-    if (this.#reserve > 0) this.#logInsert(slot, this.#host.keys[slot] as K, this.#host.weightOf(slot))
+    this.#waiting--
+    if (this.#learns) this.#logInsert(slot, this.#host.keys[slot] as K, this.#host.weightOf(slot))
   }
 
   #logInsert(slot: number, key: K, weight: number): void {
     const log = this.#log
     const words = this.#words
     log[words] = INSERT | slot
-    if (this.#hash) {
+    if (this.#learns) {
       const bits = hashKey(key)
       log[words + 1] = mix(bits + 0x9e3779b9)
       log[words + 2] = bits
@@ -232,18 +202,22 @@ export class Ledger<K> implements Evictor<K> {
     this.#words = words + 4
   }
 
-  /** Evicts the next victim; finds new ones where there are none. */
-  #evictVictim(): void {
-    const victim = this.#nextVictim()
-    if (victim < 0) {
-      this.#findVictims()
-      return
-    }
-    if (this.#ahead) {
+  #evict(victim: number): void {
+    if (!this.#learns) {
       this.#log[this.#words] = EVICT | victim
       if (++this.#words >= LOG_WORDS) this.#drain()
     }
     this.#host.evicted(victim)
+  }
+
+  /** Takes the next victim off the list. */
+  #victim(): number {
+    let victim = this.#nextVictim()
+    while (victim < 0) {
+      this.#findVictims()
+      victim = this.#nextVictim()
+    }
+    return victim
   }
 
   /** Takes the next victim that was not hit off the list; -1 where there is none. */
@@ -253,6 +227,7 @@ export class Ledger<K> implements Evictor<K> {
       const victim = victims[this.#next++]!
       if (this.#marks[victim] !== VICTIM) continue
       this.#marks[victim] = 0
+      this.#waiting--
       return victim
     }
     return -1
@@ -262,60 +237,89 @@ export class Ledger<K> implements Evictor<K> {
   #findVictims(): void {
     this.#forgetVictims()
     this.#drain()
-    if (this.#ahead) this.#take(this.#native.refill(BATCH))
     if (this.#victims.length > 0) return
-    if (this.#native.evict() === 0) throw makeError('E_INTERNAL', 'A policy has no victim.')
-    // The policy has let go of it: with a list it would be logged, so it goes at once.
-    if (this.#ahead) throw makeError('E_INTERNAL', 'A policy that knows its victims ahead named none.')
-    this.#take(1)
+    if (!this.#learns) this.#takeAll(this.#native.refill(BATCH))
+    else this.#squeeze()
+    if (this.#victims.length === 0) throw makeError('E_INTERNAL', 'A policy has no victim.')
+  }
+
+  /** Makes a policy that is not full name victims. */
+  #squeeze(): void {
+    const before = this.#capacity
+    const [weight] = this.#native.account() as [number]
+    this.#takeAll(this.#resize(weight - Math.ceil(weight / RESERVE)))
+    // Where there are as many entries as there may be, what they weigh is all the room there is. Else one needs much room, once.
+    if (!this.#host.isFull()) this.#resize(before)
+  }
+
+  /** Gives the policy another capacity; gives the number of victims that it names. */
+  #resize(capacity: number): number {
+    if (capacity === this.#capacity) return 0
+    this.#capacity = capacity
+    return this.#native.resize(capacity)
   }
 
   #forgetVictims(): void {
     this.#victims.length = 0
     this.#next = 0
-  }
-
-  /** Asks the policy for one victim. */
-  #evictNow(): void {
-    this.#drain()
-    if (this.#native.evict() === 0) throw makeError('E_INTERNAL', 'A policy has no victim.')
-    this.#host.evicted(this.#out[0]!)
+    this.#waiting = 0
   }
 
   /**
-   * Lets the native side read the log. What it names goes at once, or with a reserve when its room is needed.
+   * Lets the native side read the log. What it names goes at once, or of a policy that learns when its room is needed.
    * @returns false where `own` was named and has to go at once; its entry is the caller's to take out
    */
   #drain(own = -1): boolean {
     const words = this.#words
     if (words === 0) return true
     this.#words = 0
-    if (this.#mark !== 0) this.#nextMark()
-    let left = this.#read(words)
-    let kept = true
-    while (left > 0) {
-      const batch = Math.min(left, BATCH)
-      if (this.#reserve > 0) this.#take(batch)
-      else {
-        for (let at = 0; at < batch; at++) {
-          const victim = this.#out[at]!
-          this.#marks[victim] = 0
-          if (victim === own) kept = false
-          else this.#host.evicted(victim)
-        }
-      }
-      left = left > BATCH ? this.#native.rest() : 0
+    if (!this.#learns) return this.#evictAll(this.#read(words), own)
+    this.#nextMark()
+    this.#takeAll(this.#read(words))
+    const listed = this.#victims.length - this.#next
+    if (listed > 2 * this.#waiting + BATCH) {
+      this.#victims = this.#leftVictims()
+      this.#next = 0
     }
+    // There is room for more than the policy knows of.
+    if (this.#capacity < this.#most && this.#waiting > BATCH && this.#waiting > this.#host.count() / GROWTH) {
+      this.#resize(Math.min(this.#most, Math.ceil((this.#capacity + 1) * (1 + 1 / GROWTH))))
+    }
+    return true
+  }
+
+  /** Evicts the slots that the policy has named, `left` in all. */
+  #evictAll(left: number, own: number): boolean {
+    let kept = true
+    this.#each(left, (victim) => {
+      if (this.#marks[victim] === VICTIM) this.#waiting--
+      this.#marks[victim] = 0
+      if (victim === own) kept = false
+      else if (this.#host.keys[victim] !== undefined) this.#host.evicted(victim)
+    })
     return kept
   }
 
-  /** Puts the first `count` slots of `out` behind the victims. */
-  #take(count: number): void {
-    for (let at = 0; at < count; at++) {
-      const victim = this.#out[at]!
-      this.#marks[victim] = VICTIM
-      this.#victims.push(victim)
+  #takeAll(left: number): void {
+    this.#each(left, (victim) => this.#add(victim))
+  }
+
+  /** The slots that the last call gave, the first `BATCH` of which are in `out`. */
+  #each(count: number, visit: (victim: number) => void): void {
+    let left = count
+    while (left > 0) {
+      const batch = Math.min(left, BATCH)
+      for (let at = 0; at < batch; at++) visit(this.#out[at]!)
+      left = left > BATCH ? this.#native.rest() : 0
     }
+  }
+
+  /** Puts a slot behind the victims, unless it has been freed since it was named. */
+  #add(victim: number): void {
+    if (this.#host.keys[victim] === undefined || this.#marks[victim] === VICTIM) return
+    this.#marks[victim] = VICTIM
+    this.#waiting++
+    this.#victims.push(victim)
   }
 
   #nextMark(): void {
@@ -341,11 +345,10 @@ export class Ledger<K> implements Evictor<K> {
 }
 
 /**
- * A sixty-fourth of the capacity, at most `BATCH` entries; of a bound in bytes there is no telling how many entries that is.
- * At least one: so an entry that was set is there until another one comes, whatever the policy thinks of it.
+ * A part of the capacity, at most `BATCH` entries; of a bound in bytes there is no telling how many entries that is. At least
+ * one: so an entry that was set is there until another one comes, whatever the policy thinks of it.
  */
 function reserveOf(capacity: number, isBytes: boolean): number {
-  if (capacity < 2) return 0
-  const share = Math.max(1, Math.floor(capacity / 64))
+  const share = Math.max(1, Math.floor(capacity / RESERVE))
   return isBytes ? share : Math.min(share, BATCH)
 }

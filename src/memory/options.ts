@@ -12,8 +12,7 @@ import {
 import { describe } from '../refusal.js'
 import { weigh } from '../tiers/weigh.js'
 import { coarseNow } from './clock.js'
-import { policyNames } from './custom.js'
-import type { PolicyName } from './ledger.js'
+import { type PolicyName, parsePolicy } from './policies.js'
 import { serializerNames } from './serializers.js'
 import { MOST_ENTRIES, type RemovalReason } from './store.js'
 
@@ -118,7 +117,7 @@ export function parseMemoryOptions(options: MemoryCacheOptions<never, never>): P
     weigher: weigher === undefined ? estimate : callback(weigher, 'weigher'),
     ttl: options.ttl === undefined ? Infinity : parseDuration(options.ttl, 'ttl'),
     sliding: options.sliding === undefined ? false : boolean(options.sliding, 'sliding'),
-    policy: options.policy === undefined ? 'w-tinylfu' : oneOf(options.policy, 'policy', policyNames()),
+    policy: options.policy === undefined ? 'w-tinylfu' : parsePolicy(options.policy, 'policy'),
     onEvict: options.onEvict === undefined ? undefined : callback(options.onEvict, 'onEvict'),
     metrics: options.metrics === undefined ? true : boolean(options.metrics, 'metrics'),
     cleanupInterval: parseInterval(options.cleanupInterval),

@@ -1,6 +1,7 @@
 /** Entries in slots: the verbs of the cache without options, checks and loads. */
 import type { Evictor, Host } from './evictor.js'
 import type { Counters } from './metrics.js'
+import type { Bounds } from './policies.js'
 import { Wheel } from './wheel.js'
 
 /** Why an entry left: for room, by its TTL, by `delete`, for another value of its key, or with all others. */
@@ -20,11 +21,7 @@ export const MOST_ENTRIES = 2 ** 24
 const FIRST_SLOTS = 64
 
 /** The bounds and the time, complete. */
-export interface StoreOptions<K, V> {
-  /** Entries. */
-  max: number
-  /** Units of weight; `Infinity` where entries have none. */
-  maxWeight: number
+export interface StoreOptions<K, V> extends Bounds {
   /** Milliseconds since the Unix epoch. */
   now: () => number
   /** Milliseconds of a bucket of the timer wheel. */
@@ -32,16 +29,16 @@ export interface StoreOptions<K, V> {
   /** Whether removals are kept for `takeRemovals`. */
   tells: boolean
   counters: Counters | undefined
-  evictor: (host: Host<K>) => Evictor<K>
+  evictor: (host: Host<K>, bounds: Bounds) => Evictor<K>
   /** Called when the first entry with a TTL comes in. */
   onTimed: () => void
-  /** Types only. */
-  value?: V
+  /** Called when a value has left for room, in the middle of the change: it must not change the store. */
+  onEvict?: (value: V) => void
 }
 
 export class Store<K, V> implements Host<K> {
   readonly map = new Map<K, number>()
-  readonly evictor: Evictor<K>
+  evictor: Evictor<K>
   /** By slot; `undefined` where a slot is free. */
   keys: (K | undefined)[] = []
   values: (V | undefined)[] = []
@@ -57,6 +54,7 @@ export class Store<K, V> implements Host<K> {
   readonly #tells: boolean
   readonly #counters: Counters | undefined
   readonly #onTimed: () => void
+  readonly #onEvict: ((value: V) => void) | undefined
   readonly #weighted: boolean
   /** By slot, where entries have weights. */
   #weights = new Uint32Array(0)
@@ -80,7 +78,8 @@ export class Store<K, V> implements Host<K> {
     this.#tells = options.tells
     this.#counters = options.counters
     this.#onTimed = options.onTimed
-    this.evictor = options.evictor(this)
+    this.#onEvict = options.onEvict
+    this.evictor = options.evictor(this, options)
   }
 
   // What the evictor asks.
@@ -90,7 +89,7 @@ export class Store<K, V> implements Host<K> {
   }
 
   isFull(): boolean {
-    return this.#weighted && this.map.size >= this.#max
+    return this.map.size >= this.#max
   }
 
   isOver(): boolean {
@@ -110,7 +109,9 @@ export class Store<K, V> implements Host<K> {
   }
 
   evicted(slot: number): void {
+    const value = this.values[slot] as V
     this.#vacate(slot, 'evict')
+    this.#onEvict?.(value)
   }
 
   // Reading.
@@ -170,24 +171,25 @@ export class Store<K, V> implements Host<K> {
 
   // Writing.
 
-  /** Stores a value. The weight is at most `maxWeight`. */
-  set(key: K, value: V, weight: number, ttl: number, slides: boolean): void {
-    const slot = key === this.#missed ? undefined : this.map.get(key)
-    if (slot === undefined) {
-      this.#missed = undefined
-      if (this.#weighted || this.map.size < this.#max || !this.#replaceVictim(key, value, ttl, slides)) {
-        this.#insert(key, value, weight, ttl, slides)
-      }
-    } else if (this.#expires === undefined || this.#isLive(slot, false)) {
-      this.#replace(slot, value, weight, ttl, slides)
-    } else this.#insert(key, value, weight, ttl, slides)
+  /** Stores a value; gives its slot. The weight is at most `maxWeight`. */
+  set(key: K, value: V, weight: number, ttl: number, slides: boolean): number {
     if (this.#counters !== undefined) this.#counters.sets++
+    const slot = key === this.#missed ? undefined : this.map.get(key)
+    if (slot !== undefined && (this.#expires === undefined || this.#isLive(slot, false))) {
+      return this.#replace(slot, value, weight, ttl, slides)
+    }
+    this.#missed = undefined
+    if (!this.#weighted && this.map.size >= this.#max) {
+      const taken = this.#replaceVictim(key, value, ttl, slides)
+      if (taken >= 0) return taken
+    }
+    return this.#insert(key, value, weight, ttl, slides)
   }
 
   /** What most inserts are: the cache is full, entries have no weights, and the new one takes the slot of the next victim. */
-  #replaceVictim(key: K, value: V, ttl: number, slides: boolean): boolean {
+  #replaceVictim(key: K, value: V, ttl: number, slides: boolean): number {
     const slot = this.evictor.replace(key)
-    if (slot < 0) return false
+    if (slot < 0) return slot
     if (this.#tells) this.#note(slot, 'evict')
     if (this.#counters !== undefined) this.#counters.evicted++
     const { keys, map } = this
@@ -196,7 +198,7 @@ export class Store<K, V> implements Host<K> {
     keys[slot] = key
     this.values[slot] = value
     if (this.#expires !== undefined || ttl !== Infinity) this.setTtl(slot, ttl, slides)
-    return true
+    return slot
   }
 
   /** Sets when a held entry expires, from now on. */
@@ -219,9 +221,8 @@ export class Store<K, V> implements Host<K> {
 
   /** Sets up an entry as it was saved: what slides keeps the whole of its TTL beside the rest. */
   restore(key: K, value: V, weight: number, ttl: number, slides: number): void {
-    this.set(key, value, weight, ttl, slides > 0)
-    const slot = this.map.get(key)
-    if (slot !== undefined && slides > 0) this.#slides![slot] = slides
+    const slot = this.set(key, value, weight, ttl, slides > 0)
+    if (slides > 0) this.#slides![slot] = slides
   }
 
   /** Frees what entries with a TTL took, where there is no entry left. */
@@ -263,6 +264,18 @@ export class Store<K, V> implements Host<K> {
     return removed
   }
 
+  /** Lets another evictor decide, which learns of the entries in the order in which they would have been evicted. */
+  adopt(evictor: Evictor<K>): void {
+    const slots = this.evictor.order()
+    this.evictor = evictor
+    evictor.grow(this.keys.length)
+    for (let at = 0; at < slots.length; at++) {
+      const slot = slots[at]!
+      evictor.insert(slot, this.keys[slot] as K, this.weightOf(slot))
+      evictor.inserted(slot)
+    }
+  }
+
   /** The keys in the order in which they would be evicted. */
   order(): K[] {
     return Array.from(this.evictor.order(), (slot) => this.keys[slot] as K)
@@ -284,15 +297,10 @@ export class Store<K, V> implements Host<K> {
     return this.evictor.check(count, weight)
   }
 
-  #insert(key: K, value: V, weight: number, ttl: number, slides: boolean): void {
+  #insert(key: K, value: V, weight: number, ttl: number, slides: boolean): number {
     this.evictor.makeRoom(weight)
     const slot = this.#free.length > 0 ? this.#free.pop()! : this.#freshSlot()
-    if (!this.evictor.insert(slot, key, weight)) {
-      this.#free.push(slot)
-      if (this.#counters !== undefined) this.#counters.evicted++
-      if (this.#tells) this.removals.push({ key, value, reason: 'evict' })
-      return
-    }
+    this.evictor.insert(slot, key, weight)
     this.map.set(key, slot)
     this.keys[slot] = key
     this.values[slot] = value
@@ -302,23 +310,24 @@ export class Store<K, V> implements Host<K> {
     }
     if (ttl !== Infinity) this.setTtl(slot, ttl, slides)
     this.evictor.inserted(slot)
+    return slot
   }
 
-  #replace(slot: number, value: V, weight: number, ttl: number, slides: boolean): void {
+  #replace(slot: number, value: V, weight: number, ttl: number, slides: boolean): number {
     if (this.#tells) this.#note(slot, 'set')
     this.values[slot] = value
     this.setTtl(slot, ttl, slides)
     this.evictor.updated(slot)
-    if (!this.#weighted) return
+    if (!this.#weighted) return slot
     const change = weight - this.#weights[slot]!
-    if (change === 0) return
+    if (change === 0) return slot
     this.#weights[slot] = weight
     this.weight += change
-    if (this.evictor.reweigh(slot, weight, this.weight <= this.#maxWeight)) return
+    if (this.evictor.reweigh(slot, weight, this.weight <= this.#maxWeight)) return slot
     // It had to go before others did: as the newest it may stay.
     const key = this.keys[slot] as K
     this.#release(slot)
-    this.#insert(key, value, weight, ttl, slides)
+    return this.#insert(key, value, weight, ttl, slides)
   }
 
   #isLive(slot: number, isUse: boolean): boolean {

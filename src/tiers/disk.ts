@@ -13,6 +13,8 @@ import {
   readFacts,
   readOutcome,
   readPage,
+  type SetTimes,
+  type Times,
   viewOf,
 } from './wire.js'
 
@@ -113,7 +115,7 @@ export class DiskTier {
     return (this.#epochs === undefined ? this.#disk.epochAt(slot) : this.#epochs[slot]) === epoch
   }
 
-  /** Reads an entry, on this thread when that is quick. */
+  /** Reads an entry, a stale one too, on this thread when that is quick. */
   read(text: string): DiskHit | undefined | Promise<DiskHit | undefined> {
     this.#flush()
     return this.#underWay === undefined ? this.#readNow(text) : this.#readAfterWrites(text)
@@ -133,7 +135,7 @@ export class DiskTier {
     return this.#decoded(await wait(() => this.#disk.read(Buffer.from(text), this.#now())))
   }
 
-  /** Reads an entry on this thread. A write that is still on its way to the disk is not waited for. */
+  /** Reads an entry, a stale one too, on this thread. A write that is still on its way to the disk is not waited for. */
   readSync(text: string): DiskHit | undefined {
     this.#flush()
     const hit = this.#fetch(text)
@@ -163,7 +165,7 @@ export class DiskTier {
     })
   }
 
-  /** Reads many entries on one snapshot; the answer is aligned with `texts`. */
+  /** Reads many live entries on one snapshot; the answer is aligned with `texts`. */
   async readMany(texts: readonly string[]): Promise<(DiskHit | undefined)[]> {
     await this.settled()
     const entries = await wait(() => this.#disk.readMany(packKeys(texts), this.#now()))
@@ -192,14 +194,17 @@ export class DiskTier {
   /** Whether there is a live entry, without reading its value. */
   async has(text: string): Promise<boolean> {
     await this.settled()
-    if (text.length * 3 > BUFFER) return (await this.#readLarge(text)) !== undefined
+    if (text.length * 3 > BUFFER) {
+      const hit = await this.#readLarge(text)
+      return hit !== undefined && hit.facts.freshUntil > this.#now()
+    }
     return call(() => this.#disk.has(this.#inbox.write(text), this.#now()))
   }
 
   /** Stores values in one transaction. They are copied before this returns. */
-  set(entries: readonly { text: string; encoded: Packed; expiresAt: number }[]): Promise<Outcome[]> {
+  set(entries: readonly ({ text: string; encoded: Packed } & SetTimes)[]): Promise<Outcome[]> {
     return this.#enqueue(entries.length, (batch) => {
-      for (const { text, encoded, expiresAt } of entries) batch.set(text, encoded, expiresAt)
+      for (const entry of entries) batch.set(entry.text, entry.encoded, entry)
     })
   }
 
@@ -215,8 +220,19 @@ export class DiskTier {
   }
 
   /** Stores a value on this thread. */
-  setSync(text: string, encoded: Packed, expiresAt: number): Outcome {
-    return this.#writeSync((batch) => batch.set(text, encoded, expiresAt))
+  setSync(text: string, encoded: Packed, times: SetTimes): Outcome {
+    return this.#writeSync((batch) => batch.set(text, encoded, times))
+  }
+
+  /** Gives an entry new times, a stale one too where `stale` is set. */
+  async renew(text: string, times: Times, stale: boolean): Promise<Outcome> {
+    const [outcome] = await this.#enqueue(1, (batch) => batch.renew(text, times, stale))
+    return outcome!
+  }
+
+  /** As `renew`, on this thread. */
+  renewSync(text: string, times: Times, stale: boolean): Outcome {
+    return this.#writeSync((batch) => batch.renew(text, times, stale))
   }
 
   /** Removes a key on this thread. */

@@ -1,4 +1,12 @@
-/** The memory tier of `Cache`: live values, least recently used first out, bounded by entries and by bytes. */
+/** The memory tier of `Cache`: live values, bounded by entries and by bytes, in the store of `MemoryCache`. */
+import { TierceError } from '../errors.js'
+import { Chain } from '../memory/chain.js'
+import type { Evictor, Host } from '../memory/evictor.js'
+import { ORDERS, Ordered } from '../memory/ordered.js'
+import { type Bounds, evictorFor } from '../memory/policies.js'
+import { MOST_ENTRIES, Store } from '../memory/store.js'
+import { Wheel } from '../memory/wheel.js'
+import type { Access } from './disk.js'
 
 /** Where an entry is on disk, and the epoch it was read at. */
 export interface DiskPlace {
@@ -14,9 +22,8 @@ export class MemoryEntry {
   /** Hits that the disk tier was not told of. */
   untold = 0
   accessedAt: number
-  /** Neighbours: `newer` was used after this one. */
-  newer: MemoryEntry | undefined = undefined
-  older: MemoryEntry | undefined = undefined
+  /** Where it is in the tier; -1 where it is no longer. */
+  slot = -1
 
   constructor(
     readonly text: string,
@@ -25,135 +32,270 @@ export class MemoryEntry {
     readonly size: number,
     readonly kind: string,
     readonly createdAt: number,
-    /** `Infinity` never expires. */
-    readonly expiresAt: number,
+    /** `Infinity` never expires. Change it with `MemoryTier.expire`, so that `cleanup` knows. */
+    public expiresAt: number,
+    /** From then on it is stale: expired for all but a load. `Infinity` where it is fresh as long as it lives. */
+    public freshUntil: number,
+    /** Milliseconds that making the value took; 0 where that is not known. */
+    readonly cost: number,
     /** Undefined until the entry's write is done. */
     public place: DiskPlace | undefined,
   ) {
     this.accessedAt = createdAt
   }
+
+  /** Whether plain reads find it. */
+  isLive(now: number): boolean {
+    return this.expiresAt > now && this.freshUntil > now
+  }
 }
 
 /** What a new entry is made of. */
-export type NewEntry = Pick<MemoryEntry, 'text' | 'value' | 'size' | 'kind' | 'createdAt' | 'expiresAt'> & {
+export type NewEntry = Pick<
+  MemoryEntry,
+  'text' | 'value' | 'size' | 'kind' | 'createdAt' | 'expiresAt' | 'freshUntil' | 'cost'
+> & {
   place?: DiskPlace | undefined
 }
 
+/** Options of the memory tier, parsed. */
+export interface MemoryTierOptions {
+  max: number
+  maxSize: number
+  policy: string
+  /** Whether there is a disk tier to be told of accesses. */
+  tells: boolean
+}
+
+export const DEFAULT_POLICY = 'w-tinylfu'
+/** Told of an entry that went for others, or by `cleanup`; in the middle of the change: it must not change the tier. */
+export type OnRemove = (entry: MemoryEntry, reason: 'evict' | 'expire') => void
+
 /** What an entry takes beside its value: the map's cell, the entry object and the key. */
 const OVERHEAD = 200
-/** A Map throws beyond 2^24 entries, and there is one too many for a moment. */
-const MOST_ENTRIES = 2 ** 24 - 1
+/** A policy counts no more for one entry. */
+const HEAVIEST = 2 ** 32 - 1
+/** Accesses of evicted entries that are kept for the disk tier. */
+const MOST_LOST = 4096
+/** Milliseconds of the innermost bucket of the timer wheel. */
+const TICK = 500
 
 export class MemoryTier {
-  readonly #max: number
-  readonly #maxSize: number
-  readonly #entries = new Map<string, MemoryEntry>()
-  #newest: MemoryEntry | undefined
-  #oldest: MemoryEntry | undefined
-  #size = 0
-  /** Entries with untold hits. */
-  #untold = 0
+  /** Entries that had to go for others. */
+  evictions = 0
+  readonly #heaviest: number
+  readonly #store: Store<string, MemoryEntry>
+  readonly #now: () => number
+  readonly #onRemove: OnRemove | undefined
+  readonly #tells: boolean
+  /** Slots of entries with untold hits, by their last use. */
+  readonly #untold = new Chain()
+  #untoldRoom = 0
+  /** Untold hits of entries that were evicted. */
+  #lost: Access[] = []
+  /** When entries are to be looked at, once there is one that expires. */
+  #wheel: Wheel | undefined
+  #wheelRoom = 0
 
-  constructor(options: { max: number; maxSize: number }) {
-    this.#max = Math.min(options.max, MOST_ENTRIES)
-    this.#maxSize = options.maxSize
+  constructor(options: MemoryTierOptions, now: () => number, onRemove?: OnRemove) {
+    const { max, maxSize, policy, tells } = options
+    this.#heaviest = Math.min(maxSize, HEAVIEST)
+    this.#now = now
+    this.#onRemove = onRemove
+    this.#tells = tells
+    this.#store = new Store<string, MemoryEntry>({
+      max: Math.min(max, MOST_ENTRIES),
+      maxWeight: maxSize,
+      now,
+      tick: TICK,
+      tells: false,
+      counters: undefined,
+      evictor: (host, bounds) =>
+        policy === DEFAULT_POLICY
+          ? new Default(host, bounds, (evictor) => this.#store.adopt(evictor))
+          : evictorFor(policy, host, bounds),
+      onTimed: () => {},
+      onEvict: (entry) => this.#evicted(entry),
+    })
   }
 
   get count(): number {
-    return this.#entries.size
+    return this.#store.map.size
   }
 
   /** Bytes that the bound counts. */
   get size(): number {
-    return this.#size
+    return this.#store.weight
   }
 
   /** The entry, without noting an access. */
   peek(text: string): MemoryEntry | undefined {
-    return this.#entries.get(text)
+    const slot = this.#store.map.get(text)
+    return slot === undefined ? undefined : this.#store.values[slot]
   }
 
-  /** Notes an access at `now`. */
+  /** Notes an access at `now` of an entry that is in the tier. */
   use(entry: MemoryEntry, now: number): void {
     entry.hits++
     entry.accessedAt = now
-    if (entry.untold++ === 0) this.#untold++
-    if (entry !== this.#newest) {
-      this.#unlink(entry)
-      this.#link(entry)
-    }
+    if (this.#tells) this.#noteUntold(entry)
+    this.#store.evictor.hit(entry.slot)
   }
 
   /** Stores an entry in the place of any other. One that is larger than the whole tier is not kept. */
   set(made: NewEntry): MemoryEntry | undefined {
-    this.delete(made.text)
-    const size = made.size + OVERHEAD + 2 * made.text.length
-    if (size > this.#maxSize) return undefined
-    const { text, value, kind, createdAt, expiresAt, place } = made
-    const entry = new MemoryEntry(text, value, size, kind, createdAt, expiresAt, place)
-    this.#entries.set(entry.text, entry)
-    this.#size += size
-    this.#link(entry)
-    while (this.#size > this.#maxSize || this.#entries.size > this.#max) this.remove(this.#oldest!)
+    const { text, value, kind, createdAt, expiresAt, freshUntil, cost, place } = made
+    const size = made.size + OVERHEAD + 2 * text.length
+    const replaced = this.peek(text)
+    if (size > this.#heaviest) {
+      if (replaced !== undefined) this.remove(replaced)
+      return undefined
+    }
+    if (replaced !== undefined) this.#leaves(replaced)
+    const entry = new MemoryEntry(text, value, size, kind, createdAt, expiresAt, freshUntil, cost, place)
+    entry.slot = this.#store.set(text, entry, size, Infinity, false)
+    this.#schedule(entry)
     return entry
   }
 
+  /** Gives an entry that is in the tier another time to expire. */
+  expire(entry: MemoryEntry, expiresAt: number): void {
+    entry.expiresAt = expiresAt
+    this.#schedule(entry)
+  }
+
+  /** Removes what has expired, in time in proportion to that; gives how many. */
+  cleanup(): number {
+    const now = this.#now()
+    let removed = 0
+    this.#wheel?.advance(now, (slot) => {
+      const entry = this.#store.values[slot]
+      if (entry === undefined) return Infinity
+      if (entry.expiresAt > now) return entry.expiresAt
+      this.remove(entry)
+      this.#onRemove?.(entry, 'expire')
+      removed++
+      return Infinity
+    })
+    return removed
+  }
+
   delete(text: string): boolean {
-    const entry = this.#entries.get(text)
+    const entry = this.peek(text)
     if (entry === undefined) return false
     this.remove(entry)
     return true
   }
 
-  /** Removes an entry that is in the tier. */
+  /** Removes an entry, if it is in the tier. */
   remove(entry: MemoryEntry): void {
-    if (this.#entries.get(entry.text) !== entry) return
-    this.#entries.delete(entry.text)
-    this.#size -= entry.size
-    if (entry.untold > 0) this.#untold--
-    this.#unlink(entry)
+    if (this.#store.values[entry.slot] !== entry) return
+    this.#store.remove(entry.slot, 'delete')
+    this.#leaves(entry)
   }
 
   clear(): void {
-    this.#entries.clear()
-    this.#newest = undefined
-    this.#oldest = undefined
-    this.#size = 0
-    this.#untold = 0
+    this.#store.clear()
+    this.#untold.clear()
+    this.#untoldRoom = 0
+    this.#lost = []
+    this.#wheel = undefined
   }
 
-  /** Entries, the newest first. */
+  /** Entries, in the order of their insertion. */
   *entries(): Generator<MemoryEntry> {
-    for (let entry = this.#newest; entry !== undefined; entry = entry.older) yield entry
+    for (const slot of this.#store.map.values()) yield this.#store.values[slot]!
   }
 
-  /** Hits since the last call, the least recently used entry first. */
-  takeAccesses(): { idLow: number; idHigh: number; hits: number }[] {
-    const accesses = []
-    for (let entry = this.#newest; this.#untold > 0 && entry !== undefined; entry = entry.older) {
-      const { place } = entry
-      if (entry.untold === 0 || place === undefined) continue
-      accesses.push({ idLow: place.idLow, idHigh: place.idHigh, hits: entry.untold })
+  /** Hits since the last call, the least recently used entry first; of entries whose write is under way later. */
+  takeAccesses(): Access[] {
+    const accesses = this.#lost
+    this.#lost = []
+    for (const slot of this.#untold.slots()) {
+      const entry = this.#store.values[slot]!
+      const access = accessOf(entry)
+      if (access === undefined) continue
+      accesses.push(access)
+      this.#untold.unlink(slot)
       entry.untold = 0
-      this.#untold--
     }
-    return accesses.reverse()
+    return accesses
   }
 
-  #link(entry: MemoryEntry): void {
-    entry.older = this.#newest
-    entry.newer = undefined
-    if (this.#newest !== undefined) this.#newest.newer = entry
-    this.#newest = entry
-    this.#oldest ??= entry
+  /** What is wrong, for tests; empty when nothing is. */
+  check(): string {
+    return this.#store.check()
   }
 
-  #unlink(entry: MemoryEntry): void {
-    if (entry.newer === undefined) this.#newest = entry.older
-    else entry.newer.older = entry.older
-    if (entry.older === undefined) this.#oldest = entry.newer
-    else entry.older.newer = entry.newer
-    entry.newer = undefined
-    entry.older = undefined
+  #schedule(entry: MemoryEntry): void {
+    if (entry.expiresAt === Infinity || entry.slot < 0) return
+    if (this.#wheel === undefined) {
+      this.#wheel = new Wheel(this.#now(), TICK)
+      this.#wheelRoom = 0
+    }
+    if (entry.slot >= this.#wheelRoom) {
+      this.#wheelRoom = this.#store.keys.length
+      this.#wheel.grow(this.#wheelRoom)
+    }
+    this.#wheel.schedule(entry.slot, entry.expiresAt)
+  }
+
+  #noteUntold(entry: MemoryEntry): void {
+    if (entry.slot >= this.#untoldRoom) {
+      this.#untoldRoom = this.#store.keys.length
+      this.#untold.grow(this.#untoldRoom)
+    }
+    if (entry.untold++ === 0) this.#untold.push(entry.slot)
+    else this.#untold.renew(entry.slot)
+  }
+
+  #evicted(entry: MemoryEntry): void {
+    this.evictions++
+    const access = accessOf(entry)
+    if (access !== undefined && this.#lost.length < MOST_LOST) this.#lost.push(access)
+    this.#leaves(entry)
+    this.#onRemove?.(entry, 'evict')
+  }
+
+  #leaves(entry: MemoryEntry): void {
+    if (entry.untold > 0) this.#untold.unlink(entry.slot)
+    entry.untold = 0
+    entry.slot = -1
+  }
+}
+
+function accessOf({ place, untold }: MemoryEntry): Access | undefined {
+  if (untold === 0 || place === undefined) return undefined
+  return { idLow: place.idLow, idHigh: place.idHigh, hits: untold }
+}
+
+/**
+ * The default policy. Until the tier is full there is nothing to decide, so the addon is not loaded before; where it does not
+ * load, the least recently used goes first.
+ */
+class Default<K> extends Ordered<K> {
+  readonly #decide: (evictor: Evictor<K>) => void
+  readonly #bounds: Bounds
+
+  constructor(host: Host<K>, bounds: Bounds, decide: (evictor: Evictor<K>) => void) {
+    super(host, ORDERS.lru)
+    this.#bounds = bounds
+    this.#decide = decide
+  }
+
+  override makeRoom(weight: number): void {
+    if (!this.host.lacksRoom(weight)) return
+    const evictor = this.#make()
+    this.#decide(evictor)
+    evictor.makeRoom(weight)
+  }
+
+  #make(): Evictor<K> {
+    try {
+      return evictorFor(DEFAULT_POLICY, this.host, this.#bounds)
+    } catch (error) {
+      if (!(error instanceof TierceError && error.code === 'E_UNAVAILABLE')) throw error
+      return new Ordered(this.host, ORDERS.lru)
+    }
   }
 }

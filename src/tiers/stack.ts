@@ -7,11 +7,10 @@ import { type Encoded, encode, kindName, kindOf } from '../values/index.js'
 import { type DiskHit, DiskTier } from './disk.js'
 import { type MemoryEntry, MemoryTier } from './memory.js'
 import { weigh } from './weigh.js'
-import type { Coding, Outcome, Packed } from './wire.js'
+import type { Coding, Outcome, Packed, SetTimes, Times } from './wire.js'
 
 /** What an entry gets beside its value. */
-export interface Storing {
-  expiresAt: number
+export interface Storing extends SetTimes {
   coding: Coding | undefined
 }
 
@@ -19,6 +18,12 @@ export interface Storing {
 export interface Write extends Storing {
   text: string
   value: unknown
+}
+
+/** A value that was found, and its times: see `MemoryEntry`. */
+export interface Kept extends SetTimes {
+  value: unknown
+  createdAt: number
 }
 
 /** What is stored. Sizes in bytes; expired entries count until they are removed. */
@@ -64,7 +69,7 @@ export class TierStack {
     this.#codecs = parsed.codecs
     this.#copies = parsed.copies
     this.#events = events
-    if (parsed.memory !== undefined) this.memory = new MemoryTier(parsed.memory)
+    if (parsed.memory !== undefined) this.memory = new MemoryTier(parsed.memory, parsed.now)
     if (parsed.disk !== undefined) {
       this.disk = new DiskTier(parsed.disk, parsed.now, (code, message) => events.onFault(code, message))
     }
@@ -72,27 +77,33 @@ export class TierStack {
 
   /** The value of a key; `undefined` on a miss. Only a promise when it takes the disk. */
   read(text: string): unknown {
-    const live = this.#live(text)
-    const found = live ?? this.disk?.read(text)
-    const done = (hit: MemoryEntry | DiskHit | undefined): unknown => {
-      if (hit !== live) this.#remember(text, hit as DiskHit | undefined)
-      this.#count(hit !== undefined)
-      return this.#given(hit)
-    }
-    return found instanceof Promise ? found.then(done) : done(found)
+    const found = this.find(text)
+    return found instanceof Promise ? found.then((kept) => this.#fresh(kept)) : this.#fresh(found)
   }
 
   readSync(text: string): unknown {
-    const hit = this.#live(text) ?? this.#remember(text, this.disk?.readSync(text))
-    this.#count(hit !== undefined)
-    return this.#given(hit)
+    return this.#fresh(this.findSync(text))
+  }
+
+  /** What is kept under a key, stale or not; `undefined` where there is nothing. Only a promise when it takes the disk. */
+  find(text: string): Kept | undefined | Promise<Kept | undefined> {
+    const kept = this.#kept(text)
+    if (kept !== undefined || this.disk === undefined) return this.#found(kept)
+    const hit = this.disk.read(text)
+    const done = (read: DiskHit | undefined) => this.#found(keptOf(this.#remember(text, read)))
+    return hit instanceof Promise ? hit.then(done) : done(hit)
+  }
+
+  findSync(text: string): Kept | undefined {
+    return this.#found(this.#kept(text) ?? keptOf(this.#remember(text, this.disk?.readSync(text))))
   }
 
   /** The value in memory; a miss there is not counted, as the disk has not been asked. */
   readMemory(text: string): unknown {
     const live = this.#live(text)
-    if (live !== undefined) this.#count(true)
-    return this.#given(live)
+    if (live === undefined) return undefined
+    this.#hits++
+    return this.#copies ? giveOut(live.value) : live.value
   }
 
   /** The values of many keys, aligned with them; those on disk are read in one call, from one snapshot. */
@@ -118,14 +129,16 @@ export class TierStack {
     const live = this.#current(text)
     this.#tellAccesses()
     const hit = await this.disk.read(text)
-    this.#count(hit !== undefined)
-    if (hit === undefined) return undefined
+    const isLive = hit !== undefined && hit.facts.freshUntil > this.now()
+    this.#count(isLive)
+    if (!isLive) return undefined
     return diskFacts<V>(hit, live !== undefined && live === this.memory?.peek(text) ? 'memory' : 'disk')
   }
 
   /** Whether a key has a live entry. Does not count as an access. */
   async has(text: string): Promise<boolean> {
-    return this.#current(text) !== undefined || ((await this.disk?.has(text)) ?? false)
+    const entry = this.#current(text)
+    return entry !== undefined ? entry.isLive(this.now()) : ((await this.disk?.has(text)) ?? false)
   }
 
   /** Stores values in one transaction. In memory they are there when this returns, on disk when the promise resolves. */
@@ -152,11 +165,45 @@ export class TierStack {
     const kept = this.#keep(write, encoded)
     if (this.disk === undefined || encoded === undefined) return
     try {
-      this.#confirm(kept, this.disk.setSync(write.text, this.#packed(write, encoded), write.expiresAt))
+      this.#confirm(kept, this.disk.setSync(write.text, this.#packed(write, encoded), write))
     } catch (error) {
       if (kept !== undefined) this.memory?.remove(kept)
       throw error
     }
+  }
+
+  /** Gives an entry new times, and leaves its value alone; a stale one too where `stale` is set. Gives whether there was one. */
+  async renew(text: string, times: Times, stale: boolean): Promise<boolean> {
+    const entry = this.#renewed(text, times, stale)
+    if (this.disk === undefined) return entry !== undefined
+    try {
+      return this.#confirmRenewal(entry, await this.disk.renew(text, times, stale))
+    } catch (error) {
+      if (entry !== undefined) this.memory?.remove(entry)
+      throw error
+    }
+  }
+
+  /** As `renew`, on this thread. */
+  renewSync(text: string, times: Times, stale: boolean): boolean {
+    const entry = this.#renewed(text, times, stale)
+    if (this.disk === undefined) return entry !== undefined
+    try {
+      return this.#confirmRenewal(entry, this.disk.renewSync(text, times, stale))
+    } catch (error) {
+      if (entry !== undefined) this.memory?.remove(entry)
+      throw error
+    }
+  }
+
+  /** The entry in memory has its new times at once; its epoch is not known before they are on disk. */
+  #renewed(text: string, { expiresAt, freshUntil }: Times, stale: boolean): MemoryEntry | undefined {
+    this.#tellAccesses()
+    const entry = this.#current(text)
+    if (entry === undefined || !(stale || entry.isLive(this.now()))) return undefined
+    this.memory?.expire(entry, expiresAt)
+    entry.freshUntil = freshUntil
+    return entry
   }
 
   /** Removes keys in one transaction; gives how many had a live entry. */
@@ -181,7 +228,7 @@ export class TierStack {
   async *texts(): AsyncGenerator<string> {
     if (this.disk === undefined) {
       const now = this.now()
-      const live = [...(this.memory?.entries() ?? [])].filter((entry) => entry.expiresAt > now)
+      const live = [...(this.memory?.entries() ?? [])].filter((entry) => entry.isLive(now))
       yield* live.map((entry) => entry.text)
       return
     }
@@ -191,6 +238,16 @@ export class TierStack {
       yield* page.entries.map((entry) => entry.text)
       cursor = page.next
     } while (cursor !== undefined)
+  }
+
+  /** What is in memory and has not expired, the least recently used first. */
+  *held(): Generator<Write> {
+    const now = this.now()
+    const entries = [...(this.memory?.entries() ?? [])].filter(({ expiresAt }) => expiresAt > now)
+    for (const entry of entries.reverse()) {
+      const { text, expiresAt, freshUntil, cost } = entry
+      yield { text, value: this.#given(entry), expiresAt, freshUntil, cost, coding: undefined }
+    }
   }
 
   async stats(): Promise<TierStats> {
@@ -226,12 +283,24 @@ export class TierStack {
     return this.#copies ? giveOut(hit?.value) : hit?.value
   }
 
+  /** A value that was found, as its callers get it; what is stale counts as a miss. */
+  #found(kept: Kept | undefined): Kept | undefined {
+    this.#count(kept !== undefined && isFresh(kept, this.now()))
+    if (kept === undefined || !this.#copies) return kept
+    const { createdAt, expiresAt, freshUntil, cost } = kept
+    return { value: giveOut(kept.value), createdAt, expiresAt, freshUntil, cost }
+  }
+
+  #fresh(kept: Kept | undefined): unknown {
+    return kept !== undefined && isFresh(kept, this.now()) ? kept.value : undefined
+  }
+
   #count(hit: boolean): void {
     if (hit) this.#hits++
     else this.#misses++
   }
 
-  /** The entry in memory, if it is neither expired nor overtaken by a write of another process or thread. */
+  /** The entry in memory, stale or not, if it is neither expired nor overtaken by a write of another process or thread. */
   #current(text: string, now = this.now()): MemoryEntry | undefined {
     const entry = this.memory?.peek(text)
     if (entry === undefined) return undefined
@@ -243,10 +312,19 @@ export class TierStack {
   }
 
   /** As `#current`, and notes the access. */
-  #live(text: string): MemoryEntry | undefined {
+  #kept(text: string): MemoryEntry | undefined {
     const now = this.now()
     const entry = this.#current(text, now)
     if (entry !== undefined) this.memory?.use(entry, now)
+    return entry
+  }
+
+  /** As `#kept`, where it is fresh. */
+  #live(text: string): MemoryEntry | undefined {
+    const now = this.now()
+    const entry = this.#current(text, now)
+    if (entry === undefined || entry.freshUntil <= now) return undefined
+    this.memory?.use(entry, now)
     return entry
   }
 
@@ -254,10 +332,10 @@ export class TierStack {
   #remember(text: string, hit: DiskHit | undefined): DiskHit | undefined {
     if (hit !== undefined && this.memory !== undefined && this.#current(text) === undefined) {
       const { facts, value } = hit
-      const { size, createdAt, expiresAt } = facts
+      const { size, createdAt, expiresAt, freshUntil, cost } = facts
       const kept = this.#copies ? keep(value) : value
       const kind = kindName(facts.kind, value)
-      this.memory.set({ text, value: kept, kind, size, createdAt, expiresAt, place: facts })
+      this.memory.set({ text, value: kept, kind, size, createdAt, expiresAt, freshUntil, cost, place: facts })
     }
     return hit
   }
@@ -274,12 +352,17 @@ export class TierStack {
   }
 
   /** Puts a value into memory, where it answers at once; its epoch is not known before it is on disk. */
-  #keep({ text, value, expiresAt }: Write, encoded: Encoded | undefined): MemoryEntry | undefined {
+  #keep(
+    { text, value, expiresAt, freshUntil, cost }: Write,
+    encoded: Encoded | undefined,
+  ): MemoryEntry | undefined {
     this.#events.onChange(text)
     return this.memory?.set({
       text,
       value: this.#copies ? keep(value, encoded) : value,
       expiresAt,
+      freshUntil,
+      cost,
       size: encoded === undefined ? weigh(value) : encoded.data.length,
       kind: encoded === undefined ? 'live' : kindOf(encoded),
       createdAt: this.now(),
@@ -293,12 +376,20 @@ export class TierStack {
     else this.memory?.remove(entry)
   }
 
+  /** What the disk does not have any more goes from memory too. */
+  #confirmRenewal(entry: MemoryEntry | undefined, outcome: Outcome): boolean {
+    if (outcome.existed) this.#confirm(entry, outcome)
+    else if (entry !== undefined) this.memory?.remove(entry)
+    return outcome.existed
+  }
+
   /** Removes a key from memory and from loads under way; whether it was live there. */
   #forget(text: string): boolean {
     this.#events.onChange(text)
     const entry = this.#current(text)
-    if (entry !== undefined) this.memory?.remove(entry)
-    return entry !== undefined
+    if (entry === undefined) return false
+    this.memory?.remove(entry)
+    return entry.isLive(this.now())
   }
 
   /** The disk tier's order of eviction counts what memory answered. */
@@ -306,6 +397,16 @@ export class TierStack {
     const accesses = this.disk === undefined ? undefined : this.memory?.takeAccesses()
     if (accesses !== undefined && accesses.length > 0) this.disk?.touch(accesses)
   }
+}
+
+function keptOf(hit: DiskHit | undefined): Kept | undefined {
+  if (hit === undefined) return undefined
+  const { createdAt, expiresAt, freshUntil, cost } = hit.facts
+  return { value: hit.value, createdAt, expiresAt, freshUntil, cost }
+}
+
+function isFresh(kept: Kept, now: number): boolean {
+  return kept.expiresAt > now && kept.freshUntil > now
 }
 
 /** @throws UnserializableError `E_UNSERIALIZABLE` for `undefined`, which is what a miss looks like */

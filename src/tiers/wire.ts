@@ -4,15 +4,16 @@
  */
 
 /** Bytes of an entry's facts. */
-export const META = 72
+export const META = 88
 /** Bytes of an outcome. */
 export const OUTCOME = 24
 /** Bytes of a write before its key. */
-const WRITE = 24
+const WRITE = 40
 
-const OP = { set: 1, delete: 2, clear: 3 } as const
+const OP = { set: 1, delete: 2, clear: 3, renew: 5 } as const
 const FLAG_BLOB = 1
 const FLAG_TAIL = 2
+const FLAG_STALE = 4
 /** The codecs that a write may name, in the order of wire.rs. */
 const CODECS = ['auto', 'fast', 'none', 'lz4', 'zstd', 'pco']
 const FLAG_EXISTED = 1
@@ -32,6 +33,19 @@ export interface Packed {
   /** Whether bytes at the end of the data, as many as its last four say and these, are no elements. */
   tail?: boolean
   coding?: Coding | undefined
+}
+
+/** When an entry goes, in milliseconds since the Unix epoch. */
+export interface Times {
+  /** `Infinity` never expires. */
+  expiresAt: number
+  /** `Infinity` where it is fresh as long as it lives: see `Facts`. */
+  freshUntil: number
+}
+
+/** The same, and what its value cost. */
+export interface SetTimes extends Times {
+  cost: number
 }
 
 /** A codec, and its level where one was given. */
@@ -55,6 +69,10 @@ export interface Facts {
   codec: number
   slot: number
   epoch: number
+  /** From then on it is stale: expired for all but a load. `Infinity` where it is fresh as long as it lives. */
+  freshUntil: number
+  /** Milliseconds that making the value took; 0 where that is not known. */
+  cost: number
 }
 
 export function readFacts(view: DataView, at: number): Facts {
@@ -71,12 +89,14 @@ export function readFacts(view: DataView, at: number): Facts {
     codec: view.getUint32(at + 60, true),
     slot: view.getUint32(at + 64, true),
     epoch: view.getUint32(at + 68, true),
+    freshUntil: view.getFloat64(at + 72, true),
+    cost: view.getUint32(at + 80, true),
   }
 }
 
 /** What became of one write. */
 export interface Outcome {
-  /** For a delete: whether there was a live entry. */
+  /** For a delete and a renewal: whether there was a live entry. */
   existed: boolean
   /** False where another write came close to this one, so that its value may be stale already. */
   cacheable: boolean
@@ -130,14 +150,15 @@ export class Batch {
   }
 
   /** The value's bytes are copied, or kept where nobody else has them. */
-  set(text: string, value: Packed, expiresAt: number): void {
+  set(text: string, value: Packed, times: SetTimes): void {
     const { data } = value
     const large = data.length >= BLOB_MIN
     const room = large ? 0 : typeof data === 'string' ? data.length * UTF8_MAX : data.length
     const start = this.#head(OP.set, text, room)
     const at = start + WRITE + this.#view.getUint32(start + 4, true)
     this.#describe(start, value)
-    this.#view.setFloat64(start + 16, expiresAt, true)
+    this.#times(start, times)
+    this.#view.setUint32(start + 32, times.cost, true)
     if (large) {
       this.#buffer[start + 2]! |= FLAG_BLOB
       this.#view.setUint32(start + 8, this.blobs.length, true)
@@ -161,6 +182,18 @@ export class Batch {
     if (coding.level !== undefined) this.#buffer[start + 13] = coding.level + 1
   }
 
+  /** New times for an entry; for a stale one too where `stale` is set. */
+  renew(text: string, times: Times, stale: boolean): void {
+    const start = this.#bare(OP.renew, text)
+    this.#times(start, times)
+    if (stale) this.#buffer[start + 2] = FLAG_STALE
+  }
+
+  #times(start: number, { expiresAt, freshUntil }: Times): void {
+    this.#view.setFloat64(start + 16, expiresAt, true)
+    this.#view.setFloat64(start + 24, freshUntil, true)
+  }
+
   delete(text: string): void {
     this.#bare(OP.delete, text)
   }
@@ -169,9 +202,10 @@ export class Batch {
     this.#bare(OP.clear, '')
   }
 
-  #bare(op: number, text: string): void {
+  #bare(op: number, text: string): number {
     const start = this.#head(op, text, 0)
     this.length = start + WRITE + this.#view.getUint32(start + 4, true)
+    return start
   }
 
   /** Writes the head and the key, with `room` bytes free behind them; gives where the head starts. */

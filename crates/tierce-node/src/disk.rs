@@ -122,7 +122,7 @@ impl NativeDisk {
         self.cache()
     }
 
-    /// Reads the entry of the key in `inbox[0, keyLength)`. Gives the length of the value, which is in the
+    /// Reads the entry of the key in `inbox[0, keyLength)`, a stale one too. Gives the length of the value, which is in the
     /// inbox behind its facts, or -1 (miss) or -2 (use `read`).
     #[napi]
     pub fn fetch(&self, env: &Env, key_length: u32, now: f64) -> napi::Result<i32> {
@@ -155,13 +155,13 @@ impl NativeDisk {
         guard(env, || self.at(now)?.has(Key::from_text(self.inbox.head(key_length)?)))
     }
 
-    /// Reads an entry of any size on the calling thread.
+    /// Reads an entry of any size, a stale one too, on the calling thread.
     #[napi]
     pub fn read_sync(&self, env: &Env, key: Uint8Array, now: f64) -> napi::Result<Option<NativeEntry>> {
-        guard(env, || Ok(self.at(now)?.entry(Key::from_text(&key[..]))?.map(native_entry)))
+        guard(env, || Ok(self.at(now)?.kept(Key::from_text(&key[..]))?.map(native_entry)))
     }
 
-    /// Reads an entry of any size on the thread pool.
+    /// Reads an entry of any size, a stale one too, on the thread pool.
     #[napi(ts_return_type = "Promise<NativeEntry | null>")]
     pub fn read(
         &self,
@@ -170,7 +170,7 @@ impl NativeDisk {
         now: f64,
     ) -> napi::Result<Work<Option<Entry>, Option<NativeEntry>>> {
         let cache = guard(env, || self.at(now))?;
-        Ok(job(move || cache.entry(Key::from_text(&key[..])), |_, entry| Ok(entry.map(native_entry))))
+        Ok(job(move || cache.kept(Key::from_text(&key[..])), |_, entry| Ok(entry.map(native_entry))))
     }
 
     /// Reads many entries on one snapshot. `keys` holds each key behind its length; entries come back in the same

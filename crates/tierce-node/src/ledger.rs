@@ -82,12 +82,12 @@ impl NativeLedger {
         })
     }
 
-    /// Evicts the next victim into `out`; gives 0 where there is none.
+    /// Changes the capacity. Gives the number of victims, as `drain`.
     #[napi]
-    pub fn evict(&mut self, env: &Env) -> napi::Result<u32> {
+    pub fn resize(&mut self, env: &Env, capacity: f64) -> napi::Result<u32> {
         guard(env, || {
             self.found.clear();
-            self.found.extend(self.ledger.policy_mut().evict());
+            self.ledger.policy_mut().set_capacity(capacity as u64, &mut self.found);
             Ok(self.hand_out())
         })
     }

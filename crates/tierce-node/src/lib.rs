@@ -8,6 +8,7 @@ pub mod hash;
 pub mod ledger;
 mod manage;
 mod scratch;
+pub mod snapshot;
 mod wire;
 
 use napi::Env;

@@ -1,28 +1,34 @@
 //! The layout of what crosses in buffers, little-endian. `src/tiers/wire.ts` is the other end.
 //!
-//! - meta, 72 bytes: size, stored size, created, expires (`Infinity`: never), accessed, hits as `f64`; row id as
-//!   `i64`; kind, codec, slot, epoch as `u32`
+//! - meta, 88 bytes: size, stored size, created, expires (`Infinity`: never), accessed, hits as `f64`; row id as
+//!   `i64`; kind, codec, slot, epoch as `u32`; fresh until (`Infinity`: as long as it lives) as `f64`, cost as `u32`,
+//!   0 `u32`
 //! - write: op `u8`, kind `u8`, flags `u8`, elements `u8` (0: no array of numbers, else their number and one), key
 //!   length `u32`, value length or blob index `u32`, codec `u8` (0: the cache's, else its place in [`CODECS`] and one),
-//!   level `u8` (0: the codec's, else it and one), 0 `u16`, expires `f64`, then key and value
+//!   level `u8` (0: the codec's, else it and one), 0 `u16`, expires `f64`, fresh until `f64`, cost `u32`, 0 `u32`, then key
+//!   and value
 //! - outcome, 24 bytes: row id `i64`, slot `u32`, epoch `u32`, flags `u32`, 0 `u32`
 
-use tierce::{Code, CodecChoice, Element, Error, Key, Meta, Numbers, Result, Write, Written};
+use tierce::{Code, CodecChoice, Element, Error, Freshness, Key, Meta, Numbers, Result, Write, Written};
 
 /// Bytes of an entry's facts.
-pub const META: usize = 72;
+pub const META: usize = 88;
 /// Bytes of a write before its key.
-const WRITE: usize = 24;
+const WRITE: usize = 40;
 /// Bytes of an outcome.
 pub const OUTCOME: usize = 24;
 
 const OP_SET: u8 = 1;
 const OP_DELETE: u8 = 2;
 const OP_CLEAR: u8 = 3;
+const OP_RENEW: u8 = 5;
 /// The value is `blobs[index]` rather than in place.
 const FLAG_BLOB: u8 = 1;
 /// The last four bytes of the value say how many before them are no elements either.
 const FLAG_TAIL: u8 = 2;
+
+/// Of a renewal: a stale entry too.
+const FLAG_STALE: u8 = 4;
 
 /// What a write may name.
 const CODECS: [&str; 6] = ["auto", "fast", "none", "lz4", "zstd", "pco"];
@@ -90,7 +96,9 @@ impl<'a> Reader<'a> {
         let key_length = head.u32()? as usize;
         let value = head.u32()? as usize;
         let [codec, level, ..] = head.word::<4>()?;
-        let expires = head.f64()?;
+        let expires_at = time(head.f64()?);
+        let fresh_until = time(head.f64()?);
+        let cost = head.u32()?;
         let key = Key::from_text(self.bytes(key_length)?);
         match op {
             OP_SET => {
@@ -103,16 +111,22 @@ impl<'a> Reader<'a> {
                     key,
                     value,
                     kind,
-                    expires_at: expires.is_finite().then_some(expires as u64),
+                    expires_at,
+                    freshness: Freshness { until: fresh_until, cost },
                     codec: choice(codec, level)?,
                     numbers: numbers(element, flags, value)?,
                 })
             }
+            OP_RENEW => Ok(Write::Renew { key, expires_at, fresh_until, stale: flags & FLAG_STALE != 0 }),
             OP_DELETE => Ok(Write::Delete { key }),
             OP_CLEAR => Ok(Write::Clear),
             _ => Err(malformed("an operation is unknown")),
         }
     }
+}
+
+fn time(ms: f64) -> Option<u64> {
+    ms.is_finite().then_some(ms as u64)
 }
 
 fn choice(codec: u8, level: u8) -> Result<Option<CodecChoice>> {
@@ -151,6 +165,9 @@ pub fn meta_bytes(meta: &Meta) -> [u8; META] {
     {
         bytes[56 + 4 * at..60 + 4 * at].copy_from_slice(&word.to_le_bytes());
     }
+    let until = meta.freshness.until.map_or(f64::INFINITY, |at| at as f64);
+    bytes[72..80].copy_from_slice(&until.to_le_bytes());
+    bytes[80..84].copy_from_slice(&meta.freshness.cost.to_le_bytes());
     bytes
 }
 

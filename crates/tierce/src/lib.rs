@@ -15,7 +15,7 @@ pub use clock::{Clock, ManualClock, SystemClock};
 pub use codec::{CodecChoice, Element, Numbers, codec_names, decode};
 pub use disk::{
     AtomicFile, Backup, Builder, Cache, CheckReport, Durability, EPOCH_BITS, Entry, EpochTable, Fetched,
-    KeyPage, Loaded, Meta, Problem, ProblemKind, Stats, Wait, Write, Written, open_snapshot,
+    Freshness, KeyPage, Loaded, Meta, Problem, ProblemKind, Stats, Wait, Write, Written, open_snapshot,
 };
 pub use error::{Code, Error, Result};
 pub use hash::{Algorithm, Content, ContentDigest, ContentItem, Hasher};

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use crate::codec;
+use crate::disk::Freshness;
 use crate::error::{Code, Error, Result};
 
 const MAGIC: [u8; 8] = *b"TRCESNAP";
@@ -41,6 +42,8 @@ pub struct Record {
     pub created: u64,
     /// Milliseconds since the Unix epoch; `None` never expires.
     pub expires: Option<u64>,
+    /// When it is stale, and what it cost.
+    pub freshness: Freshness,
     /// Tick of the last access.
     pub accessed: i64,
     /// Reads.
@@ -71,6 +74,8 @@ impl Record {
             "created" => self.created = number()?,
             "expires" => self.expires = Some(number()?),
             "accessed" => self.accessed = number()? as i64,
+            "fresh" => self.freshness.until = Some(number()?),
+            "cost" => self.freshness.cost = u32::try_from(number()?).unwrap_or(u32::MAX),
             "hits" => self.hits = number()?,
             "value" => self.payload = value,
             _ => self.fields.push((name.to_owned(), value)),
@@ -133,6 +138,10 @@ impl<W: Write> SnapshotWriter<W> {
         self.field("created", &record.created.to_le_bytes())?;
         if let Some(expires) = record.expires {
             self.field("expires", &expires.to_le_bytes())?;
+        }
+        if let Some(until) = record.freshness.until {
+            self.field("fresh", &until.to_le_bytes())?;
+            self.field("cost", &u64::from(record.freshness.cost).to_le_bytes())?;
         }
         self.field("accessed", &record.accessed.to_le_bytes())?;
         self.field("hits", &record.hits.to_le_bytes())?;
@@ -391,6 +400,7 @@ mod tests {
             size: payload.len() as u64,
             created: 5,
             expires: (key == "b").then_some(7),
+            freshness: Freshness { until: (key == "b").then_some(6), cost: if key == "b" { 3 } else { 0 } },
             accessed: -3,
             hits: 9,
             payload,

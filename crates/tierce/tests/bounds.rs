@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use common::{Dice, noise, open, temp, uncoded, value_files};
-use tierce::{Cache, Code, Key, ManualClock, Wait, Write};
+use tierce::{Cache, Code, Freshness, Key, ManualClock, Wait, Write};
 
 const MIB: u64 = 1 << 20;
 
@@ -37,6 +37,7 @@ fn use_stays_near_the_bound_under_small_large_and_mixed_values() {
                     value,
                     kind: 0,
                     expires_at: None,
+                    freshness: Freshness::default(),
                     codec: None,
                     numbers: None,
                 })
@@ -72,6 +73,7 @@ fn a_lower_bound_evicts_what_is_over_it_and_not_the_rest() {
                 value,
                 kind: 0,
                 expires_at: None,
+                freshness: Freshness::default(),
                 codec: None,
                 numbers: None,
             };
@@ -121,6 +123,7 @@ fn a_time_to_live_of_any_length_is_kept() {
         value: b"v",
         kind: 0,
         expires_at: Some(u64::MAX),
+        freshness: Freshness::default(),
         codec: None,
         numbers: None,
     };

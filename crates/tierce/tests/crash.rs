@@ -12,7 +12,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use common::{Dice, assert_settled, telling, temp, uncoded, version_in};
-use tierce::{Cache, Key, Wait, Write};
+use tierce::{Cache, Freshness, Key, Wait, Write};
 
 const DIR: &str = "TIERCE_CRASH_DIR";
 const SEED: &str = "TIERCE_CRASH_SEED";
@@ -66,6 +66,7 @@ fn writer_that_is_killed() {
                         value,
                         kind: 0,
                         expires_at: None,
+                        freshness: Freshness::default(),
                         codec: None,
                     })
                     .collect();

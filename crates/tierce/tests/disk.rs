@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tierce::{Cache, Code, CodecChoice, Fetched, Key, ManualClock, Wait, Write};
+use tierce::{Cache, Code, CodecChoice, Fetched, Freshness, Key, ManualClock, Wait, Write};
 
 const NOW: u64 = 1_800_000_000_000;
 
@@ -236,6 +236,7 @@ fn a_batch_is_stored_whole_and_tells_what_became_of_each_write() {
         value,
         kind: 3,
         expires_at: None,
+        freshness: Freshness::default(),
         codec: None,
         numbers: None,
     };

@@ -31,11 +31,11 @@ impl Forged<'_> {
         let checksum = xxh3_64_with_seed(self.payload, bound).to_le_bytes();
         frame.extend(checksum);
         let created = 1_700_000_000_000u64;
-        let sealed =
-            [&digest.to_bytes()[..], &created.to_le_bytes(), &u64::MAX.to_le_bytes(), &checksum].concat();
+        let never = u64::MAX.to_le_bytes();
+        let sealed = [&digest.to_bytes()[..], &created.to_le_bytes(), &never, &never, &checksum].concat();
         frame.extend(self.payload);
         conn.execute(
-            "INSERT OR REPLACE INTO entries VALUES (?1, ?2, 0, 1 << 40, ?3, NULL, ?4, ?5, ?6, ?7)",
+            "INSERT OR REPLACE INTO entries VALUES (?1, ?2, 0, 1 << 40, ?3, NULL, NULL, NULL, ?4, ?5, ?6, ?7)",
             params![
                 digest.id(),
                 xxh3_64(&sealed) as i64,
@@ -152,7 +152,8 @@ fn a_view_in_the_place_of_the_table_is_not_asked() {
 
 #[test]
 fn columns_of_any_type_and_size_cost_their_entry_at_most() {
-    let columns = ["seal", "accessed", "hits", "created", "expires", "size", "stored", "key", "frame"];
+    let columns =
+        ["seal", "accessed", "hits", "created", "expires", "fresh", "cost", "size", "stored", "key", "frame"];
     let values = ["'text'", "x'00ff'", "1e300", "-1", "9223372036854775807", "zeroblob(3000000)", "''"];
     for column in columns {
         for value in values {

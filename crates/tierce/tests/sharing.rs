@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Barrier};
 
 use common::{Dice, assert_settled, noise, open, telling, temp, uncoded, version_in};
-use tierce::{Cache, Key, Wait, Write};
+use tierce::{Cache, Freshness, Key, Wait, Write};
 
 const DIR: &str = "TIERCE_SHARING_DIR";
 const NUMBER: &str = "TIERCE_SHARING_NUMBER";
@@ -235,6 +235,7 @@ fn a_cache_can_be_dropped_while_its_maintenance_is_at_work() {
             value,
             kind: 0,
             expires_at: None,
+            freshness: Freshness::default(),
             codec: None,
             numbers: None,
         };

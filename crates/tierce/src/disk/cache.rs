@@ -13,7 +13,7 @@ use super::epoch::EpochTable;
 use super::lock;
 use super::maintenance::{self, Maintenance};
 use super::read::{Lookup, Meta};
-use super::row::EntryRow;
+use super::row::{EntryRow, Freshness};
 use super::write::{Write, Written};
 use crate::error::{Code, Error, Result};
 use crate::frame::Header;
@@ -138,8 +138,19 @@ impl Cache {
     }
 
     fn set_until(&self, key: Key<'_>, value: &[u8], expires_at: Option<u64>) -> Result<()> {
-        self.apply(&[Write::Set { key, value, kind: 0, expires_at, codec: None, numbers: None }], Wait::Yes)
-            .map(|_| ())
+        self.apply(
+            &[Write::Set {
+                key,
+                value,
+                kind: 0,
+                expires_at,
+                freshness: Freshness::default(),
+                codec: None,
+                numbers: None,
+            }],
+            Wait::Yes,
+        )
+        .map(|_| ())
     }
 
     fn expiry(&self, ttl: Option<Duration>) -> Result<Option<u64>> {
@@ -200,7 +211,27 @@ impl Cache {
     pub fn entry<'a>(&self, key: impl Into<Key<'a>>) -> Result<Option<Entry>> {
         let key = key.into();
         let found = self.engine.look(&key, false, |header, _, payload| header.decode(payload))?;
+        self.finish(&key, self.live(found))
+    }
+
+    /// As [`Cache::entry`], and also gives a stale one: see [`Freshness`].
+    ///
+    /// # Errors
+    /// As [`Cache::get`].
+    pub fn kept<'a>(&self, key: impl Into<Key<'a>>) -> Result<Option<Entry>> {
+        let key = key.into();
+        let found = self.engine.look(&key, false, |header, _, payload| header.decode(payload))?;
         self.finish(&key, found)
+    }
+
+    /// A stale entry is a miss.
+    fn live<T>(&self, found: Lookup<T>) -> Lookup<T> {
+        match &found {
+            Lookup::Inline(_, meta) | Lookup::File(_, meta) if meta.freshness.is_stale(self.engine.now()) => {
+                Lookup::Miss
+            }
+            _ => found,
+        }
     }
 
     /// As [`Cache::entry`] for many keys, on one snapshot, in their order.
@@ -213,7 +244,7 @@ impl Cache {
             keys.iter().map(|key| self.engine.lookup(db, key, false, decode)).collect::<Result<Vec<_>>>()
         };
         let found = self.engine.read_mending(false, |db| db.snapshot(|| look(db)))?;
-        keys.iter().zip(found).map(|(key, found)| self.finish(key, found)).collect()
+        keys.iter().zip(found).map(|(key, found)| self.finish(key, self.live(found))).collect()
     }
 
     /// Reads a value's file where that is where it is, and counts.
@@ -274,7 +305,7 @@ impl Cache {
         }
     }
 
-    /// Reads a small value into a buffer of the caller's: no allocation. With `hold`, the snapshot stays open for the
+    /// Reads a small value into a buffer of the caller's: no allocation. Gives stale entries too: see [`Freshness`]. With `hold`, the snapshot stays open for the
     /// next such read, as long as nobody writes: the caller ends it with [`Cache::release`] soon, as the log cannot
     /// start again before.
     ///
@@ -315,7 +346,7 @@ impl Cache {
     pub fn has<'a>(&self, key: impl Into<Key<'a>>) -> Result<bool> {
         let key = key.into();
         for _ in 0..LOOKS {
-            match self.engine.look(&key, false, |_, _, _| Ok(()))? {
+            match self.live(self.engine.look(&key, false, |_, _, _| Ok(()))?) {
                 Lookup::Miss | Lookup::Damaged(..) => return Ok(false),
                 Lookup::Inline(..) => return Ok(true),
                 // Looked at again when it is not there: it may have been replaced meanwhile.
@@ -388,7 +419,7 @@ impl Cache {
         let header = Header::parse(row.frame).ok()?;
         let sound = digest.id() == row.id && row.seal == row.expected_seal(digest, header.checksum);
         let slot = digest.slot(super::epoch::BITS);
-        (sound && !row.is_expired(now)).then(|| (row.key.to_vec(), self.engine.meta_of(row, header, slot, 0)))
+        (sound && row.is_live(now)).then(|| (row.key.to_vec(), self.engine.meta_of(row, header, slot, 0)))
     }
 
     /// Entries, expired ones included until they are removed.

@@ -6,7 +6,7 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Row, params};
 
 use super::db::{Db, PAGE_SIZE, SCHEMA, damaged, settings};
-use super::row::{Age, EntryRow, Removed, Sums};
+use super::row::{Age, EntryRow, Freshness, Removed, Sums};
 use crate::error::{Code, Error, Result};
 use crate::frame::{Header, size_on_disk};
 
@@ -45,8 +45,8 @@ impl Db {
     /// Writes a row in the place of any other of its id.
     pub fn insert(&self, row: &EntryRow<'_>, size: u64, stored: u64) -> Result<()> {
         self.insert_by(
-            "INSERT OR REPLACE INTO entries (id, seal, accessed, hits, created, expires, size, stored, key, frame) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+            "INSERT OR REPLACE INTO entries (id, seal, accessed, hits, created, expires, fresh, cost, size, stored, key, frame) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
             row,
             size,
             stored,
@@ -56,11 +56,11 @@ impl Db {
     /// Writes a row unless a newer one of its id is there: a damaged tree can hold both.
     pub fn insert_newest(&self, row: &EntryRow<'_>, size: u64, stored: u64) -> Result<()> {
         self.insert_by(
-            "INSERT INTO entries (id, seal, accessed, hits, created, expires, size, stored, key, frame) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) \
+            "INSERT INTO entries (id, seal, accessed, hits, created, expires, fresh, cost, size, stored, key, frame) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) \
              ON CONFLICT (id) DO UPDATE SET seal = excluded.seal, accessed = excluded.accessed, hits = excluded.hits, \
-             created = excluded.created, expires = excluded.expires, size = excluded.size, stored = excluded.stored, \
-             key = excluded.key, frame = excluded.frame \
+             created = excluded.created, expires = excluded.expires, fresh = excluded.fresh, cost = excluded.cost, \
+             size = excluded.size, stored = excluded.stored, key = excluded.key, frame = excluded.frame \
              WHERE (excluded.created, excluded.accessed) > (entries.created, entries.accessed)",
             row,
             size,
@@ -78,6 +78,8 @@ impl Db {
                 row.hits as i64 + HITS_BIAS,
                 row.created as i64,
                 row.expires.map(|ms| ms as i64),
+                row.freshness.until.map(|ms| ms as i64),
+                Some(row.freshness.cost).filter(|ms| *ms > 0),
                 size as i64,
                 stored as i64,
                 row.key,
@@ -90,7 +92,7 @@ impl Db {
     /// Hands the row with this id to `read`, borrowed from the page it is on.
     pub fn find<T>(&self, id: i64, read: impl FnOnce(EntryRow<'_>) -> T) -> Result<Option<T>> {
         self.one(
-            "SELECT id, seal, accessed, hits, created, expires, key, frame FROM entries WHERE id = ?1",
+            "SELECT id, seal, accessed, hits, created, expires, fresh, cost, key, frame FROM entries WHERE id = ?1",
             [id],
             |row| Ok(read(entry_row(row)?)),
         )
@@ -99,7 +101,7 @@ impl Db {
     /// Up to `limit` rows with an id above `after`, in the order of ids.
     pub fn page<T>(&self, after: i64, limit: u32, mut read: impl FnMut(EntryRow<'_>) -> T) -> Result<Vec<T>> {
         self.all(
-            "SELECT id, seal, accessed, hits, created, expires, key, substr(frame, 1, 40) FROM entries \
+            "SELECT id, seal, accessed, hits, created, expires, fresh, cost, key, substr(frame, 1, 40) FROM entries \
              WHERE id > ?1 ORDER BY id LIMIT ?2",
             params![after, limit],
             |row| Ok(read(entry_row(row)?)),
@@ -110,7 +112,7 @@ impl Db {
     pub fn range(&self, low: i64, high: i64, mut each: impl FnMut(EntryRow<'_>) -> bool) -> Result<()> {
         let mut walk = || {
             let mut statement = self.conn.prepare_cached(
-                "SELECT id, seal, accessed, hits, created, expires, key, frame FROM entries \
+                "SELECT id, seal, accessed, hits, created, expires, fresh, cost, key, frame FROM entries \
                  WHERE id BETWEEN ?1 AND ?2 ORDER BY id",
             )?;
             let mut rows = statement.query([low, high])?;
@@ -248,10 +250,29 @@ impl Transaction<'_> {
     pub fn delete(&self, id: i64, key: &[u8], now: u64) -> Result<Option<(Removed, bool)>> {
         self.db.one(
             "DELETE FROM entries WHERE id = ?1 AND key = ?2 \
-             RETURNING id, length(key) + length(frame), substr(frame, 1, 40), expires IS NULL OR expires > ?3",
+             RETURNING id, length(key) + length(frame), substr(frame, 1, 40), \
+             (expires IS NULL OR expires > ?3) AND (fresh IS NULL OR fresh > ?3)",
             params![id, key, now as i64],
             |row| Ok((removed(row)?, row.get(3)?)),
         )
+    }
+
+    /// Gives a row new times, with the seal that belongs to them.
+    pub fn renew(&self, row: &EntryRow<'_>) -> Result<()> {
+        let times = params![
+            row.id,
+            row.seal as i64,
+            row.expires.map(|ms| ms as i64),
+            row.freshness.until.map(|ms| ms as i64)
+        ];
+        self.db
+            .change("UPDATE entries SET seal = ?2, expires = ?3, fresh = ?4 WHERE id = ?1", times)
+            .map(|_| ())
+    }
+
+    /// As [`Db::find`].
+    pub fn find<T>(&self, id: i64, read: impl FnOnce(EntryRow<'_>) -> T) -> Result<Option<T>> {
+        self.db.find(id, read)
     }
 
     /// Deletes a damaged row, unless it was written again since.
@@ -373,12 +394,10 @@ pub(super) fn entry_row<'r>(row: &'r Row<'_>) -> rusqlite::Result<EntryRow<'r>> 
         accessed: integer(row, 2)?,
         hits: integer(row, 3)?.saturating_sub(HITS_BIAS).max(0) as u64,
         created: integer(row, 4)? as u64,
-        expires: match row.get_ref(5)? {
-            ValueRef::Null => None,
-            _ => Some(integer(row, 5)? as u64),
-        },
-        key: blob(row, 6)?,
-        frame: blob(row, 7)?,
+        expires: time(row, 5)?,
+        freshness: Freshness { until: time(row, 6)?, cost: u32::try_from(integer(row, 7)?).unwrap_or(0) },
+        key: blob(row, 8)?,
+        frame: blob(row, 9)?,
     })
 }
 
@@ -392,6 +411,13 @@ fn removed(row: &Row<'_>) -> rusqlite::Result<Removed> {
             .filter(|header| header.in_file)
             .map_or(0, |header| size_on_disk(header.stored_size)),
     })
+}
+
+fn time(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<u64>> {
+    match row.get_ref(column)? {
+        ValueRef::Null => Ok(None),
+        _ => Ok(Some(integer(row, column)? as u64)),
+    }
 }
 
 /// A damaged row can hold any type in any column: its seal tells.

@@ -34,6 +34,7 @@ pub use check::{CheckReport, Problem, ProblemKind};
 pub use db::Durability;
 pub use epoch::{BITS as EPOCH_BITS, EpochTable};
 pub use read::Meta;
+pub use row::Freshness;
 pub use transfer::{AtomicFile, Loaded, open_snapshot};
 pub use write::{Write, Written};
 

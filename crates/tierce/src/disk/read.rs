@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use super::db::Db;
 use super::engine::Engine;
-use super::row::EntryRow;
+use super::row::{EntryRow, Freshness};
 use super::{Wait, epoch};
 use crate::error::{Code, Error, Result};
 use crate::frame::{HEADER, Header};
@@ -22,6 +22,8 @@ pub struct Meta {
     pub created_at: u64,
     /// Milliseconds since the Unix epoch; `None` never expires.
     pub expires_at: Option<u64>,
+    /// When the value is due to be made anew.
+    pub freshness: Freshness,
     /// Milliseconds since the Unix epoch, before this access.
     pub accessed_at: u64,
     /// Reads before this one.
@@ -147,6 +149,7 @@ impl Engine {
             codec: header.codec,
             created_at: row.created,
             expires_at: row.expires,
+            freshness: row.freshness,
             accessed_at: epoch::millis(noted.map_or(row.accessed, |noted| noted.tick.max(row.accessed))),
             hits: row.hits + noted.map_or(0, |noted| u64::from(noted.hits)),
             size: header.raw_size,

@@ -17,24 +17,48 @@ pub(super) struct EntryRow<'a> {
     pub created: u64,
     /// Milliseconds since the Unix epoch; `None` never expires.
     pub expires: Option<u64>,
+    pub freshness: Freshness,
     pub key: &'a [u8],
     pub frame: &'a [u8],
 }
 
+/// When a value is due to be made anew, where that is before its entry expires.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Freshness {
+    /// Milliseconds since the Unix epoch. From then on the entry is stale: it counts as expired for every read but
+    /// [`Cache::kept`](super::Cache::kept), until it expires. `None`: fresh as long as it lives.
+    pub until: Option<u64>,
+    /// Milliseconds that making the value took; 0 where that is not known.
+    pub cost: u32,
+}
+
+impl Freshness {
+    /// Whether the time has passed.
+    pub fn is_stale(self, now: u64) -> bool {
+        self.until.is_some_and(|at| at <= now)
+    }
+}
+
 impl EntryRow<'_> {
-    /// The seal that the row should have: over the key's digest, both times and the frame's checksum.
+    /// The seal that the row should have: over the key's digest, the times and the frame's checksum.
     pub fn expected_seal(&self, digest: Digest, checksum: u64) -> u64 {
-        let mut sealed = [0; 16 + 8 * 3];
+        let mut sealed = [0; 16 + 8 * 4];
         sealed[..16].copy_from_slice(&digest.to_bytes());
         sealed[16..24].copy_from_slice(&self.created.to_le_bytes());
         sealed[24..32].copy_from_slice(&self.expires.unwrap_or(u64::MAX).to_le_bytes());
-        sealed[32..].copy_from_slice(&checksum.to_le_bytes());
+        sealed[32..40].copy_from_slice(&self.freshness.until.unwrap_or(u64::MAX).to_le_bytes());
+        sealed[40..].copy_from_slice(&checksum.to_le_bytes());
         xxh3_64(&sealed)
     }
 
-    /// Whether the entry's time has passed.
+    /// Whether the entry's time has passed. A stale entry is not expired yet.
     pub fn is_expired(&self, now: u64) -> bool {
         self.expires.is_some_and(|at| at <= now)
+    }
+
+    /// Whether plain reads find the entry: neither expired nor stale.
+    pub fn is_live(&self, now: u64) -> bool {
+        !self.is_expired(now) && !self.freshness.is_stale(now)
     }
 }
 

@@ -229,6 +229,7 @@ fn record(row: &EntryRow<'_>, header: Header, payload: Vec<u8>) -> Record {
         size: header.raw_size,
         created: row.created,
         expires: row.expires,
+        freshness: row.freshness,
         accessed: row.accessed,
         hits: row.hits,
         payload,

@@ -9,7 +9,7 @@ use super::engine::Engine;
 use super::epoch;
 use super::lock;
 use super::meta::Transaction;
-use super::row::{EntryRow, Removed};
+use super::row::{EntryRow, Freshness, Removed};
 use crate::codec::{CodecChoice, Numbers};
 use crate::error::{Code, Error, Result};
 use crate::frame::size_on_disk;
@@ -30,10 +30,23 @@ pub enum Write<'a> {
         kind: u8,
         /// Milliseconds since the Unix epoch; `None` never expires.
         expires_at: Option<u64>,
+        /// When the value is due to be made anew, where that is before it expires.
+        freshness: Freshness,
         /// Overrides the cache's codec.
         codec: Option<CodecChoice>,
         /// Where the value is an array of numbers: what they are, so that they are coded as such.
         numbers: Option<Numbers>,
+    },
+    /// Gives an entry new times and leaves its value alone. An expired one stays expired.
+    Renew {
+        /// The key.
+        key: Key<'a>,
+        /// Milliseconds since the Unix epoch; `None` never expires.
+        expires_at: Option<u64>,
+        /// As [`Freshness::until`].
+        fresh_until: Option<u64>,
+        /// Whether a stale entry is renewed too.
+        stale: bool,
     },
     /// Removes a key.
     Delete {
@@ -50,7 +63,7 @@ pub enum Write<'a> {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Written {
-    /// For a delete: whether there was a live entry.
+    /// For a delete and a renewal: whether there was a live entry.
     pub existed: bool,
     /// The row of the key, for [`Cache::touch`](super::Cache::touch).
     pub id: i64,
@@ -64,36 +77,45 @@ pub struct Written {
 /// Slots of the epoch table in rising order, each with its counter.
 type Slots = Vec<(u32, u32)>;
 
-/// A write that is ready for its transaction.
-enum Ready<'a> {
-    Set {
-        key: Cow<'a, Key<'a>>,
-        digest: Digest,
-        header: Header,
-        frame: Vec<u8>,
-        expires_at: Option<u64>,
-        /// Of an entry that is not new.
-        past: Option<Past>,
-    },
-    Delete {
-        key: &'a Key<'a>,
-        digest: Digest,
-    },
-    Clear,
+/// The times of an entry, as its row can hold them.
+#[derive(Clone, Copy, Debug)]
+struct Times {
+    expires: Option<u64>,
+    freshness: Freshness,
+    /// Of an entry that is not new.
+    past: Option<Past>,
 }
 
 /// What an entry brings from another cache.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct Past {
     created: u64,
     accessed: i64,
     hits: u64,
 }
 
+impl Times {
+    fn new(expires: Option<u64>, freshness: Freshness) -> Self {
+        let most = |at: u64| at.min(i64::MAX as u64); // the column's last millisecond
+        let freshness = Freshness { until: freshness.until.map(most), ..freshness };
+        Self { expires: expires.map(most), freshness, past: None }
+    }
+}
+
+/// A write that is ready for its transaction.
+enum Ready<'a> {
+    Set { key: Cow<'a, Key<'a>>, digest: Digest, header: Header, frame: Vec<u8>, times: Times },
+    Renew { key: &'a Key<'a>, digest: Digest, times: Times, stale: bool },
+    Delete { key: &'a Key<'a>, digest: Digest },
+    Clear,
+}
+
 impl Ready<'_> {
     fn digest(&self) -> Option<Digest> {
         match self {
-            Ready::Set { digest, .. } | Ready::Delete { digest, .. } => Some(*digest),
+            Ready::Set { digest, .. } | Ready::Renew { digest, .. } | Ready::Delete { digest, .. } => {
+                Some(*digest)
+            }
             Ready::Clear => None,
         }
     }
@@ -105,6 +127,31 @@ impl Ready<'_> {
             _ => None,
         }
     }
+}
+
+/// New times for the row of a key, if there is one that is sound and not expired.
+fn renew(
+    transaction: &Transaction<'_>,
+    key: &Key<'_>,
+    digest: Digest,
+    times: Times,
+    stale: bool,
+    now: u64,
+) -> Result<bool> {
+    let renewed = transaction.find(digest.id(), |row| {
+        let kept = if stale { !row.is_expired(now) } else { row.is_live(now) };
+        let checksum = Header::parse(row.frame).ok()?.checksum;
+        if row.key != key.as_bytes() || !kept || row.seal != row.expected_seal(digest, checksum) {
+            return None;
+        }
+        let freshness = Freshness { until: times.freshness.until, ..row.freshness };
+        let mut renewed = EntryRow { key: &[], frame: &[], expires: times.expires, freshness, ..row };
+        renewed.seal = renewed.expected_seal(digest, checksum);
+        Some(renewed)
+    })?;
+    let Some(renewed) = renewed.flatten() else { return Ok(false) };
+    transaction.renew(&renewed)?;
+    Ok(true)
 }
 
 fn only_removes(writes: &[Write<'_>]) -> bool {
@@ -137,10 +184,15 @@ impl Engine {
     }
 
     fn prepare<'a>(&self, write: &'a Write<'a>) -> Result<Ready<'a>> {
-        let (key, value, kind, expires_at, codec) = match write {
-            Write::Set { key, value, kind, expires_at, codec, numbers } => {
+        let (key, value, kind, times, codec) = match write {
+            Write::Set { key, value, kind, expires_at, freshness, codec, numbers } => {
                 let codec = codec.unwrap_or(self.codec);
-                (key, *value, *kind, *expires_at, numbers.map_or(codec, |numbers| codec.numbers(numbers)))
+                let codec = numbers.map_or(codec, |numbers| codec.numbers(numbers));
+                (key, *value, *kind, Times::new(*expires_at, *freshness), codec)
+            }
+            Write::Renew { key, expires_at, fresh_until, stale } => {
+                let times = Times::new(*expires_at, Freshness { until: *fresh_until, cost: 0 });
+                return Ok(Ready::Renew { key, digest: key.digest(), times, stale: *stale });
             }
             Write::Delete { key } => return Ok(Ready::Delete { key, digest: key.digest() }),
             Write::Clear => return Ok(Ready::Clear),
@@ -149,7 +201,7 @@ impl Engine {
         let mut frame = Vec::with_capacity(HEADER + value.len());
         frame.resize(HEADER, 0);
         let codec = codec.encode(value, &mut frame)?;
-        self.framed(Cow::Borrowed(key), frame, (kind, codec, value.len() as u64), expires_at, None)
+        self.framed(Cow::Borrowed(key), frame, (kind, codec, value.len() as u64), times)
     }
 
     /// Takes the value as it is coded. What it decodes to is checked when it is read.
@@ -157,7 +209,8 @@ impl Engine {
         let key = Cow::Owned(Key::from_text(record.key.clone()));
         let frame = [&[0; HEADER][..], &record.payload].concat();
         let past = Past { created: record.created, accessed: record.accessed, hits: record.hits };
-        self.framed(key, frame, (record.kind, record.codec, record.size), record.expires, Some(past))
+        let times = Times { past: Some(past), ..Times::new(record.expires, record.freshness) };
+        self.framed(key, frame, (record.kind, record.codec, record.size), times)
     }
 
     /// Whether an entry of another cache fits into this one.
@@ -171,8 +224,7 @@ impl Engine {
         key: Cow<'a, Key<'a>>,
         mut frame: Vec<u8>,
         (kind, codec, raw_size): (u8, u8, u64),
-        expires_at: Option<u64>,
-        past: Option<Past>,
+        times: Times,
     ) -> Result<Ready<'a>> {
         let digest = key.digest();
         let stored_size = (frame.len() - HEADER) as u64;
@@ -188,8 +240,7 @@ impl Engine {
         let header = header.sealed(digest, &frame[HEADER..]);
         frame[..HEADER].copy_from_slice(&header.to_bytes());
         self.bound.admit(weight(key.as_bytes().len() as u64 + stored_size))?;
-        let expires_at = expires_at.map(|at| at.min(i64::MAX as u64)); // the column's last millisecond
-        Ok(Ready::Set { key, digest, header, frame, expires_at, past })
+        Ok(Ready::Set { key, digest, header, frame, times })
     }
 
     fn apply_ready(&self, ready: &[Ready<'_>], wait: Wait) -> Result<(Vec<Written>, u32)> {
@@ -244,9 +295,8 @@ impl Engine {
         for write in ready {
             let mut outcome = Written::default();
             match write {
-                Ready::Set { key, digest, header, frame, expires_at, past } => {
-                    let times = (*expires_at, *past);
-                    let replaced = self.put(transaction, key, *digest, *header, frame, times, now)?;
+                Ready::Set { key, digest, header, frame, times } => {
+                    let replaced = self.put(transaction, key, *digest, *header, frame, *times, now)?;
                     let row = weight(
                         key.as_bytes().len() as u64
                             + if header.in_file { HEADER } else { frame.len() } as u64,
@@ -255,6 +305,9 @@ impl Engine {
                     brought.written += row + frame.len() as u64;
                     brought.row_growth += row as i64 - replaced.map_or(0, |old| weight(old.bytes) as i64);
                     left.extend(replaced);
+                }
+                Ready::Renew { key, digest, times, stale } => {
+                    outcome.existed = renew(transaction, key, *digest, *times, *stale, now)?;
                 }
                 Ready::Delete { key, digest } => {
                     let removed = transaction.delete(digest.id(), key.as_bytes(), now)?;
@@ -284,19 +337,20 @@ impl Engine {
         digest: Digest,
         header: Header,
         frame: &[u8],
-        (expires_at, past): (Option<u64>, Option<Past>),
+        times: Times,
         now: u64,
     ) -> Result<Option<Removed>> {
         let tick = self.epochs.tick(now);
-        let past = past.map(|past| Past { accessed: past.accessed.min(tick), ..past });
-        let Past { created, accessed, hits } = past.unwrap_or(Past { created: now, accessed: tick, hits: 0 });
+        let Past { created, accessed, hits } =
+            times.past.unwrap_or(Past { created: now, accessed: tick, hits: 0 });
         let mut row = EntryRow {
             id: digest.id(),
             seal: 0,
-            accessed,
+            accessed: accessed.min(tick),
             hits,
             created,
-            expires: expires_at,
+            expires: times.expires,
+            freshness: times.freshness,
             key: key.as_bytes(),
             frame: if header.in_file { &frame[..HEADER] } else { frame },
         };

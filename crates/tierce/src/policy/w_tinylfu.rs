@@ -40,11 +40,20 @@ pub struct WTinyLfu {
     budget: Budget,
 }
 
+/// Below this capacity the shares are rounded too much to be scaled.
+const LEAST_SCALED: u64 = 100;
+
+/// What the window and the protected region may weigh at first.
+fn shares(capacity: u64) -> (f64, f64) {
+    let main = capacity * 99 / 100;
+    ((capacity - main) as f64, (main * 8 / 10) as f64)
+}
+
 impl WTinyLfu {
     /// An empty policy for `capacity` units of weight.
     #[must_use]
     pub fn new(capacity: u64) -> Self {
-        let main = capacity * 99 / 100;
+        let (max_window, max_protected) = shares(capacity);
         Self {
             lists: Chains::new(),
             region: Vec::new(),
@@ -52,8 +61,8 @@ impl WTinyLfu {
             sketch: Sketch::new(),
             climber: Climber::new(),
             held: [0; 3],
-            max_window: (capacity - main) as f64,
-            max_protected: (main * 8 / 10) as f64,
+            max_window,
+            max_protected,
             full: false,
             luck: 0x9e37_79b9,
             budget: Budget::new(capacity),
@@ -246,9 +255,14 @@ impl Policy for WTinyLfu {
     }
 
     fn set_capacity(&mut self, capacity: u64, victims: &mut Vec<u32>) {
-        let scale = capacity as f64 / self.budget.capacity().max(1) as f64;
-        self.max_window = (self.max_window * scale).max(1.0);
-        self.max_protected *= scale;
+        let before = self.budget.capacity();
+        if before < LEAST_SCALED {
+            (self.max_window, self.max_protected) = shares(capacity);
+        } else {
+            let scale = capacity as f64 / before as f64;
+            self.max_window = (self.max_window * scale).max(1.0);
+            self.max_protected *= scale;
+        }
         self.budget.set_capacity(capacity);
         self.demote_protected();
         self.make_room(victims);

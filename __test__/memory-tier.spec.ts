@@ -1,0 +1,185 @@
+/** The memory tier of `Cache`: its policies, and what the disk tier is told. */
+import { type CacheOptions, definePolicy } from 'tierce'
+import { describe, expect, it } from 'vitest'
+import { MemoryTier } from '../build/tiers/memory.js'
+import { openCache, tempDir } from './helpers/temp.js'
+
+const POLICIES = ['lru', 'lfu', 'fifo', 'lifo', 'mru', 'sieve', 's3-fifo', 'w-tinylfu', 'auto']
+const BOUNDS = [
+  { max: 1 },
+  { max: 2 },
+  { max: 100 },
+  { maxSize: 20_000 },
+  { max: 100, maxSize: 20_000 },
+] satisfies CacheOptions['memory'][]
+
+describe('each policy', () => {
+  it.each([...POLICIES, undefined])(
+    '%s: what was set is there at once, and the bounds hold',
+    async (policy) => {
+      for (const bounds of BOUNDS) {
+        const cache = openCache({ memory: { ...bounds, policy } })
+        for (let step = 0; step < 3000; step++) {
+          const key = `k${(step * 7919) % 1013}`
+          const value = 'x'.repeat((step * 31) % 900)
+          cache.setSync(key, value)
+          expect(cache.getSync(key), `${policy} ${JSON.stringify(bounds)} step ${step}`).toBe(value)
+          cache.getSync(`k${step % 50}`)
+          if (step % 11 === 0) cache.deleteSync(`k${(step * 13) % 1013}`)
+          if (step % 500 !== 0) continue
+          const { memory } = await cache.stats()
+          expect(memory.entries).toBeLessThanOrEqual(bounds.max ?? Infinity)
+          expect(memory.size).toBeLessThanOrEqual(bounds.maxSize ?? Infinity)
+        }
+      }
+    },
+  )
+
+  it.each([{ max: 200 }, { maxSize: '46KB' }])(
+    'w-tinylfu keeps what is used often through a scan: %o',
+    async (bounds) => {
+      const left = async (policy: string) => {
+        const cache = openCache({ memory: { ...bounds, policy } })
+        const hot = Array.from({ length: 50 }, (_, index) => `hot${index}`)
+        for (let round = 0; round < 20; round++) {
+          for (const key of hot) await cache.getOrSet(key, () => 1)
+          for (let step = 0; step < 300; step++) await cache.set(`cold${round}-${step}`, step)
+        }
+        const found = await cache.getMany(hot)
+        return found.filter((value) => value !== undefined).length
+      }
+      expect(await left('lru')).toBe(0)
+      expect(await left('w-tinylfu')).toBeGreaterThan(40)
+    },
+  )
+
+  it('a policy that there is not is refused by its name', () => {
+    const open = () => openCache({ memory: { policy: 'lur' } })
+    expect(open).toThrow(expect.objectContaining({ code: 'E_INVALID_OPTION' }))
+    expect(open).toThrow(/memory\.policy.*"lur".*did you mean 'lru'/)
+  })
+
+  it('one that was defined decides', async () => {
+    definePolicy<string>('tier-longest', {
+      victim: (cache) => [...cache.keys()].reduce((a, b) => (b.length > a.length ? b : a)),
+    })
+    const cache = openCache({ memory: { max: 3, policy: 'tier-longest' } })
+    for (const key of ['a', 'long', 'bb', 'c']) await cache.set(key, key)
+    expect(await cache.getMany(['a', 'long', 'bb', 'c'])).toEqual(['a', undefined, 'bb', 'c'])
+  })
+})
+
+describe('what the disk tier is told', () => {
+  const now = 0
+  const place = (id: number) => ({ slot: id, epoch: 0, idLow: id, idHigh: 0 })
+  const make = (max: number, policy = 'lru') =>
+    new MemoryTier({ max, maxSize: 1e6, policy, tells: true }, () => now)
+  const entry = (id: number) => ({
+    text: `k${id}`,
+    value: id,
+    size: 8,
+    kind: 'live',
+    createdAt: 0,
+    expiresAt: Infinity,
+    freshUntil: Infinity,
+    cost: 0,
+    place: place(id),
+  })
+
+  it('accesses come with their number, the least recent first, and once', () => {
+    const tier = make(10)
+    const [a, b, c] = [1, 2, 3].map((id) => tier.set(entry(id))!)
+    for (const one of [a, b, c, a, a]) tier.use(one!, 1)
+    expect(tier.takeAccesses().map(({ idLow, hits }) => [idLow, hits])).toEqual([
+      [2, 1],
+      [3, 1],
+      [1, 3],
+    ])
+    expect(tier.takeAccesses()).toEqual([])
+  })
+
+  it('accesses of an entry that was evicted are told, those of one that was replaced or removed are not', () => {
+    const tier = make(2)
+    for (const id of [1, 2]) tier.use(tier.set(entry(id))!, 1)
+    tier.set(entry(3))
+    tier.set(entry(2))
+    expect(tier.takeAccesses().map(({ idLow }) => idLow)).toEqual([1])
+    tier.use(tier.peek('k2')!, 1)
+    tier.delete('k2')
+    expect(tier.takeAccesses()).toEqual([])
+    expect(tier.evictions).toBe(1)
+  })
+
+  it('an access before the write is done is told when it is', () => {
+    const tier = make(2)
+    const waiting = tier.set({ ...entry(1), place: undefined })!
+    tier.use(waiting, 1)
+    expect(tier.takeAccesses()).toEqual([])
+    waiting.place = place(1)
+    expect(tier.takeAccesses()).toHaveLength(1)
+  })
+
+  it('cleanup removes what has expired and nothing else, by the time that was set last', () => {
+    let time = 1e6
+    const removed: [string, string][] = []
+    const tier = new MemoryTier(
+      { max: 3000, maxSize: 1e6, policy: 'lru', tells: false },
+      () => time,
+      (entry, reason) => removed.push([entry.text, reason]),
+    )
+    for (let id = 0; id < 1000; id++) tier.set({ ...entry(id), expiresAt: 1e6 + 10 * id })
+    tier.set({ ...entry(1), expiresAt: Infinity })
+    tier.expire(tier.peek('k2')!, 2e9)
+    tier.expire(tier.peek('k900')!, 1e6 + 5)
+    tier.delete('k3')
+    time += 2000
+    expect(tier.cleanup()).toBe(201 - 3 + 1)
+    expect(tier.cleanup()).toBe(0)
+    expect(removed.every(([, reason]) => reason === 'expire')).toBe(true)
+    expect([...tier.entries()].every(({ expiresAt }) => expiresAt > time)).toBe(true)
+    time = 3e9
+    tier.cleanup()
+    expect([...tier.entries()].map(({ text }) => text)).toEqual(['k1'])
+    expect(tier.check()).toBe('')
+  })
+
+  it.each(POLICIES)('%s: the account holds through any mixture of calls', (policy) => {
+    const tier = make(50, policy)
+    for (let step = 0; step < 20_000; step++) {
+      const id = (step * 7919) % 131
+      const held = tier.peek(`k${id}`)
+      if (held === undefined || step % 17 === 0) {
+        const kept = tier.set({
+          ...entry(id),
+          size: (step * 37) % 60_000,
+          ...(step % 3 === 0 ? { place: undefined } : {}),
+        })
+        expect(kept).toBe(tier.peek(`k${id}`))
+      } else if (step % 23 === 0) tier.remove(held)
+      else tier.use(held, step)
+      if (step % 1000 === 0) {
+        const accesses = tier.takeAccesses()
+        expect(accesses.every(({ hits }) => hits > 0)).toBe(true)
+        expect(tier.check()).toBe('')
+      }
+    }
+    expect([...tier.entries()]).toHaveLength(tier.count)
+    tier.clear()
+    expect([tier.count, tier.size, tier.takeAccesses().length]).toEqual([0, 0, 0])
+  })
+
+  it('eviction from disk goes by what memory answered, whatever the policy of memory', async () => {
+    const cache = openCache({
+      dir: tempDir(),
+      maxSize: '1MiB',
+      codec: 'none',
+      memory: { max: 64, policy: 'sieve' },
+    })
+    await cache.set('kept', 'x')
+    for (let step = 0; step < 600; step++) {
+      await cache.set(`k${step}`, 'y'.repeat(5000))
+      expect(await cache.get('kept')).toBe('x')
+    }
+    expect((await cache.entry('kept'))?.hits).toBeGreaterThan(500)
+  })
+})

@@ -1,0 +1,49 @@
+/** The policies by name: what evicts for a store. */
+import { oneOf } from '../options.js'
+import type { Evictor, Host } from './evictor.js'
+import { LEDGERS, Ledger } from './ledger.js'
+import { ORDERS, Ordered, Sieve } from './ordered.js'
+
+/** The built-in policies. */
+export type PolicyName = keyof typeof ORDERS | 'sieve' | keyof typeof LEDGERS
+
+/** What is held, at most. */
+export interface Bounds {
+  /** Entries. */
+  max: number
+  /** Units of weight; `Infinity` where entries have none. */
+  maxWeight: number
+}
+
+type MakeEvictor = <K>(host: Host<K>, bounds: Bounds) => Evictor<K>
+
+const makers = new Map<string, MakeEvictor>([['sieve', (host) => new Sieve(host)]])
+for (const [name, order] of Object.entries(ORDERS)) makers.set(name, (host) => new Ordered(host, order))
+for (const name of Object.keys(LEDGERS) as (keyof typeof LEDGERS)[]) {
+  makers.set(name, (host, { max, maxWeight }) => {
+    const isBytes = maxWeight !== Infinity
+    const capacity = isBytes ? maxWeight : max
+    // Of one entry there is nothing to choose.
+    return capacity < 2 ? new Ordered(host, ORDERS.lru) : new Ledger(host, name, capacity, isBytes)
+  })
+}
+
+/** Whether there is a policy of this name. */
+export function hasPolicy(name: string): boolean {
+  return makers.has(name)
+}
+
+/** Adds a policy, by a name that none has. */
+export function addPolicy(name: string, make: MakeEvictor): void {
+  makers.set(name, make)
+}
+
+/** The name of a policy that there is. @throws InvalidOptionError `E_INVALID_OPTION` */
+export function parsePolicy(value: unknown, option: string): string {
+  return oneOf(value, option, [...makers.keys()])
+}
+
+/** What evicts for a host, by the name of its policy. @throws UnavailableError `E_UNAVAILABLE` where it is native, and the addon does not load */
+export function evictorFor<K>(name: string, host: Host<K>, bounds: Bounds): Evictor<K> {
+  return makers.get(name)!(host, bounds)
+}
