@@ -15,9 +15,9 @@ export declare class NativeDisk {
   constructor(dir: string, options: NativeOptions, inbox: Uint8Array, outbox: Uint8Array, now: number)
   /**
    * Reads the entry of the key in `inbox[0, keyLength)`, a stale one too. Gives the length of the value, which is in the
-   * inbox behind its facts, or -1 (miss) or -2 (use `read`).
+   * inbox behind its facts, or -1 (miss) or -2 (use `read`): with `whole`, also for an entry with extras.
    */
-  fetch(keyLength: number, now: number): number
+  fetch(keyLength: number, whole: boolean, now: number): number
   /** Ends the snapshot that `fetch` keeps open for the next one: to be called when the event loop turns. */
   release(): void
   /** Whether the key in `inbox[0, keyLength)` has a live entry. */
@@ -152,6 +152,8 @@ export interface NativeCopy {
 export interface NativeEntry {
   meta: Buffer
   value: Buffer
+  /** Tags, description and metadata, as on disk; not in answers for many keys. */
+  extras?: Buffer
 }
 
 /** A fault that no call was told of. */
@@ -202,6 +204,8 @@ export interface NativeRecord {
   freshUntil: number
   /** Milliseconds that making the value took. */
   cost: number
+  /** The body of what the entry carries, where that is something. */
+  extras?: Buffer
   /** Its bytes. */
   value: Buffer
 }

@@ -78,7 +78,7 @@ const CALLS: Record<string, ((opened: Opened) => unknown) | null> = {
   hashContent: () => binding.hashContent([CONTENT]),
   hashContentSync: () => binding.hashContentSync([CONTENT]),
   NativeDisk: () => open(),
-  'NativeDisk.prototype.fetch': ({ disk, inbox }) => disk.fetch(inbox.write(KEY), NOW),
+  'NativeDisk.prototype.fetch': ({ disk, inbox }) => disk.fetch(inbox.write(KEY), false, NOW),
   'NativeDisk.prototype.has': ({ disk, inbox }) => disk.has(inbox.write(KEY), NOW),
   'NativeDisk.prototype.readSync': ({ disk }) => disk.readSync(Buffer.from(KEY), NOW),
   'NativeDisk.prototype.read': ({ disk }) => disk.read(Buffer.from(KEY), NOW),
@@ -206,7 +206,7 @@ describe('the generated binding', () => {
     const calls: (() => unknown)[] = [
       () => disk.apply(outbox.fill(0xff).length, NOW),
       () => disk.apply(0xffffffff, NOW),
-      () => disk.fetch(0xffffffff, NOW),
+      () => disk.fetch(0xffffffff, false, NOW),
       () => disk.has(BUFFER + 1, NOW),
       () => disk.touch(0xffffffff, NOW),
       () => disk.writeSync(packed(KEY, 'v').subarray(0, -1), [], NOW),
@@ -222,7 +222,7 @@ describe('the generated binding', () => {
       expect(outcome, String(call)).toMatchObject({ code: 'E_INTERNAL' })
     }
     await disk.close()
-    expect(() => disk.fetch(1, NOW)).toThrow(expect.objectContaining({ code: 'E_CLOSED' }))
+    expect(() => disk.fetch(1, false, NOW)).toThrow(expect.objectContaining({ code: 'E_CLOSED' }))
     await disk.close()
   })
 })

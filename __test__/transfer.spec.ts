@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { isDeepStrictEqual } from 'node:util'
+import { inspect, isDeepStrictEqual } from 'node:util'
 import { Cache, type CacheOptions } from 'tierce'
 import { describe, expect, it } from 'vitest'
 import { runScript } from './helpers/child.js'
@@ -38,7 +38,7 @@ async function filled(options: CacheOptions): Promise<Cache> {
 async function expectEntries(cache: Cache): Promise<void> {
   for (const [key, value] of ENTRIES) {
     // Not `toEqual`, which takes long for bytes.
-    expect(isDeepStrictEqual(await cache.get(key as never), value), JSON.stringify(key)).toBe(true)
+    expect(isDeepStrictEqual(await cache.get(key as never), value), inspect(key)).toBe(true)
   }
 }
 
@@ -71,6 +71,18 @@ describe.each(PLACES)('save of $name', ({ options: source }) => {
     expect(await loaded.get('long')).toBe(2)
     clock.advance(1)
     expect(await loaded.get('long')).toBeUndefined()
+  })
+
+  it('keeps tags and descriptions', async () => {
+    const file = join(tempDir(), 'saved')
+    const cache = openCache(source())
+    await cache.set('k', 1, { tags: ['a', 'b'], description: 'about k' })
+    await cache.save(file)
+    for (const { options } of PLACES) {
+      const loaded = openCache(options())
+      await loaded.load(file)
+      expect(await loaded.entry('k')).toMatchObject({ value: 1, tags: ['a', 'b'], description: 'about k' })
+    }
   })
 
   it('a bad file changes nothing', async () => {

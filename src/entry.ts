@@ -24,6 +24,8 @@ export interface CacheEntry<V = unknown> {
   codec: string
   /** The first tier that holds it. */
   tier: 'memory' | 'disk'
+  tags: readonly string[]
+  description: string | undefined
 }
 
 /** Of an entry that is in memory only. */
@@ -40,11 +42,13 @@ export function memoryFacts<V>(entry: MemoryEntry, value: V): CacheEntry<V> {
     storedSize: size,
     codec: 'none',
     tier: 'memory',
+    tags: entry.extras?.tags ?? [],
+    description: entry.extras?.description,
   }
 }
 
 /** Of an entry on disk, whether or not it is in memory too. */
-export function diskFacts<V>({ value, facts }: DiskHit, tier: 'memory' | 'disk'): CacheEntry<V> {
+export function diskFacts<V>({ value, facts, extras }: DiskHit, tier: 'memory' | 'disk'): CacheEntry<V> {
   const { createdAt, expiresAt, accessedAt, hits, size, storedSize } = facts
   return {
     value: value as V,
@@ -57,5 +61,7 @@ export function diskFacts<V>({ value, facts }: DiskHit, tier: 'memory' | 'disk')
     storedSize,
     codec: codecName(facts.codec),
     tier,
+    tags: extras?.tags ?? [],
+    description: extras?.description,
   }
 }

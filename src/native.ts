@@ -2,7 +2,7 @@
 import type * as Binding from '../index.js'
 import { makeError } from './errors.js'
 
-export type { NativeDisk, NativeEntry, NativeLedger } from '../index.js'
+export type { NativeDisk, NativeEntry, NativeLedger, NativeRecord } from '../index.js'
 
 let binding: typeof Binding | undefined
 

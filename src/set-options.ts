@@ -1,6 +1,9 @@
 /** Options of one entry, parsed and checked once. */
 import { type Codec, type Duration, parseCoding } from './cache-options.js'
+import { makeError } from './errors.js'
 import { checkOptions, parseDuration } from './options.js'
+import { describe } from './refusal.js'
+import type { Extras } from './tiers/extras.js'
 import type { Storing } from './tiers/stack.js'
 
 /** Options of one entry. */
@@ -11,6 +14,10 @@ export interface SetOptions {
   codec?: Codec | undefined
   /** Level of the codec, where it has one. */
   level?: number | undefined
+  /** Names under which entries are invalidated together: text of 1 to 1024 bytes each. */
+  tags?: readonly string[] | undefined
+  /** What the entry is, for people: `entry(key)` gives it back. */
+  description?: string | undefined
 }
 
 /**
@@ -18,7 +25,47 @@ export interface SetOptions {
  * @throws InvalidTtlError `E_INVALID_TTL`, InvalidOptionError `E_INVALID_OPTION`
  */
 export function parseSetOptions(options: SetOptions, ttl: number, now: number): Storing {
-  checkOptions(options, ['ttl', 'codec', 'level'], 'an entry')
+  checkOptions(options, ['ttl', 'codec', 'level', 'tags', 'description'], 'an entry')
   const own = options.ttl === undefined ? ttl : parseDuration(options.ttl, 'ttl')
-  return { expiresAt: now + own, freshUntil: Number.POSITIVE_INFINITY, cost: 0, coding: parseCoding(options) }
+  return {
+    expiresAt: now + own,
+    freshUntil: Number.POSITIVE_INFINITY,
+    cost: 0,
+    coding: parseCoding(options),
+    extras: parseExtras(options),
+  }
+}
+
+function parseExtras({ tags, description }: SetOptions): Extras | undefined {
+  if (tags === undefined && description === undefined) return undefined
+  if (description !== undefined && !(typeof description === 'string' && description.isWellFormed())) {
+    throw invalid('description', description, 'well-formed text')
+  }
+  const known = tags === undefined ? [] : parseTags(tags)
+  return known.length === 0 && description === undefined
+    ? undefined
+    : { tags: known, description, meta: undefined }
+}
+
+/** Bytes of a tag, and tags of an entry or of one invalidation. */
+const [LONGEST_TAG, MOST_TAGS] = [1024, 1000]
+
+/**
+ * Tags, each once.
+ * @throws InvalidOptionError `E_INVALID_OPTION`
+ */
+export function parseTags(tags: unknown): readonly string[] {
+  if (!Array.isArray(tags)) throw invalid('tags', tags, "an array of texts, such as ['users']")
+  const known = [...new Set(tags)]
+  if (known.length > MOST_TAGS) throw invalid('tags', `${known.length} tags`, `at most ${MOST_TAGS}`)
+  for (const tag of known) {
+    const fits = typeof tag === 'string' && tag !== '' && Buffer.byteLength(tag) <= LONGEST_TAG
+    if (!fits || !tag.isWellFormed())
+      throw invalid('tags', tag, `well-formed texts of 1 to ${LONGEST_TAG} bytes`)
+  }
+  return known
+}
+
+function invalid(name: string, value: unknown, accepted: string): Error {
+  return makeError('E_INVALID_OPTION', `Invalid ${name}: got ${describe(value)}. Give ${accepted}.`, { name })
 }

@@ -2,9 +2,10 @@
 import { resolve } from 'node:path'
 import { fromNative, makeError } from './errors.js'
 import { keyFromText } from './keys.js'
-import { native } from './native.js'
+import { type NativeRecord, native } from './native.js'
 import { boolean, checkOptions } from './options.js'
 import { describe } from './refusal.js'
+import { decodeExtras, encodeExtras } from './tiers/extras.js'
 import type { TierStack, Write } from './tiers/stack.js'
 import { Batch } from './tiers/wire.js'
 import { decode, encode } from './values/index.js'
@@ -52,7 +53,10 @@ export async function save(tiers: TierStack, file: unknown): Promise<SavedCache>
     return { entries, bytes }
   }
   const batch = new Batch(Buffer.allocUnsafe(0))
-  for (const { text, value, ...times } of tiers.held()) batch.set(text, encodeFor(text, value), times)
+  for (const write of tiers.held()) {
+    const { text, value, extras } = write
+    batch.set(text, encodeFor(text, value), write, extras === undefined ? undefined : encodeExtras(extras))
+  }
   const bytes = await typed(() => native().saveWrites(path, batch.bytes(), batch.blobs, tiers.now()))
   return { entries: batch.count, bytes }
 }
@@ -97,17 +101,20 @@ async function loadIntoMemory(tiers: TierStack, path: string, merge: boolean): P
     const live = records.filter(({ expiresAt }) => expiresAt > now)
     loaded.expired += records.length - live.length
     loaded.entries += live.length
-    await tiers.write(live.map(({ key, kind, value, ...times }) => readRecord(key, kind, value, times)))
+    await tiers.write(live.map(readRecord))
   }
 }
 
-type RecordTimes = Pick<Write, 'expiresAt' | 'freshUntil' | 'cost'>
-
-function readRecord(key: Buffer, kind: number, value: Buffer, times: RecordTimes): Write {
-  const { expiresAt, freshUntil, cost } = times
-  const text = key.toString('utf8')
-  const decoded = decode(kind, value, 0, value.length, true)
-  return { text, value: decoded, expiresAt, freshUntil, cost, coding: undefined }
+function readRecord({ key, kind, value, extras, expiresAt, freshUntil, cost }: NativeRecord): Write {
+  return {
+    text: key.toString('utf8'),
+    value: decode(kind, value, 0, value.length, true),
+    expiresAt,
+    freshUntil,
+    cost,
+    extras: extras == null ? undefined : decodeExtras(extras),
+    coding: undefined,
+  }
 }
 
 async function typed<T>(run: () => Promise<T>): Promise<T> {

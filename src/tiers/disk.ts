@@ -2,6 +2,7 @@
 import { fromNative } from '../errors.js'
 import { type NativeDisk, type NativeEntry, native } from '../native.js'
 import { decode } from '../values/index.js'
+import { decodeExtras, type Extras, encodeExtras } from './extras.js'
 import {
   Batch,
   type Facts,
@@ -42,6 +43,15 @@ export interface DiskOptions {
 export interface DiskHit {
   value: unknown
   facts: Facts
+  /** Where it was asked for, and there are some. */
+  extras?: Extras
+}
+
+/** A value on its way to the disk. */
+export interface DiskWrite extends SetTimes {
+  text: string
+  encoded: Packed
+  extras?: Extras | undefined
 }
 
 /** Hits of one entry. */
@@ -121,6 +131,13 @@ export class DiskTier {
     return this.#underWay === undefined ? this.#readNow(text) : this.#readAfterWrites(text)
   }
 
+  /** As `read`, with tags, description and metadata. */
+  async entry(text: string): Promise<DiskHit | undefined> {
+    await this.settled()
+    const hit = this.#fetch(text, true)
+    return hit === TOO_LARGE ? this.#readLarge(text) : hit
+  }
+
   async #readAfterWrites(text: string): Promise<DiskHit | undefined> {
     await this.settled()
     return this.#readNow(text)
@@ -143,10 +160,10 @@ export class DiskTier {
     return this.#decoded(call(() => this.#disk.readSync(Buffer.from(text), this.#now())))
   }
 
-  #fetch(text: string): DiskHit | undefined | typeof TOO_LARGE {
+  #fetch(text: string, whole = false): DiskHit | undefined | typeof TOO_LARGE {
     if (text.length * 3 > BUFFER) return TOO_LARGE
     this.#holdForThisTurn()
-    const length = call(() => this.#disk.fetch(this.#inbox.write(text), this.#now()))
+    const length = call(() => this.#disk.fetch(this.#inbox.write(text), whole, this.#now()))
     if (length < 0) {
       if (length === MISS) this.#tellFaults()
       return length === TOO_LARGE ? TOO_LARGE : undefined
@@ -177,7 +194,9 @@ export class DiskTier {
       this.#tellFaults()
       return undefined
     }
-    return this.#hit(readFacts(viewOf(entry.meta), 0), entry.value, 0, entry.value.length, true)
+    const hit = this.#hit(readFacts(viewOf(entry.meta), 0), entry.value, 0, entry.value.length, true)
+    if (hit !== undefined && entry.extras !== undefined) hit.extras = decodeExtras(entry.extras)
+    return hit
   }
 
   /** A value that this run time cannot read, or that does not decode, is a miss; the bytes were sound and stay. */
@@ -202,9 +221,9 @@ export class DiskTier {
   }
 
   /** Stores values in one transaction. They are copied before this returns. */
-  set(entries: readonly ({ text: string; encoded: Packed } & SetTimes)[]): Promise<Outcome[]> {
+  set(entries: readonly DiskWrite[]): Promise<Outcome[]> {
     return this.#enqueue(entries.length, (batch) => {
-      for (const entry of entries) batch.set(entry.text, entry.encoded, entry)
+      for (const entry of entries) pack(batch, entry)
     })
   }
 
@@ -219,9 +238,20 @@ export class DiskTier {
     await this.#enqueue(1, (batch) => batch.clear())
   }
 
+  /** Removes every entry that has one of these tags, in one transaction; gives how many were live. */
+  async invalidateTags(tags: readonly string[]): Promise<number> {
+    const [outcome] = await this.#enqueue(1, (batch) => batch.invalidate(tags))
+    return outcome?.invalidated ?? 0
+  }
+
+  /** As `invalidateTags`, on this thread. */
+  invalidateTagsSync(tags: readonly string[]): number {
+    return this.#writeSync((batch) => batch.invalidate(tags)).invalidated
+  }
+
   /** Stores a value on this thread. */
-  setSync(text: string, encoded: Packed, times: SetTimes): Outcome {
-    return this.#writeSync((batch) => batch.set(text, encoded, times))
+  setSync(entry: DiskWrite): Outcome {
+    return this.#writeSync((batch) => pack(batch, entry))
   }
 
   /** Gives an entry new times, a stale one too where `stale` is set. */
@@ -355,6 +385,11 @@ export class DiskTier {
   #tellFaults(): void {
     for (const { code, message } of call(() => this.#disk.takeFaults())) this.#onFault(code, message)
   }
+}
+
+function pack(batch: Batch, write: DiskWrite): void {
+  const { text, encoded, extras } = write
+  batch.set(text, encoded, write, extras === undefined ? undefined : encodeExtras(extras))
 }
 
 function settle(waiting: readonly Waiting[], outcomes: DataView): void {

@@ -7,6 +7,7 @@ import { type Bounds, evictorFor } from '../memory/policies.js'
 import { MOST_ENTRIES, Store } from '../memory/store.js'
 import { Wheel } from '../memory/wheel.js'
 import type { Access } from './disk.js'
+import type { Extras } from './extras.js'
 
 /** Where an entry is on disk, and the epoch it was read at. */
 export interface DiskPlace {
@@ -40,6 +41,7 @@ export class MemoryEntry {
     readonly cost: number,
     /** Undefined until the entry's write is done. */
     public place: DiskPlace | undefined,
+    readonly extras: Extras | undefined,
   ) {
     this.accessedAt = createdAt
   }
@@ -56,6 +58,7 @@ export type NewEntry = Pick<
   'text' | 'value' | 'size' | 'kind' | 'createdAt' | 'expiresAt' | 'freshUntil' | 'cost'
 > & {
   place?: DiskPlace | undefined
+  extras?: Extras | undefined
 }
 
 /** Options of the memory tier, parsed. */
@@ -144,7 +147,7 @@ export class MemoryTier {
 
   /** Stores an entry in the place of any other. One that is larger than the whole tier is not kept. */
   set(made: NewEntry): MemoryEntry | undefined {
-    const { text, value, kind, createdAt, expiresAt, freshUntil, cost, place } = made
+    const { text, value, kind, createdAt, expiresAt, freshUntil, cost, place, extras } = made
     const size = made.size + OVERHEAD + 2 * text.length
     const replaced = this.peek(text)
     if (size > this.#heaviest) {
@@ -152,7 +155,8 @@ export class MemoryTier {
       return undefined
     }
     if (replaced !== undefined) this.#leaves(replaced)
-    const entry = new MemoryEntry(text, value, size, kind, createdAt, expiresAt, freshUntil, cost, place)
+    const times = [createdAt, expiresAt, freshUntil] as const
+    const entry = new MemoryEntry(text, value, size, kind, ...times, cost, place, extras)
     entry.slot = this.#store.set(text, entry, size, Infinity, false)
     this.#schedule(entry)
     return entry

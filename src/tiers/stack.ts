@@ -5,6 +5,7 @@ import { makeError } from '../errors.js'
 import { giveOut, keep } from '../values/copies.js'
 import { type Encoded, encode, kindName, kindOf } from '../values/index.js'
 import { type DiskHit, DiskTier } from './disk.js'
+import type { Extras } from './extras.js'
 import { type MemoryEntry, MemoryTier } from './memory.js'
 import { weigh } from './weigh.js'
 import type { Coding, Outcome, Packed, SetTimes, Times } from './wire.js'
@@ -12,6 +13,8 @@ import type { Coding, Outcome, Packed, SetTimes, Times } from './wire.js'
 /** What an entry gets beside its value. */
 export interface Storing extends SetTimes {
   coding: Coding | undefined
+  /** Tags, description, metadata. */
+  extras: Extras | undefined
 }
 
 /** A value on its way into the tiers. */
@@ -128,7 +131,7 @@ export class TierStack {
     }
     const live = this.#current(text)
     this.#tellAccesses()
-    const hit = await this.disk.read(text)
+    const hit = await this.disk.entry(text)
     const isLive = hit !== undefined && hit.facts.freshUntil > this.now()
     this.#count(isLive)
     if (!isLive) return undefined
@@ -165,7 +168,7 @@ export class TierStack {
     const kept = this.#keep(write, encoded)
     if (this.disk === undefined || encoded === undefined) return
     try {
-      this.#confirm(kept, this.disk.setSync(write.text, this.#packed(write, encoded), write))
+      this.#confirm(kept, this.disk.setSync({ ...write, encoded: this.#packed(write, encoded) }))
     } catch (error) {
       if (kept !== undefined) this.memory?.remove(kept)
       throw error
@@ -245,8 +248,8 @@ export class TierStack {
     const now = this.now()
     const entries = [...(this.memory?.entries() ?? [])].filter(({ expiresAt }) => expiresAt > now)
     for (const entry of entries.reverse()) {
-      const { text, expiresAt, freshUntil, cost } = entry
-      yield { text, value: this.#given(entry), expiresAt, freshUntil, cost, coding: undefined }
+      const { text, expiresAt, freshUntil, cost, extras } = entry
+      yield { text, value: this.#given(entry), expiresAt, freshUntil, cost, extras, coding: undefined }
     }
   }
 
@@ -353,7 +356,7 @@ export class TierStack {
 
   /** Puts a value into memory, where it answers at once; its epoch is not known before it is on disk. */
   #keep(
-    { text, value, expiresAt, freshUntil, cost }: Write,
+    { text, value, expiresAt, freshUntil, cost, extras }: Write,
     encoded: Encoded | undefined,
   ): MemoryEntry | undefined {
     this.#events.onChange(text)
@@ -366,6 +369,7 @@ export class TierStack {
       size: encoded === undefined ? weigh(value) : encoded.data.length,
       kind: encoded === undefined ? 'live' : kindOf(encoded),
       createdAt: this.now(),
+      extras: this.disk === undefined ? extras : undefined, // else the disk has them
     })
   }
 

@@ -10,10 +10,11 @@ export const OUTCOME = 24
 /** Bytes of a write before its key. */
 const WRITE = 40
 
-const OP = { set: 1, delete: 2, clear: 3, renew: 5 } as const
+const OP = { set: 1, delete: 2, clear: 3, renew: 5, invalidate: 16 } as const
 const FLAG_BLOB = 1
 const FLAG_TAIL = 2
 const FLAG_STALE = 4
+const FLAG_EXTRAS = 8
 /** The codecs that a write may name, in the order of wire.rs. */
 const CODECS = ['auto', 'fast', 'none', 'lz4', 'zstd', 'pco']
 const FLAG_EXISTED = 1
@@ -67,6 +68,8 @@ export interface Facts {
   idHigh: number
   kind: number
   codec: number
+  /** Whether it has tags, a description or metadata. */
+  hasExtras: boolean
   slot: number
   epoch: number
   /** From then on it is stale: expired for all but a load. `Infinity` where it is fresh as long as it lives. */
@@ -86,7 +89,8 @@ export function readFacts(view: DataView, at: number): Facts {
     idLow: view.getUint32(at + 48, true),
     idHigh: view.getUint32(at + 52, true),
     kind: view.getUint32(at + 56, true),
-    codec: view.getUint32(at + 60, true),
+    codec: view.getUint16(at + 60, true),
+    hasExtras: view.getUint16(at + 62, true) !== 0,
     slot: view.getUint32(at + 64, true),
     epoch: view.getUint32(at + 68, true),
     freshUntil: view.getFloat64(at + 72, true),
@@ -104,6 +108,8 @@ export interface Outcome {
   idHigh: number
   slot: number
   epoch: number
+  /** For tags: how many live entries were removed. */
+  invalidated: number
 }
 
 export function readOutcome(view: DataView, at: number): Outcome {
@@ -115,6 +121,7 @@ export function readOutcome(view: DataView, at: number): Outcome {
     idHigh: view.getUint32(at + 4, true),
     slot: view.getUint32(at + 8, true),
     epoch: view.getUint32(at + 12, true),
+    invalidated: view.getUint32(at + 20, true),
   }
 }
 
@@ -150,13 +157,20 @@ export class Batch {
   }
 
   /** The value's bytes are copied, or kept where nobody else has them. */
-  set(text: string, value: Packed, times: SetTimes): void {
+  set(text: string, value: Packed, times: SetTimes, extras?: Uint8Array): void {
     const { data } = value
     const large = data.length >= BLOB_MIN
+    const beside = extras === undefined ? 0 : 4 + extras.length
     const room = large ? 0 : typeof data === 'string' ? data.length * UTF8_MAX : data.length
-    const start = this.#head(OP.set, text, room)
-    const at = start + WRITE + this.#view.getUint32(start + 4, true)
+    const start = this.#head(OP.set, text, room + beside)
+    let at = start + WRITE + this.#view.getUint32(start + 4, true)
     this.#describe(start, value)
+    if (extras !== undefined) {
+      this.#buffer[start + 2]! |= FLAG_EXTRAS
+      this.#view.setUint32(at, extras.length, true)
+      this.#buffer.set(extras, at + 4)
+      at += beside
+    }
     this.#times(start, times)
     this.#view.setUint32(start + 32, times.cost, true)
     if (large) {
@@ -176,7 +190,7 @@ export class Batch {
   #describe(start: number, { kind, element, tail, coding }: Packed): void {
     this.#buffer[start + 1] = kind
     if (element !== undefined) this.#buffer[start + 3] = element + 1
-    if (tail === true) this.#buffer[start + 2] = FLAG_TAIL
+    if (tail === true) this.#buffer[start + 2]! |= FLAG_TAIL
     if (coding === undefined) return
     this.#buffer[start + 12] = CODECS.indexOf(coding.codec) + 1
     if (coding.level !== undefined) this.#buffer[start + 13] = coding.level + 1
@@ -200,6 +214,14 @@ export class Batch {
 
   clear(): void {
     this.#bare(OP.clear, '')
+  }
+
+  invalidate(tags: readonly string[]): void {
+    const packed = packKeys(tags)
+    const start = this.#head(OP.invalidate, '', packed.length)
+    this.#view.setUint32(start + 8, packed.length, true)
+    this.#buffer.set(packed, start + WRITE)
+    this.length = start + WRITE + packed.length
   }
 
   #bare(op: number, text: string): number {

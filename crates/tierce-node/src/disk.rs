@@ -43,6 +43,8 @@ pub struct NativeStats {
 pub struct NativeEntry {
     pub meta: Buffer,
     pub value: Buffer,
+    /// Tags, description and metadata, as on disk; not in answers for many keys.
+    pub extras: Option<Buffer>,
 }
 
 /// A fault that no call was told of.
@@ -123,15 +125,15 @@ impl NativeDisk {
     }
 
     /// Reads the entry of the key in `inbox[0, keyLength)`, a stale one too. Gives the length of the value, which is in the
-    /// inbox behind its facts, or -1 (miss) or -2 (use `read`).
+    /// inbox behind its facts, or -1 (miss) or -2 (use `read`): with `whole`, also for an entry with extras.
     #[napi]
-    pub fn fetch(&self, env: &Env, key_length: u32, now: f64) -> napi::Result<i32> {
+    pub fn fetch(&self, env: &Env, key_length: u32, whole: bool, now: f64) -> napi::Result<i32> {
         guard(env, || {
             let cache = self.at(now)?;
             let key = Key::from_text(self.inbox.head(key_length)?);
             self.inbox.with(|bytes| {
                 let (facts, room) = bytes.split_at_mut(META);
-                Ok(match cache.fetch_into(&key, room, true)? {
+                Ok(match cache.fetch_into(&key, room, true, whole)? {
                     Fetched::Miss => MISS,
                     Fetched::TooLarge(_) => TOO_LARGE,
                     Fetched::Filled(meta) => {
@@ -312,7 +314,12 @@ impl NativeDisk {
 }
 
 fn native_entry(entry: Entry) -> NativeEntry {
-    NativeEntry { meta: meta_bytes(&entry.meta).to_vec().into(), value: entry.value.into() }
+    let extras = if entry.extras.is_empty() { None } else { entry.extras.to_bytes().ok() };
+    NativeEntry {
+        meta: meta_bytes(&entry.meta).to_vec().into(),
+        value: entry.value.into(),
+        extras: extras.map(Buffer::from), // what was read can be written again
+    }
 }
 
 fn native_stats(stats: tierce::Stats) -> NativeStats {

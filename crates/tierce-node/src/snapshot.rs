@@ -29,7 +29,7 @@ fn save(path: &Path, writes: &[u8], blobs: &[Uint8Array], now: u64) -> Result<u6
 
 fn record(write: &Write<'_>, now: u64) -> Result<Record> {
     let mut record = Record::default();
-    if let Write::Set { key, value, kind, expires_at, freshness, codec, numbers, .. } = write {
+    if let Write::Set { key, value, kind, expires_at, freshness, codec, numbers, extras } = write {
         let codec = codec.unwrap_or(CodecChoice::AUTO);
         let codec = numbers.map_or(codec, |numbers| codec.numbers(numbers));
         record.key = key.as_bytes().to_vec();
@@ -39,6 +39,7 @@ fn record(write: &Write<'_>, now: u64) -> Result<Record> {
         record.created = now;
         record.expires = *expires_at;
         record.freshness = *freshness;
+        record.extras = extras.as_ref().map_or(Ok(Vec::new()), |extras| extras.to_bytes())?;
     }
     Ok(record)
 }
@@ -56,6 +57,8 @@ pub struct NativeRecord {
     pub fresh_until: f64,
     /// Milliseconds that making the value took.
     pub cost: u32,
+    /// The body of what the entry carries, where that is something.
+    pub extras: Option<Buffer>,
     /// Its bytes.
     pub value: Buffer,
 }
@@ -120,6 +123,7 @@ fn native_record((record, value): (Record, Vec<u8>)) -> NativeRecord {
         expires_at: time(record.expires),
         fresh_until: time(record.freshness.until),
         cost: record.freshness.cost,
+        extras: (!record.extras.is_empty()).then(|| record.extras.into()),
         value: value.into(),
     }
 }

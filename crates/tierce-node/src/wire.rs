@@ -1,15 +1,19 @@
 //! The layout of what crosses in buffers, little-endian. `src/tiers/wire.ts` is the other end.
 //!
 //! - meta, 88 bytes: size, stored size, created, expires (`Infinity`: never), accessed, hits as `f64`; row id as
-//!   `i64`; kind, codec, slot, epoch as `u32`; fresh until (`Infinity`: as long as it lives) as `f64`, cost as `u32`,
-//!   0 `u32`
+//!   `i64`; kind as `u32`; codec, 1 where the entry has extras as `u16`; slot, epoch as `u32`; fresh until (`Infinity`: as
+//!   long as it lives) as `f64`, cost as `u32`, 0 `u32`
 //! - write: op `u8`, kind `u8`, flags `u8`, elements `u8` (0: no array of numbers, else their number and one), key
 //!   length `u32`, value length or blob index `u32`, codec `u8` (0: the cache's, else its place in [`CODECS`] and one),
-//!   level `u8` (0: the codec's, else it and one), 0 `u16`, expires `f64`, fresh until `f64`, cost `u32`, 0 `u32`, then key
-//!   and value
-//! - outcome, 24 bytes: row id `i64`, slot `u32`, epoch `u32`, flags `u32`, 0 `u32`
+//!   level `u8` (0: the codec's, else it and one), 0 `u16`, expires `f64`, fresh until `f64`, cost `u32`, 0 `u32`, then
+//!   key, extras where there are some, and value
+//! - extras: length `u32`, body as on disk (`docs/on-disk-format.md`); without flag and length in what is read
+//! - tags of an invalidation, in the place of the value: length `u32` and text of each
+//! - outcome, 24 bytes: row id `i64`, slot `u32`, epoch `u32`, flags `u32`, entries that were invalidated `u32`
 
-use tierce::{Code, CodecChoice, Element, Error, Freshness, Key, Meta, Numbers, Result, Write, Written};
+use tierce::{
+    Code, CodecChoice, Element, Error, Extras, Freshness, Key, Meta, Numbers, Result, Write, Written,
+};
 
 /// Bytes of an entry's facts.
 pub const META: usize = 88;
@@ -22,10 +26,13 @@ const OP_SET: u8 = 1;
 const OP_DELETE: u8 = 2;
 const OP_CLEAR: u8 = 3;
 const OP_RENEW: u8 = 5;
+const OP_INVALIDATE: u8 = 16;
 /// The value is `blobs[index]` rather than in place.
 const FLAG_BLOB: u8 = 1;
 /// The last four bytes of the value say how many before them are no elements either.
 const FLAG_TAIL: u8 = 2;
+/// Extras stand before the value.
+const FLAG_EXTRAS: u8 = 8;
 
 /// Of a renewal: a stale entry too.
 const FLAG_STALE: u8 = 4;
@@ -81,6 +88,16 @@ impl<'a> Reader<'a> {
         Ok(keys)
     }
 
+    fn tags(mut self) -> Result<Vec<&'a str>> {
+        let mut tags = Vec::new();
+        while !self.0.is_empty() {
+            let length = self.u32()? as usize;
+            let tag = std::str::from_utf8(self.bytes(length)?);
+            tags.push(tag.map_err(|_| malformed("a tag is no text"))?);
+        }
+        Ok(tags)
+    }
+
     /// Writes, with the values that are apart.
     pub fn writes(mut self, blobs: &'a [impl AsRef<[u8]>]) -> Result<Vec<Write<'a>>> {
         let mut writes = Vec::new();
@@ -102,6 +119,13 @@ impl<'a> Reader<'a> {
         let key = Key::from_text(self.bytes(key_length)?);
         match op {
             OP_SET => {
+                let extras = if flags & FLAG_EXTRAS == 0 {
+                    None
+                } else {
+                    let length = self.u32()? as usize;
+                    let body = Extras::parse(self.bytes(length)?);
+                    Some(body.map_err(|_| malformed("extras are none"))?)
+                };
                 let value = if flags & FLAG_BLOB == 0 {
                     self.bytes(value)?
                 } else {
@@ -115,10 +139,12 @@ impl<'a> Reader<'a> {
                     freshness: Freshness { until: fresh_until, cost },
                     codec: choice(codec, level)?,
                     numbers: numbers(element, flags, value)?,
+                    extras,
                 })
             }
             OP_RENEW => Ok(Write::Renew { key, expires_at, fresh_until, stale: flags & FLAG_STALE != 0 }),
             OP_DELETE => Ok(Write::Delete { key }),
+            OP_INVALIDATE => Ok(Write::InvalidateTags { tags: Reader(self.bytes(value)?).tags()? }),
             OP_CLEAR => Ok(Write::Clear),
             _ => Err(malformed("an operation is unknown")),
         }
@@ -160,9 +186,8 @@ pub fn meta_bytes(meta: &Meta) -> [u8; META] {
         bytes[8 * at..8 * at + 8].copy_from_slice(&number.to_le_bytes());
     }
     bytes[48..56].copy_from_slice(&meta.id.to_le_bytes());
-    for (at, word) in
-        [u32::from(meta.kind), u32::from(meta.codec), meta.slot, meta.epoch].into_iter().enumerate()
-    {
+    let codec = u32::from(meta.codec) | u32::from(meta.has_extras) << 16;
+    for (at, word) in [u32::from(meta.kind), codec, meta.slot, meta.epoch].into_iter().enumerate() {
         bytes[56 + 4 * at..60 + 4 * at].copy_from_slice(&word.to_le_bytes());
     }
     let until = meta.freshness.until.map_or(f64::INFINITY, |at| at as f64);
@@ -177,7 +202,8 @@ pub fn outcome_bytes(written: &Written) -> [u8; OUTCOME] {
     bytes[..8].copy_from_slice(&written.id.to_le_bytes());
     let flags = if written.existed { FLAG_EXISTED } else { 0 }
         | if written.epoch.is_some() { FLAG_CACHEABLE } else { 0 };
-    for (at, word) in [written.slot, written.epoch.unwrap_or(0), flags].into_iter().enumerate() {
+    let invalidated = u32::try_from(written.invalidated).unwrap_or(u32::MAX);
+    for (at, word) in [written.slot, written.epoch.unwrap_or(0), flags, invalidated].into_iter().enumerate() {
         bytes[8 + 4 * at..12 + 4 * at].copy_from_slice(&word.to_le_bytes());
     }
     bytes

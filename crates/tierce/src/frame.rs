@@ -6,7 +6,7 @@
 //! | 4 | 1 | format version, 1 |
 //! | 5 | 1 | kind: what the value is; its meaning belongs to the writer |
 //! | 6 | 1 | codec number |
-//! | 7 | 1 | place: 0 the payload follows in the row, 1 it is in a file |
+//! | 7 | 1 | bit 0: the payload is in a file, else it follows in the row; bit 1: the side tables have more of the entry |
 //! | 8 | 8 | raw size, little-endian |
 //! | 16 | 8 | stored size of the payload |
 //! | 24 | 8 | write id: names the file, new for each write |
@@ -42,6 +42,8 @@ pub(crate) struct Header {
     pub kind: u8,
     pub codec: u8,
     pub in_file: bool,
+    /// Tags, a description or metadata are in the side tables.
+    pub has_extras: bool,
     pub raw_size: u64,
     pub stored_size: u64,
     pub write_id: u64,
@@ -60,7 +62,8 @@ impl Header {
     fn checked_part(self) -> [u8; HEADER] {
         let mut bytes = [0; HEADER];
         bytes[..4].copy_from_slice(&MAGIC);
-        bytes[4..8].copy_from_slice(&[VERSION, self.kind, self.codec, u8::from(self.in_file)]);
+        let flags = u8::from(self.in_file) | u8::from(self.has_extras) << 1;
+        bytes[4..8].copy_from_slice(&[VERSION, self.kind, self.codec, flags]);
         bytes[8..16].copy_from_slice(&self.raw_size.to_le_bytes());
         bytes[16..24].copy_from_slice(&self.stored_size.to_le_bytes());
         bytes[24..32].copy_from_slice(&self.write_id.to_le_bytes());
@@ -101,6 +104,9 @@ impl Header {
                 format!("the frame has format version {}; this release reads {VERSION}", bytes[4]),
             ));
         }
+        if bytes[7] > 3 {
+            return Err(damaged("its flags are unknown"));
+        }
         let word = |at: usize| {
             let mut word = [0; 8];
             word.copy_from_slice(&bytes[at..at + 8]);
@@ -109,11 +115,8 @@ impl Header {
         Ok(Self {
             kind: bytes[5],
             codec: bytes[6],
-            in_file: match bytes[7] {
-                0 => false,
-                1 => true,
-                _ => return Err(damaged("its place is unknown")),
-            },
+            in_file: bytes[7] & 1 != 0,
+            has_extras: bytes[7] & 2 != 0,
             raw_size: word(8),
             stored_size: word(16),
             write_id: word(24),
@@ -183,6 +186,7 @@ mod tests {
             kind: 6,
             codec: 0,
             in_file: false,
+            has_extras: false,
             raw_size: payload.len() as u64,
             stored_size: payload.len() as u64,
             write_id: 0x0123_4567_89ab_cdef,

@@ -14,8 +14,9 @@ mod snapshot;
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use codec::{CodecChoice, Element, Numbers, codec_names, decode};
 pub use disk::{
-    AtomicFile, Backup, Builder, Cache, CheckReport, Durability, EPOCH_BITS, Entry, EpochTable, Fetched,
-    Freshness, KeyPage, Loaded, Meta, Problem, ProblemKind, Stats, Wait, Write, Written, open_snapshot,
+    AtomicFile, Backup, Builder, Cache, Cell, CheckReport, Durability, EPOCH_BITS, Entry, EpochTable, Extras,
+    Fetched, Freshness, KeyPage, Loaded, Meta, MetaRow, Problem, ProblemKind, SetOptions, Stats, Wait, Write,
+    Written, open_snapshot,
 };
 pub use error::{Code, Error, Result};
 pub use hash::{Algorithm, Content, ContentDigest, ContentItem, Hasher};

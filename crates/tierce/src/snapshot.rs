@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use crate::codec;
-use crate::disk::Freshness;
+use crate::disk::{Extras, Freshness};
 use crate::error::{Code, Error, Result};
 
 const MAGIC: [u8; 8] = *b"TRCESNAP";
@@ -48,6 +48,8 @@ pub struct Record {
     pub accessed: i64,
     /// Reads.
     pub hits: u64,
+    /// The body of what the entry carries beside its value; empty where that is nothing.
+    pub extras: Vec<u8>,
     /// The coded value.
     pub payload: Vec<u8>,
     /// Fields of other names, in their order.
@@ -77,6 +79,10 @@ impl Record {
             "fresh" => self.freshness.until = Some(number()?),
             "cost" => self.freshness.cost = u32::try_from(number()?).unwrap_or(u32::MAX),
             "hits" => self.hits = number()?,
+            "extras" => {
+                Extras::parse(&value).map_err(|_| "what an entry carries does not parse")?;
+                self.extras = value;
+            }
             "value" => self.payload = value,
             _ => self.fields.push((name.to_owned(), value)),
         }
@@ -145,6 +151,9 @@ impl<W: Write> SnapshotWriter<W> {
         }
         self.field("accessed", &record.accessed.to_le_bytes())?;
         self.field("hits", &record.hits.to_le_bytes())?;
+        if !record.extras.is_empty() {
+            self.field("extras", &record.extras)?;
+        }
         for (name, value) in &record.fields {
             self.field(name, value)?;
         }
@@ -404,6 +413,7 @@ mod tests {
             accessed: -3,
             hits: 9,
             payload,
+            extras: Extras { tags: vec![key.to_owned().into()], ..Extras::default() }.to_bytes().unwrap(),
             fields: vec![("later".into(), vec![1, 2])],
             codec: 0,
         };

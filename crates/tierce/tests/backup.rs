@@ -96,6 +96,7 @@ fn a_backup_beside_writers_is_of_one_moment() {
                         kind: 0,
                         expires_at: None,
                         freshness: Freshness::default(),
+                        extras: None,
                         codec: None,
                         numbers: None,
                     })

@@ -40,6 +40,7 @@ fn use_stays_near_the_bound_under_small_large_and_mixed_values() {
                     freshness: Freshness::default(),
                     codec: None,
                     numbers: None,
+                    extras: None,
                 })
                 .collect();
             cache.apply(&writes, Wait::Yes).unwrap();
@@ -76,6 +77,7 @@ fn a_lower_bound_evicts_what_is_over_it_and_not_the_rest() {
                 freshness: Freshness::default(),
                 codec: None,
                 numbers: None,
+                extras: None,
             };
             let batch: &'static [_] = batch.leak();
             cache.apply(&batch.iter().map(set).collect::<Vec<_>>(), Wait::Yes).unwrap();
@@ -126,6 +128,7 @@ fn a_time_to_live_of_any_length_is_kept() {
         freshness: Freshness::default(),
         codec: None,
         numbers: None,
+        extras: None,
     };
     cache.apply(&[write], Wait::Yes).unwrap();
     for n in 0..800 {

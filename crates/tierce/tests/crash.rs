@@ -62,6 +62,7 @@ fn writer_that_is_killed() {
                     .iter()
                     .map(|(_, key, value)| Write::Set {
                         numbers: None,
+                        extras: None,
                         key: Key::from(key.as_str()),
                         value,
                         kind: 0,

@@ -239,6 +239,7 @@ fn a_batch_is_stored_whole_and_tells_what_became_of_each_write() {
         freshness: Freshness::default(),
         codec: None,
         numbers: None,
+        extras: None,
     };
     let written = cache
         .apply(
@@ -273,14 +274,17 @@ fn a_fetch_fills_the_callers_buffer_or_says_why_not() {
     cache.set("large", &noise(1, 50_000)).unwrap();
     let mut buffer = [0; 1000];
     assert!(
-        matches!(cache.fetch_into(&Key::from("small"), &mut buffer, false).unwrap(), Fetched::Filled(meta) if meta.size == 3)
+        matches!(cache.fetch_into(&Key::from("small"), &mut buffer, false, false).unwrap(), Fetched::Filled(meta) if meta.size == 3)
     );
     assert_eq!(&buffer[..3], b"abc");
     assert!(matches!(
-        cache.fetch_into(&Key::from("large"), &mut buffer, false).unwrap(),
+        cache.fetch_into(&Key::from("large"), &mut buffer, false, false).unwrap(),
         Fetched::TooLarge(_)
     ));
-    assert!(matches!(cache.fetch_into(&Key::from("none"), &mut buffer, false).unwrap(), Fetched::Miss));
+    assert!(matches!(
+        cache.fetch_into(&Key::from("none"), &mut buffer, false, false).unwrap(),
+        Fetched::Miss
+    ));
     let stats = cache.stats().unwrap();
     assert_eq!((stats.entries, stats.size, stats.hits, stats.misses), (2, 50_003, 1, 1));
 }
@@ -290,10 +294,11 @@ fn a_held_snapshot_hides_no_write_that_was_acknowledged() {
     let temp = temp();
     let (reader, writer) = (open(temp.path()), open(temp.path()));
     let mut buffer = [0; 1000];
-    let mut held = |key: &'static str| match reader.fetch_into(&Key::from(key), &mut buffer, true).unwrap() {
-        Fetched::Filled(meta) => buffer[0] + meta.size as u8 - 1,
-        _ => 0,
-    };
+    let mut held =
+        |key: &'static str| match reader.fetch_into(&Key::from(key), &mut buffer, true, false).unwrap() {
+            Fetched::Filled(meta) => buffer[0] + meta.size as u8 - 1,
+            _ => 0,
+        };
     for version in 1..100u8 {
         let by = if version % 3 == 0 { &reader } else { &writer };
         by.set("k", &[version]).unwrap();

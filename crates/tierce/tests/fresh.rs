@@ -17,6 +17,7 @@ fn set<'a>(key: &'a str, value: &'a [u8], fresh: u64, expires: u64) -> Write<'a>
         freshness: Freshness { until: Some(NOW + fresh), cost: 7 },
         codec: None,
         numbers: None,
+        extras: None,
     }
 }
 
@@ -34,7 +35,7 @@ fn at(cache: &Cache, clock: &ManualClock, ms: u64, key: &str) -> (bool, bool) {
     assert_eq!(live, listed.iter().any(|(listed, _)| listed == key.as_bytes()));
     let kept = cache.kept(key).unwrap();
     let mut buffer = [0; 16];
-    let fetched = cache.fetch_into(&Key::from(key), &mut buffer, false).unwrap();
+    let fetched = cache.fetch_into(&Key::from(key), &mut buffer, false, false).unwrap();
     assert_eq!(kept.is_some(), matches!(fetched, Fetched::Filled(_)));
     (live, kept.is_some())
 }

@@ -87,7 +87,7 @@ fn a_frame_that_announces_more_than_its_payload_can_hold_allocates_nothing() {
             assert_eq!(cache.take_faults().len(), 1);
             forge(&conn, "k", codec, size, &payload);
             assert!(!matches!(
-                cache.fetch_into(&Key::from("k"), &mut [0; 1024], true).unwrap(),
+                cache.fetch_into(&Key::from("k"), &mut [0; 1024], true, false).unwrap(),
                 tierce::Fetched::Filled(_)
             ));
             cache.take_faults();

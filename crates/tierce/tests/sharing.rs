@@ -238,6 +238,7 @@ fn a_cache_can_be_dropped_while_its_maintenance_is_at_work() {
             freshness: Freshness::default(),
             codec: None,
             numbers: None,
+            extras: None,
         };
         let values: &'static [_] = values.leak();
         cache.apply(&values.iter().map(set).collect::<Vec<_>>(), Wait::Yes).unwrap(); // the log is due

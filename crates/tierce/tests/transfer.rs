@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use common::{Dice, assert_settled, noise, open, telling, temp, version_in};
-use tierce::{Cache, Code, ManualClock};
+use tierce::{Cache, Code, ManualClock, SetOptions};
 
 const KEYS: u64 = 40;
 const DIR: &str = "TIERCE_SAVE_DIR";
@@ -41,7 +41,8 @@ fn what_was_saved_comes_back_with_its_times_and_hits() {
     let source = at(a.path());
     source.set_for("short", b"1", Duration::from_millis(50)).unwrap();
     source.set_for("long", &[5; 5000], Duration::from_millis(500)).unwrap();
-    source.set("ever", &noise(1, 50_000)).unwrap();
+    let carried = SetOptions { tags: &["t"], description: Some("about it"), ..SetOptions::default() };
+    source.set_with("ever", &noise(1, 50_000), &carried).unwrap();
     source.get("long").unwrap();
     clock.advance(10);
     let file = a.path().join("saved");
@@ -61,8 +62,11 @@ fn what_was_saved_comes_back_with_its_times_and_hits() {
     };
     assert_eq!(facts(&after), facts(&before));
     assert_eq!(target.get("ever").unwrap().unwrap(), noise(1, 50_000));
+    assert_eq!(target.entry("ever").unwrap().unwrap().extras, source.entry("ever").unwrap().unwrap().extras);
+    assert_eq!(target.check(false).unwrap().found, 0);
     assert!(!target.has("mine").unwrap() && !target.has("short").unwrap());
     assert_settled(b.path());
+    assert_eq!(target.invalidate_tags(&["t"]).unwrap(), 1);
 }
 
 #[test]

@@ -134,7 +134,7 @@ fn copy(engine: &Engine, target: &Target) -> Result<Backup> {
         unlink_from_source(&target.blobs.path(*write_id))?;
     }
     copied.extend(linked);
-    copy_pages(snapshot, &target.database())?;
+    copy_pages(&snapshot, &target.database())?;
     let db = Db::connect(&target.database())?;
     let backup = tidy(&db, target, &copied)?;
     db.checkpoint(Some(LogEnd::Cut))?;
@@ -199,7 +199,7 @@ fn unlink_from_source(link: &Path) -> Result<()> {
 }
 
 /// Copies the database as the snapshot has it: within its transaction, no write of another connection starts it anew.
-fn copy_pages(snapshot: Db, to: &Path) -> Result<()> {
+fn copy_pages(snapshot: &Db, to: &Path) -> Result<()> {
     new_file(to).map_err(|why| Error::io("create the database", to, why))?;
     let mut target = Db::connect(to)?;
     {

@@ -10,9 +10,10 @@ use super::Wait;
 use super::db::{Db, LogEnd, PAGE_SIZE};
 use super::engine::Engine;
 use super::epoch::EpochTable;
+use super::extras::{Extras, MetaRow};
 use super::lock;
 use super::maintenance::{self, Maintenance};
-use super::read::{Lookup, Meta};
+use super::read::{Beside, Lookup, Meta};
 use super::row::{EntryRow, Freshness};
 use super::write::{Write, Written};
 use crate::error::{Code, Error, Result};
@@ -43,13 +44,28 @@ pub struct Cache {
 }
 
 /// An entry with its value.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Entry {
     /// The value's bytes.
     pub value: Vec<u8>,
     /// What is known beside them.
     pub meta: Meta,
+    /// Tags, description and metadata.
+    pub extras: Extras<'static>,
+}
+
+/// What an entry is stored with: see [`Cache::set_with`].
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SetOptions<'a> {
+    /// The time to live, where it is not the cache's.
+    pub ttl: Option<Duration>,
+    /// Names under which entries are invalidated together: 1 to 1024 bytes each.
+    pub tags: &'a [&'a str],
+    /// For people.
+    pub description: Option<&'a str>,
+    /// Rows of custom metadata, one a declared table at most.
+    pub meta: &'a [MetaRow<'a>],
 }
 
 /// Outcome of [`Cache::fetch_into`].
@@ -59,7 +75,7 @@ pub enum Fetched {
     Miss,
     /// The value is in the first `meta.size` bytes of the buffer.
     Filled(Meta),
-    /// The value is in a file or longer than the buffer: use [`Cache::entry`].
+    /// The value is in a file or longer than the buffer, or there is more than the value: use [`Cache::entry`].
     TooLarge(Meta),
 }
 
@@ -126,7 +142,7 @@ impl Cache {
     /// [`Code::ValueTooLarge`] when it cannot fit; [`Code::StorageFull`], [`Code::ReadOnly`], [`Code::Unavailable`]
     /// for what the disk says; [`Code::LockTimeout`] when other writers hold the lock for too long. Nothing changed.
     pub fn set<'a>(&self, key: impl Into<Key<'a>>, value: &[u8]) -> Result<()> {
-        self.set_until(key.into(), value, self.expiry(self.engine.default_ttl)?)
+        self.set_with(key, value, &SetOptions::default())
     }
 
     /// Stores a value with a time to live of its own.
@@ -134,23 +150,45 @@ impl Cache {
     /// # Errors
     /// As [`Cache::set`]; [`Code::InvalidTtl`] when it is zero.
     pub fn set_for<'a>(&self, key: impl Into<Key<'a>>, value: &[u8], ttl: Duration) -> Result<()> {
-        self.set_until(key.into(), value, self.expiry(Some(ttl))?)
+        self.set_with(key, value, &SetOptions { ttl: Some(ttl), ..SetOptions::default() })
     }
 
-    fn set_until(&self, key: Key<'_>, value: &[u8], expires_at: Option<u64>) -> Result<()> {
-        self.apply(
-            &[Write::Set {
-                key,
-                value,
-                kind: 0,
-                expires_at,
-                freshness: Freshness::default(),
-                codec: None,
-                numbers: None,
-            }],
-            Wait::Yes,
-        )
-        .map(|_| ())
+    /// Stores a value with tags, a description and metadata, which are kept in the same transaction and go with it.
+    ///
+    /// ```
+    /// # fn main() -> tierce::Result<()> {
+    /// # let temp = tempfile::tempdir().unwrap();
+    /// # let cache = tierce::Cache::builder().open(temp.path().join("cache"))?;
+    /// let users = tierce::SetOptions { tags: &["users"], ..Default::default() };
+    /// cache.set_with("user:1", b"Ada", &users)?;
+    /// assert_eq!(cache.invalidate_tags(&["users"])?, 1);
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Cache::set_for`]; [`Code::InvalidOption`] for a tag that is empty or too long.
+    pub fn set_with<'a>(
+        &self,
+        key: impl Into<Key<'a>>,
+        value: &[u8],
+        options: &SetOptions<'_>,
+    ) -> Result<()> {
+        let extras = Extras {
+            tags: options.tags.iter().map(|tag| (*tag).into()).collect(),
+            description: options.description.map(Into::into),
+            meta: options.meta.to_vec(),
+        };
+        let write = Write::Set {
+            key: key.into(),
+            value,
+            kind: 0,
+            expires_at: self.expiry(options.ttl.or(self.engine.default_ttl))?,
+            freshness: Freshness::default(),
+            codec: None,
+            numbers: None,
+            extras: Some(extras),
+        };
+        self.apply(&[write], Wait::Yes).map(|_| ())
     }
 
     fn expiry(&self, ttl: Option<Duration>) -> Result<Option<u64>> {
@@ -187,6 +225,16 @@ impl Cache {
         Ok(written.first().is_some_and(|written| written.existed))
     }
 
+    /// Removes every entry that has one of these tags, in one transaction, and gives how many were live. Memory tiers of
+    /// other processes see it.
+    ///
+    /// # Errors
+    /// As [`Cache::set`].
+    pub fn invalidate_tags(&self, tags: &[&str]) -> Result<u64> {
+        let written = self.apply(&[Write::InvalidateTags { tags: tags.to_vec() }], Wait::Yes)?;
+        Ok(written.first().map_or(0, |written| written.invalidated))
+    }
+
     /// Removes every entry.
     ///
     /// # Errors
@@ -201,7 +249,7 @@ impl Cache {
     /// # Errors
     /// [`Code::Unavailable`] when the disk fails; [`Code::LockTimeout`] when the database recovers for too long.
     pub fn get<'a>(&self, key: impl Into<Key<'a>>) -> Result<Option<Vec<u8>>> {
-        Ok(self.entry(key)?.map(|entry| entry.value))
+        Ok(self.value(&key.into())?.map(|entry| entry.value))
     }
 
     /// The value of a key and what is known beside it.
@@ -210,8 +258,7 @@ impl Cache {
     /// As [`Cache::get`].
     pub fn entry<'a>(&self, key: impl Into<Key<'a>>) -> Result<Option<Entry>> {
         let key = key.into();
-        let found = self.engine.look(&key, false, |header, _, payload| header.decode(payload))?;
-        self.finish(&key, self.live(found))
+        self.whole(&key, |cache, key| cache.value(key))
     }
 
     /// As [`Cache::entry`], and also gives a stale one: see [`Freshness`].
@@ -220,8 +267,39 @@ impl Cache {
     /// As [`Cache::get`].
     pub fn kept<'a>(&self, key: impl Into<Key<'a>>) -> Result<Option<Entry>> {
         let key = key.into();
-        let found = self.engine.look(&key, false, |header, _, payload| header.decode(payload))?;
-        self.finish(&key, found)
+        self.whole(&key, |cache, key| cache.finish(key, cache.stored(key)?))
+    }
+
+    /// An entry with its extras.
+    fn whole<'a>(
+        &self,
+        key: &Key<'a>,
+        read: impl Fn(&Self, &Key<'a>) -> Result<Option<Entry>>,
+    ) -> Result<Option<Entry>> {
+        for _ in 0..LOOKS {
+            let Some(mut entry) = read(self, key)? else { return Ok(None) };
+            if !entry.meta.has_extras {
+                return Ok(Some(entry));
+            }
+            match self.engine.beside(&entry.meta)? {
+                Beside::Found(extras) => {
+                    entry.extras = extras;
+                    return Ok(Some(entry));
+                }
+                Beside::Damaged => return Ok(None),
+                Beside::Outdated => {}
+            }
+        }
+        Ok(None) // replaced again and again while it was read
+    }
+
+    /// A live entry without its extras.
+    fn value(&self, key: &Key<'_>) -> Result<Option<Entry>> {
+        self.finish(key, self.live(self.stored(key)?))
+    }
+
+    fn stored(&self, key: &Key<'_>) -> Result<Lookup<Vec<u8>>> {
+        self.engine.look(key, false, |header, _, payload| header.decode(payload))
     }
 
     /// A stale entry is a miss.
@@ -234,7 +312,7 @@ impl Cache {
         }
     }
 
-    /// As [`Cache::entry`] for many keys, on one snapshot, in their order.
+    /// As [`Cache::entry`] for many keys, on one snapshot, in their order. [`Entry::extras`] stay empty.
     ///
     /// # Errors
     /// As [`Cache::get`].
@@ -253,11 +331,11 @@ impl Cache {
         for _ in 0..LOOKS {
             let (header, meta) = match self.engine.sound(key, found) {
                 Lookup::Miss | Lookup::Damaged(..) => return Ok(self.counted(None)),
-                Lookup::Inline(value, meta) => return Ok(self.counted(Some(Entry { value, meta }))),
+                Lookup::Inline(value, meta) => return Ok(self.counted(Some(bare(value, meta)))),
                 Lookup::File(header, meta) => (header, meta),
             };
             match self.engine.read_file(key, header) {
-                Ok(Some(value)) => return Ok(self.counted(Some(Entry { value, meta }))),
+                Ok(Some(value)) => return Ok(self.counted(Some(bare(value, meta)))),
                 Ok(None) => {}
                 Err(fault) if fault.code() == Code::Corrupt => {
                     self.lost_file(key, header, fault);
@@ -307,15 +385,15 @@ impl Cache {
 
     /// Reads a small value into a buffer of the caller's: no allocation. Gives stale entries too: see [`Freshness`]. With `hold`, the snapshot stays open for the
     /// next such read, as long as nobody writes: the caller ends it with [`Cache::release`] soon, as the log cannot
-    /// start again before.
+    /// start again before. With `whole`, an entry that has extras is left to [`Cache::entry`].
     ///
     /// # Errors
     /// As [`Cache::get`].
-    pub fn fetch_into(&self, key: &Key<'_>, buffer: &mut [u8], hold: bool) -> Result<Fetched> {
+    pub fn fetch_into(&self, key: &Key<'_>, buffer: &mut [u8], hold: bool, whole: bool) -> Result<Fetched> {
         let found = self.engine.look(key, hold, |header, meta, payload| {
             match buffer.get_mut(..meta.size as usize) {
-                Some(room) => header.decode_into(payload, room).map(|()| true),
-                None => Ok(false),
+                Some(room) if !(whole && meta.has_extras) => header.decode_into(payload, room).map(|()| true),
+                _ => Ok(false),
             }
         })?;
         Ok(match found {
@@ -488,4 +566,8 @@ impl Cache {
 
     /// Bytes of a database page: the grain of [`Stats::disk_size`].
     pub const PAGE_SIZE: u64 = PAGE_SIZE;
+}
+
+fn bare(value: Vec<u8>, meta: Meta) -> Entry {
+    Entry { value, meta, extras: Extras::default() }
 }

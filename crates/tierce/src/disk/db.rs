@@ -20,13 +20,15 @@ pub(super) const PAGE_SIZE: u64 = 4096;
 /// Bytes of the log that stay allocated after a checkpoint.
 const WAL_KEPT: u64 = 8 << 20;
 /// The schema of format version 1, exactly as SQLite stores it: an open compares it.
-pub(super) const SCHEMA: [&str; 4] = [
+pub(super) const SCHEMA: [&str; 6] = [
     "CREATE TABLE entries (id INTEGER PRIMARY KEY, seal INTEGER NOT NULL, accessed INTEGER NOT NULL, \
      hits INTEGER NOT NULL, created INTEGER NOT NULL, expires INTEGER, fresh INTEGER, cost INTEGER, \
      size INTEGER NOT NULL, stored INTEGER NOT NULL, key BLOB NOT NULL, frame BLOB NOT NULL)",
     "CREATE TABLE files (write_id INTEGER PRIMARY KEY, bytes INTEGER NOT NULL, owner INTEGER)",
     "CREATE INDEX files_owner ON files (owner) WHERE owner IS NOT NULL",
     "CREATE TABLE facts (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE extras (id INTEGER PRIMARY KEY, seal INTEGER NOT NULL, body BLOB NOT NULL)",
+    "CREATE TABLE tags (tag TEXT NOT NULL, id INTEGER NOT NULL, PRIMARY KEY (tag, id)) WITHOUT ROWID",
 ];
 
 /// How the log is synced.
@@ -174,7 +176,7 @@ impl Db {
             conn.execute_batch(
                 "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -8192",
             )?;
-            conn.execute_batch(SCHEMA[0])?;
+            conn.execute_batch(&format!("{}; {}", SCHEMA[0], SCHEMA[4]))?;
             Ok(conn)
         };
         let conn = open().map_err(|why| explain(why, &path))?;

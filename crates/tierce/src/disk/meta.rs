@@ -204,7 +204,7 @@ impl Transaction<'_> {
 
     /// Writes a row and gives what stood there before.
     pub fn put(&self, row: &EntryRow<'_>, size: u64, stored: u64) -> Result<Option<Removed>> {
-        let before = self.look(row.id)?;
+        let before = self.gone(self.look(row.id)?)?;
         self.db.insert(row, size, stored)?;
         Ok(before)
     }
@@ -238,23 +238,26 @@ impl Transaction<'_> {
 
     /// Deletes a victim's row, unless it was written or read since `accessed`.
     pub fn evict(&self, id: i64, accessed: i64) -> Result<Option<Removed>> {
-        self.db.one(
+        let victim = self.db.one(
             "DELETE FROM entries WHERE id = ?1 AND accessed = ?2 \
              RETURNING id, length(key) + length(frame), substr(frame, 1, 40)",
             params![id, accessed],
             removed,
-        )
+        )?;
+        self.gone(victim)
     }
 
     /// Deletes the row of a key; gives what left, and whether it had not expired at `now`.
     pub fn delete(&self, id: i64, key: &[u8], now: u64) -> Result<Option<(Removed, bool)>> {
-        self.db.one(
+        let deleted = self.db.one(
             "DELETE FROM entries WHERE id = ?1 AND key = ?2 \
              RETURNING id, length(key) + length(frame), substr(frame, 1, 40), \
              (expires IS NULL OR expires > ?3) AND (fresh IS NULL OR fresh > ?3)",
             params![id, key, now as i64],
             |row| Ok((removed(row)?, row.get(3)?)),
-        )
+        )?;
+        let Some((removed, was_live)) = deleted else { return Ok(None) };
+        Ok(self.gone(Some(removed))?.map(|removed| (removed, was_live)))
     }
 
     /// Gives a row new times, with the seal that belongs to them.
@@ -277,12 +280,13 @@ impl Transaction<'_> {
 
     /// Deletes a damaged row, unless it was written again since.
     pub fn discard(&self, id: i64, seal: u64) -> Result<Option<Removed>> {
-        self.db.one(
+        let damaged = self.db.one(
             "DELETE FROM entries WHERE id = ?1 AND seal = ?2 \
              RETURNING id, length(key) + length(frame), substr(frame, 1, 40)",
             params![id, seal as i64],
             removed,
-        )
+        )?;
+        self.gone(damaged)
     }
 
     /// Bytes of the pages that hold something and of the value files.
@@ -296,6 +300,7 @@ impl Transaction<'_> {
             Ok(row.get::<_, i64>(0)? as u64)
         })?;
         self.db.change("DELETE FROM entries", [])?;
+        self.clear_extras()?;
         self.db.change("UPDATE files SET owner = ?1 WHERE owner IS NULL", [owner])?;
         self.db.change("UPDATE facts SET value = 0 WHERE name = 'file_bytes'", [])?;
         Ok(files)
@@ -401,11 +406,13 @@ pub(super) fn entry_row<'r>(row: &'r Row<'_>) -> rusqlite::Result<EntryRow<'r>> 
     })
 }
 
-fn removed(row: &Row<'_>) -> rusqlite::Result<Removed> {
+/// A row that is deleted goes through [`Transaction::gone`], so that nothing of it stays in the side tables.
+pub(super) fn removed(row: &Row<'_>) -> rusqlite::Result<Removed> {
     let header = Header::parse(blob(row, 2)?).ok();
     Ok(Removed {
         id: row.get(0)?,
         bytes: integer(row, 1)? as u64,
+        has_extras: header.is_none_or(|header| header.has_extras),
         file: header.filter(|header| header.in_file).map(|header| header.write_id),
         file_bytes: header
             .filter(|header| header.in_file)
@@ -429,7 +436,7 @@ pub(super) fn integer(row: &Row<'_>, column: usize) -> rusqlite::Result<i64> {
 }
 
 /// As [`integer`].
-fn blob<'r>(row: &'r Row<'_>, column: usize) -> rusqlite::Result<&'r [u8]> {
+pub(super) fn blob<'r>(row: &'r Row<'_>, column: usize) -> rusqlite::Result<&'r [u8]> {
     match row.get_ref(column)? {
         ValueRef::Blob(bytes) | ValueRef::Text(bytes) => Ok(bytes),
         _ => Ok(&[]),

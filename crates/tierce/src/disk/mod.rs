@@ -11,6 +11,7 @@ mod check;
 mod db;
 mod engine;
 mod epoch;
+mod extras;
 mod maintenance;
 mod meta;
 mod open;
@@ -19,6 +20,7 @@ mod owner;
 mod read;
 mod row;
 mod salvage;
+mod side;
 mod transfer;
 mod write;
 
@@ -29,10 +31,11 @@ use crate::error::{Code, Result};
 
 pub use backup::Backup;
 pub use builder::Builder;
-pub use cache::{Cache, Entry, Fetched, KeyPage, Stats};
+pub use cache::{Cache, Entry, Fetched, KeyPage, SetOptions, Stats};
 pub use check::{CheckReport, Problem, ProblemKind};
 pub use db::Durability;
 pub use epoch::{BITS as EPOCH_BITS, EpochTable};
+pub use extras::{Cell, Extras, MetaRow};
 pub use read::Meta;
 pub use row::Freshness;
 pub use transfer::{AtomicFile, Loaded, open_snapshot};

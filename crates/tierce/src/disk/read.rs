@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 
 use super::db::Db;
 use super::engine::Engine;
+use super::extras::Extras;
 use super::row::{EntryRow, Freshness};
 use super::{Wait, epoch};
 use crate::error::{Code, Error, Result};
@@ -32,12 +33,25 @@ pub struct Meta {
     pub size: u64,
     /// Bytes that it takes when coded.
     pub stored_size: u64,
+    /// Whether it carries tags, a description or metadata: [`Entry::extras`](super::Entry::extras).
+    pub has_extras: bool,
     /// The row of the entry, for [`Cache::touch`](super::Cache::touch).
     pub id: i64,
     /// The key's slot in the epoch table.
     pub slot: u32,
     /// The slot's epoch before the entry was read.
     pub epoch: u32,
+    /// Of this write alone.
+    pub(super) write_id: u64,
+}
+
+/// What the side tables have of an entry that was read.
+pub(super) enum Beside {
+    Found(Extras<'static>),
+    /// The entry was replaced or removed since.
+    Outdated,
+    /// It was damaged, and is removed.
+    Damaged,
 }
 
 /// What a look at one key found.
@@ -154,9 +168,11 @@ impl Engine {
             hits: row.hits + noted.map_or(0, |noted| u64::from(noted.hits)),
             size: header.raw_size,
             stored_size: header.stored_size,
+            has_extras: header.has_extras,
             id: row.id,
             slot,
             epoch,
+            write_id: header.write_id,
         }
     }
 
@@ -172,6 +188,28 @@ impl Engine {
             Err(fault) => Err(fault),
         };
         value.map(Some)
+    }
+
+    /// What an entry carries beside its value. Without it the entry is damaged: it could not be invalidated by its tags.
+    pub fn beside(&self, meta: &Meta) -> Result<Beside> {
+        let look = |db: &Db| {
+            let body = db.body(meta.id)?;
+            let known = body.as_ref().and_then(|body| body.open(meta.write_id)).map(Extras::into_owned);
+            let same = |row: EntryRow<'_>| {
+                let written = Header::parse(row.frame).map(|header| header.write_id);
+                (written.ok() == Some(meta.write_id)).then_some(row.seal)
+            };
+            Ok((known, db.find(meta.id, same)?.flatten()))
+        };
+        match self.read_mending(false, |db| db.snapshot(|| look(db)))? {
+            (Some(extras), _) => Ok(Beside::Found(extras)),
+            (None, None) => Ok(Beside::Outdated),
+            (None, Some(seal)) => {
+                let fault = Error::new(Code::Corrupt, "the tags and metadata of an entry are damaged");
+                self.discard(meta.id, seal, fault.at(&self.paths.database));
+                Ok(Beside::Damaged)
+            }
+        }
     }
 
     /// Removes a damaged entry, when nobody is writing just now: the next read would try again.

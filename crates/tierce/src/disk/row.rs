@@ -74,8 +74,10 @@ pub(super) struct Age {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Removed {
     pub id: i64,
-    /// Bytes of key and frame in the row.
+    /// Bytes of key and frame in the row, and of what the side tables had of it.
     pub bytes: u64,
+    /// Whether the side tables have something of it, as far as the row can tell.
+    pub has_extras: bool,
     /// The write id of the value's file.
     pub file: Option<u64>,
     /// Bytes of that file, rounded to blocks.

@@ -9,6 +9,7 @@ use super::blob::Blobs;
 use super::db::Db;
 use super::meta::Transaction;
 use super::row::EntryRow;
+use super::side::Body;
 use crate::error::{Code, Result};
 use crate::frame::{HEADER, Header};
 use crate::key::Digest;
@@ -45,7 +46,13 @@ impl Salvage {
             {
                 return true;
             }
-            salvage.rows.insert_newest(row, header.raw_size, header.stored_size).is_ok()
+            // What could no longer be invalidated by its tags is better lost.
+            let body = header.has_extras.then(|| damaged.body(row.id).ok().flatten());
+            let body = body.map(|body| body.filter(|body| body.open(header.write_id).is_some()));
+            let Some(body) = body.map_or(Some(None), |body| body.map(Some)) else { return true };
+            let stored = salvage.rows.insert_newest(row, header.raw_size, header.stored_size);
+            let keep = |body: Body| salvage.rows.put_body(row.id, body.seal, &body.bytes);
+            stored.and_then(|()| body.map_or(Ok(()), keep)).is_ok()
         });
         Ok(Some(salvage))
     }
@@ -81,10 +88,20 @@ impl Salvage {
     pub fn put_back(&self, transaction: &Transaction<'_>) -> Result<()> {
         let mut outcome = Ok(());
         self.rows.range(i64::MIN, i64::MAX, |row| {
-            outcome = Header::parse(row.frame).and_then(|header| transaction.restore(&row, header));
+            outcome = self.restore(transaction, &row);
             outcome.is_ok()
         })?;
         outcome
+    }
+
+    fn restore(&self, transaction: &Transaction<'_>, row: &EntryRow<'_>) -> Result<()> {
+        let header = Header::parse(row.frame)?;
+        let body = if header.has_extras { self.rows.body(row.id)? } else { None };
+        transaction.restore(row, header)?;
+        match body.as_ref().and_then(|body| Some((body, body.open(header.write_id)?))) {
+            Some((body, extras)) => transaction.put_extras(row.id, header.write_id, &extras, &body.bytes),
+            None => Ok(()),
+        }
     }
 }
 

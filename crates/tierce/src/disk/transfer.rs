@@ -123,7 +123,7 @@ impl Cache {
             for entry in page {
                 let record = match entry {
                     Paged::Whole(record) => Some(record),
-                    Paged::InFile(id) => engine.record(&db, id)?,
+                    Paged::Apart(id) => engine.record(&db, id)?,
                 };
                 record.map_or(Ok(()), |record| writer.add(&record))?;
             }
@@ -187,8 +187,8 @@ impl Cache {
 
 enum Paged {
     Whole(Record),
-    /// The row of a value that is in a file.
-    InFile(i64),
+    /// The row of an entry that is not all in it.
+    Apart(i64),
 }
 
 /// A page of live entries, and where the next one starts. What does not verify is left out: a read of it would be a miss.
@@ -203,7 +203,7 @@ fn page(engine: &Engine, db: &Db, from: i64) -> Result<(Vec<Paged>, Option<i64>)
         rows += 1;
         bytes += row.frame.len();
         found.extend(match sound(&row, now) {
-            Some(header) if header.in_file => Some(Paged::InFile(row.id)),
+            Some(header) if header.in_file || header.has_extras => Some(Paged::Apart(row.id)),
             Some(header) => Some(Paged::Whole(record(&row, header, row.frame[HEADER..].to_vec()))),
             None => None,
         });
@@ -230,6 +230,7 @@ fn record(row: &EntryRow<'_>, header: Header, payload: Vec<u8>) -> Record {
         created: row.created,
         expires: row.expires,
         freshness: row.freshness,
+        extras: Vec::new(),
         accessed: row.accessed,
         hits: row.hits,
         payload,
@@ -243,15 +244,21 @@ impl Engine {
         let now = self.now();
         for _ in 0..LOOKS {
             let look = || {
-                db.find(id, |row| {
+                let found = db.find(id, |row| {
                     let header = sound(&row, now)?;
                     let payload = if header.in_file { Vec::new() } else { row.frame[HEADER..].to_vec() };
                     Some((header, Digest::of(row.key), record(&row, header, payload)))
-                })
+                })?;
+                Ok((found.flatten(), db.body(id)?))
             };
-            let Some(Some((header, digest, mut record))) = patiently(self.lock_timeout, look)? else {
-                return Ok(None);
-            };
+            let (found, body) = patiently(self.lock_timeout, || db.snapshot(look))?;
+            let Some((header, digest, mut record)) = found else { return Ok(None) };
+            if header.has_extras {
+                match body.filter(|body| body.open(header.write_id).is_some()) {
+                    Some(body) => record.extras = body.bytes,
+                    None => return Ok(None),
+                }
+            }
             if !header.in_file {
                 return Ok(Some(record));
             }

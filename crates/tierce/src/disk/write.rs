@@ -7,9 +7,11 @@ use super::bound::{Brought, weight};
 use super::db::{Durability, LogEnd};
 use super::engine::Engine;
 use super::epoch;
+use super::extras::Extras;
 use super::lock;
 use super::meta::Transaction;
 use super::row::{EntryRow, Freshness, Removed};
+use super::side::Untagged;
 use crate::codec::{CodecChoice, Numbers};
 use crate::error::{Code, Error, Result};
 use crate::frame::size_on_disk;
@@ -36,6 +38,8 @@ pub enum Write<'a> {
         codec: Option<CodecChoice>,
         /// Where the value is an array of numbers: what they are, so that they are coded as such.
         numbers: Option<Numbers>,
+        /// Tags, description and metadata.
+        extras: Option<Extras<'a>>,
     },
     /// Gives an entry new times and leaves its value alone. An expired one stays expired.
     Renew {
@@ -53,11 +57,19 @@ pub enum Write<'a> {
         /// The key.
         key: Key<'a>,
     },
+    /// Removes every entry that has one of these tags.
+    InvalidateTags {
+        /// The tags.
+        tags: Vec<&'a str>,
+    },
     /// Removes everything.
     Clear,
     /// Stores an entry as it was in another cache: with its times, its hits, and its value as it is coded.
     Restore(&'a Record),
 }
+
+/// Entries that one call on a thread that must not wait invalidates by their tags.
+const FEW: usize = 256;
 
 /// What became of one [`Write`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -65,6 +77,8 @@ pub enum Write<'a> {
 pub struct Written {
     /// For a delete and a renewal: whether there was a live entry.
     pub existed: bool,
+    /// For tags: how many live entries were removed.
+    pub invalidated: u64,
     /// The row of the key, for [`Cache::touch`](super::Cache::touch).
     pub id: i64,
     /// The key's slot in the epoch table.
@@ -102,11 +116,32 @@ impl Times {
     }
 }
 
+/// What an entry carries, and its body.
+type Carried<'a> = (Cow<'a, Extras<'a>>, Vec<u8>);
+
 /// A write that is ready for its transaction.
 enum Ready<'a> {
-    Set { key: Cow<'a, Key<'a>>, digest: Digest, header: Header, frame: Vec<u8>, times: Times },
-    Renew { key: &'a Key<'a>, digest: Digest, times: Times, stale: bool },
-    Delete { key: &'a Key<'a>, digest: Digest },
+    Set {
+        key: Cow<'a, Key<'a>>,
+        digest: Digest,
+        header: Header,
+        frame: Vec<u8>,
+        times: Times,
+        extras: Option<Carried<'a>>,
+    },
+    Renew {
+        key: &'a Key<'a>,
+        digest: Digest,
+        times: Times,
+        stale: bool,
+    },
+    Delete {
+        key: &'a Key<'a>,
+        digest: Digest,
+    },
+    InvalidateTags {
+        tags: &'a [&'a str],
+    },
     Clear,
 }
 
@@ -116,7 +151,7 @@ impl Ready<'_> {
             Ready::Set { digest, .. } | Ready::Renew { digest, .. } | Ready::Delete { digest, .. } => {
                 Some(*digest)
             }
-            Ready::Clear => None,
+            Ready::InvalidateTags { .. } | Ready::Clear => None,
         }
     }
 
@@ -184,24 +219,27 @@ impl Engine {
     }
 
     fn prepare<'a>(&self, write: &'a Write<'a>) -> Result<Ready<'a>> {
-        let (key, value, kind, times, codec) = match write {
-            Write::Set { key, value, kind, expires_at, freshness, codec, numbers } => {
+        let (key, value, kind, times, codec, extras) = match write {
+            Write::Set { key, value, kind, expires_at, freshness, codec, numbers, extras } => {
                 let codec = codec.unwrap_or(self.codec);
                 let codec = numbers.map_or(codec, |numbers| codec.numbers(numbers));
-                (key, *value, *kind, Times::new(*expires_at, *freshness), codec)
+                let extras = extras.as_ref().filter(|extras| !extras.is_empty());
+                (key, *value, *kind, Times::new(*expires_at, *freshness), codec, extras)
             }
             Write::Renew { key, expires_at, fresh_until, stale } => {
                 let times = Times::new(*expires_at, Freshness { until: *fresh_until, cost: 0 });
                 return Ok(Ready::Renew { key, digest: key.digest(), times, stale: *stale });
             }
             Write::Delete { key } => return Ok(Ready::Delete { key, digest: key.digest() }),
+            Write::InvalidateTags { tags } => return Ok(Ready::InvalidateTags { tags }),
             Write::Clear => return Ok(Ready::Clear),
             Write::Restore(record) => return self.prepare_restored(record),
         };
+        let extras = extras.map(|extras| Ok((Cow::Borrowed(extras), extras.to_bytes()?))).transpose()?;
         let mut frame = Vec::with_capacity(HEADER + value.len());
         frame.resize(HEADER, 0);
         let codec = codec.encode(value, &mut frame)?;
-        self.framed(Cow::Borrowed(key), frame, (kind, codec, value.len() as u64), times)
+        self.framed(Cow::Borrowed(key), frame, (kind, codec, value.len() as u64), times, extras)
     }
 
     /// Takes the value as it is coded. What it decodes to is checked when it is read.
@@ -210,12 +248,16 @@ impl Engine {
         let frame = [&[0; HEADER][..], &record.payload].concat();
         let past = Past { created: record.created, accessed: record.accessed, hits: record.hits };
         let times = Times { past: Some(past), ..Times::new(record.expires, record.freshness) };
-        self.framed(key, frame, (record.kind, record.codec, record.size), times)
+        let extras = match &record.extras[..] {
+            [] => None,
+            body => Some((Cow::Owned(Extras::parse(body)?.into_owned()), body.to_vec())),
+        };
+        self.framed(key, frame, (record.kind, record.codec, record.size), times, extras)
     }
 
     /// Whether an entry of another cache fits into this one.
     pub fn admits(&self, record: &Record) -> Result<()> {
-        self.bound.admit(weight(record.key.len() as u64 + record.payload.len() as u64))
+        self.bound.admit(weight((record.key.len() + record.payload.len() + record.extras.len()) as u64))
     }
 
     /// Puts the header before a payload.
@@ -225,6 +267,7 @@ impl Engine {
         mut frame: Vec<u8>,
         (kind, codec, raw_size): (u8, u8, u64),
         times: Times,
+        extras: Option<Carried<'a>>,
     ) -> Result<Ready<'a>> {
         let digest = key.digest();
         let stored_size = (frame.len() - HEADER) as u64;
@@ -232,6 +275,7 @@ impl Engine {
             kind,
             codec,
             in_file: stored_size > self.inline_max as u64,
+            has_extras: extras.is_some(),
             raw_size,
             stored_size,
             write_id: self.next_write_id(),
@@ -239,8 +283,9 @@ impl Engine {
         };
         let header = header.sealed(digest, &frame[HEADER..]);
         frame[..HEADER].copy_from_slice(&header.to_bytes());
-        self.bound.admit(weight(key.as_bytes().len() as u64 + stored_size))?;
-        Ok(Ready::Set { key, digest, header, frame, times })
+        let beside = extras.as_ref().map_or(0, |(_, body)| body.len() as u64);
+        self.bound.admit(weight(key.as_bytes().len() as u64 + stored_size + beside))?;
+        Ok(Ready::Set { key, digest, header, frame, times, extras })
     }
 
     fn apply_ready(&self, ready: &[Ready<'_>], wait: Wait) -> Result<(Vec<Written>, u32)> {
@@ -291,15 +336,20 @@ impl Engine {
         let mut left: Vec<Removed> = Vec::new();
         let mut brought = Brought::default();
         let mut condemned = Vec::new();
+        let mut invalidated = Vec::new();
         let mut written = Vec::with_capacity(ready.len());
         for write in ready {
             let mut outcome = Written::default();
             match write {
-                Ready::Set { key, digest, header, frame, times } => {
+                Ready::Set { key, digest, header, frame, times, extras } => {
                     let replaced = self.put(transaction, key, *digest, *header, frame, *times, now)?;
+                    if let Some((extras, body)) = extras {
+                        transaction.put_extras(digest.id(), header.write_id, extras, body)?;
+                    }
+                    let beside = extras.as_ref().map_or(0, |(_, body)| body.len());
                     let row = weight(
-                        key.as_bytes().len() as u64
-                            + if header.in_file { HEADER } else { frame.len() } as u64,
+                        (key.as_bytes().len() + if header.in_file { HEADER } else { frame.len() } + beside)
+                            as u64,
                     );
                     brought.newest = digest.id();
                     brought.written += row + frame.len() as u64;
@@ -314,6 +364,13 @@ impl Engine {
                     outcome.existed = removed.is_some_and(|(_, live)| live);
                     left.extend(removed.map(|(removed, _)| removed));
                 }
+                Ready::InvalidateTags { tags } => {
+                    let untagged = self.untag(transaction, tags, now, wait)?;
+                    outcome.invalidated = untagged.iter().filter(|untagged| untagged.was_live).count() as u64;
+                    invalidated
+                        .extend(untagged.iter().map(|untagged| Digest::of(&untagged.key).slot(epoch::BITS)));
+                    left.extend(untagged.iter().map(|untagged| untagged.removed));
+                }
                 Ready::Clear => {
                     condemned.extend(transaction.clear(self.owner.id()?)?);
                 }
@@ -326,7 +383,30 @@ impl Engine {
             condemned.push(file);
         }
         lock(&self.unlinked).retain(|file| !unlinked.contains(file));
-        Ok((written, condemned, self.announce_epochs(ready)))
+        Ok((written, condemned, self.announce_epochs(ready, invalidated)))
+    }
+
+    /// Removes all that have one of these tags.
+    fn untag(
+        &self,
+        transaction: &Transaction<'_>,
+        tags: &[&str],
+        now: u64,
+        wait: Wait,
+    ) -> Result<Vec<Untagged>> {
+        let mut untagged = Vec::new();
+        for tag in tags {
+            let ids = transaction.tagged(tag)?;
+            if wait == Wait::No && ids.len() > FEW {
+                let why = "many entries have this tag, which takes a thread that may wait";
+                return Err(Error::new(Code::LockTimeout, why));
+            }
+            for id in ids {
+                untagged.extend(transaction.untag(tag, id, now)?);
+                self.accesses.forget(id);
+            }
+        }
+        Ok(untagged)
     }
 
     #[expect(clippy::too_many_arguments, reason = "the fields of one row")]
@@ -365,15 +445,21 @@ impl Engine {
 
     /// Before the commit: moves the epochs on, so that a kill between the commit and [`Engine::publish`] leaves no
     /// memory tier with what was replaced. Gives where they are.
-    fn announce_epochs(&self, ready: &[Ready<'_>]) -> Slots {
+    fn announce_epochs(&self, ready: &[Ready<'_>], invalidated: Vec<u32>) -> Slots {
         if ready.iter().any(|write| matches!(write, Ready::Clear)) {
             self.epochs.bump_all();
         }
-        let mut slots: Vec<u32> =
-            ready.iter().filter_map(Ready::digest).map(|digest| digest.slot(epoch::BITS)).collect();
+        let known = ready.iter().filter_map(Ready::digest).map(|digest| digest.slot(epoch::BITS));
+        let mut slots: Vec<u32> = known.chain(invalidated.iter().copied()).collect();
         slots.sort_unstable();
         slots.dedup();
-        slots.into_iter().map(|slot| (slot, self.epochs.bump(slot))).collect()
+        let announced = slots.into_iter().map(|slot| (slot, self.epochs.bump(slot))).collect();
+        // What was invalidated may have been set by this batch: one step more than `publish` expects keeps such a value
+        // out of every memory tier.
+        for slot in invalidated {
+            self.epochs.bump(slot);
+        }
+        announced
     }
 
     /// After the commit: moves the epochs on, so that no memory tier keeps what it read before it.
