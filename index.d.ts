@@ -90,6 +90,10 @@ export declare class NativeLedger {
   refill(count: number): number
   /** Changes the capacity. Gives the number of victims, as `drain`. */
   resize(capacity: number): number
+  /** The uses of a slot, where the policy counts them; 0 elsewhere. */
+  usesOf(slot: number): number
+  /** Sets the uses of a slot. */
+  restoreUses(slot: number, uses: number): void
   /** The slots in the order of eviction. */
   order(): Uint32Array
   /** Forgets all slots and all history. */

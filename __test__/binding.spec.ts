@@ -111,6 +111,8 @@ const CALLS: Record<string, ((opened: Opened) => unknown) | null> = {
   'NativeLedger.prototype.rest': ({ ledger }) => ledger.rest(),
   'NativeLedger.prototype.refill': ({ ledger }) => ledger.refill(1),
   'NativeLedger.prototype.resize': ({ ledger }) => ledger.resize(5),
+  'NativeLedger.prototype.usesOf': ({ ledger }) => ledger.usesOf(1),
+  'NativeLedger.prototype.restoreUses': ({ ledger }) => ledger.restoreUses(1, 2),
   'NativeLedger.prototype.order': ({ ledger }) => ledger.order(),
   'NativeLedger.prototype.clear': ({ ledger }) => ledger.clear(),
   'NativeLedger.prototype.account': ({ ledger }) => ledger.account(),

@@ -142,6 +142,57 @@ describe('verbs', () => {
     expect(new KeyExpiredError('E_KEY_EXPIRED', '')).toBeInstanceOf(KeyNotFoundError)
   })
 
+  it('touch is a use that is no read', () => {
+    const clock = fakeClock()
+    const cache = new MemoryCache<string, number>({ max: 2, policy: 'lru', clock: clock.now })
+    cache.set('a', 1, { ttl: 100, sliding: true }).set('b', 2)
+    clock.advance(60)
+    expect([cache.touch('a'), cache.touch('none')]).toEqual([true, false])
+    expect(cache.metrics()).toMatchObject({ hits: 0, misses: 0 })
+    cache.set('c', 3)
+    expect([...cache.keys()]).toEqual(['a', 'c'])
+    clock.advance(60)
+    expect(cache.ttl('a')).toBe(40)
+    clock.advance(41)
+    expect([cache.touch('a'), cache.size]).toEqual([false, 1])
+  })
+
+  it('keysWithExpiry and expiredCount say what has a time, and whose is over', () => {
+    const clock = fakeClock()
+    const cache = new MemoryCache<string, number>({ max: 10, policy: 'fifo', clock: clock.now })
+    expect(cache.expiredCount()).toBe(0)
+    cache.set('a', 1, { ttl: 100 }).set('b', 2).set('c', 3, { ttl: '1s' })
+    expect([...cache.keysWithExpiry()]).toEqual([
+      ['a', 1_000_100],
+      ['c', 1_001_000],
+    ])
+    clock.advance(100)
+    expect([...cache.keysWithExpiry()]).toEqual([['c', 1_001_000]])
+    expect([cache.expiredCount(), cache.size, cache.validSize]).toEqual([1, 3, 2])
+    cache.cleanup()
+    expect([cache.expiredCount(), cache.size]).toEqual([0, 2])
+  })
+
+  it('the background cleanup can be stopped and started again', async () => {
+    const cache = new MemoryCache<string, number>({ max: 10, cleanupInterval: false })
+    const gone = new Promise<void>((resolve) => {
+      const told = new MemoryCache<string, number>({
+        max: 10,
+        cleanupInterval: '1h',
+        onEvict: () => resolve(),
+      })
+      told.set('a', 1, { ttl: 1 })
+      told.stopCleanup()
+      told.startCleanup('1ms')
+    })
+    await gone
+    cache.set('a', 1, { ttl: 1 })
+    expect(() => cache.startCleanup(0)).toThrow(InvalidTtlError)
+    cache.startCleanup(1)
+    while (cache.size > 0) await new Promise((resolve) => setTimeout(resolve, 1))
+    cache.stopCleanup()
+  })
+
   it('peek and has are no uses', () => {
     const cache = new MemoryCache<string, number>({ max: 2, policy: 'lru' })
     cache.set('a', 1).set('b', 2)

@@ -98,6 +98,34 @@ describe('save and load', () => {
     },
   )
 
+  it('lfu: keep how often each entry was used', () => {
+    const run = (cache: MemoryCache<string, number>) => {
+      const left: string[] = []
+      for (let step = 0; step < 40; step++) {
+        cache.set(`new${step}`, step)
+        if (step % 3 === 0) cache.get('rare')
+        left.push([...cache.keys()].toSorted().join())
+      }
+      return left
+    }
+    const make = () => new MemoryCache<string, number>({ max: 4, policy: 'lfu', dir, filename: 'uses' })
+    const cache = make()
+    for (const [key, uses] of Object.entries({ often: 30, rare: 2, some: 7, once: 0 })) {
+      cache.set(key, uses)
+      for (let use = 0; use < uses; use++) cache.get(key)
+    }
+    cache.saveSync()
+    const back = make()
+    back.loadSync()
+    expect([...back.keys()]).toEqual([...cache.keys()])
+    expect(back.check()).toBe('')
+    expect(run(back)).toEqual(run(cache))
+    // One that was loaded into a cache in use keeps to the order, too.
+    const merged = make().set('x', 1)
+    merged.loadSync(undefined, { merge: true })
+    expect([...merged.keys()]).toEqual([...make().keys(), 'once', 'rare', 'some', 'often'])
+  })
+
   it('keep the rest of each TTL; what expires in the file is left out', () => {
     const clock = fakeClock()
     const cache = new MemoryCache<string, number>({ max: 10, dir, clock: clock.now })

@@ -47,17 +47,14 @@ export { CallKey, HashedKey, type Key } from './keys.js'
 export type { CheckOptions, CheckProblem, CheckReport } from './manage.js'
 export { definePolicy, type PolicyHooks, type PolicyView } from './memory/custom.js'
 export type { SaveOptions } from './memory/files.js'
+export type { MemoryEntries } from './memory/input.js'
 export type { MemoryMetrics } from './memory/metrics.js'
-export type { MemoryCacheOptions, MemoryKey } from './memory/options.js'
+export type { MemoryCacheOptions, MemoryKey, MemorySetOptions } from './memory/options.js'
 export type { PolicyName } from './memory/policies.js'
+export type { LoadOptions } from './memory/saving.js'
 export { defineSerializer, type Serializer } from './memory/serializers.js'
 export type { RemovalReason } from './memory/store.js'
-export {
-  type LoadOptions,
-  MemoryCache,
-  type MemoryEntries,
-  type MemorySetOptions,
-} from './memory-cache.js'
+export { MemoryCache } from './memory-cache.js'
 export type { SetOptions } from './set-options.js'
 export type { LoadCacheOptions, LoadedCache, SavedCache } from './transfer.js'
 export { defineHandler, type Handler } from './values/index.js'

@@ -1,42 +1,25 @@
 /** `MemoryCache`: live values, synchronous. The verbs; entries, policies and files each have a file in `memory/`. */
-import { makeError, TierceError } from './errors.js'
+import { makeError } from './errors.js'
 import { Faults } from './events.js'
-import { pathOf, readFile, readFileSync, type SaveOptions, writeFile, writeFileSync } from './memory/files.js'
-import { Flights, isPromise } from './memory/flights.js'
+import { counted, Flights, isPromise } from './memory/flights.js'
+import { checkKey, entriesOf, type MemoryEntries, refuseUndefined } from './memory/input.js'
 import { Counters, type MemoryMetrics } from './memory/metrics.js'
 import {
+  type EntryTime,
+  entryTimeOf,
   type MemoryCacheOptions,
   type MemoryKey,
+  type MemorySetOptions,
   type ParsedMemoryOptions,
   parseMemoryOptions,
 } from './memory/options.js'
 import { evictorFor } from './memory/policies.js'
-import { serializerNamed } from './memory/serializers.js'
-import { decodeSnapshot, encodeSnapshot, type SavedEntry } from './memory/snapshot.js'
-import { type RemovalReason, Store } from './memory/store.js'
+import { type Filed, type Loaded, restore, SavedCache } from './memory/saving.js'
+import { Store, tellRemovals } from './memory/store.js'
 import { Sweeper } from './memory/sweeper.js'
-import { boolean, callback, checkOptions, parseDuration } from './options.js'
+import { Weigher } from './memory/weigher.js'
+import { callback, parseDuration } from './options.js'
 import { describe } from './refusal.js'
-
-/** Options of one entry. */
-export interface MemorySetOptions {
-  /** Time to live: milliseconds or `'90s'`, `'1h'`; `Infinity` or `'never'` for no expiry. Default: the cache's. */
-  ttl?: number | string | undefined
-  /** Whether each `get` starts the TTL again. Default: the cache's. */
-  sliding?: boolean | undefined
-}
-
-/** Options of `load`. */
-export interface LoadOptions {
-  /** Keeps what the cache holds; of a key that is in both, the file's value counts. Default false: the file replaces it. */
-  merge?: boolean | undefined
-}
-
-/** Pairs, a `Map`, or an object whose names are the keys. */
-export type MemoryEntries<K, V> = Iterable<readonly [K, V]> | { readonly [key: string]: V }
-
-/** The greatest weight that a policy counts for one entry. */
-const HEAVIEST = 2 ** 32 - 1
 
 /**
  * A cache of live values in this process: nothing is copied or serialized, and `undefined` always means a miss.
@@ -45,15 +28,15 @@ const HEAVIEST = 2 ** 32 - 1
  * it counts in `size` until it is removed. Without a `clock` of your own the time that entries are compared with is at most
  * about a millisecond old.
  */
-export class MemoryCache<K extends MemoryKey = string, V = unknown> {
+export class MemoryCache<K extends MemoryKey = string, V = unknown> extends SavedCache<K, V> {
   readonly #options: ParsedMemoryOptions
   readonly #counters: Counters | undefined
+  readonly #weigher: Weigher<K, V>
   readonly #flights = new Flights<K, V | undefined>()
   readonly #sweeper: Sweeper
   readonly #tells: boolean
   readonly #isWeighed: boolean
-  readonly #ttl: number
-  readonly #sliding: boolean
+  readonly #time: EntryTime
   #store: Store<K, V>
 
   /**
@@ -61,13 +44,14 @@ export class MemoryCache<K extends MemoryKey = string, V = unknown> {
    * @throws InvalidTtlError `E_INVALID_TTL`
    */
   constructor(options: MemoryCacheOptions<K, V> = {}) {
+    super()
     const parsed = parseMemoryOptions(options as MemoryCacheOptions<never, never>)
     this.#options = parsed
     this.#counters = parsed.metrics ? new Counters() : undefined
+    this.#weigher = new Weigher(parsed, this.#counters)
     this.#tells = parsed.onEvict !== undefined
     this.#isWeighed = parsed.maxSize !== Infinity
-    this.#ttl = parsed.ttl
-    this.#sliding = parsed.sliding
+    this.#time = entryTimeOf(undefined, parsed)
     this.#sweeper = new Sweeper(this, parsed.cleanupInterval)
     const sweeper = this.#sweeper
     this.#store = new Store<K, V>({
@@ -108,6 +92,13 @@ export class MemoryCache<K extends MemoryKey = string, V = unknown> {
     return slot === undefined ? undefined : this.#store.values[slot]
   }
 
+  /** A use of a live entry that nobody reads: the policy notes it, and a TTL that slides starts again. Whether there is one. */
+  touch(key: K): boolean {
+    const isHeld = this.#store.touch(key)
+    if (this.#tells) this.#tell()
+    return isHeld
+  }
+
   /** Whether there is a live entry. No use. */
   has(key: K): boolean {
     return this.#store.find(key) !== undefined
@@ -125,7 +116,7 @@ export class MemoryCache<K extends MemoryKey = string, V = unknown> {
     if (value === undefined) throw refuseUndefined()
     if (typeof key !== 'string') checkKey(key)
     this.#flights.outdate(key)
-    this.#put(key, value, options, this.#isWeighed ? this.#weigh(key, value) : 1)
+    this.#put(key, value, options, this.#isWeighed ? this.#weigher.weigh(key, value) : 1)
     return this
   }
 
@@ -159,13 +150,13 @@ export class MemoryCache<K extends MemoryKey = string, V = unknown> {
 
   /** Stores many values; where one is refused, none is stored. Throws as `set` does. */
   setMany(entries: MemoryEntries<K, V>, options?: MemorySetOptions): this {
-    const pairs = Symbol.iterator in entries ? [...entries] : (Object.entries(entries) as [K, V][])
+    const pairs = entriesOf(entries)
     const weights = pairs.map(([key, value]) => {
       if (value === undefined) throw refuseUndefined()
       checkKey(key)
-      return this.#options.maxSize === Infinity ? 1 : this.#weigh(key, value)
+      return this.#weigher.weigh(key, value)
     })
-    this.#timeOf(options)
+    entryTimeOf(options, this.#options)
     for (const [index, [key, value]] of pairs.entries()) {
       this.#flights.outdate(key)
       this.#put(key, value, options, weights[index] as number)
@@ -206,16 +197,12 @@ export class MemoryCache<K extends MemoryKey = string, V = unknown> {
     if (flight !== undefined) return flight
     checkKey(key)
     callback(load, 'load')
-    this.#timeOf(options)
-    const start = performance.now()
-    const loaded = this.#counted(start, () => load(key))
-    if (!isPromise(loaded)) {
-      if (this.#counters !== undefined) this.#counters.loadTime += performance.now() - start
-      this.#keep(key, loaded, options)
-      return loaded
-    }
-    const timed = this.#timed(start, loaded)
-    return this.#flights.follow(key, timed, (value) => this.#keep(key, value, options))
+    entryTimeOf(options, this.#options)
+    const loaded = counted(this.#counters, () => load(key))
+    const keep = (value: V | undefined): void => this.#keep(key, value, options)
+    if (isPromise(loaded)) return this.#flights.follow(key, loaded, keep)
+    keep(loaded)
+    return loaded
   }
 
   /** Milliseconds until a live entry expires, `Infinity` for never; `undefined` where there is none. */
@@ -234,7 +221,7 @@ export class MemoryCache<K extends MemoryKey = string, V = unknown> {
     const time = parseDuration(ttl, 'ttl')
     const slot = this.#store.find(key)
     if (slot === undefined) return false
-    this.#store.setTtl(slot, time, this.#store.slideOf(slot) > 0)
+    this.#store.setTtl(slot, time, this.#store.slideOf(slot) > 0 ? time : 0)
     return true
   }
 
@@ -245,7 +232,22 @@ export class MemoryCache<K extends MemoryKey = string, V = unknown> {
 
   /** Entries that have not expired. Looks at all entries, where there are any with a TTL. */
   get validSize(): number {
-    return this.#store.countLive()
+    return this.size - this.expiredCount()
+  }
+
+  /** Entries that have expired and are held still. Looks at all entries, where there are any with a TTL. */
+  expiredCount(): number {
+    return this.#store.countExpired()
+  }
+
+  /** The keys of live entries that expire, in the order of `keys`, each with its time in milliseconds since the Unix epoch. */
+  *keysWithExpiry(): Generator<[K, number], undefined> {
+    for (const key of this.#store.order()) {
+      const slot = this.#store.find(key)
+      const at = slot === undefined ? Infinity : this.#store.expiresAt(slot)
+      if (at !== Infinity) yield [key, at]
+    }
+    return undefined
   }
 
   /** Bytes held, as the weigher counts; 0 without `maxSize`. */
@@ -292,9 +294,19 @@ export class MemoryCache<K extends MemoryKey = string, V = unknown> {
     return this.entries()
   }
 
+  /** Starts the background cleanup again, which runs by itself while there are entries with a TTL. Default interval 500 ms. */
+  startCleanup(interval: number | string = 500): void {
+    this.#sweeper.restart(parseDuration(interval, 'interval'))
+  }
+
   /** Ends the background cleanup. Entries that have expired are still misses, and are removed when they are met. */
-  stop(): void {
+  stopCleanup(): void {
     this.#sweeper.stop()
+  }
+
+  /** As `stopCleanup`. */
+  stop(): void {
+    this.stopCleanup()
   }
 
   /** Lets go of all entries, without telling of them. Each later use is an `E_CLOSED`. */
@@ -306,47 +318,6 @@ export class MemoryCache<K extends MemoryKey = string, V = unknown> {
 
   [Symbol.dispose](): void {
     this.close()
-  }
-
-  /**
-   * Writes all live entries to a file, with the rest of their TTLs and in the order of the policy. The file is replaced in one
-   * step, and has a checksum. What is saved is what the cache holds when this is called.
-   * @param file default: `filename` with the serializer's extension; a relative path starts at `dir`
-   * @returns the absolute path
-   * @throws UnserializableError `E_UNSERIALIZABLE`
-   * @throws StorageFullError `E_STORAGE_FULL`, ReadOnlyError `E_READ_ONLY`, UnavailableError `E_UNAVAILABLE` for the file
-   */
-  async save(file?: string, options?: SaveOptions): Promise<string> {
-    const path = this.#savePath(file, options, this.#options.filename)
-    await writeFile(path, this.#snapshot())
-    return path
-  }
-
-  /** As `save`. */
-  saveSync(file?: string, options?: SaveOptions): string {
-    const path = this.#savePath(file, options, this.#options.filename)
-    writeFileSync(path, this.#snapshot())
-    return path
-  }
-
-  /**
-   * Reads a file that `save` wrote. Entries whose TTL has passed meanwhile are left out. A file that cannot be read changes
-   * nothing.
-   * @returns how many entries it brought
-   * @throws FormatError `E_FORMAT` for a file of something else, CorruptError `E_CORRUPT` for a damaged one, UnavailableError
-   * `E_UNAVAILABLE` for a missing one
-   */
-  async load(file?: string, options?: LoadOptions): Promise<number> {
-    const merge = parseLoad(options)
-    const path = this.#loadPath(file)
-    return this.#restore(await readFile(path), path, merge)
-  }
-
-  /** As `load`. */
-  loadSync(file?: string, options?: LoadOptions): number {
-    const merge = parseLoad(options)
-    const path = this.#loadPath(file)
-    return this.#restore(readFileSync(path), path, merge)
   }
 
   /** A new cache with the entries of a file; see `load`. */
@@ -379,185 +350,47 @@ export class MemoryCache<K extends MemoryKey = string, V = unknown> {
     if (this.#counters !== undefined) Object.assign(this.#counters, new Counters())
   }
 
-  /**
-   * Writes the metrics to a file, as JSON, replaced in one step.
-   * @param file default: `filename` with `-metrics.json`; a relative path starts at `dir`
-   * @returns the absolute path
-   */
-  async saveMetrics(file?: string, options?: SaveOptions): Promise<string> {
-    const path = this.#savePath(file, options, `${this.#options.filename}-metrics`, 'json')
-    await writeFile(path, [Buffer.from(`${JSON.stringify(this.metrics(), undefined, 2)}\n`)])
-    return path
-  }
-
-  /** As `saveMetrics`. */
-  saveMetricsSync(file?: string, options?: SaveOptions): string {
-    const path = this.#savePath(file, options, `${this.#options.filename}-metrics`, 'json')
-    writeFileSync(path, [Buffer.from(`${JSON.stringify(this.metrics(), undefined, 2)}\n`)])
-    return path
-  }
-
   /** Checks the cache's own account against all entries; gives what is wrong, or an empty text. For tests and reports. */
   check(): string {
     return this.#store.check()
   }
 
   #put(key: K, value: V, options: MemorySetOptions | undefined, weight: number): void {
-    if (options === undefined) this.#store.set(key, value, weight, this.#ttl, this.#sliding)
-    else {
-      const { ttl, sliding } = this.#timeOf(options)
-      this.#store.set(key, value, weight, ttl, sliding)
-    }
+    const { ttl, slide } = options === undefined ? this.#time : entryTimeOf(options, this.#options)
+    this.#store.set(key, value, weight, ttl, slide)
     if (this.#tells) this.#tell()
   }
 
   /** Stores what a loader gave. A fault of the cache does not break the load. */
   #keep(key: K, value: V | undefined, options: MemorySetOptions | undefined): void {
-    if (value === undefined || this.#store === CLOSED) return
-    let weight = 1
+    if (value === undefined || this.#isClosed()) return
     try {
-      if (this.#options.maxSize !== Infinity) weight = this.#weigh(key, value)
+      const weight = this.#weigher.weighIfItFits(key, value)
+      if (weight === undefined) return
+      this.#put(key, value, options, weight)
     } catch (error) {
-      if (!(error instanceof TierceError && error.code === 'E_VALUE_TOO_LARGE')) new Faults().report(error)
-      return
-    }
-    this.#put(key, value, options, weight)
-  }
-
-  #weigh(key: K, value: V): number {
-    const given = this.#options.weigher(value, key)
-    if (typeof given !== 'number' || !(given >= 0)) {
-      throw makeError(
-        'E_INVALID_OPTION',
-        `Invalid weigher: it gave ${describe(given)}. It has to give a number of bytes.`,
-        { option: 'weigher' },
-      )
-    }
-    const weight = Math.max(1, Math.ceil(given))
-    const most = Math.min(this.#options.maxSize, HEAVIEST)
-    if (weight <= most) return weight
-    if (this.#counters !== undefined) this.#counters.rejected++
-    throw makeError(
-      'E_VALUE_TOO_LARGE',
-      `The value of key ${describe(key)} weighs ${weight} bytes, and all of the cache may hold ${most}. Nothing was changed.`,
-      { weight, maxSize: most },
-    )
-  }
-
-  #timeOf(options: MemorySetOptions | undefined): { ttl: number; sliding: boolean } {
-    const { ttl, sliding } = this.#options
-    if (options === undefined) return { ttl, sliding }
-    if (options.ttl === undefined || options.sliding !== undefined)
-      checkOptions(options, ['ttl', 'sliding'], 'set')
-    return {
-      ttl: options.ttl === undefined ? ttl : parseDuration(options.ttl, 'ttl'),
-      sliding: options.sliding === undefined ? sliding : boolean(options.sliding, 'sliding'),
+      new Faults().report(error)
     }
   }
 
-  #counted<T>(start: number, run: () => T): T {
-    if (this.#counters !== undefined) this.#counters.loads++
-    try {
-      return run()
-    } catch (error) {
-      if (this.#counters !== undefined) this.#counters.loadFailures++
-      if (this.#counters !== undefined) this.#counters.loadTime += performance.now() - start
-      throw error
-    }
-  }
-
-  async #timed<T>(start: number, loaded: PromiseLike<T>): Promise<T> {
-    try {
-      return await loaded
-    } catch (error) {
-      if (this.#counters !== undefined) this.#counters.loadFailures++
-      throw error
-    } finally {
-      if (this.#counters !== undefined) this.#counters.loadTime += performance.now() - start
-    }
-  }
-
-  /** Tells `onEvict` what left. Only now, when all is in order: it may call back into the cache. */
   #tell(): void {
-    const store = this.#store
-    if (store.removals.length === 0) return
-    const onEvict = this.#options.onEvict as (key: K, value: V, reason: RemovalReason) => void
-    const thrown: unknown[] = []
-    while (store.removals.length > 0) {
-      const removals = store.removals
-      store.removals = []
-      for (const { key, value, reason } of removals) {
-        try {
-          onEvict(key, value, reason)
-        } catch (error) {
-          thrown.push(error)
-        }
-      }
-    }
-    if (thrown.length > 0) throw thrown[0]
+    if (this.#store.removals.length > 0) tellRemovals(this.#store, this.#options.onEvict!)
   }
 
-  #savePath(
-    file: string | undefined,
-    options: SaveOptions | undefined,
-    name: string,
-    extension?: string,
-  ): string {
-    checkOptions(options, ['timestamp'], 'save')
-    const dated = options?.timestamp === undefined ? false : boolean(options.timestamp, 'timestamp')
-    const { dir, serializer, now } = this.#options
-    return pathOf(file, dir, name, extension ?? extensionOf(serializer), dated ? now() : undefined)
+  protected override filed(): Filed<K, V> {
+    return { options: this.#options, store: this.#store, weigher: this.#weigher }
   }
 
-  #loadPath(file: string | undefined): string {
-    const { dir, filename, serializer } = this.#options
-    return pathOf(file, dir, filename, extensionOf(serializer), undefined)
-  }
-
-  #snapshot(): Uint8Array[] {
-    const { now, policy, serializer } = this.#options
-    const store = this.#store
-    const time = now()
-    const entries: SavedEntry<K, V>[] = []
-    for (const key of store.order()) {
-      const slot = store.find(key)
-      if (slot === undefined) continue
-      const ttl = store.expiresAt(slot) - time
-      if (ttl > 0) entries.push({ key, value: store.values[slot] as V, ttl, slides: store.slideOf(slot) })
-    }
-    return encodeSnapshot(entries, { serializer, policy, now: time })
-  }
-
-  #restore(bytes: Buffer, path: string, merge: boolean): number {
-    const entries = decodeSnapshot<K, V>(bytes, path, this.#options.now())
-    // Whatever can throw comes before the first change.
-    const weights = entries.map(({ key, value }) => this.#weightOrNone(key, value))
-    const store = this.#store
+  protected override restored(loaded: Loaded<K, V>, merge: boolean): number {
     this.#flights.outdateAll()
-    if (!merge) store.clear()
-    const order = [...entries.keys()]
-    if (store.evictor.newestFirst) order.reverse()
-    let stored = 0
-    for (const index of order) {
-      const { key, value, ttl, slides } = entries[index] as SavedEntry<K, V>
-      const weight = weights[index]
-      if (weight === undefined) continue
-      store.restore(key, value, weight, ttl, slides)
-      stored++
-    }
+    if (!merge) this.#store.clear()
+    const stored = restore(this.#store, loaded)
     if (this.#tells) this.#tell()
     return stored
   }
 
-  /** What a saved entry weighs here, or `undefined` where it is too large for this cache. */
-  #weightOrNone(key: K, value: V): number | undefined {
-    if (this.#options.maxSize === Infinity) return 1
-    try {
-      return this.#weigh(key, value)
-    } catch (error) {
-      if (error instanceof TierceError && error.code === 'E_VALUE_TOO_LARGE') return undefined
-      throw error
-    }
+  #isClosed(): boolean {
+    return (this.#store as unknown) === CLOSED
   }
 }
 
@@ -570,37 +403,3 @@ const CLOSED: unknown = new Proxy(
     },
   },
 )
-
-function extensionOf(serializer: string): string {
-  return serializerNamed(serializer)!.extension
-}
-
-function parseLoad(options: LoadOptions | undefined): boolean {
-  checkOptions(options, ['merge'], 'load')
-  return options?.merge === undefined ? false : boolean(options.merge, 'merge')
-}
-
-function checkKey(key: unknown): void {
-  switch (typeof key) {
-    case 'string':
-    case 'number':
-    case 'bigint':
-    case 'function':
-      return
-    case 'object':
-      if (key !== null) return
-  }
-  throw makeError(
-    'E_INVALID_KEY',
-    `A key is ${describe(key)}. Accepted are strings, numbers, bigints, and objects by identity.`,
-    {},
-  )
-}
-
-function refuseUndefined(): Error {
-  return makeError(
-    'E_UNSERIALIZABLE',
-    'undefined cannot be stored: it is what a miss gives. Store null, or delete the key.',
-    { path: 'value' },
-  )
-}

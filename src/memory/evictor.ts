@@ -42,6 +42,10 @@ export interface Evictor<K> {
   remove(slot: number): void
   /** The slots in the order of eviction. */
   order(): ArrayLike<number>
+  /** Uses of a held slot, where they are what the policy goes by. */
+  usesOf?(slot: number): number
+  /** Sets the uses of a slot that was just inserted, in the order of eviction. */
+  restoreUses?(slot: number, uses: number): void
   /** Slots up to this number (not included) may come. */
   grow(slots: number): void
   /** All entries are about to leave. */

@@ -1,4 +1,5 @@
 /** Loads under way in a `MemoryCache`, by key: of all who ask for a key at one time, one loads. */
+import type { Counters } from './metrics.js'
 
 interface Flight<V> {
   promise: Promise<V>
@@ -53,5 +54,31 @@ export class Flights<K, V> {
 export function isPromise<T>(value: T | PromiseLike<T>): value is PromiseLike<T> {
   return (
     typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
+  )
+}
+
+/** Runs a loader and counts it: also one that gives a promise, until that settles. */
+export function counted<T>(counters: Counters | undefined, load: () => T | PromiseLike<T>): T | Promise<T> {
+  const counting = counters?.startLoad()
+  let loaded: T | PromiseLike<T>
+  try {
+    loaded = load()
+  } catch (error) {
+    counting?.end(true)
+    throw error
+  }
+  if (!isPromise(loaded)) {
+    counting?.end(false)
+    return loaded
+  }
+  return Promise.resolve(loaded).then(
+    (value) => {
+      counting?.end(false)
+      return value
+    },
+    (error: unknown) => {
+      counting?.end(true)
+      throw error
+    },
   )
 }

@@ -13,6 +13,8 @@ const LOG_WORDS = 4096
 const SPARE_WORDS = 16
 /** Victims that are known ahead, at most. */
 const BATCH = 256
+/** A policy counts no more. */
+const MOST_USES = 2 ** 32 - 1
 /** The reserve is this part of the capacity. */
 const RESERVE = 64
 /** Where this part of the entries waits to leave and there is room, the policy may hold as much more. */
@@ -146,6 +148,20 @@ export class Ledger<K> implements Evictor<K> {
     this.#drain()
     const order = this.#native.order()
     return this.#learns ? [...this.#leftVictims(), ...order] : order
+  }
+
+  usesOf(slot: number): number {
+    this.#drain()
+    return this.#native.usesOf(slot)
+  }
+
+  restoreUses(slot: number, uses: number): void {
+    this.#drain()
+    if (this.#learns) return
+    // The order of the candidates is another now.
+    for (const victim of this.#leftVictims()) this.#marks[victim] = 0
+    this.#forgetVictims()
+    this.#native.restoreUses(slot, Math.min(uses, MOST_USES))
   }
 
   grow(slots: number): void {

@@ -42,6 +42,18 @@ export class Counters {
   loadFailures = 0
   loadTime = 0
 
+  /** Counts a load that starts; `end` it when it is over. */
+  startLoad(): { end(failed: boolean): void } {
+    this.loads++
+    const start = performance.now()
+    return {
+      end: (failed) => {
+        if (failed) this.loadFailures++
+        this.loadTime += performance.now() - start
+      },
+    }
+  }
+
   snapshot(size: number, bytes: number): MemoryMetrics {
     const { hits, misses, sets, expired, rejected, loads, loadFailures, loadTime } = this
     return {

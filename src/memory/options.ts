@@ -19,6 +19,22 @@ import { MOST_ENTRIES, type RemovalReason } from './store.js'
 /** What a key may be: equal as in a `Map`, so objects by identity. */
 export type MemoryKey = string | number | bigint | object
 
+/** Options of one entry. */
+export interface MemorySetOptions {
+  /** Time to live: milliseconds or `'90s'`, `'1h'`; `Infinity` or `'never'` for no expiry. Default: the cache's. */
+  ttl?: number | string | undefined
+  /** Whether each `get` starts the TTL again. Default: the cache's. */
+  sliding?: boolean | undefined
+}
+
+/** The time of one entry, in milliseconds. */
+export interface EntryTime {
+  /** `Infinity` never expires. */
+  ttl: number
+  /** What each use starts again; 0 for nothing. */
+  slide: number
+}
+
 /** Options of a `MemoryCache`. At least one of `max`, `maxSize` and `ttl` bounds it; without any, `max` is 2^24. */
 export interface MemoryCacheOptions<K extends MemoryKey = MemoryKey, V = unknown> {
   /** Entries: 1 to 16,777,216 (what one `Map` of V8 can hold). Default: that. */
@@ -129,6 +145,23 @@ export function parseMemoryOptions(options: MemoryCacheOptions<never, never>): P
         : oneOf(options.serializer, 'serializer', serializerNames()),
     now: options.clock === undefined ? coarseNow : callback<() => number>(options.clock, 'clock'),
   }
+}
+
+/**
+ * The time of an entry, by its options and those of its cache.
+ * @throws InvalidTtlError `E_INVALID_TTL`, InvalidOptionError `E_INVALID_OPTION`
+ */
+export function entryTimeOf(
+  given: MemorySetOptions | undefined,
+  cache: Pick<ParsedMemoryOptions, 'ttl' | 'sliding'>,
+): EntryTime {
+  let { ttl, sliding } = cache
+  if (given !== undefined) {
+    if (given.ttl === undefined || given.sliding !== undefined) checkOptions(given, ['ttl', 'sliding'], 'set')
+    if (given.ttl !== undefined) ttl = parseDuration(given.ttl, 'ttl')
+    if (given.sliding !== undefined) sliding = boolean(given.sliding, 'sliding')
+  }
+  return { ttl, slide: sliding && ttl !== Infinity ? ttl : 0 }
 }
 
 function parseMax(value: unknown): number {

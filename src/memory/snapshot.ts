@@ -3,11 +3,11 @@
  *
  * One line of text, then the payload. The line is `tierce-memory 1 <serializer> <bytes of the payload> <its SHA-256>`; the
  * payload is what the serializer makes of `{ savedAt, policy, entries }`. Of an entry are kept its key, its value, the rest of
- * its TTL when it was saved and, if that slides, the whole of it. The next victim comes first.
+ * its TTL when it was saved, if that slides the whole of it, and its uses where the policy counts them. The next victim comes
+ * first.
  */
 import { makeError, TierceError } from '../errors.js'
 import { describe } from '../refusal.js'
-import type { MemoryKey } from './options.js'
 import { type Serializer, serializerNamed, serializerNames } from './serializers.js'
 
 const MAGIC = 'tierce-memory'
@@ -22,19 +22,21 @@ export interface SavedEntry<K, V> {
   ttl: number
   /** Milliseconds that each use starts again, 0 for none. */
   slides: number
+  /** Uses, where the policy counts them; 0 elsewhere. */
+  uses: number
 }
 
-/** As the serializer sees it: rows of key, value, rest of the TTL (0 for no expiry), and what slides (0 for nothing). */
-type Row = [key: unknown, value: unknown, ttl: number, slides: number]
+/** As the serializer sees it: the same in a row, with 0 as the rest of the TTL for no expiry. */
+type Row = [key: unknown, value: unknown, ttl: number, slides: number, uses: number]
 
 /**
  * @throws UnserializableError `E_UNSERIALIZABLE` for a key or a value that the serializer cannot hold
  */
 export function encodeSnapshot(
-  entries: readonly SavedEntry<MemoryKey, unknown>[],
+  entries: readonly SavedEntry<unknown, unknown>[],
   facts: { serializer: string; policy: string; now: number },
 ): Uint8Array[] {
-  const rows: Row[] = entries.map(({ key, value, ttl, slides }) => {
+  const rows: Row[] = entries.map(({ key, value, ttl, slides, uses }) => {
     if (typeof key === 'object' || typeof key === 'function') {
       throw makeError(
         'E_UNSERIALIZABLE',
@@ -42,7 +44,7 @@ export function encodeSnapshot(
         { path: 'key' },
       )
     }
-    return [key, value, ttl === Infinity ? 0 : ttl, slides]
+    return [key, value, ttl === Infinity ? 0 : ttl, slides, uses]
   })
   const serializer = serializerNamed(facts.serializer) as Serializer
   const data = serializer.serialize({ savedAt: facts.now, policy: facts.policy, entries: rows })
@@ -97,13 +99,13 @@ function entriesOf<K, V>(data: unknown, path: string, now: number): SavedEntry<K
   if (!Array.isArray(rows) || typeof savedAt !== 'number') throw corrupt(path, 'it holds no entries')
   const age = Math.max(0, now - savedAt)
   const saved = rows.map((row: unknown) => {
-    if (!Array.isArray(row) || row.length !== 4) throw corrupt(path, 'an entry is incomplete')
-    const [key, value, ttl, slides] = row as Row
+    if (!Array.isArray(row) || row.length !== 5) throw corrupt(path, 'an entry is incomplete')
+    const [key, value, ttl, slides, uses] = row as Row
     const isKey = typeof key === 'string' || typeof key === 'number' || typeof key === 'bigint'
-    if (!isKey || value === undefined || !(ttl >= 0) || !(slides >= 0)) {
+    if (!isKey || value === undefined || !(ttl >= 0) || !(slides >= 0) || !(uses >= 0)) {
       throw corrupt(path, `the entry of key ${describe(key)} is not one`)
     }
-    return { key: key as K, value: value as V, ttl: ttl === 0 ? Infinity : ttl - age, slides }
+    return { key: key as K, value: value as V, ttl: ttl === 0 ? Infinity : ttl - age, slides, uses }
   })
   return saved.filter(({ ttl }) => ttl > 0)
 }

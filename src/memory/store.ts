@@ -1,8 +1,8 @@
 /** Entries in slots: the verbs of the cache without options, checks and loads. */
 import type { Evictor, Host } from './evictor.js'
+import { Expiry } from './expiry.js'
 import type { Counters } from './metrics.js'
 import type { Bounds } from './policies.js'
-import { Wheel } from './wheel.js'
 
 /** Why an entry left: for room, by its TTL, by `delete`, for another value of its key, or with all others. */
 export type RemovalReason = 'evict' | 'expire' | 'delete' | 'set' | 'clear'
@@ -58,11 +58,8 @@ export class Store<K, V> implements Host<K> {
   readonly #weighted: boolean
   /** By slot, where entries have weights. */
   #weights = new Uint32Array(0)
-  /** By slot, in milliseconds since the Unix epoch, once there is an entry with a TTL; `Infinity` never expires. */
-  #expires: Float64Array | undefined
-  /** By slot, in milliseconds, once there is an entry whose TTL slides; 0 does not. */
-  #slides: Float64Array | undefined
-  #wheel: Wheel | undefined
+  /** Once there is an entry with a TTL. */
+  #expiry: Expiry | undefined
   /** A key that a `get` did not find, and that was not set since: the `set` that mostly follows need not look again. */
   #missed: K | undefined
   /** Slots that were given back, and the first that was never used. */
@@ -119,7 +116,7 @@ export class Store<K, V> implements Host<K> {
   /** The value of a live entry, and a use of it. */
   get(key: K): V | undefined {
     const slot = this.map.get(key)
-    if (slot === undefined || (this.#expires !== undefined && !this.#isLive(slot, true))) {
+    if (slot === undefined || (this.#expiry !== undefined && !this.#isUsed(slot))) {
       if (this.#counters !== undefined) this.#counters.misses++
       this.#missed = key
       return undefined
@@ -129,65 +126,66 @@ export class Store<K, V> implements Host<K> {
     return this.values[slot]
   }
 
+  /** A use of a live entry, that nobody reads; whether there is one. */
+  touch(key: K): boolean {
+    const slot = this.map.get(key)
+    if (slot === undefined || (this.#expiry !== undefined && !this.#isUsed(slot))) return false
+    this.evictor.hit(slot)
+    return true
+  }
+
   /** The slot of a live entry. Notes nothing; an expired entry is left where it is. */
   find(key: K): number | undefined {
     const slot = this.map.get(key)
-    if (slot === undefined || this.#expires === undefined) return slot
-    const at = this.#expires[slot]!
-    return at === Infinity || at > this.#now() ? slot : undefined
+    return slot === undefined || this.#expiry === undefined || this.#expiry.isLive(slot) ? slot : undefined
   }
 
   /** As `find`, but an expired entry is removed. */
   claim(key: K): number | undefined {
     const slot = this.map.get(key)
-    if (slot === undefined || this.#expires === undefined || this.#isLive(slot, false)) return slot
-    return undefined
+    return slot !== undefined && this.#isLive(slot) ? slot : undefined
   }
 
   /** When the entry in a slot expires; `Infinity` never. */
   expiresAt(slot: number): number {
-    return this.#expires === undefined ? Infinity : this.#expires[slot]!
+    return this.#expiry === undefined ? Infinity : this.#expiry.at(slot)
   }
 
   /** The TTL that each use of the entry in a slot starts again, in milliseconds; 0 for none. */
   slideOf(slot: number): number {
-    return this.#slides === undefined ? 0 : this.#slides[slot]!
+    return this.#expiry === undefined ? 0 : this.#expiry.slideOf(slot)
   }
 
   weightOf(slot: number): number {
     return this.#weighted ? this.#weights[slot]! : 1
   }
 
-  /** How many entries have not expired. */
-  countLive(): number {
-    const expires = this.#expires
-    if (expires === undefined) return this.map.size
-    const now = this.#now()
-    let expired = 0
-    // Free slots never expire.
-    for (let slot = 0; slot < this.#fresh; slot++) if (expires[slot]! <= now) expired++
-    return this.map.size - expired
+  /** How many entries have expired and are held still. Looks at all, where there are any with a TTL. */
+  countExpired(): number {
+    return this.#expiry === undefined ? 0 : this.#expiry.countExpired()
   }
 
   // Writing.
 
-  /** Stores a value; gives its slot. The weight is at most `maxWeight`. */
-  set(key: K, value: V, weight: number, ttl: number, slides: boolean): number {
+  /**
+   * Stores a value; gives its slot.
+   * @param weight at most `maxWeight`
+   * @param slide the TTL that each use starts again, 0 for none
+   */
+  set(key: K, value: V, weight: number, ttl: number, slide: number): number {
     if (this.#counters !== undefined) this.#counters.sets++
     const slot = key === this.#missed ? undefined : this.map.get(key)
-    if (slot !== undefined && (this.#expires === undefined || this.#isLive(slot, false))) {
-      return this.#replace(slot, value, weight, ttl, slides)
-    }
+    if (slot !== undefined && this.#isLive(slot)) return this.#replace(slot, value, weight, ttl, slide)
     this.#missed = undefined
     if (!this.#weighted && this.map.size >= this.#max) {
-      const taken = this.#replaceVictim(key, value, ttl, slides)
+      const taken = this.#replaceVictim(key, value, ttl, slide)
       if (taken >= 0) return taken
     }
-    return this.#insert(key, value, weight, ttl, slides)
+    return this.#insert(key, value, weight, ttl, slide)
   }
 
   /** What most inserts are: the cache is full, entries have no weights, and the new one takes the slot of the next victim. */
-  #replaceVictim(key: K, value: V, ttl: number, slides: boolean): number {
+  #replaceVictim(key: K, value: V, ttl: number, slide: number): number {
     const slot = this.evictor.replace(key)
     if (slot < 0) return slot
     if (this.#tells) this.#note(slot, 'evict')
@@ -197,40 +195,24 @@ export class Store<K, V> implements Host<K> {
     map.set(key, slot)
     keys[slot] = key
     this.values[slot] = value
-    if (this.#expires !== undefined || ttl !== Infinity) this.setTtl(slot, ttl, slides)
+    this.setTtl(slot, ttl, slide)
     return slot
   }
 
-  /** Sets when a held entry expires, from now on. */
-  setTtl(slot: number, ttl: number, slides: boolean): void {
-    if (ttl !== Infinity) {
-      const time = this.#now() + ttl
-      if (this.#expires === undefined) this.#startTiming()
-      this.#expires![slot] = time
-      this.#wheel!.schedule(slot, time)
-      if (slides && this.#slides === undefined) this.#slides = new Float64Array(this.keys.length)
-    } else if (this.#expires !== undefined) this.#expires[slot] = Infinity
-    if (this.#slides !== undefined) this.#slides[slot] = slides && ttl !== Infinity ? ttl : 0
+  /** Sets when a held entry expires, from now on, and what each use starts again: see `slideOf`. */
+  setTtl(slot: number, ttl: number, slide: number): void {
+    if (this.#expiry === undefined) {
+      if (ttl === Infinity) return
+      this.#expiry = new Expiry(this.keys.length, this.#now, this.#tick)
+      this.#onTimed()
+    }
+    this.#expiry.set(slot, ttl, slide)
   }
 
   /** Takes a held entry out. */
   remove(slot: number, reason: RemovalReason): void {
     this.evictor.remove(slot)
     this.#vacate(slot, reason)
-  }
-
-  /** Sets up an entry as it was saved: what slides keeps the whole of its TTL beside the rest. */
-  restore(key: K, value: V, weight: number, ttl: number, slides: number): void {
-    const slot = this.set(key, value, weight, ttl, slides > 0)
-    if (slides > 0) this.#slides![slot] = slides
-  }
-
-  /** Frees what entries with a TTL took, where there is no entry left. */
-  stopTiming(): void {
-    if (this.map.size > 0) return
-    this.#expires = undefined
-    this.#slides = undefined
-    this.#wheel = undefined
   }
 
   clear(): void {
@@ -244,24 +226,13 @@ export class Store<K, V> implements Host<K> {
     this.#fresh = 0
     this.#missed = undefined
     this.weight = 0
-    this.#expires = undefined
-    this.#slides = undefined
-    this.#wheel = undefined
+    this.#expiry = undefined
     this.evictor.clear()
   }
 
   /** Removes what has expired, in time in proportion to that; gives how many. */
   cleanup(): number {
-    const now = this.#now()
-    let removed = 0
-    this.#wheel?.advance(now, (slot) => {
-      const at = this.#expires![slot]!
-      if (at > now) return at
-      this.remove(slot, 'expire')
-      removed++
-      return Infinity
-    })
-    return removed
+    return this.#expiry === undefined ? 0 : this.#expiry.cleanup((slot) => this.remove(slot, 'expire'))
   }
 
   /** Lets another evictor decide, which learns of the entries in the order in which they would have been evicted. */
@@ -297,7 +268,7 @@ export class Store<K, V> implements Host<K> {
     return this.evictor.check(count, weight)
   }
 
-  #insert(key: K, value: V, weight: number, ttl: number, slides: boolean): number {
+  #insert(key: K, value: V, weight: number, ttl: number, slide: number): number {
     this.evictor.makeRoom(weight)
     const slot = this.#free.length > 0 ? this.#free.pop()! : this.#freshSlot()
     this.evictor.insert(slot, key, weight)
@@ -308,15 +279,15 @@ export class Store<K, V> implements Host<K> {
       this.#weights[slot] = weight
       this.weight += weight
     }
-    if (ttl !== Infinity) this.setTtl(slot, ttl, slides)
+    if (ttl !== Infinity) this.setTtl(slot, ttl, slide)
     this.evictor.inserted(slot)
     return slot
   }
 
-  #replace(slot: number, value: V, weight: number, ttl: number, slides: boolean): number {
+  #replace(slot: number, value: V, weight: number, ttl: number, slide: number): number {
     if (this.#tells) this.#note(slot, 'set')
     this.values[slot] = value
-    this.setTtl(slot, ttl, slides)
+    this.setTtl(slot, ttl, slide)
     this.evictor.updated(slot)
     if (!this.#weighted) return slot
     const change = weight - this.#weights[slot]!
@@ -327,22 +298,21 @@ export class Store<K, V> implements Host<K> {
     // It had to go before others did: as the newest it may stay.
     const key = this.keys[slot] as K
     this.#release(slot)
-    return this.#insert(key, value, weight, ttl, slides)
+    return this.#insert(key, value, weight, ttl, slide)
   }
 
-  #isLive(slot: number, isUse: boolean): boolean {
-    const at = this.#expires![slot]!
-    if (at === Infinity) return true
-    const now = this.#now()
-    if (at <= now) {
-      this.remove(slot, 'expire')
-      return false
-    }
-    if (isUse && this.#slides !== undefined && this.#slides[slot]! > 0) {
-      // Later than before, so the wheel will come by in time.
-      this.#expires![slot] = now + this.#slides[slot]!
-    }
-    return true
+  /** Whether an entry is live; one that has expired is removed. */
+  #isLive(slot: number): boolean {
+    if (this.#expiry === undefined || this.#expiry.isLive(slot)) return true
+    this.remove(slot, 'expire')
+    return false
+  }
+
+  /** As `#isLive`, where there are TTLs, and a use. */
+  #isUsed(slot: number): boolean {
+    if (this.#expiry!.use(slot)) return true
+    this.remove(slot, 'expire')
+    return false
   }
 
   /** Empties a slot that the evictor no longer knows. */
@@ -362,9 +332,7 @@ export class Store<K, V> implements Host<K> {
     this.keys[slot] = undefined
     this.values[slot] = undefined
     if (this.#weighted) this.weight -= this.#weights[slot]!
-    // The wheel finds out when it comes by.
-    if (this.#expires !== undefined) this.#expires[slot] = Infinity
-    if (this.#slides !== undefined) this.#slides[slot] = 0
+    this.#expiry?.free(slot)
     this.#free.push(slot)
   }
 
@@ -387,29 +355,32 @@ export class Store<K, V> implements Host<K> {
       weights.set(this.#weights)
       this.#weights = weights
     }
-    if (this.#expires !== undefined) this.#expires = timesOf(length, this.#expires)
-    if (this.#slides !== undefined) {
-      const slides = new Float64Array(length)
-      slides.set(this.#slides)
-      this.#slides = slides
-    }
-    this.#wheel?.grow(length)
+    this.#expiry?.grow(length)
     this.evictor.grow(length)
-  }
-
-  #startTiming(): void {
-    this.#expires = timesOf(this.keys.length, [])
-    this.#wheel = new Wheel(this.#now(), this.#tick)
-    this.#wheel.grow(this.keys.length)
-    this.#onTimed()
   }
 }
 
-function timesOf(length: number, old: ArrayLike<number>): Float64Array {
-  const times = new Float64Array(length)
-  times.set(old)
-  times.fill(Infinity, old.length)
-  return times
+/**
+ * Tells of all that left, when all is in order: `onEvict` may change the store again. What it throws is thrown after all were
+ * told of.
+ */
+export function tellRemovals<K, V>(
+  store: Store<K, V>,
+  onEvict: (key: never, value: never, reason: RemovalReason) => void,
+): void {
+  const thrown: unknown[] = []
+  while (store.removals.length > 0) {
+    const removals = store.removals
+    store.removals = []
+    for (const { key, value, reason } of removals) {
+      try {
+        onEvict(key as never, value as never, reason)
+      } catch (error) {
+        thrown.push(error)
+      }
+    }
+  }
+  if (thrown.length > 0) throw thrown[0]
 }
 
 /** Of objects in all elements, so that V8 never changes the kind of the array; with no room beyond its length. */

@@ -11,7 +11,7 @@ interface Swept {
  */
 export class Sweeper {
   readonly #cache: WeakRef<Swept>
-  readonly #interval: number
+  #interval: number
   #timer: NodeJS.Timeout | undefined
   #isStopped = false
 
@@ -32,6 +32,14 @@ export class Sweeper {
     }, this.#interval)
     timer.unref()
     this.#timer = timer
+  }
+
+  /** Starts the timer, whatever was before. */
+  restart(interval: number): void {
+    this.stop()
+    this.#isStopped = false
+    this.#interval = interval
+    this.start()
   }
 
   stop(): void {

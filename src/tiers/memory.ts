@@ -157,7 +157,7 @@ export class MemoryTier {
     if (replaced !== undefined) this.#leaves(replaced)
     const times = [createdAt, expiresAt, freshUntil] as const
     const entry = new MemoryEntry(text, value, size, kind, ...times, cost, place, extras)
-    entry.slot = this.#store.set(text, entry, size, Infinity, false)
+    entry.slot = this.#store.set(text, entry, size, Infinity, 0)
     this.#schedule(entry)
     return entry
   }

@@ -92,6 +92,21 @@ impl NativeLedger {
         })
     }
 
+    /// The uses of a slot, where the policy counts them; 0 elsewhere.
+    #[napi]
+    pub fn uses_of(&self, env: &Env, slot: u32) -> napi::Result<u32> {
+        guard(env, || Ok(self.ledger.policy().uses(slot)))
+    }
+
+    /// Sets the uses of a slot.
+    #[napi]
+    pub fn restore_uses(&mut self, env: &Env, slot: u32, uses: u32) -> napi::Result<()> {
+        guard(env, || {
+            self.ledger.policy_mut().restore_uses(slot, uses);
+            Ok(())
+        })
+    }
+
     /// The slots in the order of eviction.
     #[napi]
     pub fn order(&self, env: &Env) -> napi::Result<Uint32Array> {

@@ -244,6 +244,30 @@ proptest! {
     }
 
     #[test]
+    fn a_policy_that_counts_is_built_again_from_order_and_uses(
+        steps in steps(false),
+        more in steps(false),
+        capacity in 1..25u64,
+    ) {
+        let mut policy = AnyPolicy::new(PolicyKind::Lfu, capacity);
+        for &step in &steps {
+            apply(&mut policy, step);
+        }
+        let mut again = AnyPolicy::new(PolicyKind::Lfu, policy.capacity());
+        for slot in policy.order() {
+            again.insert(slot, 0, 1, &mut Vec::new());
+            again.restore_uses(slot, policy.uses(slot));
+            prop_assert_eq!(again.check(), Ok(()));
+        }
+        for step in more {
+            if !matches!(step, Step::Reweigh { .. }) {
+                prop_assert_eq!(apply(&mut again, step), apply(&mut policy, step));
+            }
+        }
+        prop_assert_eq!(again.order(), policy.order());
+    }
+
+    #[test]
     fn the_first_in_order_is_the_next_victim(steps in steps(false), capacity in 1..25u64) {
         for &(kind, _) in POLICIES {
             let mut policy = AnyPolicy::new(kind, capacity);

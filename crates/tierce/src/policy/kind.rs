@@ -131,6 +131,14 @@ impl Policy for AnyPolicy {
         dispatch!(self, policy => policy.candidates(count))
     }
 
+    fn uses(&self, slot: u32) -> u32 {
+        dispatch!(self, policy => policy.uses(slot))
+    }
+
+    fn restore_uses(&mut self, slot: u32, uses: u32) {
+        dispatch!(self, policy => policy.restore_uses(slot, uses));
+    }
+
     fn clear(&mut self) {
         dispatch!(self, policy => policy.clear());
     }

@@ -109,6 +109,11 @@ impl Lfu {
         self.bucket_of[slot as usize] = id;
     }
 
+    /// The bucket of the most uses; `NONE` where there is none.
+    fn highest(&self) -> u32 {
+        self.list.back(0).map_or(NONE, |slot| self.bucket_of[slot as usize])
+    }
+
     fn forget(&mut self, slot: u32) {
         self.leave(slot);
         self.list.unlink(slot);
@@ -211,6 +216,29 @@ impl Policy for Lfu {
         // An insert goes behind those of count 1, and before all others.
         let ones = self.buckets.get(self.lowest as usize).filter(|bucket| bucket.count == 1);
         self.list.iter(0).take(count.min(ones.map_or(1, |bucket| bucket.entries as usize))).collect()
+    }
+
+    fn uses(&self, slot: u32) -> u32 {
+        if !self.contains(slot) {
+            return 0;
+        }
+        self.buckets[self.bucket_of[slot as usize] as usize].count
+    }
+
+    fn restore_uses(&mut self, slot: u32, uses: u32) {
+        if !self.contains(slot) {
+            return;
+        }
+        self.leave(slot);
+        self.list.unlink(slot);
+        // From the top: slots are restored in the order of eviction, each behind those before it.
+        let mut below = self.highest();
+        while below != NONE && self.buckets[below as usize].count > uses {
+            below = self.buckets[below as usize].prev;
+        }
+        let fits = below != NONE && self.buckets[below as usize].count == uses;
+        let to = if fits { below } else { self.open(uses.max(1), below) };
+        self.join(to, slot);
     }
 
     fn clear(&mut self) {

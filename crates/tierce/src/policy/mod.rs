@@ -90,6 +90,15 @@ pub trait Policy: Clone {
         Vec::new()
     }
 
+    /// The uses of a slot, its insert included, where they are what the policy goes by; 0 elsewhere, and where it is not
+    /// resident.
+    fn uses(&self, _slot: u32) -> u32 {
+        0
+    }
+
+    /// Sets the uses of a resident slot: with [`Policy::order`] what is needed to build a policy again.
+    fn restore_uses(&mut self, _slot: u32, _uses: u32) {}
+
     /// Forgets every slot and all history; the capacity stays.
     fn clear(&mut self);
 
