@@ -20,8 +20,11 @@ export declare class NativeDisk {
   fetch(keyLength: number, whole: boolean, now: number): number
   /** Ends the snapshot that `fetch` keeps open for the next one: to be called when the event loop turns. */
   release(): void
-  /** Whether the key in `inbox[0, keyLength)` has a live entry. */
-  has(keyLength: number, now: number): boolean
+  /**
+   * What there is of the key in `inbox[0, keyLength)`: 0 no entry, 1 a live one, whose facts are in the inbox then, 2 an
+   * expired one. With `touch`, an access of a live one.
+   */
+  state(keyLength: number, touch: boolean, now: number): number
   /** Reads an entry of any size, a stale one too, on the calling thread. */
   readSync(key: Uint8Array, now: number): NativeEntry | null
   /** Reads an entry of any size, a stale one too, on the thread pool. */
@@ -38,7 +41,7 @@ export declare class NativeDisk {
   apply(length: number, now: number): number
   /** Applies writes in one transaction on the thread pool, waiting for other writers. Gives the outcomes. */
   write(writes: Uint8Array, blobs: Array<Uint8Array>, now: number): Promise<Buffer>
-  /** As `write`, on the calling thread. */
+  /** As `write`, on the calling thread, after the batches that are under way. */
   writeSync(writes: Uint8Array, blobs: Array<Uint8Array>, now: number): Buffer
   /**
    * Notes accesses of the memory tier: `count` row ids as `i64` with their hits as `u32` in the

@@ -14,7 +14,7 @@ const binding = createRequire(import.meta.url)('../index.js') as typeof Binding
 process.env.RUST_BACKTRACE = '0'
 
 const NOW = 1_700_000_000_000
-const BUFFER = 64 * 1024 + 72
+const BUFFER = 64 * 1024 + 80
 const KEY = 'key'
 const CONTENT = { path: fileURLToPath(import.meta.url), isDirectory: false, hash: 'blake3' }
 
@@ -79,7 +79,7 @@ const CALLS: Record<string, ((opened: Opened) => unknown) | null> = {
   hashContentSync: () => binding.hashContentSync([CONTENT]),
   NativeDisk: () => open(),
   'NativeDisk.prototype.fetch': ({ disk, inbox }) => disk.fetch(inbox.write(KEY), false, NOW),
-  'NativeDisk.prototype.has': ({ disk, inbox }) => disk.has(inbox.write(KEY), NOW),
+  'NativeDisk.prototype.state': ({ disk, inbox }) => disk.state(inbox.write(KEY), true, NOW),
   'NativeDisk.prototype.readSync': ({ disk }) => disk.readSync(Buffer.from(KEY), NOW),
   'NativeDisk.prototype.read': ({ disk }) => disk.read(Buffer.from(KEY), NOW),
   'NativeDisk.prototype.readMany': ({ disk }) => disk.readMany(packedKeys(KEY, 'other'), NOW),
@@ -209,7 +209,7 @@ describe('the generated binding', () => {
       () => disk.apply(outbox.fill(0xff).length, NOW),
       () => disk.apply(0xffffffff, NOW),
       () => disk.fetch(0xffffffff, false, NOW),
-      () => disk.has(BUFFER + 1, NOW),
+      () => disk.state(BUFFER + 1, false, NOW),
       () => disk.touch(0xffffffff, NOW),
       () => disk.writeSync(packed(KEY, 'v').subarray(0, -1), [], NOW),
       () => disk.write(Buffer.from([1, 0, 1, 0]), [], NOW),

@@ -1,5 +1,6 @@
 import { describe } from 'vitest'
 import { verbsSuite } from './suites/cache-suite.js'
+import { changesSuite } from './suites/changes-suite.js'
 import { keysSuite } from './suites/keys-suite.js'
 import { modelSuite } from './suites/model-suite.js'
 import { orderSuite } from './suites/order-suite.js'
@@ -14,6 +15,7 @@ describe.each([
   { name: 'memory that gives copies and disk', memory: true, disk: true, values: 'copy' },
 ] as const)('Cache in $name', (tiers) => {
   verbsSuite(tiers)
+  changesSuite(tiers)
   timeSuite(tiers)
   keysSuite(tiers)
   valuesSuite(tiers)

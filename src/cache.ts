@@ -1,18 +1,27 @@
 /** `Cache`: the verbs. Keys, tiers and loads each have a file of their own; here they meet. */
-import { type CacheOptions, parseOptions } from './cache-options.js'
+import { type CacheOptions, type Duration, parseOptions } from './cache-options.js'
 import type { CacheEntry } from './entry.js'
 import { makeError } from './errors.js'
 import { type ErrorListener, Faults } from './events.js'
 import { type CallKey, type Key, keyFromText, keyText, keyTextSoon } from './keys.js'
 import { Flights } from './load.js'
 import { type CheckOptions, type CheckReport, check } from './manage.js'
-import { callback, checkOptions, oneOf, positiveInteger } from './options.js'
+import { callback, checkOptions, oneOf, parseDuration, positiveInteger } from './options.js'
 import { parseSetOptions, type SetOptions } from './set-options.js'
-import { type Storing, TierStack, type TierStats } from './tiers/stack.js'
+import { now, type Soon, then } from './soon.js'
+import { type Storing, TierStack, type TierStats, type Write } from './tiers/stack.js'
+import type { Times } from './tiers/wire.js'
 import { backup, type LoadCacheOptions, type LoadedCache, load, type SavedCache, save } from './transfer.js'
+import { add, addend, type Increment, increment, touch, ttl, update } from './verbs/changes.js'
 
 /** What a cache holds, and how the reads of this object fared. */
 export type CacheStats = TierStats
+
+/** Options of `increment`. */
+export interface IncrementOptions {
+  /** Time to live of an entry that is made. Default: the cache's. */
+  ttl?: Duration | undefined
+}
 
 /** Which keys to list. */
 export interface KeysOptions {
@@ -52,7 +61,7 @@ export class Cache {
     })
     this.#flights = new Flights({
       read: (text) => this.#tiers.read(text),
-      write: (text, value, given) => this.#tiers.write([{ text, value, ...this.#storing(given) }]),
+      write: async (text, value, given) => this.#tiers.write([{ text, value, ...this.#storing(given) }]),
       report: (fault) => this.#faults.report(fault),
     })
   }
@@ -81,13 +90,12 @@ export class Cache {
 
   /** As `set`, on this thread: the value is on disk when this returns. */
   setSync(key: Key, value: unknown, options: SetOptions = {}): void {
-    this.#tiers.writeSync({ text: this.#text(key), value, ...this.#storing(options) })
+    now(this.#tiers.write([this.#write(key, value, options)], true))
   }
 
   /** The value of a key; `undefined` on a miss. A stored null comes back as null. */
   async get<V = unknown>(key: Key): Promise<V | undefined> {
-    const text = this.#textSoon(key)
-    return this.#tiers.read(typeof text === 'string' ? text : await text) as V | undefined
+    return this.#at(key, (text) => this.#tiers.read(text) as Soon<V | undefined>)
   }
 
   /** The values of many keys, aligned with them; those on disk are read in one call, from one snapshot. */
@@ -104,16 +112,13 @@ export class Cache {
 
   /** The value of a key and what is known beside it; `undefined` on a miss. */
   async entry<V = unknown>(key: Key): Promise<CacheEntry<V> | undefined> {
-    const soon = this.#textSoon(key)
-    const text = typeof soon === 'string' ? soon : await soon
-    return this.#tiers.entry(text)
+    return this.#at(key, (text) => this.#tiers.entry<V>(text))
   }
 
   /** Whether a key has a live entry. Does not count as an access. */
   async has(key: Key): Promise<boolean> {
-    const soon = this.#textSoon(key)
-    const text = typeof soon === 'string' ? soon : await soon
-    return this.#tiers.has(text)
+    const { is } = await this.#at(key, (text) => this.#tiers.state(text, false))
+    return is === 'live'
   }
 
   /** Removes a key. Resolves to whether it had a live entry. */
@@ -130,7 +135,104 @@ export class Cache {
 
   /** As `delete`, on this thread. */
   deleteSync(key: Key): boolean {
-    return this.#tiers.deleteSync(this.#text(key))
+    return now(this.#tiers.delete([this.#text(key)], true)) === 1
+  }
+
+  /**
+   * Stores a value if the key has no live entry, in one step between all processes. Resolves to whether it did. Errors as `set`.
+   */
+  async add(key: Key, value: unknown, options: SetOptions = {}): Promise<boolean> {
+    const storing = this.#storing(options)
+    return this.#at(key, (text) => add(this.#tiers, { text, value, ...storing }, false))
+  }
+
+  /** As `add`, on this thread. */
+  addSync(key: Key, value: unknown, options: SetOptions = {}): boolean {
+    return now(add(this.#tiers, this.#write(key, value, options), true))
+  }
+
+  /**
+   * Stores a value if the key has a live entry, in its place as `set` does: with the time to live that is given, or the cache's.
+   * Resolves to whether it did. Errors as `set`.
+   */
+  async update(key: Key, value: unknown, options: SetOptions = {}): Promise<boolean> {
+    const storing = this.#storing(options)
+    return this.#at(key, (text) => update(this.#tiers, { text, value, ...storing }, false))
+  }
+
+  /** As `update`, on this thread. */
+  updateSync(key: Key, value: unknown, options: SetOptions = {}): boolean {
+    return now(update(this.#tiers, this.#write(key, value, options), true))
+  }
+
+  /** Counts as an access of a live entry, without reading it. Resolves to whether there is one. */
+  async touch(key: Key): Promise<boolean> {
+    return this.#at(key, (text) => touch(this.#tiers, text, false))
+  }
+
+  /** As `touch`, on this thread. */
+  touchSync(key: Key): boolean {
+    return now(touch(this.#tiers, this.#text(key), true))
+  }
+
+  /**
+   * Gives a live entry another time to live, from now on. Resolves to whether there is one.
+   * @throws InvalidTtlError `E_INVALID_TTL`
+   */
+  async expire(key: Key, ttl: Duration): Promise<boolean> {
+    const times = this.#times(ttl)
+    return this.#at(key, (text) => this.#tiers.renew(text, times, false))
+  }
+
+  /** As `expire`, on this thread. */
+  expireSync(key: Key, ttl: Duration): boolean {
+    return this.#tiers.renewSync(this.#text(key), this.#times(ttl), false)
+  }
+
+  #times(ttl: Duration): Times {
+    return {
+      expiresAt: this.#tiers.now() + parseDuration(ttl, 'ttl'),
+      freshUntil: Number.POSITIVE_INFINITY,
+    }
+  }
+
+  /** Milliseconds until a live entry expires, `Infinity` for never; `undefined` where there is none. */
+  async ttl(key: Key): Promise<number | undefined> {
+    return this.#at(key, (text) => ttl(this.#tiers, text, false))
+  }
+
+  /** As `ttl`, on this thread. */
+  ttlSync(key: Key): number | undefined {
+    return now(ttl(this.#tiers, this.#text(key), true))
+  }
+
+  /**
+   * Adds to the number or the bigint that a key holds, in one step between all processes; resolves to the sum. A key without a
+   * live entry holds 0, and gets the time to live that is given, or the cache's; an entry that is there keeps its own. A bigint
+   * has up to 128 bits.
+   * @throws InvalidOptionError `E_INVALID_OPTION` where the key holds something else, or the sum is out of range
+   */
+  increment(key: Key, by?: number, options?: IncrementOptions): Promise<number>
+  increment(key: Key, by: bigint, options?: IncrementOptions): Promise<bigint>
+  async increment(
+    key: Key,
+    by: number | bigint = 1,
+    options: IncrementOptions = {},
+  ): Promise<number | bigint> {
+    const asked = this.#incrementing(by, options)
+    return this.#at(key, (text) => increment(this.#tiers, { text, ...asked }, false))
+  }
+
+  /** As `increment`, on this thread. */
+  incrementSync(key: Key, by?: number, options?: IncrementOptions): number
+  incrementSync(key: Key, by: bigint, options?: IncrementOptions): bigint
+  incrementSync(key: Key, by: number | bigint = 1, options: IncrementOptions = {}): number | bigint {
+    return now(increment(this.#tiers, { text: this.#text(key), ...this.#incrementing(by, options) }, true))
+  }
+
+  #incrementing(by: unknown, options: IncrementOptions): Omit<Increment, 'text'> {
+    checkOptions(options, ['ttl'], 'increment')
+    return { by: addend(by), expiresAt: this.#storing(options).expiresAt }
   }
 
   /** Removes every entry. */
@@ -187,7 +289,7 @@ export class Cache {
     if (value !== undefined) {
       try {
         this.#open() // the load may have closed it
-        this.#tiers.writeSync({ text, value, ...this.#storing(options) })
+        now(this.#tiers.write([{ text, value, ...this.#storing(options) }], true))
       } catch (fault) {
         this.#faults.report(fault)
       }
@@ -340,6 +442,15 @@ export class Cache {
       this.#open() // it may have been closed meanwhile
       return read
     })
+  }
+
+  /** Goes on with the text of a key. */
+  async #at<T>(key: Key, run: (text: string) => Soon<T>): Promise<T> {
+    return then(this.#textSoon(key), run)
+  }
+
+  #write(key: Key, value: unknown, options: SetOptions): Write {
+    return { text: this.#text(key), value, ...this.#storing(options) }
   }
 
   /** The content of many keys is read in parallel. */

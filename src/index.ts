@@ -1,6 +1,6 @@
 /** The public entry of `tierce`. */
 export { NdArray, type NumberArray, ndarray, Series, series } from './arrays.js'
-export { Cache, type CacheStats, type KeysOptions } from './cache.js'
+export { Cache, type CacheStats, type IncrementOptions, type KeysOptions } from './cache.js'
 export type { CacheOptions, Codec, Durability, Duration, MemoryOptions, Size } from './cache-options.js'
 export {
   boolean,

@@ -5,7 +5,8 @@ import { keyFromText } from './keys.js'
 import { type NativeRecord, native } from './native.js'
 import { boolean, checkOptions } from './options.js'
 import { describe } from './refusal.js'
-import { decodeExtras, encodeExtras } from './tiers/extras.js'
+import { packSet } from './tiers/disk.js'
+import { decodeExtras } from './tiers/extras.js'
 import type { TierStack, Write } from './tiers/stack.js'
 import { Batch } from './tiers/wire.js'
 import { decode, encode } from './values/index.js'
@@ -54,8 +55,7 @@ export async function save(tiers: TierStack, file: unknown): Promise<SavedCache>
   }
   const batch = new Batch(Buffer.allocUnsafe(0))
   for (const write of tiers.held()) {
-    const { text, value, extras } = write
-    batch.set(text, encodeFor(text, value), write, extras === undefined ? undefined : encodeExtras(extras))
+    packSet(batch, { ...write, encoded: encodeFor(write.text, write.value) })
   }
   const bytes = await typed(() => native().saveWrites(path, batch.bytes(), batch.blobs, tiers.now()))
   return { entries: batch.count, bytes }

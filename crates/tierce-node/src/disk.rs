@@ -8,11 +8,14 @@ use std::time::Duration;
 use napi::Env;
 use napi::bindgen_prelude::{Buffer, Uint8Array, Uint32Array};
 use napi_derive::napi;
-use tierce::{Cache, Code, CodecChoice, Durability, Entry, Error, Fetched, Key, ManualClock, Result, Wait};
+use tierce::{
+    Cache, Code, CodecChoice, Durability, Entry, Error, Fetched, Key, ManualClock, Result, State, Wait,
+};
 use tierce_napi::{Work, guard, job};
 
+use crate::gate::Gate;
 use crate::scratch::{Scratch, epochs_view, is_view_of};
-use crate::wire::{META, OUTCOME, Reader, meta_bytes, outcome_bytes};
+use crate::wire::{META, Reader, meta_bytes, outcomes, put_outcomes};
 
 /// Options of the disk tier, checked by the TypeScript layer.
 #[napi(object, object_to_js = false)]
@@ -64,6 +67,11 @@ const TOO_LARGE: i32 = -2;
 /// `apply`: another writer is at work.
 const BUSY: i32 = -3;
 
+/// `state`.
+const MISSING: i32 = 0;
+const LIVE: i32 = 1;
+const EXPIRED: i32 = 2;
+
 /// An open cache directory. Times are milliseconds since the Unix epoch, from the caller's clock.
 #[napi]
 pub struct NativeDisk {
@@ -71,6 +79,8 @@ pub struct NativeDisk {
     clock: Arc<ManualClock>,
     inbox: Scratch,
     outbox: Scratch,
+    /// Batches on the thread pool.
+    under_way: Gate,
 }
 
 fn builder(options: &NativeOptions, clock: Arc<ManualClock>) -> Result<tierce::Builder> {
@@ -108,6 +118,7 @@ impl NativeDisk {
             clock,
             inbox: Scratch::new(inbox),
             outbox: Scratch::new(outbox),
+            under_way: Gate::default(),
         })
     }
 
@@ -151,10 +162,24 @@ impl NativeDisk {
         guard(env, || self.cache()?.release())
     }
 
-    /// Whether the key in `inbox[0, keyLength)` has a live entry.
+    /// What there is of the key in `inbox[0, keyLength)`: 0 no entry, 1 a live one, whose facts are in the inbox then, 2 an
+    /// expired one. With `touch`, an access of a live one.
     #[napi]
-    pub fn has(&self, env: &Env, key_length: u32, now: f64) -> napi::Result<bool> {
-        guard(env, || self.at(now)?.has(Key::from_text(self.inbox.head(key_length)?)))
+    pub fn state(&self, env: &Env, key_length: u32, touch: bool, now: f64) -> napi::Result<i32> {
+        guard(env, || {
+            let cache = self.at(now)?;
+            Ok(match cache.state(Key::from_text(self.inbox.head(key_length)?))? {
+                State::Live(meta) => {
+                    if touch {
+                        cache.note([(meta.id, 1)]);
+                    }
+                    self.inbox.with(|bytes| bytes[..META].copy_from_slice(&meta_bytes(&meta)));
+                    LIVE
+                }
+                State::Expired => EXPIRED,
+                _ => MISSING,
+            })
+        })
     }
 
     /// Reads an entry of any size, a stale one too, on the calling thread.
@@ -203,11 +228,7 @@ impl NativeDisk {
                 Err(busy) if busy.code() == Code::LockTimeout => return Ok(BUSY),
                 applied => applied?,
             };
-            self.inbox.with(|bytes| {
-                for (room, written) in bytes.chunks_exact_mut(OUTCOME).zip(&written) {
-                    room.copy_from_slice(&outcome_bytes(written));
-                }
-            });
+            self.inbox.with(|bytes| put_outcomes(&written, bytes));
             Ok(0)
         })
     }
@@ -222,10 +243,15 @@ impl NativeDisk {
         now: f64,
     ) -> napi::Result<Work<Vec<u8>, Buffer>> {
         let cache = guard(env, || self.at(now))?;
-        Ok(job(move || write(&cache, &writes, &blobs), |_, outcomes| Ok(outcomes.into())))
+        let under_way = self.under_way.enter();
+        let write = move || {
+            let _ends = under_way;
+            write(&cache, &writes, &blobs)
+        };
+        Ok(job(write, |_, outcomes| Ok(outcomes.into())))
     }
 
-    /// As `write`, on the calling thread.
+    /// As `write`, on the calling thread, after the batches that are under way.
     #[napi]
     pub fn write_sync(
         &self,
@@ -234,7 +260,12 @@ impl NativeDisk {
         blobs: Vec<Uint8Array>,
         now: f64,
     ) -> napi::Result<Buffer> {
-        guard(env, || write(&*self.at(now)?, &writes, &blobs)).map(Buffer::from)
+        guard(env, || {
+            let cache = self.at(now)?;
+            self.under_way.wait();
+            write(&cache, &writes, &blobs)
+        })
+        .map(Buffer::from)
     }
 
     /// Notes accesses of the memory tier: `count` row ids as `i64` with their hits as `u32` in the
@@ -247,7 +278,7 @@ impl NativeDisk {
                 let mut accesses = Reader(bytes);
                 (0..count).map(|_| Ok((accesses.i64()?, accesses.u32()?))).collect::<Result<Vec<_>>>()
             });
-            cache.touch(accesses?);
+            cache.note(accesses?);
             Ok(())
         })
     }
@@ -332,8 +363,7 @@ fn native_stats(stats: tierce::Stats) -> NativeStats {
 }
 
 fn write(cache: &Cache, writes: &[u8], blobs: &[Uint8Array]) -> Result<Vec<u8>> {
-    let written = cache.apply(&Reader(writes).writes(blobs)?, Wait::Yes)?;
-    Ok(written.iter().flat_map(outcome_bytes).collect())
+    Ok(outcomes(&cache.apply(&Reader(writes).writes(blobs)?, Wait::Yes)?))
 }
 
 fn page(cache: &Cache, after: i64, limit: u32) -> Result<Vec<u8>> {

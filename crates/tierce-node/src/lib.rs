@@ -4,6 +4,7 @@
 
 pub mod clock;
 mod disk;
+mod gate;
 pub mod hash;
 pub mod ledger;
 mod manage;

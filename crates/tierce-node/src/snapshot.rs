@@ -29,7 +29,7 @@ fn save(path: &Path, writes: &[u8], blobs: &[Uint8Array], now: u64) -> Result<u6
 
 fn record(write: &Write<'_>, now: u64) -> Result<Record> {
     let mut record = Record::default();
-    if let Write::Set { key, value, kind, expires_at, freshness, codec, numbers, extras } = write {
+    if let Write::Set { key, value, kind, expires_at, freshness, codec, numbers, extras, .. } = write {
         let codec = codec.unwrap_or(CodecChoice::AUTO);
         let codec = numbers.map_or(codec, |numbers| codec.numbers(numbers));
         record.key = key.as_bytes().to_vec();

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use common::{assert_settled, open, telling, temp, value_files, version_in};
-use tierce::{Cache, Code, Freshness, Key, Wait, Write};
+use tierce::{Cache, Code, Freshness, Key, Wait, When, Write};
 
 const KEYS: u64 = 40;
 const DIR: &str = "TIERCE_BACKUP_DIR";
@@ -97,6 +97,7 @@ fn a_backup_beside_writers_is_of_one_moment() {
                         expires_at: None,
                         freshness: Freshness::default(),
                         extras: None,
+                        when: When::Always,
                         codec: None,
                         numbers: None,
                     })

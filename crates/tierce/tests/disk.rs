@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tierce::{Cache, Code, CodecChoice, Fetched, Freshness, Key, ManualClock, Wait, Write};
+use tierce::{Cache, Code, CodecChoice, Fetched, Freshness, Key, ManualClock, Wait, When, Write};
 
 const NOW: u64 = 1_800_000_000_000;
 
@@ -239,6 +239,7 @@ fn a_batch_is_stored_whole_and_tells_what_became_of_each_write() {
         freshness: Freshness::default(),
         codec: None,
         numbers: None,
+        when: When::Always,
         extras: None,
     };
     let written = cache

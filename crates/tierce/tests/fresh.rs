@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use tierce::{Cache, Fetched, Freshness, Key, ManualClock, Wait, Write};
+use tierce::{Cache, Fetched, Freshness, Key, ManualClock, Wait, When, Write};
 
 const NOW: u64 = 1_800_000_000_000;
 
@@ -17,6 +17,7 @@ fn set<'a>(key: &'a str, value: &'a [u8], fresh: u64, expires: u64) -> Write<'a>
         freshness: Freshness { until: Some(NOW + fresh), cost: 7 },
         codec: None,
         numbers: None,
+        when: When::Always,
         extras: None,
     }
 }

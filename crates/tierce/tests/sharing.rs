@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Barrier};
 
 use common::{Dice, assert_settled, noise, open, telling, temp, uncoded, version_in};
-use tierce::{Cache, Freshness, Key, Wait, Write};
+use tierce::{Cache, Freshness, Key, Wait, When, Write};
 
 const DIR: &str = "TIERCE_SHARING_DIR";
 const NUMBER: &str = "TIERCE_SHARING_NUMBER";
@@ -238,6 +238,7 @@ fn a_cache_can_be_dropped_while_its_maintenance_is_at_work() {
             freshness: Freshness::default(),
             codec: None,
             numbers: None,
+            when: When::Always,
             extras: None,
         };
         let values: &'static [_] = values.leak();

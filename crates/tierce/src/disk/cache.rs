@@ -15,13 +15,14 @@ use super::lock;
 use super::maintenance::{self, Maintenance};
 use super::read::{Beside, Lookup, Meta};
 use super::row::{EntryRow, Freshness};
-use super::write::{Write, Written};
+use super::verbs::State;
+use super::write::{When, Write, Written};
 use crate::error::{Code, Error, Result};
 use crate::frame::Header;
 use crate::key::{Digest, Key};
 
 /// Times that a read looks again when the value's file was replaced under it.
-const LOOKS: usize = 8;
+pub(super) const LOOKS: usize = 8;
 
 /// A cache in a directory: crash-safe, bounded, shared by threads and processes.
 ///
@@ -186,12 +187,13 @@ impl Cache {
             freshness: Freshness::default(),
             codec: None,
             numbers: None,
+            when: When::Always,
             extras: Some(extras),
         };
         self.apply(&[write], Wait::Yes).map(|_| ())
     }
 
-    fn expiry(&self, ttl: Option<Duration>) -> Result<Option<u64>> {
+    pub(super) fn expiry(&self, ttl: Option<Duration>) -> Result<Option<u64>> {
         match ttl {
             Some(ttl) if ttl.is_zero() => Err(Error::new(
                 Code::InvalidTtl,
@@ -303,7 +305,7 @@ impl Cache {
     }
 
     /// A stale entry is a miss.
-    fn live<T>(&self, found: Lookup<T>) -> Lookup<T> {
+    pub(super) fn live<T>(&self, found: Lookup<T>) -> Lookup<T> {
         match &found {
             Lookup::Inline(_, meta) | Lookup::File(_, meta) if meta.freshness.is_stale(self.engine.now()) => {
                 Lookup::Miss
@@ -422,17 +424,7 @@ impl Cache {
     /// # Errors
     /// As [`Cache::get`].
     pub fn has<'a>(&self, key: impl Into<Key<'a>>) -> Result<bool> {
-        let key = key.into();
-        for _ in 0..LOOKS {
-            match self.live(self.engine.look(&key, false, |_, _, _| Ok(()))?) {
-                Lookup::Miss | Lookup::Damaged(..) => return Ok(false),
-                Lookup::Inline(..) => return Ok(true),
-                // Looked at again when it is not there: it may have been replaced meanwhile.
-                Lookup::File(header, _) if self.engine.blobs.has(header) => return Ok(true),
-                Lookup::File(..) => {}
-            }
-        }
-        Ok(false)
+        Ok(matches!(self.state(key)?, State::Live(_)))
     }
 
     /// The value of a key, or what `load` makes, which is stored. Of the threads that ask for one key at a time, one
@@ -470,7 +462,7 @@ impl Cache {
 
     /// Notes accesses that happened in a memory tier in front of this one: [`Meta::id`] and how many there were, the
     /// least recent first.
-    pub fn touch(&self, accesses: impl IntoIterator<Item = (i64, u32)>) {
+    pub fn note(&self, accesses: impl IntoIterator<Item = (i64, u32)>) {
         let due = accesses.into_iter().fold(false, |due, (id, hits)| self.engine.note(id, hits) | due);
         if due {
             self.maintenance.accesses_due(&self.engine);

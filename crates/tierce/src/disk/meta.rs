@@ -209,6 +209,12 @@ impl Transaction<'_> {
         Ok(before)
     }
 
+    /// Gives a row another frame, with the seal that belongs to it: everything else stays.
+    pub fn amend(&self, id: i64, seal: u64, frame: &[u8], size: u64) -> Result<()> {
+        let sql = "UPDATE entries SET seal = ?2, frame = ?3, size = ?4, stored = ?4 WHERE id = ?1";
+        self.db.change(sql, params![id, seal as i64, frame, size as i64]).map(|_| ())
+    }
+
     /// Puts an entry back that was salvaged, with its file.
     pub fn restore(&self, row: &EntryRow<'_>, header: Header) -> Result<()> {
         self.db.insert(row, header.raw_size, header.stored_size)?;

@@ -7,6 +7,7 @@ mod blob;
 mod bound;
 mod builder;
 mod cache;
+mod change;
 mod check;
 mod db;
 mod engine;
@@ -14,14 +15,17 @@ mod epoch;
 mod extras;
 mod maintenance;
 mod meta;
+mod number;
 mod open;
 mod options;
 mod owner;
 mod read;
+mod restore;
 mod row;
 mod salvage;
 mod side;
 mod transfer;
+mod verbs;
 mod write;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -36,10 +40,12 @@ pub use check::{CheckReport, Problem, ProblemKind};
 pub use db::Durability;
 pub use epoch::{BITS as EPOCH_BITS, EpochTable};
 pub use extras::{Cell, Extras, MetaRow};
+pub use number::Number;
 pub use read::Meta;
 pub use row::Freshness;
 pub use transfer::{AtomicFile, Loaded, open_snapshot};
-pub use write::{Write, Written};
+pub use verbs::State;
+pub use write::{When, Write, Written};
 
 /// Whether a write may wait for another writer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,12 +4,15 @@ use std::borrow::Cow;
 
 use super::Wait;
 use super::bound::{Brought, weight};
+use super::change::renew;
 use super::db::{Durability, LogEnd};
 use super::engine::Engine;
 use super::epoch;
 use super::extras::Extras;
 use super::lock;
 use super::meta::Transaction;
+use super::number::Number;
+use super::restore::Past;
 use super::row::{EntryRow, Freshness, Removed};
 use super::side::Untagged;
 use crate::codec::{CodecChoice, Numbers};
@@ -38,6 +41,8 @@ pub enum Write<'a> {
         codec: Option<CodecChoice>,
         /// Where the value is an array of numbers: what they are, so that they are coded as such.
         numbers: Option<Numbers>,
+        /// Whether it depends on a live entry of the key.
+        when: When,
         /// Tags, description and metadata.
         extras: Option<Extras<'a>>,
     },
@@ -64,22 +69,52 @@ pub enum Write<'a> {
     },
     /// Removes everything.
     Clear,
+    /// Adds to the number that a key holds; what has no live entry holds 0. An entry that is there keeps its time to live.
+    Increment {
+        /// The key.
+        key: Key<'a>,
+        /// What to add.
+        by: Number,
+        /// Of an entry that is made. Milliseconds since the Unix epoch; `None` never expires.
+        expires_at: Option<u64>,
+    },
+    /// Changes nothing, and fails the whole batch with [`Code::Transaction`] where the key was written since it was read.
+    Check {
+        /// The key.
+        key: Key<'a>,
+        /// The [`Meta::version`](super::Meta::version) that was read; `None` where there was no live entry.
+        version: Option<u64>,
+    },
     /// Stores an entry as it was in another cache: with its times, its hits, and its value as it is coded.
     Restore(&'a Record),
+}
+
+/// When a [`Write::Set`] stores its value.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum When {
+    /// Whatever is there.
+    #[default]
+    Always,
+    /// Where the key has no live entry.
+    Absent,
+    /// Where the key has a live entry.
+    Present,
 }
 
 /// Entries that one call on a thread that must not wait invalidates by their tags.
 const FEW: usize = 256;
 
 /// What became of one [`Write`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Written {
-    /// For a delete and a renewal: whether there was a live entry.
+    /// Whether the key had a live entry before. A set that is not conditional does not look.
     pub existed: bool,
+    /// The sum of an increment.
+    pub number: Option<Number>,
     /// For tags: how many live entries were removed.
     pub invalidated: u64,
-    /// The row of the key, for [`Cache::touch`](super::Cache::touch).
+    /// The row of the key, for [`Cache::note`](super::Cache::note).
     pub id: i64,
     /// The key's slot in the epoch table.
     pub slot: u32,
@@ -93,41 +128,31 @@ type Slots = Vec<(u32, u32)>;
 
 /// The times of an entry, as its row can hold them.
 #[derive(Clone, Copy, Debug)]
-struct Times {
-    expires: Option<u64>,
-    freshness: Freshness,
+pub(super) struct Times {
+    pub expires: Option<u64>,
+    pub freshness: Freshness,
     /// Of an entry that is not new.
-    past: Option<Past>,
-}
-
-/// What an entry brings from another cache.
-#[derive(Clone, Copy, Debug)]
-struct Past {
-    created: u64,
-    accessed: i64,
-    hits: u64,
+    pub past: Option<Past>,
 }
 
 impl Times {
-    fn new(expires: Option<u64>, freshness: Freshness) -> Self {
+    pub fn new(expires: Option<u64>, freshness: Freshness) -> Self {
         let most = |at: u64| at.min(i64::MAX as u64); // the column's last millisecond
         let freshness = Freshness { until: freshness.until.map(most), ..freshness };
         Self { expires: expires.map(most), freshness, past: None }
     }
 }
 
-/// What an entry carries, and its body.
-type Carried<'a> = (Cow<'a, Extras<'a>>, Vec<u8>);
-
 /// A write that is ready for its transaction.
-enum Ready<'a> {
+pub(super) enum Ready<'a> {
     Set {
         key: Cow<'a, Key<'a>>,
         digest: Digest,
         header: Header,
         frame: Vec<u8>,
         times: Times,
-        extras: Option<Carried<'a>>,
+        extras: Beside<'a>,
+        when: When,
     },
     Renew {
         key: &'a Key<'a>,
@@ -143,15 +168,38 @@ enum Ready<'a> {
         tags: &'a [&'a str],
     },
     Clear,
+    Increment {
+        key: &'a Key<'a>,
+        digest: Digest,
+        by: Number,
+        times: Times,
+    },
+    Check {
+        key: &'a Key<'a>,
+        version: Option<u64>,
+    },
+}
+
+/// What a batch in its transaction has done so far.
+#[derive(Default)]
+pub(super) struct Progress {
+    /// Rows that were replaced or removed.
+    pub left: Vec<Removed>,
+    pub brought: Brought,
+    /// Files to unlink after the commit.
+    pub condemned: Vec<u64>,
+    /// Slots of entries that went with a tag.
+    pub invalidated: Vec<u32>,
 }
 
 impl Ready<'_> {
-    fn digest(&self) -> Option<Digest> {
+    /// The digest of a key whose entry this write changed.
+    fn changed(&self, outcome: &Written) -> Option<Digest> {
         match self {
-            Ready::Set { digest, .. } | Ready::Renew { digest, .. } | Ready::Delete { digest, .. } => {
-                Some(*digest)
-            }
-            Ready::InvalidateTags { .. } | Ready::Clear => None,
+            Ready::Set { digest, when, .. } => when.holds(outcome.existed).then_some(*digest),
+            Ready::Delete { digest, .. } | Ready::Increment { digest, .. } => Some(*digest),
+            Ready::Renew { digest, .. } => outcome.existed.then_some(*digest),
+            Ready::InvalidateTags { .. } | Ready::Clear | Ready::Check { .. } => None,
         }
     }
 
@@ -164,33 +212,31 @@ impl Ready<'_> {
     }
 }
 
-/// New times for the row of a key, if there is one that is sound and not expired.
-fn renew(
-    transaction: &Transaction<'_>,
-    key: &Key<'_>,
-    digest: Digest,
-    times: Times,
-    stale: bool,
-    now: u64,
-) -> Result<bool> {
-    let renewed = transaction.find(digest.id(), |row| {
-        let kept = if stale { !row.is_expired(now) } else { row.is_live(now) };
-        let checksum = Header::parse(row.frame).ok()?.checksum;
-        if row.key != key.as_bytes() || !kept || row.seal != row.expected_seal(digest, checksum) {
-            return None;
+/// An entry on its way into the database.
+pub(super) struct Entering<'a> {
+    pub key: &'a Key<'a>,
+    pub digest: Digest,
+    pub header: Header,
+    pub frame: &'a [u8],
+    pub times: Times,
+    pub extras: Option<(&'a Extras<'a>, &'a [u8])>,
+}
+
+/// What an entry carries beside its value, and its stored form.
+pub(super) type Beside<'a> = Option<(Cow<'a, Extras<'a>>, Vec<u8>)>;
+
+impl When {
+    fn holds(self, existed: bool) -> bool {
+        match self {
+            When::Always => true,
+            When::Absent => !existed,
+            When::Present => existed,
         }
-        let freshness = Freshness { until: times.freshness.until, ..row.freshness };
-        let mut renewed = EntryRow { key: &[], frame: &[], expires: times.expires, freshness, ..row };
-        renewed.seal = renewed.expected_seal(digest, checksum);
-        Some(renewed)
-    })?;
-    let Some(renewed) = renewed.flatten() else { return Ok(false) };
-    transaction.renew(&renewed)?;
-    Ok(true)
+    }
 }
 
 fn only_removes(writes: &[Write<'_>]) -> bool {
-    !writes.iter().any(|write| matches!(write, Write::Set { .. } | Write::Restore(_)))
+    writes.iter().all(|write| matches!(write, Write::Delete { .. } | Write::Clear))
 }
 
 impl Engine {
@@ -219,12 +265,12 @@ impl Engine {
     }
 
     fn prepare<'a>(&self, write: &'a Write<'a>) -> Result<Ready<'a>> {
-        let (key, value, kind, times, codec, extras) = match write {
-            Write::Set { key, value, kind, expires_at, freshness, codec, numbers, extras } => {
+        let (key, value, kind, times, codec, extras, when) = match write {
+            Write::Set { key, value, kind, expires_at, freshness, codec, numbers, extras, when } => {
                 let codec = codec.unwrap_or(self.codec);
                 let codec = numbers.map_or(codec, |numbers| codec.numbers(numbers));
                 let extras = extras.as_ref().filter(|extras| !extras.is_empty());
-                (key, *value, *kind, Times::new(*expires_at, *freshness), codec, extras)
+                (key, *value, *kind, Times::new(*expires_at, *freshness), codec, extras, *when)
             }
             Write::Renew { key, expires_at, fresh_until, stale } => {
                 let times = Times::new(*expires_at, Freshness { until: *fresh_until, cost: 0 });
@@ -233,41 +279,28 @@ impl Engine {
             Write::Delete { key } => return Ok(Ready::Delete { key, digest: key.digest() }),
             Write::InvalidateTags { tags } => return Ok(Ready::InvalidateTags { tags }),
             Write::Clear => return Ok(Ready::Clear),
-            Write::Restore(record) => return self.prepare_restored(record),
+            Write::Increment { key, by, expires_at } => {
+                let times = Times::new(*expires_at, Freshness::default());
+                return Ok(Ready::Increment { key, digest: key.digest(), by: *by, times });
+            }
+            Write::Check { key, version } => return Ok(Ready::Check { key, version: *version }),
+            Write::Restore(record) => return self.restored(record),
         };
         let extras = extras.map(|extras| Ok((Cow::Borrowed(extras), extras.to_bytes()?))).transpose()?;
         let mut frame = Vec::with_capacity(HEADER + value.len());
         frame.resize(HEADER, 0);
         let codec = codec.encode(value, &mut frame)?;
-        self.framed(Cow::Borrowed(key), frame, (kind, codec, value.len() as u64), times, extras)
+        let about = (kind, codec, value.len() as u64);
+        self.framed(Cow::Borrowed(key), frame, about, (times, extras, when))
     }
 
-    /// Takes the value as it is coded. What it decodes to is checked when it is read.
-    fn prepare_restored<'a>(&self, record: &Record) -> Result<Ready<'a>> {
-        let key = Cow::Owned(Key::from_text(record.key.clone()));
-        let frame = [&[0; HEADER][..], &record.payload].concat();
-        let past = Past { created: record.created, accessed: record.accessed, hits: record.hits };
-        let times = Times { past: Some(past), ..Times::new(record.expires, record.freshness) };
-        let extras = match &record.extras[..] {
-            [] => None,
-            body => Some((Cow::Owned(Extras::parse(body)?.into_owned()), body.to_vec())),
-        };
-        self.framed(key, frame, (record.kind, record.codec, record.size), times, extras)
-    }
-
-    /// Whether an entry of another cache fits into this one.
-    pub fn admits(&self, record: &Record) -> Result<()> {
-        self.bound.admit(weight((record.key.len() + record.payload.len() + record.extras.len()) as u64))
-    }
-
-    /// Puts the header before a payload.
-    fn framed<'a>(
+    /// Puts the header before a payload: kind, codec and size of the value are given.
+    pub fn framed<'a>(
         &self,
         key: Cow<'a, Key<'a>>,
         mut frame: Vec<u8>,
         (kind, codec, raw_size): (u8, u8, u64),
-        times: Times,
-        extras: Option<Carried<'a>>,
+        (times, extras, when): (Times, Beside<'a>, When),
     ) -> Result<Ready<'a>> {
         let digest = key.digest();
         let stored_size = (frame.len() - HEADER) as u64;
@@ -285,7 +318,7 @@ impl Engine {
         frame[..HEADER].copy_from_slice(&header.to_bytes());
         let beside = extras.as_ref().map_or(0, |(_, body)| body.len() as u64);
         self.bound.admit(weight(key.as_bytes().len() as u64 + stored_size + beside))?;
-        Ok(Ready::Set { key, digest, header, frame, times, extras })
+        Ok(Ready::Set { key, digest, header, frame, times, extras, when })
     }
 
     fn apply_ready(&self, ready: &[Ready<'_>], wait: Wait) -> Result<(Vec<Written>, u32)> {
@@ -333,57 +366,72 @@ impl Engine {
         let now = self.now();
         let unlinked = lock(&self.unlinked).clone();
         transaction.forget(&unlinked)?;
-        let mut left: Vec<Removed> = Vec::new();
-        let mut brought = Brought::default();
-        let mut condemned = Vec::new();
-        let mut invalidated = Vec::new();
+        let mut progress = Progress::default();
         let mut written = Vec::with_capacity(ready.len());
         for write in ready {
-            let mut outcome = Written::default();
-            match write {
-                Ready::Set { key, digest, header, frame, times, extras } => {
-                    let replaced = self.put(transaction, key, *digest, *header, frame, *times, now)?;
-                    if let Some((extras, body)) = extras {
-                        transaction.put_extras(digest.id(), header.write_id, extras, body)?;
-                    }
-                    let beside = extras.as_ref().map_or(0, |(_, body)| body.len());
-                    let row = weight(
-                        (key.as_bytes().len() + if header.in_file { HEADER } else { frame.len() } + beside)
-                            as u64,
-                    );
-                    brought.newest = digest.id();
-                    brought.written += row + frame.len() as u64;
-                    brought.row_growth += row as i64 - replaced.map_or(0, |old| weight(old.bytes) as i64);
-                    left.extend(replaced);
-                }
-                Ready::Renew { key, digest, times, stale } => {
-                    outcome.existed = renew(transaction, key, *digest, *times, *stale, now)?;
-                }
-                Ready::Delete { key, digest } => {
-                    let removed = transaction.delete(digest.id(), key.as_bytes(), now)?;
-                    outcome.existed = removed.is_some_and(|(_, live)| live);
-                    left.extend(removed.map(|(removed, _)| removed));
-                }
-                Ready::InvalidateTags { tags } => {
-                    let untagged = self.untag(transaction, tags, now, wait)?;
-                    outcome.invalidated = untagged.iter().filter(|untagged| untagged.was_live).count() as u64;
-                    invalidated
-                        .extend(untagged.iter().map(|untagged| Digest::of(&untagged.key).slot(epoch::BITS)));
-                    left.extend(untagged.iter().map(|untagged| untagged.removed));
-                }
-                Ready::Clear => {
-                    condemned.extend(transaction.clear(self.owner.id()?)?);
-                }
-            }
-            written.push(outcome);
+            written.push(self.apply_one(transaction, write, (now, wait), &mut progress)?);
         }
+        let Progress { mut left, brought, mut condemned, invalidated } = progress;
         left.extend(self.bound.enforce(transaction, &self.accesses, now, brought, wait)?);
         for file in left.iter().filter_map(|removed| removed.file) {
             transaction.condemn(file, self.owner.id()?)?;
             condemned.push(file);
         }
         lock(&self.unlinked).retain(|file| !unlinked.contains(file));
-        Ok((written, condemned, self.announce_epochs(ready, invalidated)))
+        let announced = self.announce_epochs(ready, &written, &invalidated);
+        Ok((written, condemned, announced))
+    }
+
+    fn apply_one(
+        &self,
+        transaction: &Transaction<'_>,
+        write: &Ready<'_>,
+        (now, wait): (u64, Wait),
+        progress: &mut Progress,
+    ) -> Result<Written> {
+        let mut outcome = Written::default();
+        match write {
+            Ready::Set { key, digest, header, frame, times, extras, when } => {
+                outcome.existed = *when != When::Always && self.version(transaction, key)?.is_some();
+                if when.holds(outcome.existed) {
+                    let extras = extras.as_ref().map(|(extras, body)| (&**extras, &body[..]));
+                    let entry =
+                        Entering { key, digest: *digest, header: *header, frame, times: *times, extras };
+                    self.put(transaction, &entry, now, progress)?;
+                } else if header.in_file {
+                    progress.condemned.push(header.write_id); // announced, and adopted by no entry
+                }
+            }
+            Ready::Delete { key, digest } => {
+                let removed = transaction.delete(digest.id(), key.as_bytes(), now)?;
+                outcome.existed = removed.is_some_and(|(_, live)| live);
+                progress.left.extend(removed.map(|(removed, _)| removed));
+            }
+            Ready::InvalidateTags { tags } => {
+                let untagged = self.untag(transaction, tags, now, wait)?;
+                outcome.invalidated = untagged.iter().filter(|untagged| untagged.was_live).count() as u64;
+                let slots = untagged.iter().map(|untagged| Digest::of(&untagged.key).slot(epoch::BITS));
+                progress.invalidated.extend(slots);
+                progress.left.extend(untagged.iter().map(|untagged| untagged.removed));
+            }
+            Ready::Clear => progress.condemned.extend(transaction.clear(self.owner.id()?)?),
+            Ready::Renew { key, digest, times, stale } => {
+                outcome.existed = renew(transaction, key, *digest, *times, *stale, now)?;
+            }
+            Ready::Increment { key, digest, by, times } => {
+                let (existed, sum) = self.increment(transaction, (key, *digest), *by, *times, progress)?;
+                (outcome.existed, outcome.number) = (existed, Some(sum));
+            }
+            Ready::Check { key, version } => {
+                let found = self.version(transaction, key)?;
+                if found != *version {
+                    let why = "a key that the transaction read was written since: try again";
+                    return Err(Error::new(Code::Transaction, why));
+                }
+                outcome.existed = found.is_some();
+            }
+        }
+        Ok(outcome)
     }
 
     /// Removes all that have one of these tags.
@@ -409,26 +457,23 @@ impl Engine {
         Ok(untagged)
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the fields of one row")]
-    fn put(
+    /// Stores an entry in the place of any other of its key.
+    pub(super) fn put(
         &self,
         transaction: &Transaction<'_>,
-        key: &Key<'_>,
-        digest: Digest,
-        header: Header,
-        frame: &[u8],
-        times: Times,
+        entry: &Entering<'_>,
         now: u64,
-    ) -> Result<Option<Removed>> {
+        progress: &mut Progress,
+    ) -> Result<()> {
+        let Entering { key, digest, header, frame, times, extras } = *entry;
         let tick = self.epochs.tick(now);
-        let Past { created, accessed, hits } =
-            times.past.unwrap_or(Past { created: now, accessed: tick, hits: 0 });
+        let past = times.past.unwrap_or(Past { created: now, accessed: tick, hits: 0 });
         let mut row = EntryRow {
             id: digest.id(),
             seal: 0,
-            accessed: accessed.min(tick),
-            hits,
-            created,
+            accessed: past.accessed.min(tick),
+            hits: past.hits,
+            created: past.created,
             expires: times.expires,
             freshness: times.freshness,
             key: key.as_bytes(),
@@ -440,16 +485,27 @@ impl Engine {
         if header.in_file {
             transaction.adopt(header.write_id, size_on_disk(header.stored_size))?;
         }
-        Ok(replaced)
+        if let Some((extras, body)) = extras {
+            transaction.put_extras(row.id, header.write_id, extras, body)?;
+        }
+        let beside = extras.map_or(0, |(_, body)| body.len());
+        let row_weight = weight((key.as_bytes().len() + row.frame.len() + beside) as u64);
+        let brought = &mut progress.brought;
+        brought.newest = row.id;
+        brought.written += row_weight + frame.len() as u64;
+        brought.row_growth += row_weight as i64 - replaced.map_or(0, |old| weight(old.bytes) as i64);
+        progress.left.extend(replaced);
+        Ok(())
     }
 
     /// Before the commit: moves the epochs on, so that a kill between the commit and [`Engine::publish`] leaves no
     /// memory tier with what was replaced. Gives where they are.
-    fn announce_epochs(&self, ready: &[Ready<'_>], invalidated: Vec<u32>) -> Slots {
+    fn announce_epochs(&self, ready: &[Ready<'_>], written: &[Written], invalidated: &[u32]) -> Slots {
         if ready.iter().any(|write| matches!(write, Ready::Clear)) {
             self.epochs.bump_all();
         }
-        let known = ready.iter().filter_map(Ready::digest).map(|digest| digest.slot(epoch::BITS));
+        let changed = ready.iter().zip(written).filter_map(|(write, outcome)| write.changed(outcome));
+        let known = changed.map(|digest| digest.slot(epoch::BITS));
         let mut slots: Vec<u32> = known.chain(invalidated.iter().copied()).collect();
         slots.sort_unstable();
         slots.dedup();
@@ -457,7 +513,7 @@ impl Engine {
         // What was invalidated may have been set by this batch: one step more than `publish` expects keeps such a value
         // out of every memory tier.
         for slot in invalidated {
-            self.epochs.bump(slot);
+            self.epochs.bump(*slot);
         }
         announced
     }
@@ -477,7 +533,7 @@ impl Engine {
             })
             .collect();
         for (write, outcome) in ready.iter().zip(written) {
-            let Some(digest) = write.digest() else { continue };
+            let Some(digest) = write.changed(outcome) else { continue };
             outcome.id = digest.id();
             outcome.slot = digest.slot(epoch::BITS);
             let found = moved.binary_search_by_key(&outcome.slot, |(slot, _)| *slot);
