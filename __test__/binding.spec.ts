@@ -2,7 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { describe, expect, it } from 'vitest'
+import { beforeEach, describe, expect, it } from 'vitest'
 import type * as Binding from '../index.js'
 import { runScript } from './helpers/child.js'
 import { tempDir } from './helpers/temp.js'
@@ -23,6 +23,20 @@ interface Opened {
   inbox: Buffer
   outbox: Buffer
   ledger: Binding.NativeLedger
+}
+
+const RULES = { low: 0, high: 100 }
+const PIECES = Float64Array.of(1, 5, NOW)
+
+let table: Binding.NativeDatabase
+let cancel: Binding.NativeCancel
+beforeEach(async () => {
+  table = await openDatabase()
+  cancel = new binding.NativeCancel()
+})
+
+function openDatabase(): Promise<Binding.NativeDatabase> {
+  return binding.openDatabase(join(tempDir(), 'table.db'), 1000)
 }
 
 function ledger(): Binding.NativeLedger {
@@ -77,6 +91,16 @@ const CALLS: Record<string, ((opened: Opened) => unknown) | null> = {
   knownContent: () => binding.knownContent(CONTENT.path, 'xxh3'),
   hashContent: () => binding.hashContent([CONTENT]),
   hashContentSync: () => binding.hashContentSync([CONTENT]),
+  planFetches: () => binding.planFetches(PIECES, Float64Array.of(7, 8), 0, 9, NOW, RULES),
+  coveredRanges: () => binding.coveredRanges(PIECES, NOW, RULES),
+  compactCoverage: () => binding.compactCoverage(PIECES, RULES),
+  openDatabase,
+  NativeDatabase: openDatabase,
+  'NativeDatabase.prototype.write': () => table.write([{ sql: 'CREATE TABLE IF NOT EXISTS t (a)' }]),
+  'NativeDatabase.prototype.query': () => table.query('SELECT ?', [1]),
+  'NativeDatabase.prototype.close': () => table.close(),
+  NativeCancel: () => new binding.NativeCancel(),
+  'NativeCancel.prototype.cancel': () => cancel.cancel(),
   NativeDisk: () => open(),
   'NativeDisk.prototype.fetch': ({ disk, inbox }) => disk.fetch(inbox.write(KEY), false, NOW),
   'NativeDisk.prototype.state': ({ disk, inbox }) => disk.state(inbox.write(KEY), true, NOW),
@@ -185,8 +209,12 @@ describe('the generated binding', () => {
       'backup',
       'check',
       'close',
+      'databaseClose',
+      'databaseQuery',
+      'databaseWrite',
       'hashContent',
       'load',
+      'openDatabase',
       'page',
       'read',
       'readMany',

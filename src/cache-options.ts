@@ -1,6 +1,7 @@
 /** Options of `Cache`, parsed and checked once. */
 
 import { makeError } from './errors.js'
+import type { AnyGetOrSetOptions } from './load/options.js'
 import { type PolicyName, parsePolicy } from './memory/policies.js'
 import { callback, checkOptions, oneOf, parseDuration, parseSize, positiveInteger } from './options.js'
 import { describe } from './refusal.js'
@@ -68,6 +69,8 @@ export interface CacheOptions {
    * set (`copy`: each read pays for decoding it).
    */
   values?: 'shared' | 'copy' | undefined
+  /** Options of every load, unless the call says otherwise. */
+  defaults?: AnyGetOrSetOptions | undefined
   /** Where the time comes from, in milliseconds since the Unix epoch. Default `Date.now`; for tests. */
   clock?: (() => number) | undefined
 }
@@ -80,6 +83,7 @@ export interface ParsedOptions {
   codecs: ReadonlyMap<string, Coding>
   copies: boolean
   ttl: number
+  defaults: AnyGetOrSetOptions
   now: () => number
 }
 
@@ -95,6 +99,7 @@ const NAMES = [
   'lockTimeout',
   'memory',
   'values',
+  'defaults',
   'clock',
 ]
 /** Options that say nothing without a directory. */
@@ -127,6 +132,7 @@ export function parseOptions(options: CacheOptions): ParsedOptions {
     codecs: parseCodecs(options.codecs),
     copies: oneOf(options.values ?? 'shared', 'values', ['shared', 'copy']) === 'copy',
     ttl: options.ttl === undefined ? Number.POSITIVE_INFINITY : parseDuration(options.ttl, 'ttl'),
+    defaults: options.defaults ?? {},
     now: options.clock === undefined ? Date.now : callback<() => number>(options.clock, 'clock'),
   }
 }

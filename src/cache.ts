@@ -4,7 +4,8 @@ import type { CacheEntry } from './entry.js'
 import { makeError } from './errors.js'
 import { type ErrorListener, Faults } from './events.js'
 import { type CallKey, type Key, keyFromText, keyText, keyTextSoon } from './keys.js'
-import { Flights } from './load.js'
+import type { GetOrSetOptions, GetOrSetSyncOptions } from './load/options.js'
+import { type Loader, type LoaderSync, Loading } from './loading.js'
 import { type CheckOptions, type CheckReport, check } from './manage.js'
 import { callback, checkOptions, oneOf, parseDuration, positiveInteger } from './options.js'
 import { parseSetOptions, type SetOptions } from './set-options.js'
@@ -41,7 +42,7 @@ export class Cache {
   readonly #ttl: number
   readonly #tiers: TierStack
   readonly #faults = new Faults()
-  readonly #flights: Flights<SetOptions>
+  readonly #loading: Loading
   /** Set by the first `close`. */
   #closing: Promise<void> | undefined
 
@@ -56,13 +57,15 @@ export class Cache {
     const parsed = parseOptions(options)
     this.#ttl = parsed.ttl
     this.#tiers = new TierStack(parsed, {
-      onChange: (text) => this.#flights.outdate(text),
+      onChange: (text) => this.#loading.loads.outdate(text),
       onFault: (code, message) => this.#faults.tell(code, message),
     })
-    this.#flights = new Flights({
-      read: (text) => this.#tiers.read(text),
-      write: async (text, value, given) => this.#tiers.write([{ text, value, ...this.#storing(given) }]),
-      report: (fault) => this.#faults.report(fault),
+    this.#loading = new Loading(parsed, {
+      tiers: this.#tiers,
+      faults: this.#faults,
+      isClosed: () => this.#closing !== undefined,
+      open: () => this.#open(),
+      locks: () => undefined,
     })
   }
 
@@ -238,7 +241,7 @@ export class Cache {
   /** Removes every entry. */
   async clear(): Promise<void> {
     this.#open()
-    this.#flights.outdateAll()
+    this.#loading.loads.outdateAll()
     await this.#tiers.clear()
   }
 
@@ -246,68 +249,26 @@ export class Cache {
    * The value of a key, or what `load` gives, which is stored unless it is `undefined`. Of all who ask for a key at one time
    * one loads, and all get its value or its error. A fault of the cache goes to the 'error' event, never to the caller; so
    * does `E_CLOSED`, and then nothing is stored.
-   * @throws what `load` throws, untouched; InvalidKeyError, InvalidTtlError
+   * @throws what `load` throws, untouched; InvalidKeyError, InvalidTtlError, InvalidOptionError; TimeoutError `E_TIMEOUT`; the
+   * reason of `signal`
    */
-  async getOrSet<V>(key: Key, load: () => V | Promise<V>, options: SetOptions = {}): Promise<V> {
-    const soon = this.#checkLoad(key, load, options, keyTextSoon)
-    const text = typeof soon === 'string' ? soon : await soon
-    if (this.#closing !== undefined) return this.#loadClosed(load)
-    const live = this.#tiers.readMemory(text)
-    if (live !== undefined) return live as V
-    return this.#tiers.own(await this.#flights.getOrSet(text, load, options)) as V
+  async getOrSet<V>(key: Key, load: Loader<V>, options?: GetOrSetOptions<V>): Promise<V> {
+    return this.#loading.getOrSet(key, load as Loader<unknown>, options) as Promise<V>
   }
 
   /** Loads and stores although there may be a value. */
-  async refresh<V>(key: Key, load: () => V | Promise<V>, options: SetOptions = {}): Promise<V> {
-    const soon = this.#checkLoad(key, load, options, keyTextSoon)
-    const text = typeof soon === 'string' ? soon : await soon
-    if (this.#closing !== undefined) return this.#loadClosed(load)
-    return this.#tiers.own(await this.#flights.fresh(text, load, options)) as V
+  async refresh<V>(key: Key, load: Loader<V>, options?: GetOrSetOptions<V>): Promise<V> {
+    return this.#loading.refresh(key, load as Loader<unknown>, options) as Promise<V>
   }
 
   /** As `getOrSet` for a synchronous load, on this thread. Never waits for an asynchronous load of the same key. */
-  getOrSetSync<V>(key: Key, load: () => V, options: SetOptions = {}): V {
-    const text = this.#checkLoad(key, load, options, keyText)
-    if (this.#closing !== undefined) return this.#loadClosed(load)
-    let known: unknown
-    try {
-      known = this.#tiers.readSync(text)
-    } catch (fault) {
-      this.#faults.report(fault)
-    }
-    return known === undefined ? this.#loadSync(text, load, options) : (known as V)
+  getOrSetSync<V>(key: Key, load: LoaderSync<V>, options?: GetOrSetSyncOptions<V>): V {
+    return this.#loading.getOrSetSync(key, load as Loader<unknown>, options) as V
   }
 
   /** As `refresh` for a synchronous load, on this thread. */
-  refreshSync<V>(key: Key, load: () => V, options: SetOptions = {}): V {
-    const text = this.#checkLoad(key, load, options, keyText)
-    return this.#closing === undefined ? this.#loadSync(text, load, options) : this.#loadClosed(load)
-  }
-
-  #loadSync<V>(text: string, load: () => V, options: SetOptions): V {
-    const value = load()
-    if (value !== undefined) {
-      try {
-        this.#open() // the load may have closed it
-        now(this.#tiers.write([{ text, value, ...this.#storing(options) }], true))
-      } catch (fault) {
-        this.#faults.report(fault)
-      }
-    }
-    return value
-  }
-
-  /** What the caller gave is refused now, not after a costly load. */
-  #checkLoad<T>(key: Key, load: () => unknown, options: SetOptions, text: (key: Key) => T): T {
-    callback(load, 'load')
-    this.#storing(options)
-    return text(key)
-  }
-
-  /** A program that is shutting down still gets its values. */
-  #loadClosed<T>(load: () => T): T {
-    this.#faults.report(closed())
-    return load()
+  refreshSync<V>(key: Key, load: LoaderSync<V>, options?: GetOrSetSyncOptions<V>): V {
+    return this.#loading.refreshSync(key, load as Loader<unknown>, options) as V
   }
 
   /**
@@ -379,7 +340,7 @@ export class Cache {
    */
   async load(file: string, options: LoadCacheOptions = {}): Promise<LoadedCache> {
     this.#open()
-    this.#flights.outdateAll()
+    this.#loading.loads.outdateAll()
     return load(this.#tiers, file, options)
   }
 
@@ -416,7 +377,7 @@ export class Cache {
   }
 
   async #close(): Promise<void> {
-    this.#flights.outdateAll()
+    this.#loading.loads.outdateAll()
     await this.#tiers.close()
   }
 

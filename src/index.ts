@@ -29,6 +29,7 @@ export {
   InternalError,
   InvalidKeyError,
   InvalidOptionError,
+  InvalidRowError,
   InvalidTtlError,
   KeyExpiredError,
   KeyNotFoundError,
@@ -44,6 +45,17 @@ export {
 } from './errors.js'
 export type { ErrorListener } from './events.js'
 export { CallKey, HashedKey, type Key } from './keys.js'
+export type { LockLike, SingleFlight } from './load/barriers.js'
+export { type LoadContext, type NotModified, notModified, type StaleEntry } from './load/flight.js'
+export type {
+  AnyGetOrSetOptions,
+  GetOrSetOptions,
+  GetOrSetSyncOptions,
+  TimeoutOptions,
+  Validated,
+} from './load/options.js'
+export type { AnySchema } from './load/schema.js'
+export type { Loader, LoaderSync } from './loading.js'
 export type { CheckOptions, CheckProblem, CheckReport } from './manage.js'
 export { definePolicy, type PolicyHooks, type PolicyView } from './memory/custom.js'
 export type { SaveOptions } from './memory/files.js'
@@ -55,6 +67,28 @@ export type { LoadOptions } from './memory/saving.js'
 export { defineSerializer, type Serializer } from './memory/serializers.js'
 export type { RemovalReason } from './memory/store.js'
 export { MemoryCache } from './memory-cache.js'
+export type { ArrowTable } from './pull-through/arrow.js'
+export type {
+  Dialect,
+  Insert,
+  PullEngine,
+  QueryParam,
+  ResultColumn,
+  ResultData,
+  Step,
+} from './pull-through/engine.js'
+export type { FetchContext, Fetched, PullThroughOptions, VolatileTail } from './pull-through/options.js'
+export { type PullCallOptions, PullThrough, pullThrough } from './pull-through/pull-through.js'
+export { type ColumnArray, type ColumnArrays, QueryResult } from './pull-through/result.js'
+export { type SqliteOptions, sqlite } from './pull-through/sqlite.js'
+export {
+  type Ask,
+  defineTable,
+  type PrimaryNames,
+  type Range,
+  type RangeNames,
+  type Table,
+} from './pull-through/table.js'
 export type { SetOptions } from './set-options.js'
 export type { LoadCacheOptions, LoadedCache, SavedCache } from './transfer.js'
 export { defineHandler, type Handler } from './values/index.js'

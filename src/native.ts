@@ -2,7 +2,16 @@
 import type * as Binding from '../index.js'
 import { makeError } from './errors.js'
 
-export type { NativeDisk, NativeEntry, NativeLedger, NativeRecord } from '../index.js'
+export type {
+  NativeCells,
+  NativeCoverageRules,
+  NativeDatabase,
+  NativeDisk,
+  NativeEntry,
+  NativeLedger,
+  NativeRecord,
+  NativeStep,
+} from '../index.js'
 
 let binding: typeof Binding | undefined
 

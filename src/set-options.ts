@@ -20,12 +20,15 @@ export interface SetOptions {
   description?: string | undefined
 }
 
+/** Their names. */
+export const SET_OPTIONS = ['ttl', 'codec', 'level', 'tags', 'description'] as const
+
 /**
  * @param ttl of entries that are set without one, in milliseconds
  * @throws InvalidTtlError `E_INVALID_TTL`, InvalidOptionError `E_INVALID_OPTION`
  */
 export function parseSetOptions(options: SetOptions, ttl: number, now: number): Storing {
-  checkOptions(options, ['ttl', 'codec', 'level', 'tags', 'description'], 'an entry')
+  checkOptions(options, SET_OPTIONS, 'an entry')
   const own = options.ttl === undefined ? ttl : parseDuration(options.ttl, 'ttl')
   return {
     expiresAt: now + own,

@@ -205,6 +205,14 @@ export class TierStack {
     return attempt(() => then(renewed(), ([outcome]) => this.#confirmRenewal(entry, outcome!)), failed)
   }
 
+  /** Gives an entry new times in memory, and not on disk. */
+  slide(text: string, { expiresAt, freshUntil }: Times): void {
+    const entry = this.current(text)
+    if (entry === undefined) return
+    this.memory?.expire(entry, expiresAt)
+    entry.freshUntil = freshUntil
+  }
+
   /** The entry in memory has its new times at once; its epoch is not known before they are on disk. */
   #renewed(text: string, { expiresAt, freshUntil }: Times, stale: boolean): MemoryEntry | undefined {
     this.#tellAccesses()

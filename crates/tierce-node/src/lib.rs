@@ -3,6 +3,7 @@
 #![allow(clippy::needless_pass_by_value, reason = "napi hands arguments over by value")]
 
 pub mod clock;
+pub mod coverage;
 mod disk;
 mod gate;
 pub mod hash;
@@ -10,6 +11,7 @@ pub mod ledger;
 mod manage;
 mod scratch;
 pub mod snapshot;
+pub mod sql;
 mod wire;
 
 use napi::Env;

@@ -2,6 +2,7 @@
 
 mod clock;
 mod codec;
+pub mod coverage;
 mod disk;
 mod error;
 mod frame;
@@ -10,6 +11,7 @@ pub mod key;
 pub mod memory;
 pub mod policy;
 mod snapshot;
+pub mod sql;
 
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use codec::{CodecChoice, Element, Numbers, codec_names, decode};

@@ -14,7 +14,7 @@ use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags, OptionalExtension, Row
 use crate::error::{Code, Error, Result};
 
 /// `TRCE`: marks the file as ours in the SQLite header.
-pub(super) const APPLICATION_ID: i32 = 0x5452_4345;
+pub(crate) const APPLICATION_ID: i32 = 0x5452_4345;
 /// Bytes of a database page. Measured: `docs/design-decisions.md`, D15.
 pub(super) const PAGE_SIZE: u64 = 4096;
 /// Bytes of the log that stay allocated after a checkpoint.

@@ -37,6 +37,7 @@ pub use backup::Backup;
 pub use builder::Builder;
 pub use cache::{Cache, Entry, Fetched, KeyPage, SetOptions, Stats};
 pub use check::{CheckReport, Problem, ProblemKind};
+pub(crate) use db::APPLICATION_ID;
 pub use db::Durability;
 pub use epoch::{BITS as EPOCH_BITS, EpochTable};
 pub use extras::{Cell, Extras, MetaRow};
