@@ -67,10 +67,10 @@ export declare class NativeDisk {
    */
   touch(count: number, now: number): void
   /**
-   * A page of live entries: the cursor of the next page as `i64` and whether there is one as `u32`, then each
-   * entry's facts, key length as `u32` and key. `cursor` is empty for the first page.
+   * A page of live entries: the cursor of the next page as `i64` and whether there is one as `u32`, then of each
+   * entry its facts, the lengths of its key and extras as `u32`, key and extras.
    */
-  page(cursor: Uint8Array | undefined | null, limit: number, now: number): Promise<Buffer>
+  page(listing: NativeListing, now: number): Promise<Buffer>
   /** Counts what is stored, on the thread pool. */
   stats(now: number): Promise<NativeStats>
   /** The counters by which the writes of other processes are noticed, mapped. */
@@ -249,6 +249,19 @@ export interface NativeFault {
   message: string
 }
 
+/** Which entries a page has. */
+export interface NativeListing {
+  /** Where the last page ended. */
+  cursor?: Uint8Array
+  /** The key that the first page starts behind. */
+  after?: Uint8Array
+  limit: number
+  /** Two beginnings of keys, of which an entry has one. */
+  prefixes?: Array<Uint8Array>
+  /** Only entries that expire. */
+  expiring: boolean
+}
+
 /** What came of a file: entries that are in the cache now, had expired, or do not fit. */
 export interface NativeLoaded {
   entries: number
@@ -260,6 +273,10 @@ export interface NativeLoaded {
 export interface NativeOptions {
   /** Bytes; `undefined` for no bound. */
   maxSize?: number
+  /** Entries; `undefined` for no bound. */
+  max?: number
+  /** A name of a policy; `lru` where it is left out. */
+  policy?: string
   /** `auto`, `fast`, `none`, `lz4`, `zstd` or `pco`. */
   codec?: string
   /** The codec's level. */

@@ -111,7 +111,7 @@ const CALLS: Record<string, ((opened: Opened) => unknown) | null> = {
   'NativeDisk.prototype.write': ({ disk }) => disk.write(packed(KEY, 'v'), [], NOW),
   'NativeDisk.prototype.writeSync': ({ disk }) => disk.writeSync(packed(KEY, 'v'), [], NOW),
   'NativeDisk.prototype.touch': ({ disk, inbox }) => disk.touch(inbox.fill(0, 0, 12) && 1, NOW),
-  'NativeDisk.prototype.page': ({ disk }) => disk.page(undefined, 10, NOW),
+  'NativeDisk.prototype.page': ({ disk }) => disk.page({ limit: 10, expiring: false }, NOW),
   'NativeDisk.prototype.stats': ({ disk }) => disk.stats(NOW),
   saveWrites: () => binding.saveWrites(join(tempDir(), 'saved'), packed(KEY, 'v'), [], NOW),
   NativeSnapshot: () => new binding.NativeSnapshot(saved()),
@@ -242,7 +242,7 @@ describe('the generated binding', () => {
       () => disk.writeSync(packed(KEY, 'v').subarray(0, -1), [], NOW),
       () => disk.write(Buffer.from([1, 0, 1, 0]), [], NOW),
       () => disk.readMany(Buffer.from([255, 255, 255, 255]), NOW),
-      () => disk.page(Buffer.from([1]), 10, NOW),
+      () => disk.page({ cursor: Buffer.from([1]), limit: 10, expiring: false }, NOW),
     ]
     for (const call of calls) {
       const outcome = await Promise.resolve()

@@ -3,17 +3,25 @@ import { type CacheOptions, type Duration, parseOptions } from './cache-options.
 import type { CacheEntry } from './entry.js'
 import { makeError } from './errors.js'
 import { type ErrorListener, Faults } from './events.js'
-import { type CallKey, type Key, keyFromText, keyText, keyTextSoon } from './keys.js'
+import { type CallKey, type Key, keyText, keyTextSoon } from './keys.js'
 import type { GetOrSetOptions, GetOrSetSyncOptions } from './load/options.js'
 import { type Loader, type LoaderSync, Loading } from './loading.js'
 import { type CheckOptions, type CheckReport, check } from './manage.js'
-import { callback, checkOptions, oneOf, parseDuration, positiveInteger } from './options.js'
+import { callback, checkOptions, oneOf, parseDuration } from './options.js'
 import { parseSetOptions, type SetOptions } from './set-options.js'
 import { now, type Soon, then } from './soon.js'
 import { type Storing, TierStack, type TierStats, type Write } from './tiers/stack.js'
 import type { Times } from './tiers/wire.js'
 import { backup, type LoadCacheOptions, type LoadedCache, load, type SavedCache, save } from './transfer.js'
 import { add, addend, type Increment, increment, touch, ttl, update } from './verbs/changes.js'
+import {
+  type EntriesOptions,
+  entries,
+  type KeysOptions,
+  keys,
+  keysWithExpiry,
+  type ListedEntry,
+} from './verbs/listing.js'
 
 /** What a cache holds, and how the reads of this object fared. */
 export type CacheStats = TierStats
@@ -22,14 +30,6 @@ export type CacheStats = TierStats
 export interface IncrementOptions {
   /** Time to live of an entry that is made. Default: the cache's. */
   ttl?: Duration | undefined
-}
-
-/** Which keys to list. */
-export interface KeysOptions {
-  /** String keys that start with this. */
-  prefix?: string | undefined
-  /** At most so many. */
-  limit?: number | undefined
 }
 
 /**
@@ -272,21 +272,30 @@ export class Cache {
   }
 
   /**
-   * The keys of live entries, as they were given, page by page. A key over 1024 bytes comes back as a `HashedKey`. Entries
-   * that are added meanwhile may or may not be seen.
+   * The keys of live entries, as they were given, page by page, in an order that stays the same: `after` goes on behind a key. A key
+   * over 1024 bytes comes back as a `HashedKey`. Entries that are added meanwhile may or may not be seen, others are seen once.
+   * @throws InvalidOptionError `E_INVALID_OPTION`, InvalidKeyError `E_INVALID_KEY`
    */
   async *keys(options: KeysOptions = {}): AsyncGenerator<Key | CallKey, void, undefined> {
     this.#open()
-    checkOptions(options, ['prefix', 'limit'], 'keys')
-    const { prefix = '' } = options
-    let left =
-      options.limit === undefined ? Number.POSITIVE_INFINITY : positiveInteger(options.limit, 'limit')
-    for await (const text of this.#tiers.texts()) {
-      const key = keyFromText(text)
-      if (prefix !== '' && !(typeof key === 'string' && key.startsWith(prefix))) continue
-      yield key
-      if (--left === 0) return
-    }
+    yield* keys(this.#tiers, options)
+  }
+
+  /** As `keys`: what is known of live entries, and with `values: true` their values, which counts as reading them. */
+  async *entries<V = unknown>(options: EntriesOptions = {}): AsyncGenerator<ListedEntry<V>, void, undefined> {
+    this.#open()
+    yield* entries<V>(this.#tiers, options)
+  }
+
+  /** As `keys`, of live entries that expire: each key with its time in milliseconds since the Unix epoch. */
+  async *keysWithExpiry(options: KeysOptions = {}): AsyncGenerator<[Key | CallKey, number], void, undefined> {
+    this.#open()
+    yield* keysWithExpiry(this.#tiers, options)
+  }
+
+  /** Keys and values of live entries, as `entries` with `values: true` gives them. */
+  async *[Symbol.asyncIterator](): AsyncGenerator<[Key | CallKey, unknown], void, undefined> {
+    for await (const { key, value } of this.entries({ values: true })) yield [key, value]
   }
 
   /** How many entries there are, expired ones included until they are removed. */

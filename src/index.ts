@@ -1,7 +1,15 @@
 /** The public entry of `tierce`. */
 export { NdArray, type NumberArray, ndarray, Series, series } from './arrays.js'
-export { Cache, type CacheStats, type IncrementOptions, type KeysOptions } from './cache.js'
-export type { CacheOptions, Codec, Durability, Duration, MemoryOptions, Size } from './cache-options.js'
+export { Cache, type CacheStats, type IncrementOptions } from './cache.js'
+export type {
+  CacheOptions,
+  Codec,
+  DiskPolicy,
+  Durability,
+  Duration,
+  MemoryOptions,
+  Size,
+} from './cache-options.js'
 export {
   boolean,
   Column,
@@ -78,6 +86,7 @@ export type {
   Step,
 } from './pull-through/engine.js'
 export type { FetchContext, Fetched, PullThroughOptions, VolatileTail } from './pull-through/options.js'
+export { type PostgresClient, type PostgresPool, postgres } from './pull-through/postgres.js'
 export { type PullCallOptions, PullThrough, pullThrough } from './pull-through/pull-through.js'
 export { type ColumnArray, type ColumnArrays, QueryResult } from './pull-through/result.js'
 export { type SqliteOptions, sqlite } from './pull-through/sqlite.js'
@@ -92,6 +101,7 @@ export {
 export type { SetOptions } from './set-options.js'
 export type { LoadCacheOptions, LoadedCache, SavedCache } from './transfer.js'
 export { defineHandler, type Handler } from './values/index.js'
+export type { EntriesOptions, KeysOptions, ListedEntry } from './verbs/listing.js'
 export {
   type WrapControls,
   type WrapOptions,

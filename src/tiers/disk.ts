@@ -10,6 +10,7 @@ import {
   META,
   type Outcome,
   type Packed,
+  type Page,
   packKeys,
   readFacts,
   readOutcomes,
@@ -35,6 +36,8 @@ const STATES = ['missing', 'live', 'expired'] as const
 export interface DiskOptions {
   dir: string
   maxSize?: number
+  max?: number
+  policy?: string
   codec: string
   level?: number
   durability: string
@@ -54,6 +57,19 @@ export interface DiskWrite extends SetTimes {
   text: string
   encoded: Packed
   extras?: Extras | undefined
+}
+
+/** Which entries a page has. */
+export interface PageOptions {
+  /** Where the last page ended. */
+  cursor: Buffer | undefined
+  /** The key that the first page starts behind. */
+  after: string | undefined
+  limit: number
+  /** Two beginnings of keys, of which an entry has one. */
+  prefixes: readonly [string, string] | undefined
+  /** Only entries that expire. */
+  expiring: boolean
 }
 
 /** What there is of a key. An expired entry is known until it is removed. */
@@ -346,9 +362,17 @@ export class DiskTier {
   }
 
   /** A page of live entries, from where the last one ended. */
-  async page(cursor: Buffer | undefined, limit: number): Promise<ReturnType<typeof readPage>> {
+  async page(asked: PageOptions): Promise<Page> {
     await this.settled()
-    return readPage(await wait(() => this.#disk.page(cursor, limit, this.#now())))
+    const { cursor, after, limit, prefixes, expiring } = asked
+    const listing = {
+      ...(cursor === undefined ? {} : { cursor }),
+      ...(after === undefined ? {} : { after: Buffer.from(after) }),
+      ...(prefixes === undefined ? {} : { prefixes: prefixes.map((prefix) => Buffer.from(prefix)) }),
+      limit,
+      expiring,
+    }
+    return readPage(await wait(() => this.#disk.page(listing, this.#now())))
   }
 
   async stats(): Promise<Awaited<ReturnType<NativeDisk['stats']>>> {
@@ -394,7 +418,10 @@ function settle(waiting: readonly Waiting[], view: DataView): void {
   }
 }
 
+let codecs: readonly string[] | undefined
+
 /** The name of a codec number. */
 export function codecName(codec: number): string {
-  return call(() => native().codecNames())[codec] || 'unknown'
+  codecs ??= call(() => native().codecNames())
+  return codecs[codec] || 'unknown'
 }

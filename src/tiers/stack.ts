@@ -60,9 +60,6 @@ export interface StackEvents {
   onFault(code: string, message: string): void
 }
 
-/** Keys of a page of a listing. */
-const PAGE = 1000
-
 export class TierStack {
   readonly now: () => number
   readonly memory: MemoryTier | undefined
@@ -137,7 +134,9 @@ export class TierStack {
     if (this.disk === undefined) {
       const entry = this.live(text)
       this.#count(entry !== undefined)
-      return entry === undefined ? undefined : memoryFacts(entry, this.given(entry) as V)
+      return entry === undefined
+        ? undefined
+        : { value: this.given(entry) as V, ...memoryFacts(entry, entry.hits - 1) }
     }
     const live = this.current(text)
     this.#tellAccesses()
@@ -145,7 +144,9 @@ export class TierStack {
     const isLive = hit !== undefined && hit.facts.freshUntil > this.now()
     this.#count(isLive)
     if (!isLive) return undefined
-    return diskFacts<V>(hit, live !== undefined && live === this.memory?.peek(text) ? 'memory' : 'disk')
+    const tier = live !== undefined && live === this.memory?.peek(text) ? 'memory' : 'disk'
+    const { facts, value, extras } = hit
+    return { value: value as V, ...diskFacts(facts, kindName(facts.kind, value), tier, extras) }
   }
 
   /** What is known of a key. Does not count as an access. */
@@ -270,22 +271,6 @@ export class TierStack {
   async clear(): Promise<void> {
     this.memory?.clear()
     await this.disk?.write(1, (batch) => batch.clear(), false)
-  }
-
-  /** The keys of live entries, page by page. */
-  async *texts(): AsyncGenerator<string> {
-    if (this.disk === undefined) {
-      const now = this.now()
-      const live = [...(this.memory?.entries() ?? [])].filter((entry) => entry.isLive(now))
-      yield* live.map((entry) => entry.text)
-      return
-    }
-    let cursor: Buffer | undefined
-    do {
-      const page = await this.disk.page(cursor, PAGE)
-      yield* page.entries.map((entry) => entry.text)
-      cursor = page.next
-    } while (cursor !== undefined)
   }
 
   /** What is in memory and has not expired, the least recently used first. */

@@ -334,17 +334,25 @@ export function packKeys(texts: readonly string[]): Buffer {
 export interface Listed {
   text: string
   facts: Facts
+  /** Packed; empty where there are none. */
+  extras: Buffer
 }
 
 /** A page of a listing, and where the next one starts. */
-export function readPage(page: Buffer): { entries: Listed[]; next: Buffer | undefined } {
+export interface Page {
+  entries: Listed[]
+  next: Buffer | undefined
+}
+
+export function readPage(page: Buffer): Page {
   const view = viewOf(page)
   const entries: Listed[] = []
   for (let at = 12; at < page.length; ) {
-    const facts = readFacts(view, at)
-    const start = at + META + 4
-    const end = start + view.getUint32(at + META, true)
-    entries.push({ text: page.toString('utf8', start, end), facts })
+    const key = at + META + 8
+    const extras = key + view.getUint32(at + META, true)
+    const end = extras + view.getUint32(at + META + 4, true)
+    const text = page.toString('utf8', key, extras)
+    entries.push({ text, facts: readFacts(view, at), extras: page.subarray(extras, end) })
     at = end
   }
   return { entries, next: view.getUint32(8, true) === 0 ? undefined : page.subarray(0, 8) }

@@ -8,8 +8,10 @@ use std::time::Duration;
 use napi::Env;
 use napi::bindgen_prelude::{Buffer, Uint8Array, Uint32Array};
 use napi_derive::napi;
+use tierce::policy::UnknownPolicy;
 use tierce::{
-    Cache, Code, CodecChoice, Durability, Entry, Error, Fetched, Key, ManualClock, Result, State, Wait,
+    Cache, Code, CodecChoice, Durability, Entry, Error, Fetched, Key, Listed, Listing, ManualClock, Result,
+    State, Wait,
 };
 use tierce_napi::{Work, guard, job};
 
@@ -22,6 +24,10 @@ use crate::wire::{META, Reader, meta_bytes, outcomes, put_outcomes};
 pub struct NativeOptions {
     /// Bytes; `undefined` for no bound.
     pub max_size: Option<f64>,
+    /// Entries; `undefined` for no bound.
+    pub max: Option<f64>,
+    /// A name of a policy; `lru` where it is left out.
+    pub policy: Option<String>,
     /// `auto`, `fast`, `none`, `lz4`, `zstd` or `pco`.
     pub codec: Option<String>,
     /// The codec's level.
@@ -48,6 +54,20 @@ pub struct NativeEntry {
     pub value: Buffer,
     /// Tags, description and metadata, as on disk; not in answers for many keys.
     pub extras: Option<Buffer>,
+}
+
+/// Which entries a page has.
+#[napi(object, object_to_js = false)]
+pub struct NativeListing {
+    /// Where the last page ended.
+    pub cursor: Option<Uint8Array>,
+    /// The key that the first page starts behind.
+    pub after: Option<Uint8Array>,
+    pub limit: u32,
+    /// Two beginnings of keys, of which an entry has one.
+    pub prefixes: Option<Vec<Uint8Array>>,
+    /// Only entries that expire.
+    pub expiring: bool,
 }
 
 /// A fault that no call was told of.
@@ -92,6 +112,14 @@ fn builder(options: &NativeOptions, clock: Arc<ManualClock>) -> Result<tierce::B
     let mut builder = Cache::builder().codec(codec).durability(durability).clock(clock);
     if let Some(bytes) = options.max_size {
         builder = builder.max_size(bytes as u64);
+    }
+    if let Some(entries) = options.max {
+        builder = builder.max(entries as u64);
+    }
+    if let Some(name) = &options.policy {
+        let policy =
+            name.parse().map_err(|why: UnknownPolicy| Error::new(Code::InvalidOption, why.to_string()))?;
+        builder = builder.policy(policy);
     }
     if let Some(ms) = options.lock_timeout {
         builder = builder.lock_timeout(Duration::from_millis(ms as u64));
@@ -283,21 +311,12 @@ impl NativeDisk {
         })
     }
 
-    /// A page of live entries: the cursor of the next page as `i64` and whether there is one as `u32`, then each
-    /// entry's facts, key length as `u32` and key. `cursor` is empty for the first page.
+    /// A page of live entries: the cursor of the next page as `i64` and whether there is one as `u32`, then of each
+    /// entry its facts, the lengths of its key and extras as `u32`, key and extras.
     #[napi(ts_return_type = "Promise<Buffer>")]
-    pub fn page(
-        &self,
-        env: &Env,
-        cursor: Option<Uint8Array>,
-        limit: u32,
-        now: f64,
-    ) -> napi::Result<Work<Vec<u8>, Buffer>> {
-        let (cache, after) = guard(env, || {
-            let after = cursor.map_or(Ok(i64::MIN), |cursor| Reader(&cursor).i64())?;
-            Ok((self.at(now)?, after))
-        })?;
-        Ok(job(move || page(&cache, after, limit), |_, page| Ok(page.into())))
+    pub fn page(&self, env: &Env, listing: NativeListing, now: f64) -> napi::Result<Work<Vec<u8>, Buffer>> {
+        let cache = guard(env, || self.at(now))?;
+        Ok(job(move || page(&cache, &listing), |_, page| Ok(page.into())))
     }
 
     /// Counts what is stored, on the thread pool.
@@ -366,15 +385,27 @@ fn write(cache: &Cache, writes: &[u8], blobs: &[Uint8Array]) -> Result<Vec<u8>> 
     Ok(outcomes(&cache.apply(&Reader(writes).writes(blobs)?, Wait::Yes)?))
 }
 
-fn page(cache: &Cache, after: i64, limit: u32) -> Result<Vec<u8>> {
-    let page = cache.page(after, limit)?;
+fn page(cache: &Cache, listing: &NativeListing) -> Result<Vec<u8>> {
+    let after = match (&listing.cursor, &listing.after) {
+        (Some(cursor), _) => Reader(cursor).i64()?,
+        (None, Some(key)) => Key::from_text(&key[..]).digest().id(),
+        (None, None) => i64::MIN,
+    };
+    let prefixes = match listing.prefixes.as_deref() {
+        Some([first, second]) => Some([&first[..], &second[..]]),
+        _ => None,
+    };
+    let page = cache.page(&Listing { after, limit: listing.limit, prefixes, expiring: listing.expiring })?;
     let mut bytes = Vec::new();
     bytes.extend_from_slice(&page.next.unwrap_or(0).to_le_bytes());
     bytes.extend_from_slice(&u32::from(page.next.is_some()).to_le_bytes());
-    for (key, meta) in &page.entries {
+    for Listed { key, meta, extras, .. } in &page.entries {
+        let extras = if extras.is_empty() { Vec::new() } else { extras.to_bytes().unwrap_or_default() };
         bytes.extend_from_slice(&meta_bytes(meta));
         bytes.extend_from_slice(&(key.len() as u32).to_le_bytes());
+        bytes.extend_from_slice(&(extras.len() as u32).to_le_bytes());
         bytes.extend_from_slice(key);
+        bytes.extend_from_slice(&extras);
     }
     Ok(bytes)
 }

@@ -32,8 +32,8 @@ fn at(cache: &Cache, clock: &ManualClock, ms: u64, key: &str) -> (bool, bool) {
     let live = cache.get(key).unwrap().is_some();
     assert_eq!(live, cache.has(key).unwrap());
     assert_eq!(live, cache.get_many(&[Key::from(key)]).unwrap()[0].is_some());
-    let listed = cache.page(i64::MIN, 10).unwrap().entries;
-    assert_eq!(live, listed.iter().any(|(listed, _)| listed == key.as_bytes()));
+    let listed = cache.page(&tierce::Listing::default()).unwrap().entries;
+    assert_eq!(live, listed.iter().any(|listed| listed.key == key.as_bytes()));
     let kept = cache.kept(key).unwrap();
     let mut buffer = [0; 16];
     let fetched = cache.fetch_into(&Key::from(key), &mut buffer, false, false).unwrap();

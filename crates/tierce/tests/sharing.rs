@@ -95,7 +95,7 @@ fn four_processes_of_three_threads_lose_no_write_and_see_no_wrong_value() {
     let temp = temp();
     processes("share", temp.path(), 4);
     let cache = open(temp.path());
-    let per_thread = cache.page(i64::MIN, 10_000).unwrap().entries;
+    let per_thread = cache.entries("").collect::<tierce::Result<Vec<_>>>().unwrap();
     assert!(per_thread.len() > 12 * 30, "{} entries", per_thread.len());
     assert_settled(temp.path());
 }

@@ -14,12 +14,12 @@ use super::extras::{Extras, MetaRow};
 use super::lock;
 use super::maintenance::{self, Maintenance};
 use super::read::{Beside, Lookup, Meta};
-use super::row::{EntryRow, Freshness};
+use super::row::Freshness;
 use super::verbs::State;
 use super::write::{When, Write, Written};
 use crate::error::{Code, Error, Result};
 use crate::frame::Header;
-use crate::key::{Digest, Key};
+use crate::key::Key;
 
 /// Times that a read looks again when the value's file was replaced under it.
 pub(super) const LOOKS: usize = 8;
@@ -96,16 +96,6 @@ pub struct Stats {
     pub hits: u64,
     /// Reads of this handle that did not.
     pub misses: u64,
-}
-
-/// A page of keys.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct KeyPage {
-    /// Stored key bytes with what is known of their entries.
-    pub entries: Vec<(Vec<u8>, Meta)>,
-    /// Where the next page starts; `None` after the last.
-    pub next: Option<i64>,
 }
 
 impl std::fmt::Debug for Cache {
@@ -467,29 +457,6 @@ impl Cache {
         if due {
             self.maintenance.accesses_due(&self.engine);
         }
-    }
-
-    /// Up to `limit` live entries after `after` (`i64::MIN` to start), in the order of their digests: entries that are
-    /// added meanwhile may or may not be seen, others are seen once.
-    ///
-    /// # Errors
-    /// As [`Cache::get`].
-    pub fn page(&self, after: i64, limit: u32) -> Result<KeyPage> {
-        let now = self.engine.now();
-        let rows = self
-            .engine
-            .read_mending(false, |db| db.page(after, limit, |row| (row.id, self.listed(&row, now))))?;
-        let next = if rows.len() < limit as usize { None } else { rows.last().map(|(id, _)| *id) };
-        Ok(KeyPage { entries: rows.into_iter().filter_map(|(_, entry)| entry).collect(), next })
-    }
-
-    /// A row as a listing shows it; nothing for one that is expired, damaged or newer.
-    fn listed(&self, row: &EntryRow<'_>, now: u64) -> Option<(Vec<u8>, Meta)> {
-        let digest = Digest::of(row.key);
-        let header = Header::parse(row.frame).ok()?;
-        let sound = digest.id() == row.id && row.seal == row.expected_seal(digest, header.checksum);
-        let slot = digest.slot(super::epoch::BITS);
-        (sound && row.is_live(now)).then(|| (row.key.to_vec(), self.engine.meta_of(row, header, slot, 0)))
     }
 
     /// Entries, expired ones included until they are removed.

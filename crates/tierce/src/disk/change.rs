@@ -5,7 +5,8 @@ use super::engine::Engine;
 use super::meta::Transaction;
 use super::number::{LONGEST, Number};
 use super::read::{Lookup, Meta};
-use super::row::{EntryRow, Freshness};
+use super::row::{EntryRow, Freshness, Place};
+use super::victims::Scene;
 use super::write::{Entering, Progress, Times};
 use crate::error::Result;
 use crate::frame::{HEADER, Header};
@@ -28,12 +29,13 @@ impl Engine {
     /// Adds to the number that a key holds. Gives whether there was a live entry, and the sum.
     pub(super) fn increment(
         &self,
-        transaction: &Transaction<'_>,
+        scene: Scene<'_>,
         (key, digest): (&Key<'_>, Digest),
         by: Number,
         times: Times,
         progress: &mut Progress,
     ) -> Result<(bool, Number)> {
+        let transaction = scene.transaction;
         let found = self.lookup(transaction.db, key, false, |header, meta, payload| {
             let decoded = if meta.size > LONGEST { None } else { Some(header.decode(payload)?) };
             Ok((header, decoded.and_then(|bytes| Number::read(header.kind, &bytes))))
@@ -66,7 +68,7 @@ impl Engine {
             }
             None => {
                 let entry = Entering { key, digest, header, frame: &frame, times, extras: None };
-                self.put(transaction, &entry, self.now(), progress)?;
+                self.put(scene, &entry, progress)?;
             }
         }
         Ok((old.is_some(), sum))
@@ -96,6 +98,7 @@ fn seal(digest: Digest, meta: &Meta, header: Header) -> u64 {
         created: meta.created_at,
         expires: meta.expires_at,
         freshness: meta.freshness,
+        place: Place::default(),
         key: &[],
         frame: &[],
     };

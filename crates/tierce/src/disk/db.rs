@@ -23,7 +23,8 @@ const WAL_KEPT: u64 = 8 << 20;
 pub(super) const SCHEMA: [&str; 6] = [
     "CREATE TABLE entries (id INTEGER PRIMARY KEY, seal INTEGER NOT NULL, accessed INTEGER NOT NULL, \
      hits INTEGER NOT NULL, created INTEGER NOT NULL, expires INTEGER, fresh INTEGER, cost INTEGER, \
-     size INTEGER NOT NULL, stored INTEGER NOT NULL, key BLOB NOT NULL, frame BLOB NOT NULL)",
+     size INTEGER NOT NULL, stored INTEGER NOT NULL, entered INTEGER NOT NULL, earlier INTEGER NOT NULL, \
+     mark INTEGER NOT NULL, key BLOB NOT NULL, frame BLOB NOT NULL)",
     "CREATE TABLE files (write_id INTEGER PRIMARY KEY, bytes INTEGER NOT NULL, owner INTEGER)",
     "CREATE INDEX files_owner ON files (owner) WHERE owner IS NOT NULL",
     "CREATE TABLE facts (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID",

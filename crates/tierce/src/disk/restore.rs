@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::bound::weight;
+use super::row::weight;
 use super::engine::Engine;
 use super::extras::Extras;
 use super::write::{Ready, Times, When};

@@ -58,8 +58,9 @@ impl Transaction<'_> {
         Ok(())
     }
 
-    /// Takes what the side tables have of a row that leaves, and counts it.
+    /// Takes what the side tables have of a row that leaves, counts its bytes, and one entry less.
     pub fn gone(&self, leaving: Option<Removed>) -> Result<Option<Removed>> {
+        self.grown.set(self.grown.get() - i64::from(leaving.is_some()));
         let Some(mut leaving) = leaving.filter(|row| row.has_extras) else { return Ok(leaving) };
         let sql = "DELETE FROM extras WHERE id = ?1 RETURNING seal, body";
         let body = self.db.one(sql, [leaving.id], body)?;
@@ -89,9 +90,10 @@ impl Transaction<'_> {
     pub fn untag(&self, tag: &str, id: i64, now: u64) -> Result<Option<Untagged>> {
         let deleted = self.db.one(
             "DELETE FROM entries WHERE id = ?1 \
-             RETURNING id, length(key) + length(frame), substr(frame, 1, 40), expires IS NULL OR expires > ?2, key",
+             RETURNING id, length(key) + length(frame), substr(frame, 1, 40), mark, \
+             expires IS NULL OR expires > ?2, key",
             params![id, now as i64],
-            |row| Ok((removed(row)?, row.get(3)?, blob(row, 4)?.to_vec())),
+            |row| Ok((removed(row)?, row.get(4)?, blob(row, 5)?.to_vec())),
         )?;
         let Some((left, was_live, key)) = deleted else {
             self.db.change("DELETE FROM tags WHERE tag = ?1 AND id = ?2", params![tag, id])?; // left by damage

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::Wait;
-use super::bound::{Brought, weight};
+use super::bound::Brought;
 use super::change::renew;
 use super::db::{Durability, LogEnd};
 use super::engine::Engine;
@@ -13,8 +13,9 @@ use super::lock;
 use super::meta::Transaction;
 use super::number::Number;
 use super::restore::Past;
-use super::row::{EntryRow, Freshness, Removed};
+use super::row::{EntryRow, Freshness, Place, Removed, weight};
 use super::side::Untagged;
+use super::victims::Scene;
 use crate::codec::{CodecChoice, Numbers};
 use crate::error::{Code, Error, Result};
 use crate::frame::size_on_disk;
@@ -367,12 +368,21 @@ impl Engine {
         let unlinked = lock(&self.unlinked).clone();
         transaction.forget(&unlinked)?;
         let mut progress = Progress::default();
+        let scene = Scene {
+            transaction,
+            log: &self.accesses,
+            epochs: &self.epochs,
+            now,
+            wait,
+            newest: 0,
+            entered: false,
+        };
         let mut written = Vec::with_capacity(ready.len());
         for write in ready {
-            written.push(self.apply_one(transaction, write, (now, wait), &mut progress)?);
+            written.push(self.apply_one(scene, write, &mut progress)?);
         }
         let Progress { mut left, brought, mut condemned, invalidated } = progress;
-        left.extend(self.bound.enforce(transaction, &self.accesses, now, brought, wait)?);
+        left.extend(self.bound.enforce(scene, brought)?);
         for file in left.iter().filter_map(|removed| removed.file) {
             transaction.condemn(file, self.owner.id()?)?;
             condemned.push(file);
@@ -382,14 +392,9 @@ impl Engine {
         Ok((written, condemned, announced))
     }
 
-    fn apply_one(
-        &self,
-        transaction: &Transaction<'_>,
-        write: &Ready<'_>,
-        (now, wait): (u64, Wait),
-        progress: &mut Progress,
-    ) -> Result<Written> {
+    fn apply_one(&self, scene: Scene<'_>, write: &Ready<'_>, progress: &mut Progress) -> Result<Written> {
         let mut outcome = Written::default();
+        let Scene { transaction, now, wait, .. } = scene;
         match write {
             Ready::Set { key, digest, header, frame, times, extras, when } => {
                 outcome.existed = *when != When::Always && self.version(transaction, key)?.is_some();
@@ -397,7 +402,7 @@ impl Engine {
                     let extras = extras.as_ref().map(|(extras, body)| (&**extras, &body[..]));
                     let entry =
                         Entering { key, digest: *digest, header: *header, frame, times: *times, extras };
-                    self.put(transaction, &entry, now, progress)?;
+                    self.put(scene, &entry, progress)?;
                 } else if header.in_file {
                     progress.condemned.push(header.write_id); // announced, and adopted by no entry
                 }
@@ -405,21 +410,30 @@ impl Engine {
             Ready::Delete { key, digest } => {
                 let removed = transaction.delete(digest.id(), key.as_bytes(), now)?;
                 outcome.existed = removed.is_some_and(|(_, live)| live);
-                progress.left.extend(removed.map(|(removed, _)| removed));
+                if let Some((removed, _)) = removed {
+                    self.bound.removed(scene, &removed)?;
+                    progress.left.push(removed);
+                }
             }
             Ready::InvalidateTags { tags } => {
                 let untagged = self.untag(transaction, tags, now, wait)?;
                 outcome.invalidated = untagged.iter().filter(|untagged| untagged.was_live).count() as u64;
                 let slots = untagged.iter().map(|untagged| Digest::of(&untagged.key).slot(epoch::BITS));
                 progress.invalidated.extend(slots);
-                progress.left.extend(untagged.iter().map(|untagged| untagged.removed));
+                for Untagged { removed, .. } in untagged {
+                    self.bound.removed(scene, &removed)?;
+                    progress.left.push(removed);
+                }
             }
-            Ready::Clear => progress.condemned.extend(transaction.clear(self.owner.id()?)?),
+            Ready::Clear => {
+                progress.condemned.extend(transaction.clear(self.owner.id()?)?);
+                self.bound.cleared(scene);
+            }
             Ready::Renew { key, digest, times, stale } => {
                 outcome.existed = renew(transaction, key, *digest, *times, *stale, now)?;
             }
             Ready::Increment { key, digest, by, times } => {
-                let (existed, sum) = self.increment(transaction, (key, *digest), *by, *times, progress)?;
+                let (existed, sum) = self.increment(scene, (key, *digest), *by, *times, progress)?;
                 (outcome.existed, outcome.number) = (existed, Some(sum));
             }
             Ready::Check { key, version } => {
@@ -457,14 +471,9 @@ impl Engine {
         Ok(untagged)
     }
 
-    /// Stores an entry in the place of any other of its key.
-    pub(super) fn put(
-        &self,
-        transaction: &Transaction<'_>,
-        entry: &Entering<'_>,
-        now: u64,
-        progress: &mut Progress,
-    ) -> Result<()> {
+    /// Stores an entry in the place of any other of its key, and makes room for it where there are too many.
+    pub(super) fn put(&self, scene: Scene<'_>, entry: &Entering<'_>, progress: &mut Progress) -> Result<()> {
+        let Scene { transaction, now, .. } = scene;
         let Entering { key, digest, header, frame, times, extras } = *entry;
         let tick = self.epochs.tick(now);
         let past = times.past.unwrap_or(Past { created: now, accessed: tick, hits: 0 });
@@ -476,15 +485,17 @@ impl Engine {
             created: past.created,
             expires: times.expires,
             freshness: times.freshness,
+            place: Place::default(),
             key: key.as_bytes(),
             frame: if header.in_file { &frame[..HEADER] } else { frame },
         };
-        self.accesses.forget(row.id); // what was noted of its predecessor is void
+        let noted = self.accesses.take(row.id).map_or(0, |noted| i64::from(noted.hits)); // its predecessor's
         row.seal = row.expected_seal(digest, header.checksum);
-        let replaced = transaction.put(&row, header.raw_size, header.stored_size)?;
+        let (mut standing, old) = transaction.put(&mut row, header, noted, now)?;
         if header.in_file {
             transaction.adopt(header.write_id, size_on_disk(header.stored_size))?;
         }
+        let replaced = old.map(|(_, removed)| removed);
         if let Some((extras, body)) = extras {
             transaction.put_extras(row.id, header.write_id, extras, body)?;
         }
@@ -495,6 +506,13 @@ impl Engine {
         brought.written += row_weight + frame.len() as u64;
         brought.row_growth += row_weight as i64 - replaced.map_or(0, |old| weight(old.bytes) as i64);
         progress.left.extend(replaced);
+        let expired = old.filter(|(old, _)| old.is_expired(now));
+        if let Some((_, removed)) = expired {
+            self.bound.removed(scene, &removed)?; // its place is not passed on
+        }
+        let scene = Scene { newest: row.id, ..scene };
+        let predecessor = replaced.filter(|_| expired.is_none());
+        progress.left.extend(self.bound.entered(scene, &mut standing, predecessor)?);
         Ok(())
     }
 
