@@ -135,6 +135,16 @@ export declare class NativeSnapshot {
   next(bytes: number): Promise<Array<NativeRecord>>
 }
 
+/** The turns of a cache directory. */
+export declare class NativeTurns {
+  /** Opens the file of locks in the directory, which must exist. */
+  constructor(dir: string)
+  /** Takes the turn of a key, if nobody has it. */
+  tryTake(key: string): boolean
+  /** Ends a turn that was taken. */
+  giveBack(key: string): void
+}
+
 /** The clock's page; `null` where no thread can be had. */
 export declare function coarseClock(): Float64Array | null
 

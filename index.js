@@ -840,6 +840,7 @@ module.exports.NativeDatabase = nativeBinding.NativeDatabase
 module.exports.NativeDisk = nativeBinding.NativeDisk
 module.exports.NativeLedger = nativeBinding.NativeLedger
 module.exports.NativeSnapshot = nativeBinding.NativeSnapshot
+module.exports.NativeTurns = nativeBinding.NativeTurns
 module.exports.coarseClock = nativeBinding.coarseClock
 module.exports.codecNames = nativeBinding.codecNames
 module.exports.compactCoverage = nativeBinding.compactCoverage

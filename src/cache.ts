@@ -65,7 +65,6 @@ export class Cache {
       faults: this.#faults,
       isClosed: () => this.#closing !== undefined,
       open: () => this.#open(),
-      locks: () => undefined,
     })
   }
 

@@ -11,6 +11,7 @@ export type {
   NativeLedger,
   NativeRecord,
   NativeStep,
+  NativeTurns,
 } from '../index.js'
 
 let binding: typeof Binding | undefined

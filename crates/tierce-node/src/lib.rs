@@ -12,6 +12,7 @@ mod manage;
 mod scratch;
 pub mod snapshot;
 pub mod sql;
+mod turns;
 mod wire;
 
 use napi::Env;

@@ -27,6 +27,7 @@ mod salvage;
 mod side;
 mod standing;
 mod transfer;
+mod turns;
 mod verbs;
 mod victims;
 mod write;
@@ -49,6 +50,7 @@ pub use number::Number;
 pub use read::Meta;
 pub use row::Freshness;
 pub use transfer::{AtomicFile, Loaded, open_snapshot};
+pub use turns::Turns;
 pub use verbs::State;
 pub use write::{When, Write, Written};
 

@@ -2,9 +2,9 @@
 
 use std::borrow::Cow;
 
-use super::row::weight;
 use super::engine::Engine;
 use super::extras::Extras;
+use super::row::weight;
 use super::write::{Ready, Times, When};
 use crate::error::Result;
 use crate::frame::HEADER;
