@@ -75,6 +75,8 @@ export declare class NativeDisk {
   stats(now: number): Promise<NativeStats>
   /** The counters by which the writes of other processes are noticed, mapped. */
   epochs(): Uint32Array
+  /** The slot of a key among them. */
+  slotOf(key: Uint8Array): number
   /** Whether `view` is the mapping and not a copy. */
   sharesEpochs(view: Uint32Array): boolean
   /** One counter, where the mapping cannot be shared. */

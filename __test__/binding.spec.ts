@@ -123,6 +123,7 @@ const CALLS: Record<string, ((opened: Opened) => unknown) | null> = {
   'NativeDisk.prototype.check': ({ disk }) => disk.check(false, NOW),
   'NativeDisk.prototype.epochs': ({ disk }) => disk.epochs(),
   'NativeDisk.prototype.sharesEpochs': ({ disk }) => disk.sharesEpochs(new Uint32Array(1)),
+  'NativeDisk.prototype.slotOf': ({ disk }) => disk.slotOf(Buffer.from(KEY)),
   'NativeDisk.prototype.epochAt': ({ disk }) => disk.epochAt(0),
   'NativeDisk.prototype.release': ({ disk }) => disk.release(),
   'NativeDisk.prototype.takeFaults': ({ disk }) => disk.takeFaults(),

@@ -22,6 +22,7 @@ import {
   keysWithExpiry,
   type ListedEntry,
 } from './verbs/listing.js'
+import { type Transaction, type TransactionOptions, transact } from './verbs/transaction.js'
 
 /** What a cache holds, and how the reads of this object fared. */
 export type CacheStats = TierStats
@@ -230,6 +231,25 @@ export class Cache {
   incrementSync(key: Key, by: bigint, options?: IncrementOptions): bigint
   incrementSync(key: Key, by: number | bigint = 1, options: IncrementOptions = {}): number | bigint {
     return now(increment(this.#tiers, { text: this.#text(key), ...this.#incrementing(by, options) }, true))
+  }
+
+  /**
+   * Runs `run` and commits what it did through its argument, all or nothing. Reads see one state of the cache and the transaction's own
+   * writes; nobody is held up meanwhile. Where somebody else changed what was read, it is run again `retries` times, so `run` must do
+   * nothing else that cannot be done twice. What `run` throws passes through untouched, and nothing was changed.
+   * @throws TransactionError `E_TRANSACTION`: others changed what was read; or a transaction of this cache in another, or used after its end
+   */
+  async transaction<T>(
+    run: (tx: Transaction<SetOptions>) => T | Promise<T>,
+    options: TransactionOptions = {},
+  ): Promise<T> {
+    const host = {
+      tiers: this.#tiers,
+      open: () => this.#open(),
+      storing: (given: SetOptions) => this.#storing(given),
+      times: (ttl: Duration) => this.#times(ttl),
+    }
+    return transact(host, run, options)
   }
 
   #incrementing(by: unknown, options: IncrementOptions): Omit<Increment, 'text'> {

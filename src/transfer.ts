@@ -54,7 +54,7 @@ export async function save(tiers: TierStack, file: unknown): Promise<SavedCache>
     return { entries, bytes }
   }
   const batch = new Batch(Buffer.allocUnsafe(0))
-  for (const write of tiers.held()) {
+  for (const write of tiers.stored()) {
     packSet(batch, { ...write, encoded: encodeFor(write.text, write.value) })
   }
   const bytes = await typed(() => native().saveWrites(path, batch.bytes(), batch.blobs, tiers.now()))
