@@ -271,6 +271,16 @@ export class TierStack {
     await this.disk?.write(1, (batch) => batch.clear(), false)
   }
 
+  /** What is in memory and has not expired, the least recently used first. */
+  *stored(): Generator<Write> {
+    const now = this.now()
+    const entries = [...(this.memory?.entries() ?? [])].filter(({ expiresAt }) => expiresAt > now)
+    for (const entry of entries.reverse()) {
+      const { text, expiresAt, freshUntil, cost, extras } = entry
+      yield { text, value: this.given(entry), expiresAt, freshUntil, cost, extras, coding: undefined }
+    }
+  }
+
   async stats(): Promise<TierStats> {
     const memory = { entries: this.memory?.count ?? 0, size: this.memory?.size ?? 0 }
     const reads = { hits: this.#hits, misses: this.#misses, memory }
