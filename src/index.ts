@@ -122,6 +122,7 @@ export {
 export type { LoadCacheOptions, LoadedCache, SavedCache } from './transfer.js'
 export { defineHandler, type Handler } from './values/index.js'
 export type { EntriesOptions, KeysOptions, ListedEntry } from './verbs/listing.js'
+export type { Filter, FilterConditions, FilterValue, FrameScan } from './verbs/scan.js'
 export type { Transaction, TransactionOptions } from './verbs/transaction.js'
 export {
   type WrapControls,
