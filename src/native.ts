@@ -9,6 +9,8 @@ export type {
   NativeDisk,
   NativeEntry,
   NativeLedger,
+  NativeRecord,
+  NativeShared,
   NativeStep,
   NativeTurns,
 } from '../index.js'

@@ -10,6 +10,8 @@ pub mod hash;
 pub mod ledger;
 mod manage;
 mod scratch;
+pub mod shared;
+pub mod snapshot;
 pub mod sql;
 mod turns;
 mod wire;
