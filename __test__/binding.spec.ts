@@ -98,6 +98,8 @@ const CALLS: Record<string, ((opened: Opened) => unknown) | null> = {
   'NativeDisk.prototype.writeSync': ({ disk }) => disk.writeSync(packed(KEY, 'v'), [], NOW),
   'NativeDisk.prototype.touch': ({ disk, inbox }) => disk.touch(inbox.fill(0, 0, 12) && 1, NOW),
   'NativeDisk.prototype.page': ({ disk }) => disk.page({ limit: 10, expiring: false }, NOW),
+  'NativeDisk.prototype.cleanup': ({ disk }) => disk.cleanup(10, NOW),
+  'NativeDisk.prototype.validity': ({ disk }) => disk.validity(NOW),
   'NativeDisk.prototype.stats': ({ disk }) => disk.stats(NOW),
   'NativeDisk.prototype.check': ({ disk }) => disk.check(false, NOW),
   'NativeDisk.prototype.epochs': ({ disk }) => disk.epochs(),
@@ -186,6 +188,7 @@ describe('the generated binding', () => {
     const isAsync = (name: string) => outcomes[name] !== undefined
     expect(Object.keys(outcomes).toSorted()).toEqual([
       'check',
+      'cleanup',
       'close',
       'databaseClose',
       'databaseQuery',
@@ -196,6 +199,7 @@ describe('the generated binding', () => {
       'read',
       'readMany',
       'stats',
+      'validity',
       'write',
     ])
     expect(new Set(Object.values(outcomes))).toEqual(new Set(['E_INTERNAL']))
