@@ -86,6 +86,7 @@ export type {
   Step,
 } from './pull-through/engine.js'
 export type { FetchContext, Fetched, PullThroughOptions, VolatileTail } from './pull-through/options.js'
+export { type PostgresClient, type PostgresPool, postgres } from './pull-through/postgres.js'
 export { type PullCallOptions, PullThrough, pullThrough } from './pull-through/pull-through.js'
 export { type ColumnArray, type ColumnArrays, QueryResult } from './pull-through/result.js'
 export { type SqliteOptions, sqlite } from './pull-through/sqlite.js'
@@ -98,8 +99,12 @@ export {
   type Table,
 } from './pull-through/table.js'
 export type { SetOptions } from './set-options.js'
+export type { SharedMemoryOptions, SharedSetOptions } from './shared/options.js'
+export { SharedMemoryCache, type SharedMemoryMetrics } from './shared-memory-cache.js'
+export type { LoadCacheOptions, LoadedCache, SavedCache } from './transfer.js'
 export { defineHandler, type Handler } from './values/index.js'
 export type { EntriesOptions, KeysOptions, ListedEntry } from './verbs/listing.js'
+export type { Transaction, TransactionOptions } from './verbs/transaction.js'
 export {
   type WrapControls,
   type WrapOptions,

@@ -10,7 +10,10 @@ pub mod hash;
 pub mod ledger;
 mod manage;
 mod scratch;
+pub mod shared;
+pub mod snapshot;
 pub mod sql;
+mod turns;
 mod wire;
 
 use napi::Env;
