@@ -38,8 +38,12 @@ export interface TierStats {
   size: number
   /** Of the values after compression; the same as `size` without a disk tier. */
   storedSize: number
-  /** Database pages in use and value files; 0 without a disk tier. */
+  /** Database pages in use, value files and the log; 0 without a disk tier. */
   diskSize: number
+  /** The log, a part of it. */
+  logSize: number
+  /** Whether a reader elsewhere keeps the log from ending: as long as it does, `diskSize` may be above `maxSize`. */
+  logIsPinned: boolean
   /** Reads of this cache object that found an entry, and those that did not. */
   hits: number
   misses: number
@@ -314,7 +318,8 @@ export class TierStack {
     const memory = { entries: this.memory?.count ?? 0, size: this.memory?.size ?? 0 }
     const reads = { hits: this.#hits, misses: this.#misses, memory }
     if (this.disk === undefined) {
-      return { entries: memory.entries, size: memory.size, storedSize: memory.size, diskSize: 0, ...reads }
+      const none = { storedSize: memory.size, diskSize: 0, logSize: 0, logIsPinned: false }
+      return { entries: memory.entries, size: memory.size, ...none, ...reads }
     }
     return { ...(await this.disk.stats()), ...reads }
   }
