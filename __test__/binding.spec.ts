@@ -123,6 +123,8 @@ const CALLS: Record<string, ((opened: Opened) => unknown) | null> = {
   'NativeDisk.prototype.writeSync': ({ disk }) => disk.writeSync(packed(KEY, 'v'), [], NOW),
   'NativeDisk.prototype.touch': ({ disk, inbox }) => disk.touch(inbox.fill(0, 0, 12) && 1, NOW),
   'NativeDisk.prototype.page': ({ disk }) => disk.page({ limit: 10, expiring: false }, NOW),
+  'NativeDisk.prototype.cleanup': ({ disk }) => disk.cleanup(10, NOW),
+  'NativeDisk.prototype.validity': ({ disk }) => disk.validity(NOW),
   'NativeDisk.prototype.stats': ({ disk }) => disk.stats(NOW),
   saveWrites: () => binding.saveWrites(join(tempDir(), 'saved'), packed(KEY, 'v'), [], NOW),
   NativeSnapshot: () => new binding.NativeSnapshot(saved()),
@@ -240,6 +242,7 @@ describe('the generated binding', () => {
     expect(Object.keys(outcomes).toSorted()).toEqual([
       'backup',
       'check',
+      'cleanup',
       'close',
       'databaseClose',
       'databaseQuery',
@@ -252,6 +255,7 @@ describe('the generated binding', () => {
       'readMany',
       'save',
       'stats',
+      'validity',
       'write',
     ])
     expect(new Set(Object.values(outcomes))).toEqual(new Set(['E_INTERNAL']))
