@@ -21,10 +21,12 @@ async function makeFiles() {
     })
     writeFileSync(join(data, `trades-${day}.csv`), `at,symbol,price,quantity\n${lines.join('\n')}\n`)
   }
-  await using scratch = new TableCache()
+  const scratch = new TableCache()
   await scratch.update('sectors', { symbol: SYMBOLS, sector: ['hardware', 'software', 'chips', 'software'] })
-  await using db = await scratch.connect()
+  const db = await scratch.connect()
   await db.query('FROM sectors').parquet(join(data, 'sectors.parquet'))
+  await db.close()
+  await scratch.close()
 }
 
 let now = Date.parse('2024-03-06T08:00:00Z')
@@ -46,7 +48,7 @@ async function report(tables) {
   for (const day of DAYS)
     days.push(`FROM ${await table(tables, `trades ${day}`, `trades-${day}.csv`, 'never')}`)
   const sectors = await table(tables, 'sectors', 'sectors.parquet', '1h')
-  await using db = await tables.connect()
+  const db = await tables.connect()
   const rows = await db.query(
     `SELECT sector, count(*)::INTEGER AS trades, round(sum(price * quantity), 2) AS turnover
      FROM (${days.join(' UNION ALL ')}) JOIN ${sectors} USING (symbol) WHERE quantity >= $least GROUP BY sector ORDER BY sector`,
@@ -55,22 +57,21 @@ async function report(tables) {
   console.log(
     `read ${read.length} files (${read.join(', ') || 'none'}), ${cached.length} tables from the cache`,
   )
+  await db.close()
   return rows
 }
 
 try {
   await makeFiles()
   const options = { dir: join(folder, 'cache'), now: () => now }
-  let first
-  {
-    await using tables = new TableCache(options)
-    first = await report(tables)
-    console.table(first)
-    assert.equal(read.length, 4)
-    await tables.backup()
-  }
-  {
-    await using tables = new TableCache(options) // as a new process would
+  const before = new TableCache(options)
+  const first = await report(before)
+  console.table(first)
+  assert.equal(read.length, 4)
+  await before.close()
+
+  const tables = new TableCache(options) // as a new process would
+  try {
     assert.deepEqual(await report(tables), first)
     assert.deepEqual([read.length, cached.length], [0, 4])
 
@@ -90,6 +91,8 @@ try {
       known.reduce((sum, { rows }) => sum + rows, 0),
       60_004,
     )
+  } finally {
+    await tables.close()
   }
 } finally {
   rmSync(folder, { recursive: true, force: true })

@@ -6,10 +6,10 @@ import { openTables, type PolarsFrame, polars, rowsOf } from './helpers.js'
 
 const ROWS = 200_000
 
-/** Sorted by `at`, so that statistics can rule groups of rows out. */
+/** Sorted by `n`, so that statistics can rule groups of rows out. */
 function prices(rows = ROWS): arrow.Table {
   return new arrow.Table({
-    at: arrow.vectorFromArray(Int32Array.from({ length: rows }, (_, row) => row)),
+    n: arrow.vectorFromArray(Int32Array.from({ length: rows }, (_, row) => row)),
     price: arrow.vectorFromArray(Float64Array.from({ length: rows }, (_, row) => Math.sin(row) * 100)),
     symbol: arrow.vectorFromArray(Array.from({ length: rows }, (_, row) => ['AAPL', 'MSFT', null][row % 3])),
     day: arrow.vectorFromArray(
@@ -34,11 +34,11 @@ describe('frames as values', () => {
     const nested = new arrow.Table({
       list: arrow.vectorFromArray(
         [[1, 2], null, []],
-        new arrow.List(new arrow.Field('item', new arrow.Int32())),
+        new arrow.List(new arrow.Field('item', new arrow.Int32(), true)),
       ),
       struct: arrow.vectorFromArray(
         [{ a: 'x' }, { a: null }, null],
-        new arrow.Struct([new arrow.Field('a', new arrow.Utf8())]),
+        new arrow.Struct([new arrow.Field('a', new arrow.Utf8(), true)]),
       ),
       zone: arrow.vectorFromArray(
         [new Date(5), null, new Date(7)],
@@ -78,10 +78,10 @@ describe('frames as values', () => {
     expect(
       await cache
         .scan('prices')
-        .select('at')
-        .filter({ at: { lt: 2 } })
+        .select('n')
+        .filter({ n: { lt: 2 } })
         .rows(),
-    ).toEqual([{ at: 0 }, { at: 1 }])
+    ).toEqual([{ n: 0 }, { n: 1 }])
   })
 })
 
@@ -94,48 +94,48 @@ describe('scans', () => {
     await tables.update('prices', table)
     const scan = cache.scan('prices')
     const cases: [Parameters<typeof scan.filter>[0], string][] = [
-      [{ at: 4711 }, 'at = 4711'],
-      [{ at: { gte: 100_000, lt: 100_050 } }, 'at >= 100000 AND at < 100050'],
-      [{ at: { gt: 150_000.5 } }, 'at > 150000.5'],
+      [{ n: 4711 }, 'n = 4711'],
+      [{ n: { gte: 100_000, lt: 100_050 } }, 'n >= 100000 AND n < 100050'],
+      [{ n: { gt: 150_000.5 } }, 'n > 150000.5'],
       [{ price: { gt: 99.9999 } }, 'price > 99.9999'],
-      [{ symbol: 'AAPL', at: { lte: 99 } }, "symbol = 'AAPL' AND at <= 99"],
-      [{ symbol: null, at: { lte: 99 } }, 'symbol IS NULL AND at <= 99'],
-      [{ symbol: { isNull: false, ne: 'AAPL' }, at: { lte: 99 } }, "symbol <> 'AAPL' AND at <= 99"],
-      [{ symbol: { in: ['MSFT', 'NONE'] }, at: { lte: 99 } }, "symbol = 'MSFT' AND at <= 99"],
-      [{ at: { in: [1, 199_999, -5] } }, 'at IN (1, 199999)'],
-      [{ day: '1970-01-03', at: { gte: 2100 } }, "day = DATE '1970-01-03' AND at >= 2100"],
+      [{ symbol: 'AAPL', n: { lte: 99 } }, "symbol = 'AAPL' AND n <= 99"],
+      [{ symbol: null, n: { lte: 99 } }, 'symbol IS NULL AND n <= 99'],
+      [{ symbol: { isNull: false, ne: 'AAPL' }, n: { lte: 99 } }, "symbol <> 'AAPL' AND n <= 99"],
+      [{ symbol: { in: ['MSFT', 'NONE'] }, n: { lte: 99 } }, "symbol = 'MSFT' AND n <= 99"],
+      [{ n: { in: [1, 199_999, -5] } }, 'n IN (1, 199999)'],
+      [{ day: '1970-01-03', n: { gte: 2100 } }, "day = DATE '1970-01-03' AND n >= 2100"],
       [
         { day: { gte: new Date(86_400_000 * 190) }, price: { lt: -99 } },
         "day >= DATE '1970-07-10' AND price < -99",
       ],
-      [{ big: 2n ** 33n * 77n }, 'at = 77'],
-      [{ at: { lt: 0 } }, 'false'],
+      [{ big: 2n ** 33n * 77n }, 'n = 77'],
+      [{ n: { lt: 0 } }, 'false'],
     ]
     for (const [filter, sql] of cases) {
-      const expected = await rowsOf(tables, `SELECT price, at FROM prices WHERE ${sql} ORDER BY at`)
-      const found = await scan.select('price', 'at').filter(filter).rows()
+      const expected = await rowsOf(tables, `SELECT price, n FROM prices WHERE ${sql} ORDER BY n`)
+      const found = await scan.select('price', 'n').filter(filter).rows()
       expect(found, JSON.stringify(sql)).toEqual(expected)
     }
     const columns = await scan
-      .select('big', 'at')
-      .filter({ at: { lt: 3 } })
+      .select('big', 'n')
+      .filter({ n: { lt: 3 } })
       .columns()
     expect(columns).toStrictEqual({
       big: BigInt64Array.of(0n, 2n ** 33n, 2n ** 34n),
-      at: Int32Array.of(0, 1, 2),
+      n: Int32Array.of(0, 1, 2),
     })
-    expect(Object.keys(columns!)).toEqual(['big', 'at'])
+    expect(Object.keys(columns!)).toEqual(['big', 'n'])
     expect(
       await scan
-        .select('at')
-        .filter({ at: { gt: 5 } })
-        .filter({ at: { lt: 9 } })
+        .select('n')
+        .filter({ n: { gt: 5 } })
+        .filter({ n: { lt: 9 } })
         .limit(2)
         .rows(),
-    ).toEqual([{ at: 6 }, { at: 7 }])
-    expect(((await scan.select('at').limit(3).arrow()) as arrow.Table).numRows).toBe(3)
-    expect(((await scan.select('at').limit(1).polars()) as PolarsFrame).toRecords()).toEqual([{ at: 0 }])
-    expect((await scan.columns())?.at).toHaveLength(ROWS)
+    ).toEqual([{ n: 6 }, { n: 7 }])
+    expect(((await scan.select('n').limit(3).arrow()) as arrow.Table).numRows).toBe(3)
+    expect(((await scan.select('n').limit(1).polars()) as PolarsFrame).toRecords()).toEqual([{ n: 0 }])
+    expect((await scan.columns())?.n).toHaveLength(ROWS)
   })
 
   it('a miss is undefined; what is no frame, no column or no condition is refused', async () => {
@@ -147,11 +147,11 @@ describe('scans', () => {
     const unknown = await failure(cache.scan('prices').select('nope').rows())
     expect(unknown.code).toBe('E_QUERY')
     expect(unknown.message).toContain('symbol')
-    expect(await codeOf(cache.scan('prices').filter({ at: 'text' }).rows())).toBe('E_QUERY')
-    expect(await codeOf(() => cache.scan('prices').filter({ at: { like: 'x' } as never }))).toBe(
+    expect(await codeOf(cache.scan('prices').filter({ n: 'text' }).rows())).toBe('E_QUERY')
+    expect(await codeOf(() => cache.scan('prices').filter({ n: { like: 'x' } as never }))).toBe(
       'E_INVALID_OPTION',
     )
-    expect(await codeOf(() => cache.scan('prices').filter({ at: { in: [] } }))).toBe('E_INVALID_OPTION')
+    expect(await codeOf(() => cache.scan('prices').filter({ n: { in: [] } }))).toBe('E_INVALID_OPTION')
     expect(await codeOf(() => cache.scan('prices').select())).toBe('E_INVALID_OPTION')
   })
 })

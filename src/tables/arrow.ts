@@ -56,7 +56,10 @@ export function isArrowTable(value: unknown): value is ArrowTable {
 
 /** Its batches. What has no plain buffers is written as IPC by the package itself. */
 export function arrowWires(table: ArrowTable): NativeSource {
-  const fields = table.schema.fields.map(fieldOf)
+  const hasNulls = (at: number) => table.batches.some(({ data }) => (data.children[at]?.nullCount ?? 0) > 0)
+  const fields = table.schema.fields.map(({ name, type, nullable }, at) =>
+    fieldOf({ name, type, nullable: nullable || hasNulls(at) }),
+  )
   if (fields.includes(undefined)) return { ipc: arrowModule().tableToIPC(table, 'stream') }
   const known = fields as Field[]
   const batches: Wire[] = []
@@ -121,7 +124,10 @@ function of(
   children: ArrowField[] | null | undefined,
   make: (fields: Field[]) => DataType,
 ): DataType | undefined {
-  const fields = (children ?? []).map(fieldOf)
+  // Fields of `apache-arrow` are not nullable by default, whatever they hold.
+  const fields = (children ?? []).map((child) =>
+    fieldOf({ name: child.name, type: child.type, nullable: true }),
+  )
   return fields.includes(undefined) ? undefined : make(fields as Field[])
 }
 

@@ -9,12 +9,13 @@ use arrow_array::{Array, ArrayRef, BooleanArray, RecordBatch, Scalar};
 use arrow_buffer::BooleanBuffer;
 use arrow_cast::{CastOptions, cast_with_options};
 use arrow_ord::cmp;
-use arrow_schema::{ArrowError, DataType, SchemaRef};
+use arrow_schema::{ArrowError, DataType, FieldRef, Fields, Schema, SchemaRef};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::statistics::StatisticsConverter;
 use parquet::arrow::arrow_reader::{
-    ArrowPredicate, ArrowPredicateFn, ParquetRecordBatchReaderBuilder, RowFilter,
+    ArrowPredicate, ArrowPredicateFn, ArrowReaderMetadata, ArrowReaderOptions,
+    ParquetRecordBatchReaderBuilder, RowFilter,
 };
 use parquet::basic::Compression;
 use parquet::file::properties::WriterProperties;
@@ -130,7 +131,7 @@ pub struct Scanned {
 /// # Errors
 /// `Corrupt`: it is damaged; `Query`: there is no such column, or it cannot be compared with such a value
 pub fn scan(bytes: impl ChunkReader + Clone + 'static, scan: &Scan) -> Result<Scanned> {
-    let builder = ParquetRecordBatchReaderBuilder::try_new(bytes)?;
+    let builder = open(bytes)?;
     let schema = Arc::clone(builder.schema());
     let index = |name: &str| {
         schema.index_of(name).map_err(|_| {
@@ -187,6 +188,31 @@ pub fn scan(bytes: impl ChunkReader + Clone + 'static, scan: &Scan) -> Result<Sc
     })?;
     let (schema, batches) = ordered(&schema, wanted.as_deref(), batches)?;
     Ok(Scanned { schema, batches, groups_read, groups })
+}
+
+/// Views, as Polars writes them, are read as plain text and bytes.
+fn open<R: ChunkReader + 'static>(bytes: R) -> Result<ParquetRecordBatchReaderBuilder<R>> {
+    let stored = ArrowReaderMetadata::load(&bytes, ArrowReaderOptions::new())?;
+    let fields: Fields = stored.schema().fields().iter().map(plain).collect();
+    if &fields == stored.schema().fields() {
+        return Ok(ParquetRecordBatchReaderBuilder::new_with_metadata(bytes, stored));
+    }
+    let schema = Arc::new(Schema::new_with_metadata(fields, stored.schema().metadata().clone()));
+    let options = ArrowReaderOptions::new().with_schema(schema);
+    Ok(ParquetRecordBatchReaderBuilder::try_new_with_options(bytes, options)?)
+}
+
+fn plain(field: &FieldRef) -> FieldRef {
+    let kind = match field.data_type() {
+        DataType::Utf8View => DataType::Utf8,
+        DataType::BinaryView => DataType::Binary,
+        DataType::List(item) => DataType::List(plain(item)),
+        DataType::LargeList(item) => DataType::LargeList(plain(item)),
+        DataType::FixedSizeList(item, size) => DataType::FixedSizeList(plain(item), *size),
+        DataType::Struct(fields) => DataType::Struct(fields.iter().map(plain).collect()),
+        _ => return Arc::clone(field),
+    };
+    Arc::new(field.as_ref().clone().with_data_type(kind))
 }
 
 /// Columns as they were asked for: Parquet gives them in its own order.
