@@ -5,11 +5,11 @@
 
 use std::sync::Arc;
 
-use arrow_array::{Array, ArrayRef, BooleanArray, RecordBatch, Scalar};
+use arrow_array::{Array as _, ArrayRef, BooleanArray, RecordBatch, Scalar, make_array};
 use arrow_buffer::BooleanBuffer;
 use arrow_cast::{CastOptions, cast_with_options};
 use arrow_ord::cmp;
-use arrow_schema::{ArrowError, DataType, FieldRef, Fields, Schema, SchemaRef};
+use arrow_schema::{ArrowError, DataType, FieldRef, Fields, Schema, SchemaRef, TimeUnit};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::statistics::StatisticsConverter;
@@ -241,17 +241,38 @@ struct Condition {
 const STRICT: CastOptions<'_> =
     CastOptions { safe: false, format_options: arrow_cast::display::FormatOptions::new() };
 
+/// The type in which a column's values and given ones are compared, so that neither is rounded: a fraction with whole numbers as
+/// a fraction, a day with an instant as an instant, instants in the finer unit. Else it is the column's.
+fn common(stored: &DataType, given: &DataType) -> DataType {
+    match (stored, given) {
+        (column, value) if column.is_integer() && value.is_floating() => DataType::Float64,
+        (DataType::Date32 | DataType::Date64, DataType::Timestamp(unit, _)) => {
+            DataType::Timestamp(*unit, None)
+        }
+        (DataType::Timestamp(TimeUnit::Second | TimeUnit::Millisecond, _), DataType::Timestamp(unit, _)) => {
+            DataType::Timestamp(*unit, None)
+        }
+        (DataType::Timestamp(unit, _), _) => DataType::Timestamp(*unit, None),
+        _ => stored.clone(),
+    }
+}
+
+/// Instants without their zone: what is stored counts from one moment in every zone.
+fn instants(array: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+    let DataType::Timestamp(unit, Some(_)) = array.data_type() else { return Ok(Arc::clone(array)) };
+    let data = array.to_data().into_builder().data_type(DataType::Timestamp(*unit, None)).build()?;
+    Ok(make_array(data))
+}
+
 impl Condition {
     fn new(filter: &Filter, column: &DataType) -> Result<Self> {
         let stored = match column {
             DataType::Dictionary(_, values) => values.as_ref(),
             other => other,
         };
-        // A fraction is compared with whole numbers as a fraction.
         let given = filter.values.data_type();
-        let kind =
-            if stored.is_integer() && given.is_floating() { DataType::Float64 } else { stored.clone() };
-        let cast = |array: &dyn Array| cast_with_options(array, &kind, &STRICT);
+        let kind = common(stored, given);
+        let cast = |array: &ArrayRef| cast_with_options(&instants(array)?, &kind, &STRICT);
         let values = if matches!(filter.compare, Compare::IsNull | Compare::NotNull) {
             Vec::new()
         } else {
@@ -265,10 +286,11 @@ impl Condition {
     }
 
     fn comparable(&self, column: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+        let column = instants(column)?;
         if column.data_type() == &self.kind {
-            Ok(Arc::clone(column))
+            Ok(column)
         } else {
-            cast_with_options(column, &self.kind, &STRICT)
+            cast_with_options(&column, &self.kind, &STRICT)
         }
     }
 
