@@ -102,6 +102,7 @@ export type { SetOptions } from './set-options.js'
 export type { LoadCacheOptions, LoadedCache, SavedCache } from './transfer.js'
 export { defineHandler, type Handler } from './values/index.js'
 export type { EntriesOptions, KeysOptions, ListedEntry } from './verbs/listing.js'
+export type { StreamPiece, StreamSource } from './verbs/streams.js'
 export type { Transaction, TransactionOptions } from './verbs/transaction.js'
 export {
   type WrapControls,

@@ -86,7 +86,8 @@ const TICK = 500
 export class MemoryTier {
   /** Entries that had to go for others. */
   evictions = 0
-  readonly #heaviest: number
+  /** Bytes of the largest value that it keeps. */
+  readonly heaviest: number
   readonly #store: Store<string, MemoryEntry>
   readonly #now: () => number
   readonly #onRemove: OnRemove | undefined
@@ -102,7 +103,7 @@ export class MemoryTier {
 
   constructor(options: MemoryTierOptions, now: () => number, onRemove?: OnRemove) {
     const { max, maxSize, policy, tells } = options
-    this.#heaviest = Math.min(maxSize, HEAVIEST)
+    this.heaviest = Math.min(maxSize, HEAVIEST)
     this.#now = now
     this.#onRemove = onRemove
     this.#tells = tells
@@ -147,7 +148,7 @@ export class MemoryTier {
 
   /** Whether a value of so many bytes fits at all. */
   admits(text: string, size: number): boolean {
-    return sizeOf(text, size) <= this.#heaviest
+    return sizeOf(text, size) <= this.heaviest
   }
 
   /** Stores an entry in the place of any other. One that is larger than the whole tier is not kept. */
@@ -155,7 +156,7 @@ export class MemoryTier {
     const { text, value, kind, createdAt, expiresAt, freshUntil, cost, place, extras } = made
     const size = sizeOf(text, made.size)
     const replaced = this.peek(text)
-    if (size > this.#heaviest) {
+    if (size > this.heaviest) {
       if (replaced !== undefined) this.remove(replaced)
       return undefined
     }

@@ -12,6 +12,7 @@ mod manage;
 mod scratch;
 pub mod snapshot;
 pub mod sql;
+pub mod stream;
 mod turns;
 mod wire;
 
