@@ -840,6 +840,7 @@ module.exports.NativeDatabase = nativeBinding.NativeDatabase
 module.exports.NativeDisk = nativeBinding.NativeDisk
 module.exports.NativeLedger = nativeBinding.NativeLedger
 module.exports.NativeReader = nativeBinding.NativeReader
+module.exports.NativeShared = nativeBinding.NativeShared
 module.exports.NativeSnapshot = nativeBinding.NativeSnapshot
 module.exports.NativeTurns = nativeBinding.NativeTurns
 module.exports.NativeWriter = nativeBinding.NativeWriter

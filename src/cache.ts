@@ -1,6 +1,7 @@
 /** `Cache`: the verbs. Keys, tiers and loads each have a file of their own; here they meet. */
 import type { Readable } from 'node:stream'
 import { type CacheOptions, type Duration, parseOptions } from './cache-options.js'
+import { addHost } from './caching.js'
 import type { CacheEntry } from './entry.js'
 import { makeError } from './errors.js'
 import { type ErrorListener, Faults } from './events.js'
@@ -8,8 +9,9 @@ import { type CallKey, type Key, keyText, keyTextSoon } from './keys.js'
 import type { GetOrSetOptions, GetOrSetSyncOptions } from './load/options.js'
 import { type Loader, type LoaderSync, Loading } from './loading.js'
 import { type CheckOptions, type CheckReport, check } from './manage.js'
+import { Namespace } from './namespace.js'
 import { callback, checkOptions, oneOf, parseDuration } from './options.js'
-import { parseSetOptions, type SetOptions } from './set-options.js'
+import { parseSetOptions, parseTags, type SetOptions } from './set-options.js'
 import { now, type Soon, then } from './soon.js'
 import { type Storing, TierStack, type TierStats, type Write } from './tiers/stack.js'
 import type { Times } from './tiers/wire.js'
@@ -68,6 +70,12 @@ export class Cache {
       faults: this.#faults,
       isClosed: () => this.#closing !== undefined,
       open: () => this.#open(),
+    })
+    addHost(this, {
+      loading: this.#loading,
+      tiers: this.#tiers,
+      prefix: '',
+      optionsOf: (given) => given,
     })
   }
 
@@ -257,6 +265,32 @@ export class Cache {
   #incrementing(by: unknown, options: IncrementOptions): Omit<Increment, 'text'> {
     checkOptions(options, ['ttl'], 'increment')
     return { by: addend(by), expiresAt: this.#storing(options).expiresAt }
+  }
+
+  /** Removes every entry that has one of these tags. Resolves to how many were live. */
+  async invalidateTags(tags: string | readonly string[]): Promise<number> {
+    return this.#invalidateTags(tags, false)
+  }
+
+  /** As `invalidateTags`, on this thread. */
+  invalidateTagsSync(tags: string | readonly string[]): number {
+    return now(this.#invalidateTags(tags, true))
+  }
+
+  #invalidateTags(given: string | readonly string[], sync: boolean): Soon<number> {
+    this.#open()
+    const tags = parseTags(typeof given === 'string' ? [given] : given)
+    this.#loading.loads.outdateTags(tags)
+    return this.#tiers.invalidateTags(tags, sync)
+  }
+
+  /**
+   * A part of this cache with keys, tags, defaults and counts of its own: of the same name, it is the same part, in every
+   * process. Its entries share the cache's bounds.
+   * @throws InvalidOptionError `E_INVALID_OPTION`: the name, or one of the defaults
+   */
+  namespace(name: string, defaults: GetOrSetOptions = {}): Namespace {
+    return new Namespace(this, name, defaults)
   }
 
   /** Removes every entry. */

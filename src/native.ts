@@ -11,6 +11,7 @@ export type {
   NativeLedger,
   NativeReader,
   NativeRecord,
+  NativeShared,
   NativeStep,
   NativeTurns,
 } from '../index.js'

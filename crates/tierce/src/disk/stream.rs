@@ -74,11 +74,11 @@ impl Cache {
     /// # Errors
     /// As [`Cache::set`]; nothing is left then.
     pub fn finish_stream(&self, mut writer: ValueWriter) -> Result<Written> {
-        let (written, log_pages) = match writer.file.take() {
+        let written = match writer.file.take() {
             Some(growing) => writer.commit(growing)?,
             None => writer.commit_small()?,
         };
-        self.maintenance.log_grew(&self.engine, log_pages);
+        self.maintenance.committed(&self.engine);
         Ok(written)
     }
 
@@ -213,7 +213,7 @@ impl ValueWriter {
     }
 
     /// A value that never filled a chunk is stored like any other.
-    fn commit_small(&mut self) -> Result<(Written, u32)> {
+    fn commit_small(&mut self) -> Result<Written> {
         let StreamOptions { kind, expires_at, freshness, codec, extras } = std::mem::take(&mut self.options);
         let write = Write::Set {
             key: self.key.clone(),
@@ -226,16 +226,16 @@ impl ValueWriter {
             extras,
             when: When::Always,
         };
-        let (written, pages) = self.engine.apply(&[write], Wait::Yes)?;
-        Ok((written.into_iter().next().unwrap_or_default(), pages))
+        let written = self.engine.apply(&[write], Wait::Yes)?;
+        Ok(written.into_iter().next().unwrap_or_default())
     }
 
-    fn commit(&mut self, growing: Growing) -> Result<(Written, u32)> {
+    fn commit(&mut self, growing: Growing) -> Result<Written> {
         self.file = Some(growing); // so that a failure removes it
         if !self.chunk.is_empty() {
             self.write_chunk()?;
         }
-        let Some(growing) = &mut self.file else { return Ok(Default::default()) };
+        let Some(growing) = &mut self.file else { return Ok(Written::default()) };
         let header = growing.header.concluded(&growing.hasher);
         let failed = |why| Error::io("write the value file", &growing.path, why);
         growing.file.flush().map_err(failed)?;
@@ -355,11 +355,11 @@ impl Engine {
         header: Header,
         times: Times,
         extras: Option<&Extras<'_>>,
-    ) -> Result<(Written, u32)> {
+    ) -> Result<Written> {
         let bytes = size_on_disk(header.stored_size);
         self.write(Wait::Yes, |transaction| transaction.resize_file(header.write_id, bytes))?;
         let ready = Self::streamed(key, header, header.to_bytes()[..HEADER].to_vec(), times, extras)?;
-        let (mut written, pages) = self.commit_ready(&[ready], Wait::Yes)?;
-        Ok((written.pop().unwrap_or_default(), pages))
+        let mut written = self.commit_ready(&[ready], Wait::Yes)?;
+        Ok(written.pop().unwrap_or_default())
     }
 }
