@@ -111,6 +111,7 @@ export { type Lease, type LeaseOptions, lock } from './utilities/lock.js'
 export { type OnceOptions, once, onceKey } from './utilities/once.js'
 export { defineHandler, type Handler } from './values/index.js'
 export type { EntriesOptions, KeysOptions, ListedEntry } from './verbs/listing.js'
+export type { StreamPiece, StreamSource } from './verbs/streams.js'
 export type { Transaction, TransactionOptions } from './verbs/transaction.js'
 export {
   type WrapControls,
