@@ -11,6 +11,7 @@ export type {
   Size,
 } from './cache-options.js'
 export type { Caching } from './caching.js'
+export { ERROR_CHANNEL, LOAD_CHANNEL, type LoadMessage } from './channels.js'
 export {
   boolean,
   Column,
@@ -121,6 +122,7 @@ export {
   type TablePolicy,
   type WriteOptions,
 } from './tables/table-cache.js'
+export { type Instrumentation, type InstrumentationOptions, openTelemetry, prometheus } from './tracing.js'
 export type { LoadCacheOptions, LoadedCache, SavedCache } from './transfer.js'
 export { type LimiterOptions, type RateLimiter, rateLimiter, type Taken } from './utilities/limiter.js'
 export { type Lease, type LeaseOptions, lock } from './utilities/lock.js'
@@ -128,6 +130,7 @@ export { type OnceOptions, once, onceKey } from './utilities/once.js'
 export { defineHandler, type Handler } from './values/index.js'
 export type { EntriesOptions, KeysOptions, ListedEntry } from './verbs/listing.js'
 export type { Filter, FilterConditions, FilterValue, FrameScan } from './verbs/scan.js'
+export type { StreamPiece, StreamSource } from './verbs/streams.js'
 export type { Transaction, TransactionOptions } from './verbs/transaction.js'
 export {
   type WrapControls,
