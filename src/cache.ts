@@ -1,4 +1,5 @@
 /** `Cache`: the verbs. Keys, tiers and loads each have a file of their own; here they meet. */
+import type { Readable } from 'node:stream'
 import { type CacheOptions, type Duration, parseOptions } from './cache-options.js'
 import { addHost } from './caching.js'
 import type { CacheEntry } from './entry.js'
@@ -8,6 +9,7 @@ import { type CallKey, type Key, keyText, keyTextSoon } from './keys.js'
 import type { GetOrSetOptions, GetOrSetSyncOptions } from './load/options.js'
 import { type Loader, type LoaderSync, Loading } from './loading.js'
 import { type CheckOptions, type CheckReport, check } from './manage.js'
+import { Namespace } from './namespace.js'
 import { callback, checkOptions, oneOf, parseDuration } from './options.js'
 import { parseSetOptions, parseTags, type SetOptions } from './set-options.js'
 import { now, type Soon, then } from './soon.js'
@@ -23,6 +25,7 @@ import {
   keysWithExpiry,
   type ListedEntry,
 } from './verbs/listing.js'
+import { checkSource, getStream, type StreamSource, setStream } from './verbs/streams.js'
 import { type Transaction, type TransactionOptions, transact } from './verbs/transaction.js'
 
 /** What a cache holds, and how the reads of this object fared. */
@@ -72,8 +75,7 @@ export class Cache {
       loading: this.#loading,
       tiers: this.#tiers,
       prefix: '',
-      defaults: undefined,
-      withDefaults: (given) => given,
+      optionsOf: (given) => given,
     })
   }
 
@@ -282,6 +284,15 @@ export class Cache {
     return this.#tiers.invalidateTags(tags, sync)
   }
 
+  /**
+   * A part of this cache with keys, tags, defaults and counts of its own: of the same name, it is the same part, in every
+   * process. Its entries share the cache's bounds.
+   * @throws InvalidOptionError `E_INVALID_OPTION`: the name, or one of the defaults
+   */
+  namespace(name: string, defaults: GetOrSetOptions = {}): Namespace {
+    return new Namespace(this, name, defaults)
+  }
+
   /** Removes every entry. */
   async clear(): Promise<void> {
     this.#open()
@@ -407,6 +418,27 @@ export class Cache {
       await cache.close()
       throw error
     }
+  }
+
+  /**
+   * Stores a value that comes as a stream: a Node stream, a web stream, or an (async) iterable of bytes or text. Of a disk tier,
+   * a piece is in memory at a time, and the source is held back while it is written; `get` gives a Buffer. It is there when the
+   * promise resolves; when the source fails, or does not fit, nothing is left of it and the old value stays.
+   * @throws what the source throws; ValueTooLargeError `E_VALUE_TOO_LARGE`; as `set`
+   */
+  async setStream(key: Key, source: StreamSource, options: SetOptions = {}): Promise<void> {
+    const given = checkSource(source)
+    const storing = this.#storing(options)
+    return this.#at(key, (text) => setStream(this.#tiers, text, given, storing))
+  }
+
+  /**
+   * The value of a key as a stream; `undefined` on a miss. Each piece is checked before it is handed out, and the stream fails
+   * with `E_CORRUPT` where the rest is damaged.
+   * @throws UnserializableError `E_UNSERIALIZABLE`: the value is neither bytes nor text
+   */
+  async getStream(key: Key): Promise<Readable | undefined> {
+    return this.#at(key, (text) => getStream(this.#tiers, text))
   }
 
   /** Listens to faults that broke no call: a damaged entry, a store that failed after a load. */
