@@ -77,7 +77,7 @@ impl Connection {
     /// `Query`: a statement fails, or the parameters are not those it has. `Interrupted`. `Transaction`: a conflict
     pub fn query(&self, sql: &str, parameters: Option<&RecordBatch>) -> Result<QueryResult> {
         let _busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
-        self.last(sql, parameters)?.execute()?.collect()
+        self.last(sql, parameters)?.read()?.collect()
     }
 
     /// As [`Self::query`], but computed while it is read. Only for a connection that is used for nothing else meanwhile.
@@ -260,6 +260,16 @@ impl Prepared<'_> {
             }
         }
         Ok(())
+    }
+
+    /// What is read at once need not be kept by DuckDB first.
+    fn read(&self) -> Result<Raw> {
+        let kind = unsafe { ffi::duckdb_prepared_statement_type(self.raw) };
+        if kind == ffi::duckdb_statement_type_DUCKDB_STATEMENT_TYPE_SELECT {
+            self.stream()
+        } else {
+            self.execute()
+        }
     }
 
     fn execute(&self) -> Result<Raw> {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::ptr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use libduckdb_sys as ffi;
 
@@ -38,6 +38,9 @@ pub struct Options {
     /// How long to wait for a process that has the file open.
     pub lock_timeout: Duration,
 }
+
+/// Between two looks at a lock.
+const RETRY: Duration = Duration::from_millis(20);
 
 /// Which file, whatever its path is.
 type FileId = (u64, u64);
@@ -87,11 +90,12 @@ impl Engine {
     pub fn open(path: impl AsRef<Path>, options: &Options) -> Result<Self> {
         let path =
             std::path::absolute(path.as_ref()).map_err(|error| Error::io("find", path.as_ref(), error))?;
-        let deadline = Instant::now() + options.lock_timeout;
+        let mut waited = Duration::ZERO;
         loop {
             match Self::attempt(&path, options) {
-                Err(error) if error.kind() == Kind::Locked && Instant::now() < deadline => {
-                    sleep(Duration::from_millis(20));
+                Err(error) if error.kind() == Kind::Locked && waited < options.lock_timeout => {
+                    sleep(RETRY);
+                    waited += RETRY;
                 }
                 outcome => return outcome,
             }
