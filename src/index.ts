@@ -51,7 +51,7 @@ export {
   UnserializableError,
   ValueTooLargeError,
 } from './errors.js'
-export type { ErrorListener } from './events.js'
+export type { CacheEvents, CacheListener, EntryEvent, ErrorListener } from './events.js'
 export { CallKey, HashedKey, type Key } from './keys.js'
 export type { LockLike, SingleFlight } from './load/barriers.js'
 export { type LoadContext, type NotModified, notModified, type StaleEntry } from './load/flight.js'

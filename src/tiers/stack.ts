@@ -2,6 +2,7 @@
 import type { ParsedOptions } from '../cache-options.js'
 import { type CacheEntry, diskFacts, memoryFacts } from '../entry.js'
 import { makeError } from '../errors.js'
+import { Counters } from '../memory/metrics.js'
 import { attempt, now, type Soon, then } from '../soon.js'
 import { giveOut, keep } from '../values/copies.js'
 import { type Encoded, encode, kindName, kindOf } from '../values/index.js'
@@ -58,6 +59,8 @@ export interface StackEvents {
   onChange(text: string): void
   /** A fault that breaks no call. */
   onFault(code: string, message: string): void
+  /** An entry left memory by itself. May be in the middle of a change. */
+  onLeave(text: string, reason: 'evict' | 'expire'): void
 }
 
 export class TierStack {
@@ -70,8 +73,7 @@ export class TierStack {
   readonly #events: StackEvents
   /** Keys whose entries are being changed on disk, and by how many writes: what a read brings of them may be old. */
   readonly #changing = new Map<string, number>()
-  #hits = 0
-  #misses = 0
+  readonly counters = new Counters()
 
   /** Opens the directory, if there is one. Errors as `Cache`. */
   constructor(parsed: ParsedOptions, events: StackEvents) {
@@ -79,7 +81,7 @@ export class TierStack {
     this.#codecs = parsed.codecs
     this.#copies = parsed.copies
     this.#events = events
-    if (parsed.memory !== undefined) this.memory = new MemoryTier(parsed.memory, parsed.now)
+    if (parsed.memory !== undefined) this.memory = new MemoryTier(parsed.memory, parsed.now, (entry, reason) => this.#left(entry, reason))
     if (parsed.disk !== undefined) {
       this.disk = new DiskTier(parsed.disk, parsed.now, (code, message) => events.onFault(code, message))
     }
@@ -112,7 +114,7 @@ export class TierStack {
   readMemory(text: string): unknown {
     const live = this.live(text)
     if (live === undefined) return undefined
-    this.#hits++
+    this.counters.hits++
     return this.#copies ? giveOut(live.value) : live.value
   }
 
@@ -164,6 +166,7 @@ export class TierStack {
     const encoded = writes.map(({ value }) => this.encode(value))
     this.#tellAccesses()
     const { disk } = this
+    this.counters.sets += writes.length
     if (disk === undefined) this.admit(writes.map((write, index) => ({ write, encoded: encoded[index] })))
     const kept = writes.map((write, index) => this.keep(write, encoded[index]))
     if (disk === undefined) return
@@ -225,12 +228,16 @@ export class TierStack {
   /** Removes keys in one transaction; gives how many had a live entry. */
   delete(texts: readonly string[], sync = false): Soon<number> {
     const live = texts.filter((text) => this.forget(text))
-    if (this.disk === undefined) return live.length
+    const counted = (deleted: number): number => {
+      this.counters.deleted += deleted
+      return deleted
+    }
+    if (this.disk === undefined) return counted(live.length)
     const pack = (batch: Batch) => {
       for (const text of texts) batch.delete(text)
     }
     const count = (outcomes: Outcome[]) => outcomes.filter(({ existed }) => existed).length
-    return then(this.change(texts, texts.length, pack, sync), count)
+    return then(then(this.change(texts, texts.length, pack, sync), count), counted)
   }
 
   /**
@@ -273,7 +280,8 @@ export class TierStack {
 
   async stats(): Promise<TierStats> {
     const memory = { entries: this.memory?.count ?? 0, size: this.memory?.size ?? 0 }
-    const reads = { hits: this.#hits, misses: this.#misses, memory }
+    const { hits, misses } = this.counters
+    const reads = { hits, misses, memory }
     if (this.disk === undefined) {
       return { entries: memory.entries, size: memory.size, storedSize: memory.size, diskSize: 0, ...reads }
     }
@@ -332,8 +340,8 @@ export class TierStack {
   }
 
   #count(hit: boolean): void {
-    if (hit) this.#hits++
-    else this.#misses++
+    if (hit) this.counters.hits++
+    else this.counters.misses++
   }
 
   /** The entry in memory, stale or not, if it is neither expired nor overtaken by a write of another process or thread. */
@@ -342,9 +350,17 @@ export class TierStack {
     if (entry === undefined) return undefined
     const { place } = entry
     const overtaken = place !== undefined && this.disk?.isCurrent(place.slot, place.epoch) === false
-    if (entry.expiresAt > now && !overtaken) return entry
+    const isOver = entry.expiresAt <= now
+    if (!isOver && !overtaken) return entry
     this.memory?.remove(entry)
+    if (isOver) this.#left(entry, 'expire')
     return undefined
+  }
+
+  #left({ text }: MemoryEntry, reason: 'evict' | 'expire'): void {
+    if (reason === 'evict') this.counters.evicted++
+    else if (this.disk === undefined) this.counters.expired++ // else it is counted where it leaves the disk
+    this.#events.onLeave(text, reason)
   }
 
   /** As `current`, and notes the access. */

@@ -16,8 +16,8 @@ pub use clock::{Clock, ManualClock, SystemClock};
 pub use codec::{CodecChoice, Element, Numbers, codec_names, decode};
 pub use disk::{
     Builder, Cache, Cell, CheckReport, Durability, EPOCH_BITS, Entry, EpochTable, Extras, Fetched, Freshness,
-    KeyPage, Listed, Listing, Meta, MetaRow, Number, Problem, ProblemKind, SetOptions, State, Stats, Turns,
-    Wait, When, Write, Written,
+    KeyPage, Listed, Listing, Meta, MetaRow, Number, Problem, ProblemKind, SetOptions, State, Stats,
+    Transaction, Turns, Wait, When, Write, Written,
 };
 pub use error::{Code, Error, Result};
 pub use hash::{Algorithm, Content, ContentDigest, ContentItem, Hasher};
