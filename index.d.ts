@@ -71,6 +71,10 @@ export declare class NativeDisk {
    * entry its facts, the lengths of its key and extras as `u32`, key and extras.
    */
   page(listing: NativeListing, now: number): Promise<Buffer>
+  /** Removes up to `limit` entries that have expired, on the thread pool. Gives how many. */
+  cleanup(limit: number, now: number): Promise<number>
+  /** Counts what has expired, on the thread pool. */
+  validity(now: number): Promise<NativeValidity>
   /** Counts what is stored, on the thread pool. */
   stats(now: number): Promise<NativeStats>
   /** The counters by which the writes of other processes are noticed, mapped. */
@@ -88,6 +92,12 @@ export declare class NativeDisk {
    * database. Calls that are under way finish.
    */
   close(): Promise<void>
+  /** Copies the cache as it is at one moment into a directory that is empty or not there. */
+  backup(dir: string, now: number): Promise<NativeCopy>
+  /** Writes every live entry into a file. */
+  save(path: string, now: number): Promise<NativeCopy>
+  /** Stores the entries of a file, beside those of the cache or in their place. */
+  load(path: string, merge: boolean, now: number): Promise<NativeLoaded>
   /** Verifies everything in the directory; with `fix`, repairs it. */
   check(fix: boolean, now: number): Promise<NativeReport>
 }
@@ -119,6 +129,16 @@ export declare class NativeLedger {
   account(): Array<number>
   /** What is wrong with the policy's own account, for tests; empty when nothing is. */
   check(): string
+}
+
+/** A file that is being read. */
+export declare class NativeSnapshot {
+  /** Opens the file and checks its header. */
+  constructor(path: string)
+  /** Reads the whole file once, so that what `next` gives is sound to the end. Gives how many entries there are. */
+  verify(): Promise<number>
+  /** The next entries, with about so many bytes of values; none at the end. */
+  next(bytes: number): Promise<Array<NativeRecord>>
 }
 
 /** The turns of a cache directory. */
@@ -202,6 +222,13 @@ export interface NativeContent {
   hash: string
 }
 
+/** What a backup, or a file, holds. Sizes in bytes. */
+export interface NativeCopy {
+  entries: number
+  files: number
+  bytes: number
+}
+
 /** How long what was fetched is fresh, and how gaps become fetches. Times are milliseconds, lengths positions. */
 export interface NativeCoverageRules {
   /** `undefined` for ever. */
@@ -251,6 +278,13 @@ export interface NativeListing {
   expiring: boolean
 }
 
+/** What came of a file: entries that are in the cache now, had expired, or do not fit. */
+export interface NativeLoaded {
+  entries: number
+  expired: number
+  refused: number
+}
+
 /** Options of the disk tier, checked by the TypeScript layer. */
 export interface NativeOptions {
   /** Bytes; `undefined` for no bound. */
@@ -284,6 +318,24 @@ export interface NativeProblem {
   key?: Buffer
   path?: string
   fixed: boolean
+}
+
+/** An entry of a file, with its value decoded. */
+export interface NativeRecord {
+  /** The stored text. */
+  key: Buffer
+  /** Of the value. */
+  kind: number
+  /** `Infinity` never expires. */
+  expiresAt: number
+  /** `Infinity` for as long as it lives. */
+  freshUntil: number
+  /** Milliseconds that making the value took. */
+  cost: number
+  /** The body of what the entry carries, where that is something. */
+  extras?: Buffer
+  /** Its bytes. */
+  value: Buffer
 }
 
 /** What a check found. */
@@ -325,6 +377,12 @@ export interface NativeTable {
   batches: Array<NativeBatch>
 }
 
+/** What of it has expired: entries, and bytes of the values that have not. */
+export interface NativeValidity {
+  expired: number
+  validSize: number
+}
+
 /** Opens a database file, or makes it. `lockTimeout` in milliseconds. */
 export declare function openDatabase(path: string, lockTimeout: number): Promise<NativeDatabase>
 
@@ -333,6 +391,9 @@ export declare function openDatabase(path: string, lockTimeout: number): Promise
  * under way.
  */
 export declare function planFetches(pieces: Float64Array, flying: Float64Array, start: number, end: number, now: number, rules: NativeCoverageRules): NativePlan
+
+/** Writes the packed writes into a file. Gives its bytes. */
+export declare function saveWrites(path: string, writes: Uint8Array, blobs: Array<Uint8Array>, now: number): Promise<number>
 
 /** Writes the time, and has the thread write it from here on. */
 export declare function wakeClock(): void

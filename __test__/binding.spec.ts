@@ -1,3 +1,4 @@
+import { readFileSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -59,6 +60,19 @@ function packed(key: string, value: string): Buffer {
   return bytes
 }
 
+const SNAPSHOT = await (async () => {
+  const path = join(tempDir(), 'saved')
+  await binding.saveWrites(path, Buffer.alloc(0), [], NOW)
+  return readFileSync(path)
+})()
+
+/** A snapshot file without entries. */
+function saved(): string {
+  const path = join(tempDir(), 'saved')
+  writeFileSync(path, SNAPSHOT)
+  return path
+}
+
 function packedKeys(...keys: string[]): Buffer {
   return Buffer.concat(
     keys.map((key) => {
@@ -98,7 +112,16 @@ const CALLS: Record<string, ((opened: Opened) => unknown) | null> = {
   'NativeDisk.prototype.writeSync': ({ disk }) => disk.writeSync(packed(KEY, 'v'), [], NOW),
   'NativeDisk.prototype.touch': ({ disk, inbox }) => disk.touch(inbox.fill(0, 0, 12) && 1, NOW),
   'NativeDisk.prototype.page': ({ disk }) => disk.page({ limit: 10, expiring: false }, NOW),
+  'NativeDisk.prototype.cleanup': ({ disk }) => disk.cleanup(10, NOW),
+  'NativeDisk.prototype.validity': ({ disk }) => disk.validity(NOW),
   'NativeDisk.prototype.stats': ({ disk }) => disk.stats(NOW),
+  saveWrites: () => binding.saveWrites(join(tempDir(), 'saved'), packed(KEY, 'v'), [], NOW),
+  NativeSnapshot: () => new binding.NativeSnapshot(saved()),
+  'NativeSnapshot.prototype.verify': () => new binding.NativeSnapshot(saved()).verify(),
+  'NativeSnapshot.prototype.next': () => new binding.NativeSnapshot(saved()).next(1000),
+  'NativeDisk.prototype.backup': ({ disk }) => disk.backup(join(tempDir(), 'backup'), NOW),
+  'NativeDisk.prototype.save': ({ disk }) => disk.save(join(tempDir(), 'saved'), NOW),
+  'NativeDisk.prototype.load': ({ disk }) => disk.load(saved(), true, NOW),
   'NativeDisk.prototype.check': ({ disk }) => disk.check(false, NOW),
   'NativeDisk.prototype.epochs': ({ disk }) => disk.epochs(),
   'NativeDisk.prototype.sharesEpochs': ({ disk }) => disk.sharesEpochs(new Uint32Array(1)),
@@ -189,17 +212,22 @@ describe('the generated binding', () => {
     const outcomes = Object.fromEntries((await done).map((line) => line.split(' ')))
     const isAsync = (name: string) => outcomes[name] !== undefined
     expect(Object.keys(outcomes).toSorted()).toEqual([
+      'backup',
       'check',
+      'cleanup',
       'close',
       'databaseClose',
       'databaseQuery',
       'databaseWrite',
       'hashContent',
+      'load',
       'openDatabase',
       'page',
       'read',
       'readMany',
+      'save',
       'stats',
+      'validity',
       'write',
     ])
     expect(new Set(Object.values(outcomes))).toEqual(new Set(['E_INTERNAL']))

@@ -7,15 +7,15 @@ import { type CallKey, type Key, keyFromText, keyText, keyTextSoon } from './key
 import type { GetOrSetOptions, GetOrSetSyncOptions } from './load/options.js'
 import { type Loader, type LoaderSync, Loading } from './loading.js'
 import { type CheckOptions, type CheckReport, check } from './manage.js'
+import type { MemoryMetrics } from './memory/metrics.js'
 import { checkOptions, parseDuration } from './options.js'
 import { parseSetOptions, type SetOptions } from './set-options.js'
 import { now, type Soon, then } from './soon.js'
 import { type Storing, TierStack, type TierStats, type Write } from './tiers/stack.js'
 import type { Times } from './tiers/wire.js'
+import { backup, type LoadCacheOptions, type LoadedCache, load, type SavedCache, save } from './transfer.js'
 import { add, addend, type Increment, increment, touch, ttl, update } from './verbs/changes.js'
 import { BackgroundCleanup, cleanup, expiredCount } from './verbs/cleanup.js'
-import { getOrThrow } from './verbs/reading.js'
-import type { MemoryMetrics } from './memory/metrics.js'
 import {
   type EntriesOptions,
   entries,
@@ -24,6 +24,7 @@ import {
   keysWithExpiry,
   type ListedEntry,
 } from './verbs/listing.js'
+import { getOrThrow } from './verbs/reading.js'
 import { type Transaction, type TransactionOptions, transact } from './verbs/transaction.js'
 
 /** What a cache holds, and how the reads of this object fared. */
@@ -371,6 +372,52 @@ export class Cache {
   async check(options: CheckOptions = {}): Promise<CheckReport> {
     this.#open()
     return check(this.#tiers, options)
+  }
+
+  /**
+   * Copies the cache, as it is at one moment, into a directory that is empty or not there, while it is in use. The copy is a
+   * cache directory: to restore it, open it.
+   * @throws InvalidOptionError `E_INVALID_OPTION`: something is in the directory
+   * @throws StorageFullError `E_STORAGE_FULL`, ReadOnlyError `E_READ_ONLY`, UnavailableError `E_UNAVAILABLE`: as they say, and
+   *   then nothing is left of the copy
+   */
+  async backup(dir: string): Promise<SavedCache> {
+    this.#open()
+    return backup(this.#tiers, dir)
+  }
+
+  /**
+   * Writes every live entry into one file, which takes the place of whatever has its name when it is whole.
+   * @throws UnserializableError `E_UNSERIALIZABLE`: a value in memory has no stored form; names its key
+   * @throws StorageFullError `E_STORAGE_FULL`, ReadOnlyError `E_READ_ONLY`, UnavailableError `E_UNAVAILABLE`: an old file stays
+   */
+  async save(file: string): Promise<SavedCache> {
+    this.#open()
+    return save(this.#tiers, file)
+  }
+
+  /**
+   * Stores the entries of a file in the place of all that is in the cache, or beside it with `merge`. Times to live go on while
+   * an entry lies in a file. The whole file is checked before anything changes.
+   * @throws UnavailableError `E_UNAVAILABLE`: there is no such file
+   * @throws FormatError `E_FORMAT`: something else wrote it, or a newer release; CorruptError `E_CORRUPT`: it is damaged
+   */
+  async load(file: string, options: LoadCacheOptions = {}): Promise<LoadedCache> {
+    this.#open()
+    this.#loading.loads.outdateAll()
+    return load(this.#tiers, file, options)
+  }
+
+  /** A cache with the entries of a file: in memory only, unless `options` says otherwise. Errors as `load`. */
+  static async from(file: string, options: CacheOptions = {}): Promise<Cache> {
+    const cache = new Cache(options)
+    try {
+      await cache.load(file)
+      return cache
+    } catch (error) {
+      await cache.close()
+      throw error
+    }
   }
 
   /**

@@ -99,6 +99,7 @@ export {
   type Table,
 } from './pull-through/table.js'
 export type { SetOptions } from './set-options.js'
+export type { LoadCacheOptions, LoadedCache, SavedCache } from './transfer.js'
 export { defineHandler, type Handler } from './values/index.js'
 export type { EntriesOptions, KeysOptions, ListedEntry } from './verbs/listing.js'
 export type { Transaction, TransactionOptions } from './verbs/transaction.js'

@@ -9,6 +9,7 @@ export type {
   NativeDisk,
   NativeEntry,
   NativeLedger,
+  NativeRecord,
   NativeStep,
   NativeTurns,
 } from '../index.js'

@@ -1,7 +1,7 @@
 /** The tiers as one: memory in front of the disk, coherent with it. Keys are canonical texts here. */
 import type { ParsedOptions } from '../cache-options.js'
 import { type CacheEntry, diskFacts, memoryFacts } from '../entry.js'
-import { makeError } from '../errors.js'
+import { makeError, TierceError } from '../errors.js'
 import { Counters } from '../memory/metrics.js'
 import { attempt, now, type Soon, then } from '../soon.js'
 import { giveOut, keep } from '../values/copies.js'
@@ -81,7 +81,8 @@ export class TierStack {
     this.#codecs = parsed.codecs
     this.#copies = parsed.copies
     this.#events = events
-    if (parsed.memory !== undefined) this.memory = new MemoryTier(parsed.memory, parsed.now, (entry, reason) => this.#left(entry, reason))
+    if (parsed.memory !== undefined)
+      this.memory = new MemoryTier(parsed.memory, parsed.now, (entry, reason) => this.#left(entry, reason))
     if (parsed.disk !== undefined) {
       this.disk = new DiskTier(parsed.disk, parsed.now, (code, message) => events.onFault(code, message))
     }
@@ -166,8 +167,8 @@ export class TierStack {
     const encoded = writes.map(({ value }) => this.encode(value))
     this.#tellAccesses()
     const { disk } = this
-    this.counters.sets += writes.length
     if (disk === undefined) this.admit(writes.map((write, index) => ({ write, encoded: encoded[index] })))
+    this.counters.sets += writes.length
     const kept = writes.map((write, index) => this.keep(write, encoded[index]))
     if (disk === undefined) return
     const pack = (batch: Batch) => {
@@ -180,6 +181,7 @@ export class TierStack {
     }
     const failed = (error: unknown): never => {
       for (const entry of kept) if (entry !== undefined) this.memory?.remove(entry)
+      this.#countRefused(error)
       throw error
     }
     return attempt(() => then(disk.write(writes.length, pack, sync), confirm), failed)
@@ -264,6 +266,7 @@ export class TierStack {
     }
     const failed = (error: unknown): never => {
       done()
+      this.#countRefused(error)
       throw error
     }
     const succeeded = (outcomes: Outcome[]): Outcome[] => {
@@ -274,8 +277,20 @@ export class TierStack {
   }
 
   async clear(): Promise<void> {
+    const { count = 0 } = this.memory ?? {}
     this.memory?.clear()
-    await this.disk?.write(1, (batch) => batch.clear(), false)
+    const outcomes = await this.disk?.write(1, (batch) => batch.clear(), false)
+    this.counters.cleared += outcomes?.[0]?.invalidated ?? count
+  }
+
+  /** What is in memory and has not expired, the least recently used first. */
+  *stored(): Generator<Write> {
+    const now = this.now()
+    const entries = [...(this.memory?.entries() ?? [])].filter(({ expiresAt }) => expiresAt > now)
+    for (const entry of entries.reverse()) {
+      const { text, expiresAt, freshUntil, cost, extras } = entry
+      yield { text, value: this.given(entry), expiresAt, freshUntil, cost, extras, coding: undefined }
+    }
   }
 
   async stats(): Promise<TierStats> {
@@ -318,7 +333,10 @@ export class TierStack {
    */
   admit(writes: readonly { write: Write; encoded: Encoded | undefined }[]): void {
     for (const { write, encoded } of writes) {
-      if (this.memory?.admits(write.text, sizeOf(write.value, encoded)) === false) throw tooLarge()
+      if (this.memory?.admits(write.text, sizeOf(write.value, encoded)) === false) {
+        this.counters.rejected++
+        throw tooLarge()
+      }
     }
   }
 
@@ -337,6 +355,10 @@ export class TierStack {
 
   #fresh(kept: Kept | undefined): unknown {
     return kept !== undefined && isFresh(kept, this.now()) ? kept.value : undefined
+  }
+
+  #countRefused(error: unknown): void {
+    if (error instanceof TierceError && error.code === 'E_VALUE_TOO_LARGE') this.counters.rejected++
   }
 
   #count(hit: boolean): void {

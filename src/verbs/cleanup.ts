@@ -80,7 +80,8 @@ export class BackgroundCleanup {
   async #run(): Promise<void> {
     const removed = await cleanup(this.#tiers, MOST_AT_ONCE)
     this.#events.onRemoved(removed)
-    this.#rest = removed > 0 || this.#tiers.disk === undefined ? 0 : Math.min(2 * this.#rest + 1, LONGEST_REST)
+    this.#rest =
+      removed > 0 || this.#tiers.disk === undefined ? 0 : Math.min(2 * this.#rest + 1, LONGEST_REST)
     this.#left = this.#rest
   }
 }

@@ -47,6 +47,13 @@ pub struct NativeStats {
     pub disk_size: f64,
 }
 
+/// What of it has expired: entries, and bytes of the values that have not.
+#[napi(object, object_from_js = false)]
+pub struct NativeValidity {
+    pub expired: f64,
+    pub valid_size: f64,
+}
+
 /// A value and the facts of its entry (`wire.rs`).
 #[napi(object, object_from_js = false)]
 pub struct NativeEntry {
@@ -317,6 +324,23 @@ impl NativeDisk {
     pub fn page(&self, env: &Env, listing: NativeListing, now: f64) -> napi::Result<Work<Vec<u8>, Buffer>> {
         let cache = guard(env, || self.at(now))?;
         Ok(job(move || page(&cache, &listing), |_, page| Ok(page.into())))
+    }
+
+    /// Removes up to `limit` entries that have expired, on the thread pool. Gives how many.
+    #[napi(ts_return_type = "Promise<number>")]
+    pub fn cleanup(&self, env: &Env, limit: f64, now: f64) -> napi::Result<Work<u64, f64>> {
+        let cache = guard(env, || self.at(now))?;
+        Ok(job(move || cache.cleanup(limit as u64), |_, removed| Ok(removed as f64)))
+    }
+
+    /// Counts what has expired, on the thread pool.
+    #[napi(ts_return_type = "Promise<NativeValidity>")]
+    pub fn validity(&self, env: &Env, now: f64) -> napi::Result<Work<tierce::Validity, NativeValidity>> {
+        let cache = guard(env, || self.at(now))?;
+        let native = |_: &Env, found: tierce::Validity| {
+            Ok(NativeValidity { expired: found.expired as f64, valid_size: found.valid_size as f64 })
+        };
+        Ok(job(move || cache.validity(), native))
     }
 
     /// Counts what is stored, on the thread pool.

@@ -10,6 +10,7 @@ pub mod hash;
 pub mod ledger;
 mod manage;
 mod scratch;
+pub mod snapshot;
 pub mod sql;
 mod turns;
 mod wire;

@@ -10,16 +10,18 @@ mod hash;
 pub mod key;
 pub mod memory;
 pub mod policy;
+mod snapshot;
 pub mod sql;
 
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use codec::{CodecChoice, Element, Numbers, codec_names, decode};
 pub use disk::{
-    Builder, Cache, Cell, CheckReport, Durability, EPOCH_BITS, Entry, EpochTable, Extras, Fetched, Freshness,
-    KeyPage, Listed, Listing, Meta, MetaRow, Number, Problem, ProblemKind, SetOptions, State, Stats,
-    Transaction, Turns, Wait, When, Write, Written,
+    AtomicFile, Backup, Builder, Cache, Cell, CheckReport, Durability, EPOCH_BITS, Entry, EpochTable, Extras,
+    Fetched, Freshness, KeyPage, Listed, Listing, Loaded, Meta, MetaRow, Number, Problem, ProblemKind,
+    SetOptions, State, Stats, Transaction, Turns, Validity, Wait, When, Write, Written, open_snapshot,
 };
 pub use error::{Code, Error, Result};
 pub use hash::{Algorithm, Content, ContentDigest, ContentItem, Hasher};
 pub use key::{Digest, Key, KeyItem};
 pub use memory::MemoryCache;
+pub use snapshot::{Record, SnapshotReader, SnapshotWriter};

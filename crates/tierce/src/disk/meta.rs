@@ -7,6 +7,7 @@ use std::cell::Cell;
 use rusqlite::types::ValueRef;
 use rusqlite::{Row, params};
 
+use super::cleanup::Validity;
 use super::db::{Db, PAGE_SIZE, SCHEMA, damaged, settings};
 use super::listing::{Listing, end_of};
 use super::row::{EntryRow, Freshness, Place, Removed, Standing, Sums, weight};
@@ -160,6 +161,22 @@ impl Db {
     /// Pages of the file.
     pub fn pages(&self) -> Result<u64> {
         self.one("PRAGMA page_count", [], |row| row.get::<_, i64>(0)).map(|count| count.unwrap_or(0) as u64)
+    }
+
+    /// Ids of rows whose time has passed, behind one, in their order.
+    pub fn expired(&self, after: i64, now: u64, most: u64) -> Result<Vec<i64>> {
+        let sql = "SELECT id FROM entries WHERE id > ?1 AND expires <= ?2 ORDER BY id LIMIT ?3";
+        self.all(sql, params![after, now as i64, most as i64], |row| row.get(0))
+    }
+
+    /// How much has expired.
+    pub fn validity(&self, now: u64) -> Result<Validity> {
+        let sql = "SELECT count(*) FILTER (WHERE expires <= ?1), \
+                   total(size) FILTER (WHERE expires IS NULL OR expires > ?1) FROM entries";
+        let found = self.one(sql, [now as i64], |row| {
+            Ok(Validity { expired: row.get::<_, i64>(0)? as u64, valid_size: row.get::<_, f64>(1)? as u64 })
+        })?;
+        Ok(found.unwrap_or_default())
     }
 
     /// What is stored, expired entries included.
@@ -337,17 +354,17 @@ impl Transaction<'_> {
         self.db.bytes_in_use()
     }
 
-    /// Deletes every entry, condemns every file to `owner`, and names the files.
-    pub fn clear(&self, owner: i64) -> Result<Vec<u64>> {
+    /// Deletes every entry, condemns every file to `owner`, names the files, and counts the entries.
+    pub fn clear(&self, owner: i64) -> Result<(Vec<u64>, u64)> {
         let files = self.db.all("SELECT write_id FROM files WHERE owner IS NULL", [], |row| {
             Ok(row.get::<_, i64>(0)? as u64)
         })?;
-        self.db.change("DELETE FROM entries", [])?;
+        let gone = self.db.change("DELETE FROM entries", [])?;
         self.forget_count()?;
         self.clear_extras()?;
         self.db.change("UPDATE files SET owner = ?1 WHERE owner IS NULL", [owner])?;
         self.db.change("UPDATE facts SET value = 0 WHERE name = 'file_bytes'", [])?;
-        Ok(files)
+        Ok((files, gone as u64))
     }
 
     /// Records accesses: the tick of the newest, and how many there were.

@@ -2,12 +2,14 @@
 
 mod access;
 mod audit;
+mod backup;
 mod blob;
 mod bound;
 mod builder;
 mod cache;
 mod change;
 mod check;
+mod cleanup;
 mod db;
 mod engine;
 mod epoch;
@@ -21,10 +23,12 @@ mod optimistic;
 mod options;
 mod owner;
 mod read;
+mod restore;
 mod row;
 mod salvage;
 mod side;
 mod standing;
+mod transfer;
 mod turns;
 mod verbs;
 mod victims;
@@ -35,9 +39,11 @@ use std::time::Duration;
 
 use crate::error::{Code, Result};
 
+pub use backup::Backup;
 pub use builder::Builder;
 pub use cache::{Cache, Entry, Fetched, SetOptions, Stats};
 pub use check::{CheckReport, Problem, ProblemKind};
+pub use cleanup::Validity;
 pub(crate) use db::APPLICATION_ID;
 pub use db::Durability;
 pub use epoch::{BITS as EPOCH_BITS, EpochTable};
@@ -47,6 +53,7 @@ pub use number::Number;
 pub use optimistic::Transaction;
 pub use read::Meta;
 pub use row::Freshness;
+pub use transfer::{AtomicFile, Loaded, open_snapshot};
 pub use turns::Turns;
 pub use verbs::State;
 pub use write::{When, Write, Written};
