@@ -131,6 +131,53 @@ export declare class NativeLedger {
   check(): string
 }
 
+/**
+ * One thread's handle of a cache. Keys, and values that fit, cross in a scratch buffer: a fresh one for each value costs
+ * several times the rest.
+ */
+export declare class NativeShared {
+  /** Opens the cache of that name. A `ttl` of `Infinity` is for ever. */
+  constructor(name: string, maxSize: number, policy: string, ttl: number, scratch: Uint8Array)
+  /** Takes another scratch buffer, for longer keys. */
+  useScratch(scratch: Uint8Array): void
+  /**
+   * Reads the value of the key in the first `key` bytes of the scratch buffer, without a use where `is_peek`. Writes its
+   * kind and its bytes there and gives their number; -1 is a miss, -2 that it has no room there: `take` gives it.
+   */
+  find(key: number, isPeek: boolean): number
+  /** The bytes of the value that `find` had no room for. */
+  take(): Buffer
+  /**
+   * Stores the value that follows the key in the scratch buffer. `when`: 0 always, 1 where there is none, 2 where there is
+   * one. Gives whether it was stored.
+   */
+  put(key: number, value: number, kind: number, ttl: number, when: number): boolean
+  /** As `put`, with a value that is apart. */
+  putLarge(key: number, value: Uint8Array, kind: number, ttl: number, when: number): boolean
+  /** Throws where an entry of these lengths can't be held. */
+  checkSize(key: number, value: number): void
+  /** Removes the key in the scratch buffer; whether it was there. */
+  remove(key: number): boolean
+  /** Milliseconds that the key in the scratch buffer has still; `Infinity` for ever, -1 where it is not there. */
+  ttl(key: number): number
+  /** Gives the key in the scratch buffer another time; whether it is there. */
+  expire(key: number, ttl: number): boolean
+  /** The live keys of one part, each behind its length (`u32`); `null` behind the last part. */
+  keys(part: number): Buffer | null
+  /** Removes all entries. */
+  clear(): void
+  /** Removes the entries whose time is over; gives how many. */
+  cleanup(): number
+  /** `[entries, bytes, hits, misses, sets, expired, evicted]`. */
+  figures(): Array<number>
+  /** Starts all counts again. */
+  resetFigures(): void
+  /** What is wrong with the cache's own account, for tests; empty when nothing is. */
+  check(): string
+  /** Lets go of the cache: it is freed when nobody has it any more. */
+  close(): void
+}
+
 /** A file that is being read. */
 export declare class NativeSnapshot {
   /** Opens the file and checks its header. */

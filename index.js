@@ -839,6 +839,7 @@ module.exports.NativeCancel = nativeBinding.NativeCancel
 module.exports.NativeDatabase = nativeBinding.NativeDatabase
 module.exports.NativeDisk = nativeBinding.NativeDisk
 module.exports.NativeLedger = nativeBinding.NativeLedger
+module.exports.NativeShared = nativeBinding.NativeShared
 module.exports.NativeSnapshot = nativeBinding.NativeSnapshot
 module.exports.NativeTurns = nativeBinding.NativeTurns
 module.exports.coarseClock = nativeBinding.coarseClock

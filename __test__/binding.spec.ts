@@ -23,6 +23,7 @@ interface Opened {
   inbox: Buffer
   outbox: Buffer
   ledger: Binding.NativeLedger
+  shared: Binding.NativeShared
 }
 
 const RULES = { low: 0, high: 100 }
@@ -43,9 +44,19 @@ function ledger(): Binding.NativeLedger {
   return new binding.NativeLedger('lru', 10, new Uint32Array(64), new Uint32Array(64))
 }
 
+function shared(): Binding.NativeShared {
+  return new binding.NativeShared('binding', 1e6, 'lru', Number.POSITIVE_INFINITY, new Uint8Array(64))
+}
+
 function open(dir = join(tempDir(), 'cache')): Opened {
   const [inbox, outbox] = [Buffer.alloc(BUFFER), Buffer.alloc(BUFFER)]
-  return { disk: new binding.NativeDisk(dir, {}, inbox, outbox, NOW), inbox, outbox, ledger: ledger() }
+  return {
+    disk: new binding.NativeDisk(dir, {}, inbox, outbox, NOW),
+    inbox,
+    outbox,
+    ledger: ledger(),
+    shared: shared(),
+  }
 }
 
 /** One packed write (crates/tierce-node/src/wire.rs). */
@@ -133,6 +144,23 @@ const CALLS: Record<string, ((opened: Opened) => unknown) | null> = {
   coarseClock: () => binding.coarseClock(),
   isClock: () => binding.isClock(new Float64Array(2)),
   wakeClock: () => binding.wakeClock(),
+  NativeShared: () => shared(),
+  'NativeShared.prototype.useScratch': ({ shared }) => shared.useScratch(new Uint8Array(64)),
+  'NativeShared.prototype.find': ({ shared }) => shared.find(1, false),
+  'NativeShared.prototype.take': ({ shared }) => shared.take(),
+  'NativeShared.prototype.put': ({ shared }) => shared.put(1, 1, 0, 1000, 0),
+  'NativeShared.prototype.putLarge': ({ shared }) => shared.putLarge(1, new Uint8Array(9), 0, 1000, 0),
+  'NativeShared.prototype.checkSize': ({ shared }) => shared.checkSize(1, 1),
+  'NativeShared.prototype.remove': ({ shared }) => shared.remove(1),
+  'NativeShared.prototype.ttl': ({ shared }) => shared.ttl(1),
+  'NativeShared.prototype.expire': ({ shared }) => shared.expire(1, 1000),
+  'NativeShared.prototype.keys': ({ shared }) => shared.keys(0),
+  'NativeShared.prototype.clear': ({ shared }) => shared.clear(),
+  'NativeShared.prototype.cleanup': ({ shared }) => shared.cleanup(),
+  'NativeShared.prototype.figures': ({ shared }) => shared.figures(),
+  'NativeShared.prototype.resetFigures': ({ shared }) => shared.resetFigures(),
+  'NativeShared.prototype.check': ({ shared }) => shared.check(),
+  'NativeShared.prototype.close': ({ shared }) => shared.close(),
   NativeTurns: () => new binding.NativeTurns(tempDir()),
   'NativeTurns.prototype.tryTake': () => new binding.NativeTurns(tempDir()).tryTake(KEY),
   'NativeTurns.prototype.giveBack': () => new binding.NativeTurns(tempDir()).giveBack(KEY),

@@ -99,6 +99,8 @@ export {
   type Table,
 } from './pull-through/table.js'
 export type { SetOptions } from './set-options.js'
+export type { SharedMemoryOptions, SharedSetOptions } from './shared/options.js'
+export { SharedMemoryCache, type SharedMemoryMetrics } from './shared-memory-cache.js'
 export type { LoadCacheOptions, LoadedCache, SavedCache } from './transfer.js'
 export { defineHandler, type Handler } from './values/index.js'
 export type { EntriesOptions, KeysOptions, ListedEntry } from './verbs/listing.js'

@@ -10,6 +10,7 @@ export type {
   NativeEntry,
   NativeLedger,
   NativeRecord,
+  NativeShared,
   NativeStep,
   NativeTurns,
 } from '../index.js'

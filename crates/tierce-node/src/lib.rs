@@ -10,6 +10,7 @@ pub mod hash;
 pub mod ledger;
 mod manage;
 mod scratch;
+pub mod shared;
 pub mod snapshot;
 pub mod sql;
 mod turns;
