@@ -71,12 +71,12 @@ export declare class NativeDisk {
    * entry its facts, the lengths of its key and extras as `u32`, key and extras.
    */
   page(listing: NativeListing, now: number): Promise<Buffer>
+  /** Counts what is stored, on the thread pool. */
+  stats(now: number): Promise<NativeStats>
   /** Removes up to `limit` entries that have expired, on the thread pool. Gives how many. */
   cleanup(limit: number, now: number): Promise<number>
   /** Counts what has expired, on the thread pool. */
   validity(now: number): Promise<NativeValidity>
-  /** Counts what is stored, on the thread pool. */
-  stats(now: number): Promise<NativeStats>
   /** The counters by which the writes of other processes are noticed, mapped. */
   epochs(): Uint32Array
   /** The slot of a key among them. */
@@ -402,6 +402,8 @@ export interface NativeStats {
   size: number
   storedSize: number
   diskSize: number
+  logSize: number
+  logIsPinned: boolean
 }
 
 /** A step of a transaction: a statement that runs once with `params`, or once a row of `columns`. */

@@ -8,17 +8,17 @@ const MOST_AT_ONCE = 20_000
 const LONGEST_REST = 64
 
 /** Removes what has expired from all tiers; resolves to how many entries that were. */
-export async function cleanup(tiers: TierStack, most = Number.MAX_SAFE_INTEGER): Promise<number> {
+export async function cleanup(tiers: TierStack, most = Number.POSITIVE_INFINITY): Promise<number> {
   const inMemory = tiers.memory?.cleanup() ?? 0
   if (tiers.disk === undefined) return inMemory
-  const removed = await tiers.disk.manage((disk, now) => disk.cleanup(most, now))
+  const removed = await tiers.disk.cleanup(most)
   tiers.counters.expired += removed
   return removed
 }
 
 /** Entries whose time has passed and which are still there. */
 export async function expiredCount(tiers: TierStack): Promise<number> {
-  if (tiers.disk !== undefined) return (await tiers.disk.manage((disk, now) => disk.validity(now))).expired
+  if (tiers.disk !== undefined) return (await tiers.disk.validity()).expired
   const now = tiers.now()
   let count = 0
   for (const entry of tiers.memory?.entries() ?? []) if (entry.expiresAt <= now) count++

@@ -45,6 +45,8 @@ pub struct NativeStats {
     pub size: f64,
     pub stored_size: f64,
     pub disk_size: f64,
+    pub log_size: f64,
+    pub log_is_pinned: bool,
 }
 
 /// What of it has expired: entries, and bytes of the values that have not.
@@ -326,6 +328,13 @@ impl NativeDisk {
         Ok(job(move || page(&cache, &listing), |_, page| Ok(page.into())))
     }
 
+    /// Counts what is stored, on the thread pool.
+    #[napi(ts_return_type = "Promise<NativeStats>")]
+    pub fn stats(&self, env: &Env, now: f64) -> napi::Result<Work<tierce::Stats, NativeStats>> {
+        let cache = guard(env, || self.at(now))?;
+        Ok(job(move || cache.stats(), |_, stats| Ok(native_stats(stats))))
+    }
+
     /// Removes up to `limit` entries that have expired, on the thread pool. Gives how many.
     #[napi(ts_return_type = "Promise<number>")]
     pub fn cleanup(&self, env: &Env, limit: f64, now: f64) -> napi::Result<Work<u64, f64>> {
@@ -337,17 +346,12 @@ impl NativeDisk {
     #[napi(ts_return_type = "Promise<NativeValidity>")]
     pub fn validity(&self, env: &Env, now: f64) -> napi::Result<Work<tierce::Validity, NativeValidity>> {
         let cache = guard(env, || self.at(now))?;
-        let native = |_: &Env, found: tierce::Validity| {
-            Ok(NativeValidity { expired: found.expired as f64, valid_size: found.valid_size as f64 })
-        };
-        Ok(job(move || cache.validity(), native))
-    }
-
-    /// Counts what is stored, on the thread pool.
-    #[napi(ts_return_type = "Promise<NativeStats>")]
-    pub fn stats(&self, env: &Env, now: f64) -> napi::Result<Work<tierce::Stats, NativeStats>> {
-        let cache = guard(env, || self.at(now))?;
-        Ok(job(move || cache.stats(), |_, stats| Ok(native_stats(stats))))
+        Ok(job(
+            move || cache.validity(),
+            |_, found| {
+                Ok(NativeValidity { expired: found.expired as f64, valid_size: found.valid_size as f64 })
+            },
+        ))
     }
 
     /// The counters by which the writes of other processes are noticed, mapped.
@@ -408,6 +412,8 @@ fn native_stats(stats: tierce::Stats) -> NativeStats {
         size: stats.size as f64,
         stored_size: stats.stored_size as f64,
         disk_size: stats.disk_size as f64,
+        log_size: stats.log_size as f64,
+        log_is_pinned: stats.log_is_pinned,
     }
 }
 

@@ -2,12 +2,15 @@
 
 use super::Wait;
 use super::cache::Cache;
+use super::db::Db;
 use super::engine::Engine;
 use super::victims::Scene;
 use crate::error::Result;
 
 /// Entries removed in one transaction: short enough that a writer beside it barely waits.
 const BATCH: u64 = 2_000;
+/// Removals after which free pages are looked for.
+const MANY: u64 = 1_000;
 
 /// How much of what is stored has expired.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -19,13 +22,31 @@ pub struct Validity {
     pub valid_size: u64,
 }
 
+/// Expired rows that follow each other.
+#[derive(Debug)]
+pub(super) struct Stretch {
+    pub first: i64,
+    pub last: i64,
+    /// Whether nearly all rows from `first` to `last` have expired.
+    pub is_dense: bool,
+    /// Those that have more than a row.
+    pub special: Vec<i64>,
+    /// All of them, where they are not dense.
+    pub ids: Vec<i64>,
+}
+
 impl Cache {
     /// Removes up to `limit` entries that have expired, in short transactions beside other writers. Gives how many.
     ///
     /// # Errors
     /// As [`Cache::set`]; what was removed by then is gone.
     pub fn cleanup(&self, limit: u64) -> Result<u64> {
-        self.engine.cleanup(limit)
+        let removed = self.engine.cleanup(limit);
+        self.maintenance.committed(&self.engine);
+        if removed.as_ref().is_ok_and(|removed| *removed >= MANY) {
+            self.maintenance.emptied(&self.engine);
+        }
+        removed
     }
 
     /// How much has expired, and how much has not.
@@ -57,30 +78,26 @@ impl Cache {
 impl Engine {
     fn cleanup(&self, limit: u64) -> Result<u64> {
         let now = self.now();
-        let (mut removed, mut after) = (0, i64::MIN);
-        while removed < limit {
+        let mut removed = 0;
+        let mut after = Some(i64::MIN);
+        while let Some(from) = after.filter(|_| removed < limit) {
             let batch = BATCH.min(limit - removed);
-            let ids = self.read_mending(false, |db| db.expired(after, now, batch))?;
-            let Some(last) = ids.last() else { break };
-            after = *last;
-            removed += self.remove_expired(&ids, now)?;
+            let Some(stretch) = self.read_mending(false, |db: &Db| db.expired(from, now, batch))? else {
+                break;
+            };
+            removed += self.remove_expired(&stretch, now)?;
+            after = stretch.last.checked_add(1);
         }
         Ok(removed)
     }
 
-    fn remove_expired(&self, ids: &[i64], now: u64) -> Result<u64> {
-        let ((removed, files), _) = self.write(Wait::Yes, |transaction| {
-            let scene = Scene {
-                transaction,
-                log: &self.accesses,
-                epochs: &self.epochs,
-                now,
-                wait: Wait::Yes,
-                newest: 0,
-                entered: false,
-            };
+    fn remove_expired(&self, stretch: &Stretch, now: u64) -> Result<u64> {
+        self.keep_log_short(Wait::Yes)?;
+        let (removed, files) = self.write(Wait::Yes, |transaction| {
+            let scene = Scene::new(transaction, &self.accesses, &self.epochs, now, Wait::Yes);
             let (mut count, mut files) = (0, Vec::new());
-            for id in ids {
+            let one_by_one = if stretch.is_dense { &stretch.special } else { &stretch.ids };
+            for id in one_by_one {
                 let Some(removed) = transaction.expire(*id, now)? else { continue };
                 count += 1;
                 self.bound.removed(scene, &removed)?;
@@ -88,6 +105,10 @@ impl Engine {
                     transaction.condemn(file, self.owner.id()?)?;
                     files.push(file);
                 }
+            }
+            if stretch.is_dense {
+                count += transaction.expire_plain(stretch.first, stretch.last, now)?;
+                self.bound.many_removed();
             }
             Ok((count, files))
         })?;
