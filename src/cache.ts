@@ -9,6 +9,7 @@ import type { GetOrSetOptions, GetOrSetSyncOptions } from './load/options.js'
 import { type Loader, type LoaderSync, Loading } from './loading.js'
 import { type CheckOptions, type CheckReport, check } from './manage.js'
 import type { MemoryMetrics } from './memory/metrics.js'
+import { Namespace } from './namespace.js'
 import { checkOptions, parseDuration } from './options.js'
 import { parseSetOptions, parseTags, type SetOptions } from './set-options.js'
 import { now, type Soon, then } from './soon.js'
@@ -83,8 +84,7 @@ export class Cache {
       loading: this.#loading,
       tiers: this.#tiers,
       prefix: '',
-      defaults: undefined,
-      withDefaults: (given) => given,
+      optionsOf: (given) => given,
     })
   }
 
@@ -305,6 +305,15 @@ export class Cache {
     const tags = parseTags(typeof given === 'string' ? [given] : given)
     this.#loading.loads.outdateTags(tags)
     return this.#tiers.invalidateTags(tags, sync)
+  }
+
+  /**
+   * A part of this cache with keys, tags, defaults and counts of its own: of the same name, it is the same part, in every
+   * process. Its entries share the cache's bounds.
+   * @throws InvalidOptionError `E_INVALID_OPTION`: the name, or one of the defaults
+   */
+  namespace(name: string, defaults: GetOrSetOptions = {}): Namespace {
+    return new Namespace(this, name, defaults)
   }
 
   /** Removes every entry. */

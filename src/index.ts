@@ -53,7 +53,7 @@ export {
   ValueTooLargeError,
 } from './errors.js'
 export type { CacheEvents, CacheListener, EntryEvent, ErrorListener } from './events.js'
-export { CallKey, HashedKey, type Key } from './keys.js'
+export { CallKey, HashedKey, type Key, NamespacedKey } from './keys.js'
 export type { LockLike, SingleFlight } from './load/barriers.js'
 export { type LoadContext, type NotModified, notModified, type StaleEntry } from './load/flight.js'
 export type {
@@ -76,6 +76,7 @@ export type { LoadOptions } from './memory/saving.js'
 export { defineSerializer, type Serializer } from './memory/serializers.js'
 export type { RemovalReason } from './memory/store.js'
 export { MemoryCache } from './memory-cache.js'
+export { Namespace, type NamespaceStats } from './namespace.js'
 export type { ArrowTable } from './pull-through/arrow.js'
 export type {
   Dialect,
@@ -103,6 +104,9 @@ export type { SetOptions } from './set-options.js'
 export type { SharedMemoryOptions, SharedSetOptions } from './shared/options.js'
 export { SharedMemoryCache, type SharedMemoryMetrics } from './shared-memory-cache.js'
 export type { LoadCacheOptions, LoadedCache, SavedCache } from './transfer.js'
+export { type LimiterOptions, type RateLimiter, rateLimiter, type Taken } from './utilities/limiter.js'
+export { type Lease, type LeaseOptions, lock } from './utilities/lock.js'
+export { type OnceOptions, once, onceKey } from './utilities/once.js'
 export { defineHandler, type Handler } from './values/index.js'
 export type { EntriesOptions, KeysOptions, ListedEntry } from './verbs/listing.js'
 export type { Transaction, TransactionOptions } from './verbs/transaction.js'
@@ -117,3 +121,4 @@ export {
   wrapGenerator,
   wrapSync,
 } from './wrap.js'
+export { type WrapManyOptions, type WrappedMany, wrapMany } from './wrap-many.js'
