@@ -1,4 +1,5 @@
 /** What a cache tells of its own accord: faults that break no call, and entries that leave. */
+import { publishError } from './channels.js'
 import { type ErrorCode, makeError, TierceError } from './errors.js'
 import type { CallKey, Key } from './keys.js'
 import { callback, oneOf } from './options.js'
@@ -30,6 +31,7 @@ export class Faults {
         code: error.code,
       })
     }
+    publishError(error)
     for (const listener of this.#listeners) {
       try {
         listener(error)
