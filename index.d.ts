@@ -67,6 +67,10 @@ export declare class NativeDisk {
   close(): Promise<void>
   /** Verifies everything in the directory; with `fix`, repairs it. */
   check(fix: boolean, now: number): Promise<NativeReport>
+  /** Answers a query on the calling thread; null where it would take long. */
+  queryNow(sql: string, params: Uint8Array, now: number): Buffer | null
+  /** Answers a query on the thread pool. */
+  query(sql: string, params: Uint8Array, now: number): Promise<Buffer>
 }
 
 /** A policy over slots. Its two arrays belong to JavaScript: `log` is what happened, `out` is what the last call gives. */
@@ -143,6 +147,22 @@ export interface NativeFault {
   message: string
 }
 
+/** A column of a declared table. */
+export interface NativeMetaColumn {
+  name: string
+  /** The name of a type: `text`, `integer` and so on. */
+  type: string
+  isNotNull: boolean
+  isUnique: boolean
+  isIndexed: boolean
+}
+
+/** A declared table. */
+export interface NativeMetaTable {
+  name: string
+  columns: Array<NativeMetaColumn>
+}
+
 /** Options of the disk tier, checked by the TypeScript layer. */
 export interface NativeOptions {
   /** Bytes; `undefined` for no bound. */
@@ -155,6 +175,8 @@ export interface NativeOptions {
   durability?: string
   /** Milliseconds. */
   lockTimeout?: number
+  /** Tables of custom metadata. */
+  meta?: Array<NativeMetaTable>
 }
 
 /** One thing that is wrong. `key` is the stored text of the entry's key. */

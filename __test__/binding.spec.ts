@@ -74,6 +74,8 @@ const CALLS: Record<string, ((opened: Opened) => unknown) | null> = {
   'NativeDisk.prototype.writeSync': ({ disk }) => disk.writeSync(packed(KEY, 'v'), [], NOW),
   'NativeDisk.prototype.touch': ({ disk, inbox }) => disk.touch(inbox.fill(0, 0, 12) && 1, NOW),
   'NativeDisk.prototype.page': ({ disk }) => disk.page(undefined, 10, NOW),
+  'NativeDisk.prototype.queryNow': ({ disk }) => disk.queryNow('SELECT 1', Buffer.alloc(0), NOW),
+  'NativeDisk.prototype.query': ({ disk }) => disk.query('SELECT 1', Buffer.alloc(0), NOW),
   'NativeDisk.prototype.stats': ({ disk }) => disk.stats(NOW),
   'NativeDisk.prototype.check': ({ disk }) => disk.check(false, NOW),
   'NativeDisk.prototype.epochs': ({ disk }) => disk.epochs(),

@@ -2,6 +2,7 @@
 
 import { makeError } from './errors.js'
 import { type PolicyName, parsePolicy } from './memory/policies.js'
+import { checkTables, declaredTables, type MetaTables } from './meta.js'
 import { callback, checkOptions, oneOf, parseDuration, parseSize, positiveInteger } from './options.js'
 import { describe } from './refusal.js'
 import type { DiskOptions } from './tiers/disk.js'
@@ -42,7 +43,7 @@ export interface MemoryOptions {
 }
 
 /** Options of a `Cache`. */
-export interface CacheOptions {
+export interface CacheOptions<M extends MetaTables = MetaTables> {
   /** The directory of the disk tier. Without it the cache is in memory only. Its parent must exist. */
   dir?: string | undefined
   /** Bytes on disk: database pages in use and value files. Default `'1GB'`, at least 1 MiB. */
@@ -68,6 +69,11 @@ export interface CacheOptions {
    * set (`copy`: each read pays for decoding it).
    */
   values?: 'shared' | 'copy' | undefined
+  /**
+   * Tables that entries may have a row in, to be found by: `{ experiments: { accuracy: double().index(), model: text() } }`. It
+   * needs a `dir`. What is declared is kept there: later caches may add indexes and columns that may be null.
+   */
+  meta?: M | undefined
   /** Where the time comes from, in milliseconds since the Unix epoch. Default `Date.now`; for tests. */
   clock?: (() => number) | undefined
 }
@@ -79,6 +85,7 @@ export interface ParsedOptions {
   /** By kind. */
   codecs: ReadonlyMap<string, Coding>
   copies: boolean
+  meta: MetaTables
   ttl: number
   now: () => number
 }
@@ -95,10 +102,20 @@ const NAMES = [
   'lockTimeout',
   'memory',
   'values',
+  'meta',
   'clock',
 ]
 /** Options that say nothing without a directory. */
-const DISK_ONLY = ['maxSize', 'policy', 'codec', 'level', 'codecs', 'durability', 'lockTimeout'] as const
+const DISK_ONLY = [
+  'maxSize',
+  'policy',
+  'codec',
+  'level',
+  'codecs',
+  'durability',
+  'lockTimeout',
+  'meta',
+] as const
 
 const CODECS: readonly Codec[] = ['auto', 'fast', 'none', 'lz4', 'zstd', 'pco']
 const DEFAULTS = { maxSize: '1GB', memorySize: '64MB', lockTimeout: '10s' }
@@ -110,6 +127,7 @@ const DEFAULTS = { maxSize: '1GB', memorySize: '64MB', lockTimeout: '10s' }
 export function parseOptions(options: CacheOptions): ParsedOptions {
   checkOptions(options, NAMES, 'Cache')
   const memory = parseMemory(options.memory ?? {}, options.dir !== undefined)
+  const meta = options.meta === undefined ? {} : checkTables(options.meta)
   const disk = options.dir === undefined ? undefined : parseDisk(options, options.dir)
   if (disk === undefined) {
     const idle = DISK_ONLY.find((name) => options[name] !== undefined)
@@ -125,6 +143,7 @@ export function parseOptions(options: CacheOptions): ParsedOptions {
     disk,
     memory,
     codecs: parseCodecs(options.codecs),
+    meta,
     copies: oneOf(options.values ?? 'shared', 'values', ['shared', 'copy']) === 'copy',
     ttl: options.ttl === undefined ? Number.POSITIVE_INFINITY : parseDuration(options.ttl, 'ttl'),
     now: options.clock === undefined ? Date.now : callback<() => number>(options.clock, 'clock'),
@@ -144,6 +163,7 @@ function parseDisk(options: CacheOptions, dir: unknown): DiskOptions {
     durability: oneOf(options.durability ?? 'process', 'durability', ['process', 'power']),
     lockTimeout: Math.min(lockTimeout, Number.MAX_SAFE_INTEGER),
     ...(options.level === undefined ? {} : { level: parseLevel(options.level) }),
+    ...(options.meta === undefined ? {} : { meta: declaredTables(options.meta) }),
   }
 }
 

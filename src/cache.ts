@@ -3,10 +3,13 @@ import { type CacheOptions, parseOptions } from './cache-options.js'
 import type { CacheEntry } from './entry.js'
 import { makeError } from './errors.js'
 import { type ErrorListener, Faults } from './events.js'
+import { type FindOptions, type Found, find } from './find.js'
 import { type CallKey, type Key, keyFromText, keyText, keyTextSoon } from './keys.js'
 import { Flights } from './load.js'
 import { type CheckOptions, type CheckReport, check } from './manage.js'
+import type { MetaTables, NoMeta } from './meta.js'
 import { callback, checkOptions, oneOf, positiveInteger } from './options.js'
+import { type QueryParam, query } from './query.js'
 import { parseSetOptions, type SetOptions } from './set-options.js'
 import { type Storing, TierStack, type TierStats } from './tiers/stack.js'
 
@@ -27,11 +30,11 @@ export interface KeysOptions {
  * A value that comes out is the value that went in, or it is a miss. Values handed out of memory are the live ones: treat
  * them as read-only.
  */
-export class Cache {
+export class Cache<M extends MetaTables = NoMeta> {
   readonly #ttl: number
   readonly #tiers: TierStack
   readonly #faults = new Faults()
-  readonly #flights: Flights<SetOptions>
+  readonly #flights: Flights<SetOptions<M>>
   /** Set by the first `close`. */
   #closing: Promise<void> | undefined
 
@@ -42,7 +45,7 @@ export class Cache {
    * @throws ReadOnlyError `E_READ_ONLY`, StorageFullError `E_STORAGE_FULL`: as they say
    * @throws FormatError `E_FORMAT`: a newer release, or something else, wrote the directory
    */
-  constructor(options: CacheOptions = {}) {
+  constructor(options: CacheOptions<M> = {}) {
     const parsed = parseOptions(options)
     this.#ttl = parsed.ttl
     this.#tiers = new TierStack(parsed, {
@@ -63,14 +66,14 @@ export class Cache {
    * @throws ValueTooLargeError `E_VALUE_TOO_LARGE`: it does not fit into `maxSize`
    * @throws StorageFullError `E_STORAGE_FULL`, LockTimeoutError `E_LOCK_TIMEOUT`: what the disk says; nothing changed
    */
-  async set(key: Key, value: unknown, options: SetOptions = {}): Promise<void> {
+  async set(key: Key, value: unknown, options: SetOptions<M> = {}): Promise<void> {
     const text = this.#textSoon(key)
     const storing = this.#storing(options)
     await this.#tiers.write([{ text: typeof text === 'string' ? text : await text, value, ...storing }])
   }
 
   /** Stores many values in one transaction: all of them, or none. Errors as `set`. */
-  async setMany(entries: Iterable<readonly [Key, unknown]>, options: SetOptions = {}): Promise<void> {
+  async setMany(entries: Iterable<readonly [Key, unknown]>, options: SetOptions<M> = {}): Promise<void> {
     const storing = this.#storing(options)
     const given = [...entries]
     const texts = this.#textsSoon(given.map(([key]) => key))
@@ -79,7 +82,7 @@ export class Cache {
   }
 
   /** As `set`, on this thread: the value is on disk when this returns. */
-  setSync(key: Key, value: unknown, options: SetOptions = {}): void {
+  setSync(key: Key, value: unknown, options: SetOptions<M> = {}): void {
     this.#tiers.writeSync({ text: this.#text(key), value, ...this.#storing(options) })
   }
 
@@ -102,7 +105,7 @@ export class Cache {
   }
 
   /** The value of a key and what is known beside it; `undefined` on a miss. */
-  async entry<V = unknown>(key: Key): Promise<CacheEntry<V> | undefined> {
+  async entry<V = unknown>(key: Key): Promise<CacheEntry<V, M> | undefined> {
     const soon = this.#textSoon(key)
     const text = typeof soon === 'string' ? soon : await soon
     return this.#tiers.entry(text)
@@ -145,7 +148,7 @@ export class Cache {
    * does `E_CLOSED`, and then nothing is stored.
    * @throws what `load` throws, untouched; InvalidKeyError, InvalidTtlError
    */
-  async getOrSet<V>(key: Key, load: () => V | Promise<V>, options: SetOptions = {}): Promise<V> {
+  async getOrSet<V>(key: Key, load: () => V | Promise<V>, options: SetOptions<M> = {}): Promise<V> {
     const soon = this.#checkLoad(key, load, options, keyTextSoon)
     const text = typeof soon === 'string' ? soon : await soon
     if (this.#closing !== undefined) return this.#loadClosed(load)
@@ -155,7 +158,7 @@ export class Cache {
   }
 
   /** Loads and stores although there may be a value. */
-  async refresh<V>(key: Key, load: () => V | Promise<V>, options: SetOptions = {}): Promise<V> {
+  async refresh<V>(key: Key, load: () => V | Promise<V>, options: SetOptions<M> = {}): Promise<V> {
     const soon = this.#checkLoad(key, load, options, keyTextSoon)
     const text = typeof soon === 'string' ? soon : await soon
     if (this.#closing !== undefined) return this.#loadClosed(load)
@@ -163,7 +166,7 @@ export class Cache {
   }
 
   /** As `getOrSet` for a synchronous load, on this thread. Never waits for an asynchronous load of the same key. */
-  getOrSetSync<V>(key: Key, load: () => V, options: SetOptions = {}): V {
+  getOrSetSync<V>(key: Key, load: () => V, options: SetOptions<M> = {}): V {
     const text = this.#checkLoad(key, load, options, keyText)
     if (this.#closing !== undefined) return this.#loadClosed(load)
     let known: unknown
@@ -176,12 +179,12 @@ export class Cache {
   }
 
   /** As `refresh` for a synchronous load, on this thread. */
-  refreshSync<V>(key: Key, load: () => V, options: SetOptions = {}): V {
+  refreshSync<V>(key: Key, load: () => V, options: SetOptions<M> = {}): V {
     const text = this.#checkLoad(key, load, options, keyText)
     return this.#closing === undefined ? this.#loadSync(text, load, options) : this.#loadClosed(load)
   }
 
-  #loadSync<V>(text: string, load: () => V, options: SetOptions): V {
+  #loadSync<V>(text: string, load: () => V, options: SetOptions<M>): V {
     const value = load()
     if (value !== undefined) {
       try {
@@ -195,7 +198,7 @@ export class Cache {
   }
 
   /** What the caller gave is refused now, not after a costly load. */
-  #checkLoad<T>(key: Key, load: () => unknown, options: SetOptions, text: (key: Key) => T): T {
+  #checkLoad<T>(key: Key, load: () => unknown, options: SetOptions<M>, text: (key: Key) => T): T {
     callback(load, 'load')
     this.#storing(options)
     return text(key)
@@ -223,6 +226,31 @@ export class Cache {
       yield key
       if (--left === 0) return
     }
+  }
+
+  /**
+   * The live entries whose metadata answers conditions: `find('experiments', { where: { accuracy: { gte: 0.9 } }, limit: 10 })`.
+   * @throws InvalidOptionError `E_INVALID_OPTION`: an unknown table, column or condition, or a value that its column does not hold
+   * @throws UnavailableError `E_UNAVAILABLE`: the cache has no disk tier
+   */
+  async find<T extends keyof M & string>(table: T, options: FindOptions<M[T]> = {}): Promise<Found<M[T]>[]> {
+    this.#open()
+    return find(this.#tiers, this.#tiers.tables as M, table, options)
+  }
+
+  /**
+   * Answers a query in SQL (SQLite's) over the declared tables, each with the column `key`, and `entries` and `tags`: live
+   * entries only. Give values as parameters, for each `?`. Long ones run on the thread pool. `tierce/kysely` has typed queries.
+   * @throws InvalidOptionError `E_INVALID_OPTION`: SQLite does not understand it; its message says why
+   * @throws ReadOnlyError `E_READ_ONLY`: it would do more than read these
+   * @throws UnavailableError `E_UNAVAILABLE`: the cache has no disk tier
+   */
+  async query<R extends object = Record<string, unknown>>(
+    sql: string,
+    params: readonly QueryParam[] = [],
+  ): Promise<R[]> {
+    this.#open()
+    return query(this.#tiers, sql, params) as Promise<R[]>
   }
 
   /** How many entries there are, expired ones included until they are removed. */
@@ -301,8 +329,8 @@ export class Cache {
     return texts.every((text) => typeof text === 'string') ? texts : Promise.all(texts)
   }
 
-  #storing(options: SetOptions): Storing {
-    return parseSetOptions(options, this.#ttl, this.#tiers.now())
+  #storing(options: SetOptions<M>): Storing {
+    return parseSetOptions(options, this.#ttl, this.#tiers.now(), this.#tiers.tables)
   }
 }
 

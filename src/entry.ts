@@ -1,10 +1,11 @@
 /** What is known of an entry beside its value. */
+import { fromMetaCells, type MetaRows, type MetaTables, type NoMeta } from './meta.js'
 import { codecName, type DiskHit } from './tiers/disk.js'
 import type { MemoryEntry } from './tiers/memory.js'
 import { kindName } from './values/index.js'
 
 /** What is known of an entry. Sizes in bytes, times in milliseconds since the Unix epoch. */
-export interface CacheEntry<V = unknown> {
+export interface CacheEntry<V = unknown, M extends MetaTables = NoMeta> {
   value: V
   /**
    * The form that the value is stored in: bytes, string, typed-array, ndarray, series, json, structured, or the name of a handler
@@ -26,6 +27,8 @@ export interface CacheEntry<V = unknown> {
   tier: 'memory' | 'disk'
   tags: readonly string[]
   description: string | undefined
+  /** The entry's rows in declared tables; `undefined` where it has none. */
+  meta: MetaRows<M> | undefined
 }
 
 /** Of an entry that is in memory only. */
@@ -44,11 +47,16 @@ export function memoryFacts<V>(entry: MemoryEntry, value: V): CacheEntry<V> {
     tier: 'memory',
     tags: entry.extras?.tags ?? [],
     description: entry.extras?.description,
+    meta: undefined,
   }
 }
 
 /** Of an entry on disk, whether or not it is in memory too. */
-export function diskFacts<V>({ value, facts, extras }: DiskHit, tier: 'memory' | 'disk'): CacheEntry<V> {
+export function diskFacts<V>(
+  { value, facts, extras }: DiskHit,
+  tier: 'memory' | 'disk',
+  tables: MetaTables,
+): CacheEntry<V> {
   const { createdAt, expiresAt, accessedAt, hits, size, storedSize } = facts
   return {
     value: value as V,
@@ -63,5 +71,6 @@ export function diskFacts<V>({ value, facts, extras }: DiskHit, tier: 'memory' |
     tier,
     tags: extras?.tags ?? [],
     description: extras?.description,
+    meta: fromMetaCells(tables as NoMeta, extras?.meta),
   }
 }

@@ -23,6 +23,7 @@ export type { CacheEntry } from './entry.js'
 export {
   ClosedError,
   ColumnarMissingError,
+  ConstraintError,
   CorruptError,
   type ErrorCode,
   FormatError,
@@ -43,7 +44,8 @@ export {
   ValueTooLargeError,
 } from './errors.js'
 export type { ErrorListener } from './events.js'
-export { CallKey, HashedKey, type Key } from './keys.js'
+export type { Comparison, FindOptions, Found, OrderBy, Where } from './find.js'
+export { CallKey, HashedKey, type Key, keyFromText as keyOf } from './keys.js'
 export type { CheckOptions, CheckProblem, CheckReport } from './manage.js'
 export { definePolicy, type PolicyHooks, type PolicyView } from './memory/custom.js'
 export type { SaveOptions } from './memory/files.js'
@@ -55,6 +57,8 @@ export type { LoadOptions } from './memory/saving.js'
 export { defineSerializer, type Serializer } from './memory/serializers.js'
 export type { RemovalReason } from './memory/store.js'
 export { MemoryCache } from './memory-cache.js'
+export type { MetaInput, MetaRows, MetaTables, NoMeta } from './meta.js'
+export type { QueryParam } from './query.js'
 export type { SetOptions } from './set-options.js'
 export { defineHandler, type Handler } from './values/index.js'
 export {

@@ -1,9 +1,12 @@
 /** The tiers as one: memory in front of the disk, coherent with it. Keys are canonical texts here. */
 import type { ParsedOptions } from '../cache-options.js'
+import type { Cell } from '../cells.js'
 import { type CacheEntry, diskFacts, memoryFacts } from '../entry.js'
 import { makeError } from '../errors.js'
+import type { MetaTables } from '../meta.js'
 import { giveOut, keep } from '../values/copies.js'
 import { type Encoded, encode, kindName, kindOf } from '../values/index.js'
+import type { Answer } from './answer.js'
 import { type DiskHit, DiskTier } from './disk.js'
 import type { Extras } from './extras.js'
 import { type MemoryEntry, MemoryTier } from './memory.js'
@@ -57,6 +60,8 @@ const PAGE = 1000
 
 export class TierStack {
   readonly now: () => number
+  /** Of metadata. */
+  readonly tables: MetaTables
   readonly memory: MemoryTier | undefined
   readonly disk: DiskTier | undefined
   /** Memory keeps values apart from those that callers hold. */
@@ -69,6 +74,7 @@ export class TierStack {
   /** Opens the directory, if there is one. Errors as `Cache`. */
   constructor(parsed: ParsedOptions, events: StackEvents) {
     this.now = parsed.now
+    this.tables = parsed.meta
     this.#codecs = parsed.codecs
     this.#copies = parsed.copies
     this.#events = events
@@ -135,7 +141,11 @@ export class TierStack {
     const isLive = hit !== undefined && hit.facts.freshUntil > this.now()
     this.#count(isLive)
     if (!isLive) return undefined
-    return diskFacts<V>(hit, live !== undefined && live === this.memory?.peek(text) ? 'memory' : 'disk')
+    return diskFacts<V>(
+      hit,
+      live !== undefined && live === this.memory?.peek(text) ? 'memory' : 'disk',
+      this.tables,
+    )
   }
 
   /** Whether a key has a live entry. Does not count as an access. */
@@ -250,6 +260,15 @@ export class TierStack {
       return { entries: memory.entries, size: memory.size, storedSize: memory.size, diskSize: 0, ...reads }
     }
     return { ...(await this.disk.stats()), ...reads }
+  }
+
+  /** @throws UnavailableError `E_UNAVAILABLE` without a disk tier */
+  async query(sql: string, params: readonly (Cell | bigint)[]): Promise<Answer> {
+    if (this.disk !== undefined) return this.disk.query(sql, params)
+    throw makeError(
+      'E_UNAVAILABLE',
+      'Metadata is kept on disk, and the cache has no disk tier: give it a dir.',
+    )
   }
 
   async close(): Promise<void> {

@@ -7,6 +7,7 @@ mod disk;
 pub mod hash;
 pub mod ledger;
 mod manage;
+mod query;
 mod scratch;
 mod wire;
 

@@ -56,6 +56,8 @@ codes! {
     LockTimeout = "E_LOCK_TIMEOUT",
     /// A load took longer than its timeout.
     Timeout = "E_TIMEOUT",
+    /// A unique column has the value already, or one that needs a value has none.
+    Constraint = "E_CONSTRAINT",
     /// A transaction met a conflicting write.
     Transaction = "E_TRANSACTION",
     /// The cache was closed.

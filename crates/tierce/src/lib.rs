@@ -13,8 +13,9 @@ pub mod policy;
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use codec::{CodecChoice, Element, Numbers, codec_names, decode};
 pub use disk::{
-    Builder, Cache, Cell, CheckReport, Durability, EPOCH_BITS, Entry, EpochTable, Extras, Fetched, Freshness,
-    KeyPage, Meta, MetaRow, Problem, ProblemKind, SetOptions, Stats, Wait, Write, Written,
+    Answer, AnswerColumn, Builder, Cache, Cell, CheckReport, ColumnType, Durability, EPOCH_BITS, Entry,
+    EpochTable, Extras, Fetched, Freshness, KeyPage, Meta, MetaColumn, MetaRow, MetaTable, Problem,
+    ProblemKind, SetOptions, Stats, Wait, Write, Written,
 };
 pub use error::{Code, Error, Result};
 pub use hash::{Algorithm, Content, ContentDigest, ContentItem, Hasher};

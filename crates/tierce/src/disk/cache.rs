@@ -559,6 +559,7 @@ impl Cache {
     /// # Errors
     /// As [`Cache::set`].
     pub fn settle_down(&self) -> Result<()> {
+        self.engine.closing.store(true, Ordering::Relaxed);
         self.maintenance.stop();
         self.flush()?;
         self.engine.copy_log(&*self.engine.primary(Wait::Yes)?, Some(LogEnd::Cut))

@@ -41,6 +41,21 @@ impl Db {
         self.one("SELECT seal, body FROM extras WHERE id = ?1", [id], body)
     }
 
+    /// Hands every body to `each`, until it is false.
+    pub fn bodies(&self, mut each: impl FnMut(i64, &[u8]) -> bool) -> Result<()> {
+        let mut walk = || {
+            let mut statement = self.conn.prepare("SELECT id, body FROM extras")?;
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                if !each(row.get(0)?, blob(row, 1)?) {
+                    break;
+                }
+            }
+            Ok(())
+        };
+        self.wrap(walk())
+    }
+
     /// Keeps a body in the place of any other of its row.
     pub fn put_body(&self, id: i64, seal: u64, body: &[u8]) -> Result<()> {
         let sql = "INSERT OR REPLACE INTO extras (id, seal, body) VALUES (?1, ?2, ?3)";
@@ -49,13 +64,24 @@ impl Db {
 }
 
 impl Transaction<'_> {
-    /// Stores what an entry carries: the body and what is made from it.
+    /// Stores what an entry carries: the body and its tags.
     pub fn put_extras(&self, id: i64, write_id: u64, extras: &Extras<'_>, body: &[u8]) -> Result<()> {
         self.db.put_body(id, extras::seal(body, write_id), body)?;
         for tag in &extras.tags {
             self.db.change("INSERT OR IGNORE INTO tags (tag, id) VALUES (?1, ?2)", params![tag, id])?;
         }
         Ok(())
+    }
+
+    /// Removes a row if it has expired.
+    pub fn delete_expired(&self, id: i64, now: u64) -> Result<Option<Removed>> {
+        let expired = self.db.one(
+            "DELETE FROM entries WHERE id = ?1 AND expires <= ?2 \
+             RETURNING id, length(key) + length(frame), substr(frame, 1, 40)",
+            params![id, now as i64],
+            removed,
+        )?;
+        self.gone(expired)
     }
 
     /// Takes what the side tables have of a row that leaves, and counts it.
@@ -70,10 +96,12 @@ impl Transaction<'_> {
                     self.db
                         .change("DELETE FROM tags WHERE tag = ?1 AND id = ?2", params![tag, leaving.id])?;
                 }
+                self.drop_meta(leaving.id, &known.meta)?;
             }
             // Damage took the list: without it, every row is looked at.
             None => {
                 self.db.change("DELETE FROM tags WHERE id = ?1", [leaving.id])?;
+                self.drop_all_meta(Some(leaving.id))?;
             }
         }
         leaving.bytes += body.map_or(0, |body| body.bytes.len() as u64);
@@ -103,6 +131,7 @@ impl Transaction<'_> {
     /// Empties the side tables.
     pub fn clear_extras(&self) -> Result<()> {
         self.db.change("DELETE FROM extras", [])?;
-        self.db.change("DELETE FROM tags", []).map(|_| ())
+        self.db.change("DELETE FROM tags", [])?;
+        self.drop_all_meta(None)
     }
 }

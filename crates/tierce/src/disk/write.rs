@@ -296,6 +296,7 @@ impl Engine {
                     let replaced = self.put(transaction, key, *digest, *header, frame, *times, now)?;
                     if let Some((extras, body)) = extras {
                         transaction.put_extras(digest.id(), header.write_id, extras, body)?;
+                        left.extend(transaction.put_meta(&self.declared, digest.id(), &extras.meta, now)?);
                     }
                     let beside = extras.as_ref().map_or(0, |(_, body)| body.len());
                     let row = weight(
