@@ -9,6 +9,24 @@
  */
 export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-wasip1'
 
+/** Ends a query that is under way. */
+export declare class NativeCancel {
+  /** For one query. */
+  constructor()
+  /** Ends the query that was given this, now or when it begins: it fails with `E_TIMEOUT`. */
+  cancel(): void
+}
+
+/** An open database file. Every call runs on the thread pool. */
+export declare class NativeDatabase {
+  /** Runs the steps in one transaction: all of them, or none. Gives the number of rows that each changed. */
+  write(steps: Array<NativeStep>): Promise<Array<number>>
+  /** Runs a statement that only reads. */
+  query(sql: string, params: Array<number | string | bigint | Uint8Array | null>, cancel?: NativeCancel | undefined | null): Promise<NativeTable>
+  /** Lets go of the file. */
+  close(): Promise<void>
+}
+
 /** An open cache directory. Times are milliseconds since the Unix epoch, from the caller's clock. */
 export declare class NativeDisk {
   /** Opens the directory. JavaScript puts keys into `inbox` and writes into `outbox`; what comes back is in `inbox`. */
@@ -20,8 +38,11 @@ export declare class NativeDisk {
   fetch(keyLength: number, whole: boolean, now: number): number
   /** Ends the snapshot that `fetch` keeps open for the next one: to be called when the event loop turns. */
   release(): void
-  /** Whether the key in `inbox[0, keyLength)` has a live entry. */
-  has(keyLength: number, now: number): boolean
+  /**
+   * What there is of the key in `inbox[0, keyLength)`: 0 no entry, 1 a live one, whose facts are in the inbox then, 2 an
+   * expired one. With `touch`, an access of a live one.
+   */
+  state(keyLength: number, touch: boolean, now: number): number
   /** Reads an entry of any size, a stale one too, on the calling thread. */
   readSync(key: Uint8Array, now: number): NativeEntry | null
   /** Reads an entry of any size, a stale one too, on the thread pool. */
@@ -38,7 +59,7 @@ export declare class NativeDisk {
   apply(length: number, now: number): number
   /** Applies writes in one transaction on the thread pool, waiting for other writers. Gives the outcomes. */
   write(writes: Uint8Array, blobs: Array<Uint8Array>, now: number): Promise<Buffer>
-  /** As `write`, on the calling thread. */
+  /** As `write`, on the calling thread, after the batches that are under way. */
   writeSync(writes: Uint8Array, blobs: Array<Uint8Array>, now: number): Buffer
   /**
    * Notes accesses of the memory tier: `count` row ids as `i64` with their hits as `u32` in the
@@ -46,10 +67,10 @@ export declare class NativeDisk {
    */
   touch(count: number, now: number): void
   /**
-   * A page of live entries: the cursor of the next page as `i64` and whether there is one as `u32`, then each
-   * entry's facts, key length as `u32` and key. `cursor` is empty for the first page.
+   * A page of live entries: the cursor of the next page as `i64` and whether there is one as `u32`, then of each
+   * entry its facts, the lengths of its key and extras as `u32`, key and extras.
    */
-  page(cursor: Uint8Array | undefined | null, limit: number, now: number): Promise<Buffer>
+  page(listing: NativeListing, now: number): Promise<Buffer>
   /** Counts what is stored, on the thread pool. */
   stats(now: number): Promise<NativeStats>
   /** The counters by which the writes of other processes are noticed, mapped. */
@@ -108,6 +129,12 @@ export declare function coarseClock(): Float64Array | null
 /** The names of the codecs, by the number in an entry's facts. */
 export declare function codecNames(): Array<string>
 
+/** The same coverage in as few pieces as can be. */
+export declare function compactCoverage(pieces: Float64Array, rules: NativeCoverageRules): Float64Array
+
+/** What is fresh of the pieces: start and end of each interval, half-open. */
+export declare function coveredRanges(pieces: Float64Array, now: number, rules: NativeCoverageRules): Float64Array
+
 /** Makes the next call into the addon panic, so that tests can see it become an `Error`. */
 export declare function forcePanic(): void
 
@@ -123,6 +150,40 @@ export declare function isClock(view: Float64Array): boolean
 /** The digest of a file that was hashed before and has not changed since, as hex digits. */
 export declare function knownContent(path: string, hash: string): string | null
 
+/** Some rows of a result. */
+export interface NativeBatch {
+  /** Their number. */
+  rows: number
+  /** One for each name. */
+  columns: Array<NativeColumn>
+}
+
+/** A column of parameters: numbers, NaN for null, or texts. */
+export interface NativeCells {
+  /** NaN is null. */
+  numbers?: Float64Array
+  /** Whether the numbers are whole ones. */
+  whole?: boolean
+  /** Texts, joined by NUL characters. */
+  text?: string
+  /** Not 0 where a text is null. */
+  nulls?: Uint8Array
+  /** The number of texts. */
+  rows: number
+}
+
+/** A column of a result: one of the three. */
+export interface NativeColumn {
+  /** NaN is null. */
+  numbers?: Float64Array
+  /** Texts, one after the other. */
+  text?: string
+  /** Start and end of each text; those of null are 1 and 0. */
+  spans?: Uint32Array
+  /** Values of any type. */
+  values?: Array<number | string | bigint | Buffer | null>
+}
+
 /** A file or a folder to be hashed. */
 export interface NativeContent {
   /** Absolute. */
@@ -131,6 +192,28 @@ export interface NativeContent {
   isDirectory: boolean
   /** `xxh3` or `blake3`. */
   hash: string
+}
+
+/** How long what was fetched is fresh, and how gaps become fetches. Times are milliseconds, lengths positions. */
+export interface NativeCoverageRules {
+  /** `undefined` for ever. */
+  ttl?: number
+  /** How far back the volatile tail reaches. */
+  volatileLast?: number
+  /** For how long it is fresh. */
+  volatileTtl?: number
+  /** Milliseconds of a position. */
+  unit?: number
+  /** At most so many gaps. */
+  maxGaps?: number
+  /** At most so many positions a fetch. */
+  chunk?: number
+  /** So many positions more at each end of a gap. */
+  padding?: number
+  /** The first position there is. */
+  low: number
+  /** The position after the last there is. */
+  high: number
 }
 
 /** A value and the facts of its entry (`wire.rs`). */
@@ -145,6 +228,19 @@ export interface NativeEntry {
 export interface NativeFault {
   code: string
   message: string
+}
+
+/** Which entries a page has. */
+export interface NativeListing {
+  /** Where the last page ended. */
+  cursor?: Uint8Array
+  /** The key that the first page starts behind. */
+  after?: Uint8Array
+  limit: number
+  /** Two beginnings of keys, of which an entry has one. */
+  prefixes?: Array<Uint8Array>
+  /** Only entries that expire. */
+  expiring: boolean
 }
 
 /** A column of a declared table. */
@@ -167,6 +263,10 @@ export interface NativeMetaTable {
 export interface NativeOptions {
   /** Bytes; `undefined` for no bound. */
   maxSize?: number
+  /** Entries; `undefined` for no bound. */
+  max?: number
+  /** A name of a policy; `lru` where it is left out. */
+  policy?: string
   /** `auto`, `fast`, `none`, `lz4`, `zstd` or `pco`. */
   codec?: string
   /** The codec's level. */
@@ -177,6 +277,14 @@ export interface NativeOptions {
   lockTimeout?: number
   /** Tables of custom metadata. */
   meta?: Array<NativeMetaTable>
+}
+
+/** What is missing, and what to fetch for it: start and end of each interval, half-open. */
+export interface NativePlan {
+  /** What no fresh piece covers. */
+  missing: Float64Array
+  /** What to fetch, beside what is under way. */
+  fetches: Float64Array
 }
 
 /** One thing that is wrong. `key` is the stored text of the entry's key. */
@@ -206,6 +314,35 @@ export interface NativeStats {
   storedSize: number
   diskSize: number
 }
+
+/** A step of a transaction: a statement that runs once with `params`, or once a row of `columns`. */
+export interface NativeStep {
+  /** One statement. */
+  sql: string
+  /** The values of its parameters. */
+  params?: Array<number | string | bigint | Uint8Array | null>
+  /** Columns of parameters. */
+  columns?: Array<NativeCells>
+  /** The rows that must change, or nothing is done. */
+  expect?: number
+}
+
+/** The result of a query. */
+export interface NativeTable {
+  /** The names of the columns. */
+  names: Array<string>
+  /** The rows, in parts. */
+  batches: Array<NativeBatch>
+}
+
+/** Opens a database file, or makes it. `lockTimeout` in milliseconds. */
+export declare function openDatabase(path: string, lockTimeout: number): Promise<NativeDatabase>
+
+/**
+ * Plans the fetches for `[start, end)`. `pieces` has start, end and time of each stored fetch, `flying` start and end of those
+ * under way.
+ */
+export declare function planFetches(pieces: Float64Array, flying: Float64Array, start: number, end: number, now: number, rules: NativeCoverageRules): NativePlan
 
 /** Writes the time, and has the thread write it from here on. */
 export declare function wakeClock(): void

@@ -835,13 +835,19 @@ function __napiStampBindingTarget(exportsObject, target) {
 // linked import resolves to `undefined`.
 module.exports.__napiBindingTarget = __napiStampBindingTarget(nativeBinding, __napiLoadedBindingTarget)
 module.exports = nativeBinding
+module.exports.NativeCancel = nativeBinding.NativeCancel
+module.exports.NativeDatabase = nativeBinding.NativeDatabase
 module.exports.NativeDisk = nativeBinding.NativeDisk
 module.exports.NativeLedger = nativeBinding.NativeLedger
 module.exports.coarseClock = nativeBinding.coarseClock
 module.exports.codecNames = nativeBinding.codecNames
+module.exports.compactCoverage = nativeBinding.compactCoverage
+module.exports.coveredRanges = nativeBinding.coveredRanges
 module.exports.forcePanic = nativeBinding.forcePanic
 module.exports.hashContent = nativeBinding.hashContent
 module.exports.hashContentSync = nativeBinding.hashContentSync
 module.exports.isClock = nativeBinding.isClock
 module.exports.knownContent = nativeBinding.knownContent
+module.exports.openDatabase = nativeBinding.openDatabase
+module.exports.planFetches = nativeBinding.planFetches
 module.exports.wakeClock = nativeBinding.wakeClock

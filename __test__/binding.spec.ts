@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { describe, expect, it } from 'vitest'
+import { beforeEach, describe, expect, it } from 'vitest'
 import type * as Binding from '../index.js'
 import { runScript } from './helpers/child.js'
 import { tempDir } from './helpers/temp.js'
@@ -13,7 +13,7 @@ const binding = createRequire(import.meta.url)('../index.js') as typeof Binding
 process.env.RUST_BACKTRACE = '0'
 
 const NOW = 1_700_000_000_000
-const BUFFER = 64 * 1024 + 72
+const BUFFER = 64 * 1024 + 80
 const KEY = 'key'
 const CONTENT = { path: fileURLToPath(import.meta.url), isDirectory: false, hash: 'blake3' }
 
@@ -22,6 +22,20 @@ interface Opened {
   inbox: Buffer
   outbox: Buffer
   ledger: Binding.NativeLedger
+}
+
+const RULES = { low: 0, high: 100 }
+const PIECES = Float64Array.of(1, 5, NOW)
+
+let table: Binding.NativeDatabase
+let cancel: Binding.NativeCancel
+beforeEach(async () => {
+  table = await openDatabase()
+  cancel = new binding.NativeCancel()
+})
+
+function openDatabase(): Promise<Binding.NativeDatabase> {
+  return binding.openDatabase(join(tempDir(), 'table.db'), 1000)
 }
 
 function ledger(): Binding.NativeLedger {
@@ -63,9 +77,19 @@ const CALLS: Record<string, ((opened: Opened) => unknown) | null> = {
   knownContent: () => binding.knownContent(CONTENT.path, 'xxh3'),
   hashContent: () => binding.hashContent([CONTENT]),
   hashContentSync: () => binding.hashContentSync([CONTENT]),
+  planFetches: () => binding.planFetches(PIECES, Float64Array.of(7, 8), 0, 9, NOW, RULES),
+  coveredRanges: () => binding.coveredRanges(PIECES, NOW, RULES),
+  compactCoverage: () => binding.compactCoverage(PIECES, RULES),
+  openDatabase,
+  NativeDatabase: openDatabase,
+  'NativeDatabase.prototype.write': () => table.write([{ sql: 'CREATE TABLE IF NOT EXISTS t (a)' }]),
+  'NativeDatabase.prototype.query': () => table.query('SELECT ?', [1]),
+  'NativeDatabase.prototype.close': () => table.close(),
+  NativeCancel: () => new binding.NativeCancel(),
+  'NativeCancel.prototype.cancel': () => cancel.cancel(),
   NativeDisk: () => open(),
   'NativeDisk.prototype.fetch': ({ disk, inbox }) => disk.fetch(inbox.write(KEY), false, NOW),
-  'NativeDisk.prototype.has': ({ disk, inbox }) => disk.has(inbox.write(KEY), NOW),
+  'NativeDisk.prototype.state': ({ disk, inbox }) => disk.state(inbox.write(KEY), true, NOW),
   'NativeDisk.prototype.readSync': ({ disk }) => disk.readSync(Buffer.from(KEY), NOW),
   'NativeDisk.prototype.read': ({ disk }) => disk.read(Buffer.from(KEY), NOW),
   'NativeDisk.prototype.readMany': ({ disk }) => disk.readMany(packedKeys(KEY, 'other'), NOW),
@@ -73,9 +97,9 @@ const CALLS: Record<string, ((opened: Opened) => unknown) | null> = {
   'NativeDisk.prototype.write': ({ disk }) => disk.write(packed(KEY, 'v'), [], NOW),
   'NativeDisk.prototype.writeSync': ({ disk }) => disk.writeSync(packed(KEY, 'v'), [], NOW),
   'NativeDisk.prototype.touch': ({ disk, inbox }) => disk.touch(inbox.fill(0, 0, 12) && 1, NOW),
-  'NativeDisk.prototype.page': ({ disk }) => disk.page(undefined, 10, NOW),
   'NativeDisk.prototype.queryNow': ({ disk }) => disk.queryNow('SELECT 1', Buffer.alloc(0), NOW),
   'NativeDisk.prototype.query': ({ disk }) => disk.query('SELECT 1', Buffer.alloc(0), NOW),
+  'NativeDisk.prototype.page': ({ disk }) => disk.page({ limit: 10, expiring: false }, NOW),
   'NativeDisk.prototype.stats': ({ disk }) => disk.stats(NOW),
   'NativeDisk.prototype.check': ({ disk }) => disk.check(false, NOW),
   'NativeDisk.prototype.epochs': ({ disk }) => disk.epochs(),
@@ -165,7 +189,11 @@ describe('the generated binding', () => {
     expect(Object.keys(outcomes).toSorted()).toEqual([
       'check',
       'close',
+      'databaseClose',
+      'databaseQuery',
+      'databaseWrite',
       'hashContent',
+      'openDatabase',
       'page',
       'read',
       'readMany',
@@ -187,12 +215,12 @@ describe('the generated binding', () => {
       () => disk.apply(outbox.fill(0xff).length, NOW),
       () => disk.apply(0xffffffff, NOW),
       () => disk.fetch(0xffffffff, false, NOW),
-      () => disk.has(BUFFER + 1, NOW),
+      () => disk.state(BUFFER + 1, false, NOW),
       () => disk.touch(0xffffffff, NOW),
       () => disk.writeSync(packed(KEY, 'v').subarray(0, -1), [], NOW),
       () => disk.write(Buffer.from([1, 0, 1, 0]), [], NOW),
       () => disk.readMany(Buffer.from([255, 255, 255, 255]), NOW),
-      () => disk.page(Buffer.from([1]), 10, NOW),
+      () => disk.page({ cursor: Buffer.from([1]), limit: 10, expiring: false }, NOW),
     ]
     for (const call of calls) {
       const outcome = await Promise.resolve()

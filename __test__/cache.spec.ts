@@ -1,6 +1,8 @@
 import { describe } from 'vitest'
 import { verbsSuite } from './suites/cache-suite.js'
+import { changesSuite } from './suites/changes-suite.js'
 import { keysSuite } from './suites/keys-suite.js'
+import { listingSuite } from './suites/listing-suite.js'
 import { modelSuite } from './suites/model-suite.js'
 import { orderSuite } from './suites/order-suite.js'
 import { timeSuite } from './suites/time-suite.js'
@@ -14,6 +16,8 @@ describe.each([
   { name: 'memory that gives copies and disk', memory: true, disk: true, values: 'copy' },
 ] as const)('Cache in $name', (tiers) => {
   verbsSuite(tiers)
+  changesSuite(tiers)
+  listingSuite(tiers)
   timeSuite(tiers)
   keysSuite(tiers)
   valuesSuite(tiers)

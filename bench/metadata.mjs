@@ -66,7 +66,7 @@ const db = kysely(cache)
 const COLUMNS = ['key', 'accuracy', 'modelType', 'name', 'epochs', 'seed']
 const LIVE = '(e.expires IS NULL OR e.expires > ?) AND (e.fresh IS NULL OR e.fresh > ?)'
 const JOINED = `SELECT CAST(e.key AS TEXT) AS key, m.accuracy, m.modelType, m.name, m.epochs, m.seed
-  FROM meta_experiments m JOIN entries e ON e.id = m.id WHERE ${LIVE} AND`
+  FROM meta_experiments m JOIN entries e ON e.id = m.tierce_id WHERE ${LIVE} AND`
 
 /** Each kind of query: how each contender asks it, with a number that changes from query to query. */
 function kind(title, { where, plainWhere, params, limit }) {

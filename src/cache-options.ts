@@ -1,7 +1,8 @@
 /** Options of `Cache`, parsed and checked once. */
 
 import { makeError } from './errors.js'
-import { type PolicyName, parsePolicy } from './memory/policies.js'
+import type { AnyGetOrSetOptions } from './load/options.js'
+import { hasPolicy, type PolicyName, parsePolicy } from './memory/policies.js'
 import { checkTables, declaredTables, type MetaTables } from './meta.js'
 import { callback, checkOptions, oneOf, parseDuration, parseSize, positiveInteger } from './options.js'
 import { describe } from './refusal.js'
@@ -29,6 +30,9 @@ export interface CodecOptions {
  */
 export type Durability = 'process' | 'power'
 
+/** The policies of the disk tier: those whose order can be kept in the rows. */
+export type DiskPolicy = 'lru' | 'lfu' | 'fifo' | 'lifo' | 'mru' | 'sieve' | 's3-fifo'
+
 /** Options of the memory tier. */
 export interface MemoryOptions {
   /** Entries. No bound by default. */
@@ -48,8 +52,13 @@ export interface CacheOptions<M extends MetaTables = MetaTables> {
   dir?: string | undefined
   /** Bytes on disk: database pages in use and value files. Default `'1GB'`, at least 1 MiB. */
   maxSize?: Size | undefined
-  /** Which entry goes first on disk. Default `'lru'`. */
-  policy?: 'lru' | undefined
+  /** Entries on disk. No bound by default. */
+  max?: number | undefined
+  /**
+   * Which entry goes first on disk. Default `'lru'`. It is this cache's choice and not the directory's: another one may be given
+   * at each opening.
+   */
+  policy?: DiskPolicy | undefined
   /** Time to live of entries that are set without one. Default: no expiry. */
   ttl?: Duration | undefined
   /** Compression on disk. Default `'auto'`. */
@@ -74,6 +83,8 @@ export interface CacheOptions<M extends MetaTables = MetaTables> {
    * needs a `dir`. What is declared is kept there: later caches may add indexes and columns that may be null.
    */
   meta?: M | undefined
+  /** Options of every load, unless the call says otherwise. */
+  defaults?: AnyGetOrSetOptions | undefined
   /** Where the time comes from, in milliseconds since the Unix epoch. Default `Date.now`; for tests. */
   clock?: (() => number) | undefined
 }
@@ -87,12 +98,14 @@ export interface ParsedOptions {
   copies: boolean
   meta: MetaTables
   ttl: number
+  defaults: AnyGetOrSetOptions
   now: () => number
 }
 
 const NAMES = [
   'dir',
   'maxSize',
+  'max',
   'policy',
   'ttl',
   'codec',
@@ -103,11 +116,13 @@ const NAMES = [
   'memory',
   'values',
   'meta',
+  'defaults',
   'clock',
 ]
 /** Options that say nothing without a directory. */
 const DISK_ONLY = [
   'maxSize',
+  'max',
   'policy',
   'codec',
   'level',
@@ -117,6 +132,7 @@ const DISK_ONLY = [
   'meta',
 ] as const
 
+const DISK_POLICIES: readonly DiskPolicy[] = ['lru', 'lfu', 'fifo', 'lifo', 'mru', 'sieve', 's3-fifo']
 const CODECS: readonly Codec[] = ['auto', 'fast', 'none', 'lz4', 'zstd', 'pco']
 const DEFAULTS = { maxSize: '1GB', memorySize: '64MB', lockTimeout: '10s' }
 
@@ -132,7 +148,7 @@ export function parseOptions(options: CacheOptions): ParsedOptions {
   if (disk === undefined) {
     const idle = DISK_ONLY.find((name) => options[name] !== undefined)
     if (idle !== undefined) {
-      const where = idle === 'maxSize' || idle === 'policy' ? `, or give memory: { ${idle} }` : ''
+      const where = ['maxSize', 'max', 'policy'].includes(idle) ? `, or give memory: { ${idle} }` : ''
       throw invalid(idle, `${idle} is about the disk tier, and there is no dir: give dir too${where}`)
     }
     if (memory === undefined) {
@@ -146,6 +162,7 @@ export function parseOptions(options: CacheOptions): ParsedOptions {
     meta,
     copies: oneOf(options.values ?? 'shared', 'values', ['shared', 'copy']) === 'copy',
     ttl: options.ttl === undefined ? Number.POSITIVE_INFINITY : parseDuration(options.ttl, 'ttl'),
+    defaults: options.defaults ?? {},
     now: options.clock === undefined ? Date.now : callback<() => number>(options.clock, 'clock'),
   }
 }
@@ -154,17 +171,27 @@ function parseDisk(options: CacheOptions, dir: unknown): DiskOptions {
   if (typeof dir !== 'string' || dir === '' || dir.includes('\0')) {
     throw invalid('dir', `dir is ${JSON.stringify(dir)}; accepted is the path of a directory, as a string`)
   }
-  if (options.policy !== undefined) oneOf(options.policy, 'policy', ['lru'])
   const lockTimeout = parseDuration(options.lockTimeout ?? DEFAULTS.lockTimeout, 'lockTimeout')
   return {
     dir,
     maxSize: parseSize(options.maxSize ?? DEFAULTS.maxSize, 'maxSize'),
+    policy: parseDiskPolicy(options.policy ?? 'lru'),
+    ...(options.max === undefined ? {} : { max: positiveInteger(options.max, 'max') }),
     codec: oneOf(options.codec ?? 'auto', 'codec', CODECS),
     durability: oneOf(options.durability ?? 'process', 'durability', ['process', 'power']),
     lockTimeout: Math.min(lockTimeout, Number.MAX_SAFE_INTEGER),
     ...(options.level === undefined ? {} : { level: parseLevel(options.level) }),
     ...(options.meta === undefined ? {} : { meta: declaredTables(options.meta) }),
   }
+}
+
+function parseDiskPolicy(policy: unknown): DiskPolicy {
+  if (DISK_POLICIES.includes(policy as DiskPolicy)) return policy as DiskPolicy
+  if (typeof policy === 'string' && hasPolicy(policy)) {
+    const accepted = DISK_POLICIES.map((name) => `'${name}'`).join(', ')
+    throw invalid('policy', `policy is '${policy}', which is for memory; on disk give one of ${accepted}`)
+  }
+  return oneOf(policy, 'policy', DISK_POLICIES)
 }
 
 function parseLevel(level: unknown): number {

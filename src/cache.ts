@@ -1,27 +1,43 @@
 /** `Cache`: the verbs. Keys, tiers and loads each have a file of their own; here they meet. */
-import { type CacheOptions, parseOptions } from './cache-options.js'
+import { type CacheOptions, type Duration, parseOptions } from './cache-options.js'
 import type { CacheEntry } from './entry.js'
 import { makeError } from './errors.js'
 import { type ErrorListener, Faults } from './events.js'
 import { type FindOptions, type Found, find } from './find.js'
-import { type CallKey, type Key, keyFromText, keyText, keyTextSoon } from './keys.js'
-import { Flights } from './load.js'
+import { type CallKey, type Key, keyText, keyTextSoon } from './keys.js'
+import type { GetOrSetOptions, GetOrSetSyncOptions } from './load/options.js'
+import { type Loader, type LoaderSync, Loading } from './loading.js'
 import { type CheckOptions, type CheckReport, check } from './manage.js'
-import type { MetaTables, NoMeta } from './meta.js'
-import { callback, checkOptions, oneOf, positiveInteger } from './options.js'
-import { type QueryParam, query } from './query.js'
+import type { MetaInput, MetaTables, NoMeta } from './meta.js'
+import { callback, checkOptions, oneOf, parseDuration } from './options.js'
+import { query, type SqlValue } from './query.js'
 import { parseSetOptions, type SetOptions } from './set-options.js'
-import { type Storing, TierStack, type TierStats } from './tiers/stack.js'
+import { now, type Soon, then } from './soon.js'
+import { type Storing, TierStack, type TierStats, type Write } from './tiers/stack.js'
+import type { Times } from './tiers/wire.js'
+import { add, addend, type Increment, increment, touch, ttl, update } from './verbs/changes.js'
+import {
+  type EntriesOptions,
+  entries,
+  type KeysOptions,
+  keys,
+  keysWithExpiry,
+  type ListedEntry,
+} from './verbs/listing.js'
+
+/** Options of an entry that depend on what the cache declares. */
+interface WithMeta<M extends MetaTables> {
+  /** A row for each declared table that the entry is to be found in. */
+  meta?: MetaInput<M> | undefined
+}
 
 /** What a cache holds, and how the reads of this object fared. */
 export type CacheStats = TierStats
 
-/** Which keys to list. */
-export interface KeysOptions {
-  /** String keys that start with this. */
-  prefix?: string | undefined
-  /** At most so many. */
-  limit?: number | undefined
+/** Options of `increment`. */
+export interface IncrementOptions {
+  /** Time to live of an entry that is made. Default: the cache's. */
+  ttl?: Duration | undefined
 }
 
 /**
@@ -34,7 +50,7 @@ export class Cache<M extends MetaTables = NoMeta> {
   readonly #ttl: number
   readonly #tiers: TierStack
   readonly #faults = new Faults()
-  readonly #flights: Flights<SetOptions<M>>
+  readonly #loading: Loading
   /** Set by the first `close`. */
   #closing: Promise<void> | undefined
 
@@ -49,13 +65,15 @@ export class Cache<M extends MetaTables = NoMeta> {
     const parsed = parseOptions(options)
     this.#ttl = parsed.ttl
     this.#tiers = new TierStack(parsed, {
-      onChange: (text) => this.#flights.outdate(text),
+      onChange: (text) => this.#loading.loads.outdate(text),
       onFault: (code, message) => this.#faults.tell(code, message),
     })
-    this.#flights = new Flights({
-      read: (text) => this.#tiers.read(text),
-      write: (text, value, given) => this.#tiers.write([{ text, value, ...this.#storing(given) }]),
-      report: (fault) => this.#faults.report(fault),
+    this.#loading = new Loading(parsed, {
+      tiers: this.#tiers,
+      faults: this.#faults,
+      isClosed: () => this.#closing !== undefined,
+      open: () => this.#open(),
+      locks: () => undefined,
     })
   }
 
@@ -83,13 +101,12 @@ export class Cache<M extends MetaTables = NoMeta> {
 
   /** As `set`, on this thread: the value is on disk when this returns. */
   setSync(key: Key, value: unknown, options: SetOptions<M> = {}): void {
-    this.#tiers.writeSync({ text: this.#text(key), value, ...this.#storing(options) })
+    now(this.#tiers.write([this.#write(key, value, options)], true))
   }
 
   /** The value of a key; `undefined` on a miss. A stored null comes back as null. */
   async get<V = unknown>(key: Key): Promise<V | undefined> {
-    const text = this.#textSoon(key)
-    return this.#tiers.read(typeof text === 'string' ? text : await text) as V | undefined
+    return this.#at(key, (text) => this.#tiers.read(text) as Soon<V | undefined>)
   }
 
   /** The values of many keys, aligned with them; those on disk are read in one call, from one snapshot. */
@@ -106,16 +123,13 @@ export class Cache<M extends MetaTables = NoMeta> {
 
   /** The value of a key and what is known beside it; `undefined` on a miss. */
   async entry<V = unknown>(key: Key): Promise<CacheEntry<V, M> | undefined> {
-    const soon = this.#textSoon(key)
-    const text = typeof soon === 'string' ? soon : await soon
-    return this.#tiers.entry(text)
+    return this.#at(key, (text) => this.#tiers.entry<V>(text))
   }
 
   /** Whether a key has a live entry. Does not count as an access. */
   async has(key: Key): Promise<boolean> {
-    const soon = this.#textSoon(key)
-    const text = typeof soon === 'string' ? soon : await soon
-    return this.#tiers.has(text)
+    const { is } = await this.#at(key, (text) => this.#tiers.state(text, false))
+    return is === 'live'
   }
 
   /** Removes a key. Resolves to whether it had a live entry. */
@@ -132,13 +146,110 @@ export class Cache<M extends MetaTables = NoMeta> {
 
   /** As `delete`, on this thread. */
   deleteSync(key: Key): boolean {
-    return this.#tiers.deleteSync(this.#text(key))
+    return now(this.#tiers.delete([this.#text(key)], true)) === 1
+  }
+
+  /**
+   * Stores a value if the key has no live entry, in one step between all processes. Resolves to whether it did. Errors as `set`.
+   */
+  async add(key: Key, value: unknown, options: SetOptions<M> = {}): Promise<boolean> {
+    const storing = this.#storing(options)
+    return this.#at(key, (text) => add(this.#tiers, { text, value, ...storing }, false))
+  }
+
+  /** As `add`, on this thread. */
+  addSync(key: Key, value: unknown, options: SetOptions<M> = {}): boolean {
+    return now(add(this.#tiers, this.#write(key, value, options), true))
+  }
+
+  /**
+   * Stores a value if the key has a live entry, in its place as `set` does: with the time to live that is given, or the cache's.
+   * Resolves to whether it did. Errors as `set`.
+   */
+  async update(key: Key, value: unknown, options: SetOptions<M> = {}): Promise<boolean> {
+    const storing = this.#storing(options)
+    return this.#at(key, (text) => update(this.#tiers, { text, value, ...storing }, false))
+  }
+
+  /** As `update`, on this thread. */
+  updateSync(key: Key, value: unknown, options: SetOptions<M> = {}): boolean {
+    return now(update(this.#tiers, this.#write(key, value, options), true))
+  }
+
+  /** Counts as an access of a live entry, without reading it. Resolves to whether there is one. */
+  async touch(key: Key): Promise<boolean> {
+    return this.#at(key, (text) => touch(this.#tiers, text, false))
+  }
+
+  /** As `touch`, on this thread. */
+  touchSync(key: Key): boolean {
+    return now(touch(this.#tiers, this.#text(key), true))
+  }
+
+  /**
+   * Gives a live entry another time to live, from now on. Resolves to whether there is one.
+   * @throws InvalidTtlError `E_INVALID_TTL`
+   */
+  async expire(key: Key, ttl: Duration): Promise<boolean> {
+    const times = this.#times(ttl)
+    return this.#at(key, (text) => this.#tiers.renew(text, times, false))
+  }
+
+  /** As `expire`, on this thread. */
+  expireSync(key: Key, ttl: Duration): boolean {
+    return this.#tiers.renewSync(this.#text(key), this.#times(ttl), false)
+  }
+
+  #times(ttl: Duration): Times {
+    return {
+      expiresAt: this.#tiers.now() + parseDuration(ttl, 'ttl'),
+      freshUntil: Number.POSITIVE_INFINITY,
+    }
+  }
+
+  /** Milliseconds until a live entry expires, `Infinity` for never; `undefined` where there is none. */
+  async ttl(key: Key): Promise<number | undefined> {
+    return this.#at(key, (text) => ttl(this.#tiers, text, false))
+  }
+
+  /** As `ttl`, on this thread. */
+  ttlSync(key: Key): number | undefined {
+    return now(ttl(this.#tiers, this.#text(key), true))
+  }
+
+  /**
+   * Adds to the number or the bigint that a key holds, in one step between all processes; resolves to the sum. A key without a
+   * live entry holds 0, and gets the time to live that is given, or the cache's; an entry that is there keeps its own. A bigint
+   * has up to 128 bits.
+   * @throws InvalidOptionError `E_INVALID_OPTION` where the key holds something else, or the sum is out of range
+   */
+  increment(key: Key, by?: number, options?: IncrementOptions): Promise<number>
+  increment(key: Key, by: bigint, options?: IncrementOptions): Promise<bigint>
+  async increment(
+    key: Key,
+    by: number | bigint = 1,
+    options: IncrementOptions = {},
+  ): Promise<number | bigint> {
+    const asked = this.#incrementing(by, options)
+    return this.#at(key, (text) => increment(this.#tiers, { text, ...asked }, false))
+  }
+
+  /** As `increment`, on this thread. */
+  incrementSync(key: Key, by?: number, options?: IncrementOptions): number
+  incrementSync(key: Key, by: bigint, options?: IncrementOptions): bigint
+  incrementSync(key: Key, by: number | bigint = 1, options: IncrementOptions = {}): number | bigint {
+    return now(increment(this.#tiers, { text: this.#text(key), ...this.#incrementing(by, options) }, true))
+  }
+
+  #incrementing(by: unknown, options: IncrementOptions): Omit<Increment, 'text'> {
+    checkOptions(options, ['ttl'], 'increment')
+    return { by: addend(by), expiresAt: this.#storing(options).expiresAt }
   }
 
   /** Removes every entry. */
   async clear(): Promise<void> {
     this.#open()
-    this.#flights.outdateAll()
+    this.#loading.loads.outdateAll()
     await this.#tiers.clear()
   }
 
@@ -146,86 +257,53 @@ export class Cache<M extends MetaTables = NoMeta> {
    * The value of a key, or what `load` gives, which is stored unless it is `undefined`. Of all who ask for a key at one time
    * one loads, and all get its value or its error. A fault of the cache goes to the 'error' event, never to the caller; so
    * does `E_CLOSED`, and then nothing is stored.
-   * @throws what `load` throws, untouched; InvalidKeyError, InvalidTtlError
+   * @throws what `load` throws, untouched; InvalidKeyError, InvalidTtlError, InvalidOptionError; TimeoutError `E_TIMEOUT`; the
+   * reason of `signal`
    */
-  async getOrSet<V>(key: Key, load: () => V | Promise<V>, options: SetOptions<M> = {}): Promise<V> {
-    const soon = this.#checkLoad(key, load, options, keyTextSoon)
-    const text = typeof soon === 'string' ? soon : await soon
-    if (this.#closing !== undefined) return this.#loadClosed(load)
-    const live = this.#tiers.readMemory(text)
-    if (live !== undefined) return live as V
-    return this.#tiers.own(await this.#flights.getOrSet(text, load, options)) as V
+  async getOrSet<V>(key: Key, load: Loader<V>, options?: GetOrSetOptions<V> & WithMeta<M>): Promise<V> {
+    return this.#loading.getOrSet(key, load as Loader<unknown>, options) as Promise<V>
   }
 
   /** Loads and stores although there may be a value. */
-  async refresh<V>(key: Key, load: () => V | Promise<V>, options: SetOptions<M> = {}): Promise<V> {
-    const soon = this.#checkLoad(key, load, options, keyTextSoon)
-    const text = typeof soon === 'string' ? soon : await soon
-    if (this.#closing !== undefined) return this.#loadClosed(load)
-    return this.#tiers.own(await this.#flights.fresh(text, load, options)) as V
+  async refresh<V>(key: Key, load: Loader<V>, options?: GetOrSetOptions<V> & WithMeta<M>): Promise<V> {
+    return this.#loading.refresh(key, load as Loader<unknown>, options) as Promise<V>
   }
 
   /** As `getOrSet` for a synchronous load, on this thread. Never waits for an asynchronous load of the same key. */
-  getOrSetSync<V>(key: Key, load: () => V, options: SetOptions<M> = {}): V {
-    const text = this.#checkLoad(key, load, options, keyText)
-    if (this.#closing !== undefined) return this.#loadClosed(load)
-    let known: unknown
-    try {
-      known = this.#tiers.readSync(text)
-    } catch (fault) {
-      this.#faults.report(fault)
-    }
-    return known === undefined ? this.#loadSync(text, load, options) : (known as V)
+  getOrSetSync<V>(key: Key, load: LoaderSync<V>, options?: GetOrSetSyncOptions<V> & WithMeta<M>): V {
+    return this.#loading.getOrSetSync(key, load as Loader<unknown>, options) as V
   }
 
   /** As `refresh` for a synchronous load, on this thread. */
-  refreshSync<V>(key: Key, load: () => V, options: SetOptions<M> = {}): V {
-    const text = this.#checkLoad(key, load, options, keyText)
-    return this.#closing === undefined ? this.#loadSync(text, load, options) : this.#loadClosed(load)
-  }
-
-  #loadSync<V>(text: string, load: () => V, options: SetOptions<M>): V {
-    const value = load()
-    if (value !== undefined) {
-      try {
-        this.#open() // the load may have closed it
-        this.#tiers.writeSync({ text, value, ...this.#storing(options) })
-      } catch (fault) {
-        this.#faults.report(fault)
-      }
-    }
-    return value
-  }
-
-  /** What the caller gave is refused now, not after a costly load. */
-  #checkLoad<T>(key: Key, load: () => unknown, options: SetOptions<M>, text: (key: Key) => T): T {
-    callback(load, 'load')
-    this.#storing(options)
-    return text(key)
-  }
-
-  /** A program that is shutting down still gets its values. */
-  #loadClosed<T>(load: () => T): T {
-    this.#faults.report(closed())
-    return load()
+  refreshSync<V>(key: Key, load: LoaderSync<V>, options?: GetOrSetSyncOptions<V> & WithMeta<M>): V {
+    return this.#loading.refreshSync(key, load as Loader<unknown>, options) as V
   }
 
   /**
-   * The keys of live entries, as they were given, page by page. A key over 1024 bytes comes back as a `HashedKey`. Entries
-   * that are added meanwhile may or may not be seen.
+   * The keys of live entries, as they were given, page by page, in an order that stays the same: `after` goes on behind a key. A key
+   * over 1024 bytes comes back as a `HashedKey`. Entries that are added meanwhile may or may not be seen, others are seen once.
+   * @throws InvalidOptionError `E_INVALID_OPTION`, InvalidKeyError `E_INVALID_KEY`
    */
   async *keys(options: KeysOptions = {}): AsyncGenerator<Key | CallKey, void, undefined> {
     this.#open()
-    checkOptions(options, ['prefix', 'limit'], 'keys')
-    const { prefix = '' } = options
-    let left =
-      options.limit === undefined ? Number.POSITIVE_INFINITY : positiveInteger(options.limit, 'limit')
-    for await (const text of this.#tiers.texts()) {
-      const key = keyFromText(text)
-      if (prefix !== '' && !(typeof key === 'string' && key.startsWith(prefix))) continue
-      yield key
-      if (--left === 0) return
-    }
+    yield* keys(this.#tiers, options)
+  }
+
+  /** As `keys`: what is known of live entries, and with `values: true` their values, which counts as reading them. */
+  async *entries<V = unknown>(options: EntriesOptions = {}): AsyncGenerator<ListedEntry<V>, void, undefined> {
+    this.#open()
+    yield* entries<V>(this.#tiers, options)
+  }
+
+  /** As `keys`, of live entries that expire: each key with its time in milliseconds since the Unix epoch. */
+  async *keysWithExpiry(options: KeysOptions = {}): AsyncGenerator<[Key | CallKey, number], void, undefined> {
+    this.#open()
+    yield* keysWithExpiry(this.#tiers, options)
+  }
+
+  /** Keys and values of live entries, as `entries` with `values: true` gives them. */
+  async *[Symbol.asyncIterator](): AsyncGenerator<[Key | CallKey, unknown], void, undefined> {
+    for await (const { key, value } of this.entries({ values: true })) yield [key, value]
   }
 
   /**
@@ -247,7 +325,7 @@ export class Cache<M extends MetaTables = NoMeta> {
    */
   async query<R extends object = Record<string, unknown>>(
     sql: string,
-    params: readonly QueryParam[] = [],
+    params: readonly SqlValue[] = [],
   ): Promise<R[]> {
     this.#open()
     return query(this.#tiers, sql, params) as Promise<R[]>
@@ -295,7 +373,7 @@ export class Cache<M extends MetaTables = NoMeta> {
   }
 
   async #close(): Promise<void> {
-    this.#flights.outdateAll()
+    this.#loading.loads.outdateAll()
     await this.#tiers.close()
   }
 
@@ -321,6 +399,15 @@ export class Cache<M extends MetaTables = NoMeta> {
       this.#open() // it may have been closed meanwhile
       return read
     })
+  }
+
+  /** Goes on with the text of a key. */
+  async #at<T>(key: Key, run: (text: string) => Soon<T>): Promise<T> {
+    return then(this.#textSoon(key), run)
+  }
+
+  #write(key: Key, value: unknown, options: SetOptions<M>): Write {
+    return { text: this.#text(key), value, ...this.#storing(options) }
   }
 
   /** The content of many keys is read in parallel. */

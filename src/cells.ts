@@ -11,8 +11,9 @@ import { json } from './values/json.js'
 export type Cell = string | number | null
 
 const DAY_MS = 86_400_000
-/** Years 0001 to 9999: what every engine, and text of ten characters, can hold. */
-const [FIRST_MS, LAST_MS] = [Date.parse('0001-01-01'), Date.parse('9999-12-31T23:59:59.999Z')]
+/** Years 0001 to 9999: what every engine, and text of ten characters, can hold. Milliseconds. */
+export const FIRST_INSTANT = Date.parse('0001-01-01')
+export const LAST_INSTANT = Date.parse('9999-12-31T23:59:59.999Z')
 
 /**
  * The stored form of a column's value. `undefined` is null.
@@ -76,7 +77,7 @@ const ENCODERS: Record<ColumnType, (value: unknown) => Cell> = {
   },
   timestamp(value) {
     const ms = typeof value === 'string' ? instantOf(value) : msOfDate(value)
-    if (ms >= FIRST_MS && ms <= LAST_MS) return ms
+    if (ms >= FIRST_INSTANT && ms <= LAST_INSTANT) return ms
     throw unfit(
       value,
       "a valid Date, or ISO 8601 text with a zone and at most milliseconds, such as '2024-01-31T09:30:00Z'",
@@ -131,7 +132,9 @@ export function dayText(day: number): string {
 
 function dayOfDate(value: unknown): number {
   const day = msOfDate(value) / DAY_MS
-  return Number.isInteger(day) && day * DAY_MS >= FIRST_MS && day * DAY_MS <= LAST_MS ? day : Number.NaN
+  return Number.isInteger(day) && day * DAY_MS >= FIRST_INSTANT && day * DAY_MS <= LAST_INSTANT
+    ? day
+    : Number.NaN
 }
 
 function msOfDate(value: unknown): number {

@@ -37,8 +37,11 @@ interface Traits {
 const PLAIN: Traits = { isPrimaryKey: false, isUnique: false, isNotNull: false, isIndexed: false }
 
 /** A column's type and constraints. Immutable: each method gives a new one. Nullable, unless a method says otherwise. */
-export class Column<Type extends ColumnType = ColumnType, Nullable extends boolean = boolean>
-  implements Traits
+export class Column<
+  Type extends ColumnType = ColumnType,
+  Nullable extends boolean = boolean,
+  Primary extends boolean = boolean,
+> implements Traits
 {
   readonly type: Type
   readonly isPrimaryKey: boolean
@@ -47,6 +50,8 @@ export class Column<Type extends ColumnType = ColumnType, Nullable extends boole
   readonly isIndexed: boolean
   /** Exists only in types: without it, those of nullable and other columns would be one. */
   declare readonly nullable: Nullable
+  /** Exists only in types. */
+  declare readonly primary: Primary
 
   /** @internal */
   constructor(type: Type, traits: Traits = PLAIN) {
@@ -59,22 +64,22 @@ export class Column<Type extends ColumnType = ColumnType, Nullable extends boole
   }
 
   /** A part of the primary key, in the order of the columns. Implies `notNull`. */
-  primaryKey(): Column<Type, false> {
+  primaryKey(): Column<Type, false, true> {
     return new Column(this.type, { ...this, isPrimaryKey: true, isNotNull: true })
   }
 
   /** No two rows have the same value; any number may have none. */
-  unique(): Column<Type, Nullable> {
+  unique(): Column<Type, Nullable, Primary> {
     return new Column(this.type, { ...this, isUnique: true })
   }
 
   /** Each row has a value. */
-  notNull(): Column<Type, false> {
+  notNull(): Column<Type, false, Primary> {
     return new Column(this.type, { ...this, isNotNull: true })
   }
 
   /** Searched by: an index is kept. */
-  index(): Column<Type, Nullable> {
+  index(): Column<Type, Nullable, Primary> {
     return new Column(this.type, { ...this, isIndexed: true })
   }
 }
@@ -82,7 +87,8 @@ export class Column<Type extends ColumnType = ColumnType, Nullable extends boole
 /** Columns by name, in their order. */
 export type Columns = Readonly<Record<string, Column>>
 
-type Value<C extends Column, Side extends 'in' | 'out'> =
+/** What a column gives or takes, null included where it may be null. */
+export type ColumnValue<C extends Column, Side extends 'in' | 'out'> =
   C extends Column<infer Type, infer Nullable>
     ? ColumnTypes[Type][Side] | (true extends Nullable ? null : never)
     : never
@@ -94,29 +100,29 @@ type NullableNames<C extends Columns> = {
 type Flat<T> = { [Name in keyof T]: T[Name] }
 
 /** A row as it comes out. */
-export type Row<C extends Columns> = { -readonly [Name in keyof C]: Value<C[Name], 'out'> }
+export type Row<C extends Columns> = { -readonly [Name in keyof C]: ColumnValue<C[Name], 'out'> }
 
 /** A row as it is given: nullable columns may be left out. */
 export type RowInput<C extends Columns> = Flat<
-  { [Name in Exclude<keyof C, NullableNames<C>>]: Value<C[Name], 'in'> } & {
-    [Name in NullableNames<C>]?: Value<C[Name], 'in'> | undefined
+  { [Name in Exclude<keyof C, NullableNames<C>>]: ColumnValue<C[Name], 'in'> } & {
+    [Name in NullableNames<C>]?: ColumnValue<C[Name], 'in'> | undefined
   }
 >
 
 /** Unicode text. */
-export const text = (): Column<'text', true> => new Column('text')
+export const text = (): Column<'text', true, false> => new Column('text')
 /** A whole number that a `number` holds exactly. */
-export const integer = (): Column<'integer', true> => new Column('integer')
+export const integer = (): Column<'integer', true, false> => new Column('integer')
 /** A 64-bit float. */
-export const double = (): Column<'double', true> => new Column('double')
+export const double = (): Column<'double', true, false> => new Column('double')
 /** `true` or `false`. */
-export const boolean = (): Column<'boolean', true> => new Column('boolean')
+export const boolean = (): Column<'boolean', true, false> => new Column('boolean')
 /** A day of the calendar: `'2024-01-31'`. */
-export const date = (): Column<'date', true> => new Column('date')
+export const date = (): Column<'date', true, false> => new Column('date')
 /** An instant to the millisecond: a `Date`. */
-export const timestamp = (): Column<'timestamp', true> => new Column('timestamp')
+export const timestamp = (): Column<'timestamp', true, false> => new Column('timestamp')
 /** Plain data, as JSON. */
-export const json = (): Column<'json', true> => new Column('json')
+export const json = (): Column<'json', true, false> => new Column('json')
 
 /** The longest name that every engine takes (PostgreSQL cuts longer ones), in bytes of UTF-8. */
 const LONGEST_NAME = 63
@@ -147,6 +153,7 @@ export function checkColumns<C extends Columns>(columns: C, where: string): C {
   const seen = new Map<string, string>()
   for (const [name, column] of Object.entries(columns)) {
     checkName(name, `a column of ${where}`)
+    if (name === '__proto__') throw invalid(`${where}.${name}`, name, 'another name')
     if (!(column instanceof Column)) throw invalid(`${where}.${name}`, column, 'a column')
     const same = seen.get(name.toLowerCase())
     if (same !== undefined) {

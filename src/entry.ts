@@ -1,8 +1,9 @@
 /** What is known of an entry beside its value. */
 import { fromMetaCells, type MetaRows, type MetaTables, type NoMeta } from './meta.js'
-import { codecName, type DiskHit } from './tiers/disk.js'
+import { codecName } from './tiers/disk.js'
+import type { Extras } from './tiers/extras.js'
 import type { MemoryEntry } from './tiers/memory.js'
-import { kindName } from './values/index.js'
+import type { Facts } from './tiers/wire.js'
 
 /** What is known of an entry. Sizes in bytes, times in milliseconds since the Unix epoch. */
 export interface CacheEntry<V = unknown, M extends MetaTables = NoMeta> {
@@ -31,16 +32,18 @@ export interface CacheEntry<V = unknown, M extends MetaTables = NoMeta> {
   meta: MetaRows<M> | undefined
 }
 
+/** The same without the value. */
+export type EntryFacts = Omit<CacheEntry, 'value'>
+
 /** Of an entry that is in memory only. */
-export function memoryFacts<V>(entry: MemoryEntry, value: V): CacheEntry<V> {
+export function memoryFacts(entry: MemoryEntry, hits: number): EntryFacts {
   const { kind, createdAt, expiresAt, accessedAt, size } = entry
   return {
-    value,
     kind,
     createdAt,
     expiresAt,
     accessedAt,
-    hits: entry.hits - 1,
+    hits,
     size,
     storedSize: size,
     codec: 'none',
@@ -52,15 +55,16 @@ export function memoryFacts<V>(entry: MemoryEntry, value: V): CacheEntry<V> {
 }
 
 /** Of an entry on disk, whether or not it is in memory too. */
-export function diskFacts<V>(
-  { value, facts, extras }: DiskHit,
+export function diskFacts(
+  facts: Facts,
+  kind: string,
   tier: 'memory' | 'disk',
+  extras: Extras | undefined,
   tables: MetaTables,
-): CacheEntry<V> {
+): EntryFacts {
   const { createdAt, expiresAt, accessedAt, hits, size, storedSize } = facts
   return {
-    value: value as V,
-    kind: kindName(facts.kind, value),
+    kind,
     createdAt,
     expiresAt,
     accessedAt,

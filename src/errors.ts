@@ -8,6 +8,7 @@ export type ErrorCode =
   | 'E_INVALID_TTL'
   | 'E_INVALID_OPTION'
   | 'E_UNSERIALIZABLE'
+  | 'E_INVALID_ROW'
   | 'E_VALUE_TOO_LARGE'
   | 'E_CORRUPT'
   | 'E_STORAGE_FULL'
@@ -51,6 +52,8 @@ export class InvalidTtlError extends TierceError {}
 export class InvalidOptionError extends TierceError {}
 /** `E_UNSERIALIZABLE`: the value holds something that would not come back as it went in. */
 export class UnserializableError extends TierceError {}
+/** `E_INVALID_ROW`: a row that was fetched does not fit its table, or what was asked; nothing of that fetch was stored. */
+export class InvalidRowError extends TierceError {}
 /** `E_VALUE_TOO_LARGE`: the value alone is over the limit; nothing was stored and nothing evicted. */
 export class ValueTooLargeError extends TierceError {}
 /** `E_CORRUPT`: stored bytes are damaged. */
@@ -86,6 +89,7 @@ export const ERROR_CLASSES: Readonly<Record<ErrorCode, typeof TierceError>> = {
   E_INVALID_TTL: InvalidTtlError,
   E_INVALID_OPTION: InvalidOptionError,
   E_UNSERIALIZABLE: UnserializableError,
+  E_INVALID_ROW: InvalidRowError,
   E_VALUE_TOO_LARGE: ValueTooLargeError,
   E_CORRUPT: CorruptError,
   E_STORAGE_FULL: StorageFullError,

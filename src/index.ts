@@ -1,7 +1,15 @@
 /** The public entry of `tierce`. */
 export { NdArray, type NumberArray, ndarray, Series, series } from './arrays.js'
-export { Cache, type CacheStats, type KeysOptions } from './cache.js'
-export type { CacheOptions, Codec, Durability, Duration, MemoryOptions, Size } from './cache-options.js'
+export { Cache, type CacheStats, type IncrementOptions } from './cache.js'
+export type {
+  CacheOptions,
+  Codec,
+  DiskPolicy,
+  Durability,
+  Duration,
+  MemoryOptions,
+  Size,
+} from './cache-options.js'
 export {
   boolean,
   Column,
@@ -30,6 +38,7 @@ export {
   InternalError,
   InvalidKeyError,
   InvalidOptionError,
+  InvalidRowError,
   InvalidTtlError,
   KeyExpiredError,
   KeyNotFoundError,
@@ -46,6 +55,17 @@ export {
 export type { ErrorListener } from './events.js'
 export type { Comparison, FindOptions, Found, OrderBy, Where } from './find.js'
 export { CallKey, HashedKey, type Key, keyFromText as keyOf } from './keys.js'
+export type { LockLike, SingleFlight } from './load/barriers.js'
+export { type LoadContext, type NotModified, notModified, type StaleEntry } from './load/flight.js'
+export type {
+  AnyGetOrSetOptions,
+  GetOrSetOptions,
+  GetOrSetSyncOptions,
+  TimeoutOptions,
+  Validated,
+} from './load/options.js'
+export type { AnySchema } from './load/schema.js'
+export type { Loader, LoaderSync } from './loading.js'
 export type { CheckOptions, CheckProblem, CheckReport } from './manage.js'
 export { definePolicy, type PolicyHooks, type PolicyView } from './memory/custom.js'
 export type { SaveOptions } from './memory/files.js'
@@ -58,9 +78,33 @@ export { defineSerializer, type Serializer } from './memory/serializers.js'
 export type { RemovalReason } from './memory/store.js'
 export { MemoryCache } from './memory-cache.js'
 export type { MetaInput, MetaRows, MetaTables, NoMeta } from './meta.js'
-export type { QueryParam } from './query.js'
+export type { ArrowTable } from './pull-through/arrow.js'
+export type {
+  Dialect,
+  Insert,
+  PullEngine,
+  QueryParam,
+  ResultColumn,
+  ResultData,
+  Step,
+} from './pull-through/engine.js'
+export type { FetchContext, Fetched, PullThroughOptions, VolatileTail } from './pull-through/options.js'
+export { type PostgresClient, type PostgresPool, postgres } from './pull-through/postgres.js'
+export { type PullCallOptions, PullThrough, pullThrough } from './pull-through/pull-through.js'
+export { type ColumnArray, type ColumnArrays, QueryResult } from './pull-through/result.js'
+export { type SqliteOptions, sqlite } from './pull-through/sqlite.js'
+export {
+  type Ask,
+  defineTable,
+  type PrimaryNames,
+  type Range,
+  type RangeNames,
+  type Table,
+} from './pull-through/table.js'
+export type { SqlValue } from './query.js'
 export type { SetOptions } from './set-options.js'
 export { defineHandler, type Handler } from './values/index.js'
+export type { EntriesOptions, KeysOptions, ListedEntry } from './verbs/listing.js'
 export {
   type WrapControls,
   type WrapOptions,

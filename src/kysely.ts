@@ -10,7 +10,7 @@ import {
   SqliteIntrospector,
   SqliteQueryCompiler,
 } from 'kysely'
-import { type Cache, type MetaTables, type QueryParam, ReadOnlyError, type Row } from './index.js'
+import { type Cache, type MetaTables, ReadOnlyError, type Row, type SqlValue } from './index.js'
 
 /** What every cache has: its live entries. Times in milliseconds since the Unix epoch, sizes in bytes. */
 export interface EntriesTable {
@@ -90,7 +90,7 @@ class CacheConnection implements DatabaseConnection {
   }
 
   async executeQuery<R>({ sql, parameters }: CompiledQuery): Promise<QueryResult<R>> {
-    return { rows: (await this.#cache.query(sql, parameters as readonly QueryParam[])) as R[] }
+    return { rows: (await this.#cache.query(sql, parameters as readonly SqlValue[])) as R[] }
   }
 
   async *streamQuery<R>(query: CompiledQuery): AsyncIterableIterator<QueryResult<R>> {

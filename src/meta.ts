@@ -53,7 +53,7 @@ export function checkTables(tables: unknown): MetaTables {
 
 function refuseTaken(table: string, name: string, seen: Set<string>): void {
   const folded = name.toLowerCase()
-  if (folded.startsWith('sqlite_') || seen.has(folded)) {
+  if (/^(sqlite|tierce)_/.test(folded) || seen.has(folded)) {
     throw invalid(`The name ${describe(name)} in meta.${table} is taken: give it another`, { table })
   }
   seen.add(folded)

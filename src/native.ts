@@ -2,7 +2,15 @@
 import type * as Binding from '../index.js'
 import { makeError } from './errors.js'
 
-export type { NativeDisk, NativeEntry, NativeLedger } from '../index.js'
+export type {
+  NativeCells,
+  NativeCoverageRules,
+  NativeDatabase,
+  NativeDisk,
+  NativeEntry,
+  NativeLedger,
+  NativeStep,
+} from '../index.js'
 
 let binding: typeof Binding | undefined
 

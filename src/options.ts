@@ -101,6 +101,12 @@ export function positiveInteger(value: unknown, name: string): number {
 }
 
 /** @throws InvalidOptionError `E_INVALID_OPTION` */
+export function stringOption(value: unknown, name: string): string {
+  if (typeof value === 'string') return value
+  throw invalid(name, value, 'a string')
+}
+
+/** @throws InvalidOptionError `E_INVALID_OPTION` */
 export function boolean(value: unknown, name: string): boolean {
   if (typeof value === 'boolean') return value
   throw invalid(name, value, 'true or false')

@@ -7,7 +7,7 @@ import type { Answer } from './tiers/answer.js'
 import type { TierStack } from './tiers/stack.js'
 
 /** What may be bound to a parameter. A `Date` is compared with timestamps; a day is text. */
-export type QueryParam = string | number | bigint | boolean | Date | null
+export type SqlValue = string | number | bigint | boolean | Date | null
 
 /** Runs `query`. Errors as `Cache.query`. */
 export async function query(tiers: TierStack, sql: string, params: readonly unknown[]): Promise<object[]> {

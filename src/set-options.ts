@@ -23,6 +23,9 @@ export interface SetOptions<M extends MetaTables = NoMeta> {
   meta?: MetaInput<M> | undefined
 }
 
+/** Their names. */
+export const SET_OPTIONS = ['ttl', 'codec', 'level', 'tags', 'description', 'meta'] as const
+
 /**
  * @param ttl of entries that are set without one, in milliseconds
  * @param tables what the cache declares
@@ -34,7 +37,7 @@ export function parseSetOptions(
   now: number,
   tables: MetaTables = {},
 ): Storing {
-  checkOptions(options, ['ttl', 'codec', 'level', 'tags', 'description', 'meta'], 'an entry')
+  checkOptions(options, SET_OPTIONS, 'an entry')
   const own = options.ttl === undefined ? ttl : parseDuration(options.ttl, 'ttl')
   return {
     expiresAt: now + own,

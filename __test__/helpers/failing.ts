@@ -20,5 +20,5 @@ export function failDisk(methods: readonly Method[], code = 'E_STORAGE_FULL'): v
 }
 
 /** Reads and writes. */
-export const READS: readonly Method[] = ['fetch', 'read', 'readSync', 'readMany', 'has']
+export const READS: readonly Method[] = ['fetch', 'read', 'readSync', 'readMany', 'state']
 export const WRITES: readonly Method[] = ['apply', 'write', 'writeSync', 'touch']

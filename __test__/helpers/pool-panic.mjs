@@ -8,7 +8,7 @@ import { open } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 
-const { NativeDisk, forcePanic, hashContent } = createRequire(import.meta.url)('../../index.js')
+const { NativeDisk, forcePanic, hashContent, openDatabase } = createRequire(import.meta.url)('../../index.js')
 const folder = process.argv[2]
 const now = Date.now()
 const write = Buffer.alloc(24)
@@ -18,12 +18,17 @@ const CALLS = {
   read: (disk) => disk.read(Buffer.from('key'), now),
   readMany: (disk) => disk.readMany(Buffer.alloc(0), now),
   write: (disk) => disk.write(write, [], now),
-  page: (disk) => disk.page(undefined, 10, now),
+  page: (disk) => disk.page({ limit: 10, expiring: false }, now),
   check: (disk) => disk.check(false, now),
   stats: (disk) => disk.stats(now),
   hashContent: () => hashContent([{ path: folder, isDirectory: true, hash: 'xxh3' }]),
+  openDatabase: () => openDatabase(join(folder, 'other.db'), 1000),
+  databaseWrite: () => database.write([{ sql: 'CREATE TABLE t (a)' }]),
+  databaseQuery: () => database.query('SELECT 1', []),
+  databaseClose: () => database.close(),
   close: (disk) => disk.close(),
 }
+const database = await openDatabase(join(folder, 'table.db'), 1000)
 
 for (const [name, call] of Object.entries(CALLS)) {
   const disk = new NativeDisk(join(folder, name), {}, Buffer.alloc(1000), Buffer.alloc(1000), now)

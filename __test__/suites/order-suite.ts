@@ -165,7 +165,9 @@ export function orderSuite(tiers: Tiers): void {
     it.runIf(tiers.memory)('a_value_over_the_memory_bound_empties_nothing', async () => {
       const cache = openCache({ ...(tiers.disk ? { dir: tempDir() } : {}), memory: { maxSize: 5000 } })
       await cache.set('small', 1)
-      await cache.set('large', 'x'.repeat(50_000))
+      const stored = cache.set('large', 'x'.repeat(50_000))
+      if (tiers.disk) await stored
+      else expect(await codeOf(stored)).toBe('E_VALUE_TOO_LARGE')
       expect((await cache.stats()).memory.entries).toBe(1)
       expect(await cache.get('small')).toBe(1)
       expect(await cache.get('large')).toBe(tiers.disk ? 'x'.repeat(50_000) : undefined)

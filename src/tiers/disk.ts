@@ -4,6 +4,7 @@ import type { Cell } from '../cells.js'
 import { fromNative } from '../errors.js'
 import type { DeclaredTable } from '../meta.js'
 import { type NativeDisk, type NativeEntry, native } from '../native.js'
+import { type Soon, then } from '../soon.js'
 import { decode } from '../values/index.js'
 import { type Answer, readAnswer } from './answer.js'
 import { decodeExtras, type Extras, encodeCells, encodeExtras } from './extras.js'
@@ -11,16 +12,16 @@ import {
   Batch,
   type Facts,
   META,
-  OUTCOME,
   type Outcome,
   type Packed,
+  type Page,
   packKeys,
   readFacts,
-  readOutcome,
+  readOutcomes,
   readPage,
   type SetTimes,
-  type Times,
   viewOf,
+  type When,
 } from './wire.js'
 
 /** Bytes of the buffers that this thread shares with the addon. A longer value takes the way over the thread pool. */
@@ -32,11 +33,15 @@ const MOST_ACCESSES = Math.floor(BUFFER / ACCESS)
 const MISS = -1
 const TOO_LARGE = -2
 const BUSY = -3
+/** `state`. */
+const STATES = ['missing', 'live', 'expired'] as const
 
 /** Options of the disk tier, parsed. */
 export interface DiskOptions {
   dir: string
   maxSize?: number
+  max?: number
+  policy?: string
   codec: string
   level?: number
   durability: string
@@ -58,6 +63,22 @@ export interface DiskWrite extends SetTimes {
   encoded: Packed
   extras?: Extras | undefined
 }
+
+/** Which entries a page has. */
+export interface PageOptions {
+  /** Where the last page ended. */
+  cursor: Buffer | undefined
+  /** The key that the first page starts behind. */
+  after: string | undefined
+  limit: number
+  /** Two beginnings of keys, of which an entry has one. */
+  prefixes: readonly [string, string] | undefined
+  /** Only entries that expire. */
+  expiring: boolean
+}
+
+/** What there is of a key. An expired entry is known until it is removed. */
+export type KeyState = { is: 'live'; facts: Facts } | { is: 'missing' | 'expired'; facts?: undefined }
 
 /** Hits of one entry. */
 export interface Access {
@@ -215,75 +236,49 @@ export class DiskTier {
     }
   }
 
-  /** Whether there is a live entry, without reading its value. */
-  async has(text: string): Promise<boolean> {
-    await this.settled()
+  /** What is known of a key, without reading its value. With `touch`, an access of a live entry. */
+  state(text: string, sync: boolean, touch = false): Soon<KeyState> {
+    if (sync) this.#flush()
+    return sync ? this.#stateNow(text, touch) : this.settled().then(() => this.#stateNow(text, touch))
+  }
+
+  #stateNow(text: string, touch: boolean): KeyState {
     if (text.length * 3 > BUFFER) {
-      const hit = await this.#readLarge(text)
-      return hit !== undefined && hit.facts.freshUntil > this.#now()
+      const facts = this.readSync(text)?.facts
+      return facts === undefined || facts.freshUntil <= this.#now()
+        ? { is: 'missing' }
+        : { is: 'live', facts }
     }
-    return call(() => this.#disk.has(this.#inbox.write(text), this.#now()))
+    const is = STATES[call(() => this.#disk.state(this.#inbox.write(text), touch, this.#now()))]!
+    return is === 'live' ? { is, facts: readFacts(this.#inboxView, 0) } : { is }
   }
 
-  /** Stores values in one transaction. They are copied before this returns. */
-  set(entries: readonly DiskWrite[]): Promise<Outcome[]> {
-    return this.#enqueue(entries.length, (batch) => {
-      for (const entry of entries) pack(batch, entry)
-    })
-  }
-
-  /** Removes keys in one transaction. */
-  delete(texts: readonly string[]): Promise<Outcome[]> {
-    return this.#enqueue(texts.length, (batch) => {
-      for (const text of texts) batch.delete(text)
-    })
-  }
-
-  async clear(): Promise<void> {
-    await this.#enqueue(1, (batch) => batch.clear())
+  /**
+   * Applies `count` writes in one transaction, after all that were asked for before; gives what became of each. What `pack`
+   * reads is copied before this returns. With `sync`, on this thread, which waits for batches that are under way.
+   */
+  write(count: number, pack: (batch: Batch) => void, sync: boolean): Soon<Outcome[]> {
+    return sync ? this.#writeSync(count, pack) : this.#enqueue(count, pack)
   }
 
   /** Removes every entry that has one of these tags, in one transaction; gives how many were live. */
-  async invalidateTags(tags: readonly string[]): Promise<number> {
-    const [outcome] = await this.#enqueue(1, (batch) => batch.invalidate(tags))
-    return outcome?.invalidated ?? 0
+  invalidateTags(tags: readonly string[], sync: boolean): Soon<number> {
+    return then(
+      this.write(1, (batch) => batch.invalidate(tags), sync),
+      ([outcome]) => outcome!.invalidated,
+    )
   }
 
-  /** As `invalidateTags`, on this thread. */
-  invalidateTagsSync(tags: readonly string[]): number {
-    return this.#writeSync((batch) => batch.invalidate(tags)).invalidated
-  }
-
-  /** Stores a value on this thread. */
-  setSync(entry: DiskWrite): Outcome {
-    return this.#writeSync((batch) => pack(batch, entry))
-  }
-
-  /** Gives an entry new times, a stale one too where `stale` is set. */
-  async renew(text: string, times: Times, stale: boolean): Promise<Outcome> {
-    const [outcome] = await this.#enqueue(1, (batch) => batch.renew(text, times, stale))
-    return outcome!
-  }
-
-  /** As `renew`, on this thread. */
-  renewSync(text: string, times: Times, stale: boolean): Outcome {
-    return this.#writeSync((batch) => batch.renew(text, times, stale))
-  }
-
-  /** Removes a key on this thread. */
-  deleteSync(text: string): Outcome {
-    return this.#writeSync((batch) => batch.delete(text))
-  }
-
-  #writeSync(pack: (batch: Batch) => void): Outcome {
+  #writeSync(count: number, pack: (batch: Batch) => void): Outcome[] {
     this.#flush()
+    if (this.#waiting.length > 0) {
+      const { batch, waiting } = this.#takeBatch()
+      this.#writeOrSplitSync(batch.bytes(), batch.blobs, waiting)
+    }
     const batch = new Batch(Buffer.allocUnsafe(0))
     pack(batch)
     const outcomes = call(() => this.#disk.writeSync(batch.bytes(), batch.blobs, this.#now()))
-    // An earlier write may still be on its way to the disk: this one must have the last word.
-    if (this.#underWay !== undefined)
-      this.#enqueue(1, pack).catch((error) => this.#onFault(error.code, error.message))
-    return readOutcome(viewOf(outcomes), 0)
+    return readOutcomes(viewOf(outcomes), 0, count).outcomes
   }
 
   #enqueue(writes: number, pack: (batch: Batch) => void): Promise<Outcome[]> {
@@ -337,6 +332,16 @@ export class DiskTier {
     }
   }
 
+  /** As `#writeOrSplit`, on this thread: what is queued goes before a write that cannot wait. */
+  #writeOrSplitSync(bytes: Buffer, blobs: Uint8Array[], waiting: Waiting[]): void {
+    try {
+      settle(waiting, viewOf(this.#disk.writeSync(bytes, blobs, this.#now())))
+    } catch (error) {
+      if (waiting.length === 1) waiting[0]?.reject(fromNative(error))
+      else for (const one of waiting) this.#writeOrSplitSync(bytes.subarray(one.start, one.end), blobs, [one])
+    }
+  }
+
   /**
    * Resolves when every write that was asked for so far is done. It does not wait for those asked for later: under a steady
    * stream of writes there is always one under way.
@@ -362,9 +367,17 @@ export class DiskTier {
   }
 
   /** A page of live entries, from where the last one ended. */
-  async page(cursor: Buffer | undefined, limit: number): Promise<ReturnType<typeof readPage>> {
+  async page(asked: PageOptions): Promise<Page> {
     await this.settled()
-    return readPage(await wait(() => this.#disk.page(cursor, limit, this.#now())))
+    const { cursor, after, limit, prefixes, expiring } = asked
+    const listing = {
+      ...(cursor === undefined ? {} : { cursor }),
+      ...(after === undefined ? {} : { after: Buffer.from(after) }),
+      ...(prefixes === undefined ? {} : { prefixes: prefixes.map((prefix) => Buffer.from(prefix)) }),
+      limit,
+      expiring,
+    }
+    return readPage(await wait(() => this.#disk.page(listing, this.#now())))
   }
 
   async stats(): Promise<Awaited<ReturnType<NativeDisk['stats']>>> {
@@ -400,20 +413,28 @@ export class DiskTier {
   }
 }
 
-function pack(batch: Batch, write: DiskWrite): void {
+/** Puts a set into a batch. */
+export function packSet(batch: Batch, write: DiskWrite, when: When = 'always'): void {
   const { text, encoded, extras } = write
-  batch.set(text, encoded, write, extras === undefined ? undefined : encodeExtras(extras))
+  batch.set(text, encoded, write, {
+    extras: extras === undefined ? undefined : encodeExtras(extras),
+    when,
+  })
 }
 
-function settle(waiting: readonly Waiting[], outcomes: DataView): void {
+function settle(waiting: readonly Waiting[], view: DataView): void {
   let at = 0
   for (const { writes, resolve } of waiting) {
-    resolve(Array.from({ length: writes }, (_, index) => readOutcome(outcomes, at + index * OUTCOME)))
-    at += writes * OUTCOME
+    const { outcomes, end } = readOutcomes(view, at, writes)
+    resolve(outcomes)
+    at = end
   }
 }
 
+let codecs: readonly string[] | undefined
+
 /** The name of a codec number. */
 export function codecName(codec: number): string {
-  return call(() => native().codecNames())[codec] || 'unknown'
+  codecs ??= call(() => native().codecNames())
+  return codecs[codec] || 'unknown'
 }

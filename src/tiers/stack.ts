@@ -4,14 +4,15 @@ import type { Cell } from '../cells.js'
 import { type CacheEntry, diskFacts, memoryFacts } from '../entry.js'
 import { makeError } from '../errors.js'
 import type { MetaTables } from '../meta.js'
+import { attempt, now, type Soon, then } from '../soon.js'
 import { giveOut, keep } from '../values/copies.js'
 import { type Encoded, encode, kindName, kindOf } from '../values/index.js'
 import type { Answer } from './answer.js'
-import { type DiskHit, DiskTier } from './disk.js'
+import { type DiskHit, DiskTier, packSet } from './disk.js'
 import type { Extras } from './extras.js'
 import { type MemoryEntry, MemoryTier } from './memory.js'
 import { weigh } from './weigh.js'
-import type { Coding, Outcome, Packed, SetTimes, Times } from './wire.js'
+import type { Batch, Coding, Outcome, Packed, SetTimes, Times } from './wire.js'
 
 /** What an entry gets beside its value. */
 export interface Storing extends SetTimes {
@@ -47,6 +48,13 @@ export interface TierStats {
   memory: { entries: number; size: number }
 }
 
+/** What is known of a key. An expired entry is known until it is removed. */
+export interface KnownKey {
+  is: 'live' | 'expired' | 'missing'
+  /** Of a live entry. */
+  expiresAt?: number | undefined
+}
+
 /** What the stack tells its owner. */
 export interface StackEvents {
   /** A key is being written or removed: what loads under way bring for it comes too late. */
@@ -54,9 +62,6 @@ export interface StackEvents {
   /** A fault that breaks no call. */
   onFault(code: string, message: string): void
 }
-
-/** Keys of a page of a listing. */
-const PAGE = 1000
 
 export class TierStack {
   readonly now: () => number
@@ -68,6 +73,8 @@ export class TierStack {
   readonly #copies: boolean
   readonly #codecs: ReadonlyMap<string, Coding>
   readonly #events: StackEvents
+  /** Keys whose entries are being changed on disk, and by how many writes: what a read brings of them may be old. */
+  readonly #changing = new Map<string, number>()
   #hits = 0
   #misses = 0
 
@@ -109,7 +116,7 @@ export class TierStack {
 
   /** The value in memory; a miss there is not counted, as the disk has not been asked. */
   readMemory(text: string): unknown {
-    const live = this.#live(text)
+    const live = this.live(text)
     if (live === undefined) return undefined
     this.#hits++
     return this.#copies ? giveOut(live.value) : live.value
@@ -117,102 +124,107 @@ export class TierStack {
 
   /** The values of many keys, aligned with them; those on disk are read in one call, from one snapshot. */
   async readMany(texts: readonly string[]): Promise<unknown[]> {
-    const live = texts.map((text) => this.#live(text))
+    const live = texts.map((text) => this.live(text))
     const missing = texts.filter((_, index) => live[index] === undefined)
     const read = this.disk === undefined || missing.length === 0 ? [] : await this.disk.readMany(missing)
     let next = 0
     return live.map((entry, index) => {
       const hit = entry ?? this.#remember(texts[index]!, read[next++])
       this.#count(hit !== undefined)
-      return this.#given(hit)
+      return this.given(hit)
     })
   }
 
   /** The value of a key and what is known beside it. */
   async entry<V>(text: string): Promise<CacheEntry<V> | undefined> {
     if (this.disk === undefined) {
-      const entry = this.#live(text)
+      const entry = this.live(text)
       this.#count(entry !== undefined)
-      return entry === undefined ? undefined : memoryFacts(entry, this.#given(entry) as V)
+      return entry === undefined
+        ? undefined
+        : { value: this.given(entry) as V, ...memoryFacts(entry, entry.hits - 1) }
     }
-    const live = this.#current(text)
+    const live = this.current(text)
     this.#tellAccesses()
     const hit = await this.disk.entry(text)
     const isLive = hit !== undefined && hit.facts.freshUntil > this.now()
     this.#count(isLive)
     if (!isLive) return undefined
-    return diskFacts<V>(
-      hit,
-      live !== undefined && live === this.memory?.peek(text) ? 'memory' : 'disk',
-      this.tables,
-    )
+    const tier = live !== undefined && live === this.memory?.peek(text) ? 'memory' : 'disk'
+    const { facts, value, extras } = hit
+    const kind = kindName(facts.kind, value)
+    return { value: value as V, ...diskFacts(facts, kind, tier, extras, this.tables) }
   }
 
-  /** Whether a key has a live entry. Does not count as an access. */
-  async has(text: string): Promise<boolean> {
-    const entry = this.#current(text)
-    return entry !== undefined ? entry.isLive(this.now()) : ((await this.disk?.has(text)) ?? false)
+  /** What is known of a key. Does not count as an access. */
+  state(text: string, sync: boolean): Soon<KnownKey> {
+    const entry = this.current(text)
+    if (entry !== undefined) {
+      return entry.isLive(this.now()) ? { is: 'live', expiresAt: entry.expiresAt } : { is: 'expired' }
+    }
+    if (this.disk === undefined) return { is: 'missing' }
+    return then(this.disk.state(text, sync), ({ is, facts }) => ({ is, expiresAt: facts?.expiresAt }))
   }
 
-  /** Stores values in one transaction. In memory they are there when this returns, on disk when the promise resolves. */
-  async write(writes: readonly Write[]): Promise<void> {
-    const encoded = writes.map(({ value }) => this.#encode(value))
+  /** Stores values in one transaction. In memory they are there when this returns, on disk when it is done. */
+  write(writes: readonly Write[], sync = false): Soon<void> {
+    const encoded = writes.map(({ value }) => this.encode(value))
     this.#tellAccesses()
-    const kept = writes.map((write, index) => this.#keep(write, encoded[index]))
-    if (this.disk === undefined) return
-    try {
-      const outcomes = await this.disk.set(
-        writes.map((write, index) => ({ ...write, encoded: this.#packed(write, encoded[index]!) })),
-      )
+    const kept = writes.map((write, index) => this.keep(write, encoded[index]))
+    const { disk } = this
+    if (disk === undefined) {
+      if (kept.includes(undefined)) throw tooLarge()
+      return
+    }
+    const pack = (batch: Batch) => {
+      for (const [index, write] of writes.entries()) {
+        packSet(batch, { ...write, encoded: this.packed(write, encoded[index]!) })
+      }
+    }
+    const confirm = (outcomes: Outcome[]) => {
       for (const [index, entry] of kept.entries()) this.#confirm(entry, outcomes[index]!)
-    } catch (error) {
+    }
+    const failed = (error: unknown): never => {
       for (const entry of kept) if (entry !== undefined) this.memory?.remove(entry)
       throw error
     }
-  }
-
-  /** Stores a value on this thread. */
-  writeSync(write: Write): void {
-    const encoded = this.#encode(write.value)
-    this.#tellAccesses()
-    const kept = this.#keep(write, encoded)
-    if (this.disk === undefined || encoded === undefined) return
-    try {
-      this.#confirm(kept, this.disk.setSync({ ...write, encoded: this.#packed(write, encoded) }))
-    } catch (error) {
-      if (kept !== undefined) this.memory?.remove(kept)
-      throw error
-    }
+    return attempt(() => then(disk.write(writes.length, pack, sync), confirm), failed)
   }
 
   /** Gives an entry new times, and leaves its value alone; a stale one too where `stale` is set. Gives whether there was one. */
   async renew(text: string, times: Times, stale: boolean): Promise<boolean> {
-    const entry = this.#renewed(text, times, stale)
-    if (this.disk === undefined) return entry !== undefined
-    try {
-      return this.#confirmRenewal(entry, await this.disk.renew(text, times, stale))
-    } catch (error) {
-      if (entry !== undefined) this.memory?.remove(entry)
-      throw error
-    }
+    return this.#renew(text, times, stale, false)
   }
 
   /** As `renew`, on this thread. */
   renewSync(text: string, times: Times, stale: boolean): boolean {
+    return now(this.#renew(text, times, stale, true))
+  }
+
+  #renew(text: string, times: Times, stale: boolean, sync: boolean): Soon<boolean> {
+    const { disk } = this
     const entry = this.#renewed(text, times, stale)
-    if (this.disk === undefined) return entry !== undefined
-    try {
-      return this.#confirmRenewal(entry, this.disk.renewSync(text, times, stale))
-    } catch (error) {
+    if (disk === undefined) return entry !== undefined
+    const failed = (error: unknown): never => {
       if (entry !== undefined) this.memory?.remove(entry)
       throw error
     }
+    const renewed = () => disk.write(1, (batch) => batch.renew(text, times, stale), sync)
+    return attempt(() => then(renewed(), ([outcome]) => this.#confirmRenewal(entry, outcome!)), failed)
+  }
+
+  /** Gives an entry new times in memory, and not on disk. */
+  slide(text: string, { expiresAt, freshUntil }: Times): void {
+    const entry = this.current(text)
+    if (entry === undefined) return
+    this.memory?.expire(entry, expiresAt)
+    entry.freshUntil = freshUntil
   }
 
   /** The entry in memory has its new times at once; its epoch is not known before they are on disk. */
   #renewed(text: string, { expiresAt, freshUntil }: Times, stale: boolean): MemoryEntry | undefined {
     this.#tellAccesses()
-    const entry = this.#current(text)
+    const entry = this.current(text)
     if (entry === undefined || !(stale || entry.isLive(this.now()))) return undefined
     this.memory?.expire(entry, expiresAt)
     entry.freshUntil = freshUntil
@@ -220,37 +232,52 @@ export class TierStack {
   }
 
   /** Removes keys in one transaction; gives how many had a live entry. */
-  async delete(texts: readonly string[]): Promise<number> {
-    const live = texts.filter((text) => this.#forget(text))
+  delete(texts: readonly string[], sync = false): Soon<number> {
+    const live = texts.filter((text) => this.forget(text))
     if (this.disk === undefined) return live.length
-    const outcomes = await this.disk.delete(texts)
-    return outcomes.filter(({ existed }) => existed).length
+    const pack = (batch: Batch) => {
+      for (const text of texts) batch.delete(text)
+    }
+    const count = (outcomes: Outcome[]) => outcomes.filter(({ existed }) => existed).length
+    return then(this.change(texts, texts.length, pack, sync), count)
   }
 
-  deleteSync(text: string): boolean {
-    const live = this.#forget(text)
-    return this.disk === undefined ? live : this.disk.deleteSync(text).existed
+  /**
+   * Writes to disk, `count` of them, that change the entries of these keys, in one transaction. Memory knows nothing of them: what it had
+   * is to be forgotten before, and reads bring what is new.
+   */
+  change(
+    texts: readonly string[],
+    count: number,
+    pack: (batch: Batch) => void,
+    sync: boolean,
+  ): Soon<Outcome[]> {
+    const { disk } = this
+    if (disk === undefined)
+      throw makeError('E_INTERNAL', 'A change was asked of a disk tier that is not there.')
+    this.#tellAccesses()
+    for (const text of texts) this.#changing.set(text, (this.#changing.get(text) ?? 0) + 1)
+    const done = (): void => {
+      for (const text of texts) {
+        const left = this.#changing.get(text)! - 1
+        if (left === 0) this.#changing.delete(text)
+        else this.#changing.set(text, left)
+      }
+    }
+    const failed = (error: unknown): never => {
+      done()
+      throw error
+    }
+    const succeeded = (outcomes: Outcome[]): Outcome[] => {
+      done()
+      return outcomes
+    }
+    return attempt(() => then(disk.write(count, pack, sync), succeeded), failed)
   }
 
   async clear(): Promise<void> {
     this.memory?.clear()
-    await this.disk?.clear()
-  }
-
-  /** The keys of live entries, page by page. */
-  async *texts(): AsyncGenerator<string> {
-    if (this.disk === undefined) {
-      const now = this.now()
-      const live = [...(this.memory?.entries() ?? [])].filter((entry) => entry.isLive(now))
-      yield* live.map((entry) => entry.text)
-      return
-    }
-    let cursor: Buffer | undefined
-    do {
-      const page = await this.disk.page(cursor, PAGE)
-      yield* page.entries.map((entry) => entry.text)
-      cursor = page.next
-    } while (cursor !== undefined)
+    await this.disk?.write(1, (batch) => batch.clear(), false)
   }
 
   async stats(): Promise<TierStats> {
@@ -291,7 +318,7 @@ export class TierStack {
   }
 
   /** What a caller gets of a value that was found. */
-  #given(hit: { value: unknown } | undefined): unknown {
+  given(hit: { value: unknown } | undefined): unknown {
     return this.#copies ? giveOut(hit?.value) : hit?.value
   }
 
@@ -313,7 +340,7 @@ export class TierStack {
   }
 
   /** The entry in memory, stale or not, if it is neither expired nor overtaken by a write of another process or thread. */
-  #current(text: string, now = this.now()): MemoryEntry | undefined {
+  current(text: string, now = this.now()): MemoryEntry | undefined {
     const entry = this.memory?.peek(text)
     if (entry === undefined) return undefined
     const { place } = entry
@@ -323,18 +350,18 @@ export class TierStack {
     return undefined
   }
 
-  /** As `#current`, and notes the access. */
+  /** As `current`, and notes the access. */
   #kept(text: string): MemoryEntry | undefined {
     const now = this.now()
-    const entry = this.#current(text, now)
+    const entry = this.current(text, now)
     if (entry !== undefined) this.memory?.use(entry, now)
     return entry
   }
 
   /** As `#kept`, where it is fresh. */
-  #live(text: string): MemoryEntry | undefined {
+  live(text: string): MemoryEntry | undefined {
     const now = this.now()
-    const entry = this.#current(text, now)
+    const entry = this.current(text, now)
     if (entry === undefined || entry.freshUntil <= now) return undefined
     this.memory?.use(entry, now)
     return entry
@@ -342,7 +369,8 @@ export class TierStack {
 
   /** Keeps what was read from disk in memory, unless something newer is there by now. */
   #remember(text: string, hit: DiskHit | undefined): DiskHit | undefined {
-    if (hit !== undefined && this.memory !== undefined && this.#current(text) === undefined) {
+    if (hit === undefined || this.memory === undefined || this.#changing.has(text)) return hit
+    if (this.current(text) === undefined) {
       const { facts, value } = hit
       const { size, createdAt, expiresAt, freshUntil, cost } = facts
       const kept = this.#copies ? keep(value) : value
@@ -353,22 +381,23 @@ export class TierStack {
   }
 
   /** The stored form, where a tier needs one. */
-  #encode(value: unknown): Encoded | undefined {
+  encode(value: unknown): Encoded | undefined {
     const given = storable(value)
     return this.disk === undefined && !this.#copies ? undefined : encode(given)
   }
 
-  #packed({ coding }: Write, encoded: Encoded): Packed {
+  packed({ coding }: Write, encoded: Encoded): Packed {
     const chosen = coding ?? (this.#codecs.size === 0 ? undefined : this.#codecs.get(kindOf(encoded)))
     return chosen === undefined ? encoded : { ...encoded, coding: chosen }
   }
 
   /** Puts a value into memory, where it answers at once; its epoch is not known before it is on disk. */
-  #keep(
+  keep(
     { text, value, expiresAt, freshUntil, cost, extras }: Write,
     encoded: Encoded | undefined,
+    createdAt = this.now(),
   ): MemoryEntry | undefined {
-    this.#events.onChange(text)
+    this.outdate(text)
     return this.memory?.set({
       text,
       value: this.#copies ? keep(value, encoded) : value,
@@ -377,7 +406,7 @@ export class TierStack {
       cost,
       size: encoded === undefined ? weigh(value) : encoded.data.length,
       kind: encoded === undefined ? 'live' : kindOf(encoded),
-      createdAt: this.now(),
+      createdAt,
       extras: this.disk === undefined ? extras : undefined, // else the disk has them
     })
   }
@@ -396,10 +425,15 @@ export class TierStack {
     return outcome.existed
   }
 
-  /** Removes a key from memory and from loads under way; whether it was live there. */
-  #forget(text: string): boolean {
+  /** What loads under way bring for a key comes too late. */
+  outdate(text: string): void {
     this.#events.onChange(text)
-    const entry = this.#current(text)
+  }
+
+  /** Removes a key from memory and from loads under way; whether it was live there. */
+  forget(text: string): boolean {
+    this.outdate(text)
+    const entry = this.current(text)
     if (entry === undefined) return false
     this.memory?.remove(entry)
     return entry.isLive(this.now())
@@ -428,5 +462,12 @@ function storable(value: unknown): unknown {
   throw makeError(
     'E_UNSERIALIZABLE',
     'undefined cannot be stored, as it stands for a miss: store null, or delete the key.',
+  )
+}
+
+function tooLarge(): Error {
+  return makeError(
+    'E_VALUE_TOO_LARGE',
+    'The value does not fit into memory.maxSize, and there is no disk tier: store less, or raise the bound.',
   )
 }

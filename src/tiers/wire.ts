@@ -4,21 +4,26 @@
  */
 
 /** Bytes of an entry's facts. */
-export const META = 88
-/** Bytes of an outcome. */
-export const OUTCOME = 24
+export const META = 96
+/** Bytes of an outcome before its number. */
+const OUTCOME = 24
 /** Bytes of a write before its key. */
 const WRITE = 40
 
-const OP = { set: 1, delete: 2, clear: 3, renew: 5, invalidate: 16 } as const
+const OP = { set: 1, delete: 2, clear: 3, increment: 4, renew: 5, check: 6, invalidate: 16 } as const
 const FLAG_BLOB = 1
 const FLAG_TAIL = 2
 const FLAG_STALE = 4
 const FLAG_EXTRAS = 8
+/** By the condition of a set. */
+const FLAG_WHEN = { always: 0, absent: 16, present: 32 } as const
 /** The codecs that a write may name, in the order of wire.rs. */
 const CODECS = ['auto', 'fast', 'none', 'lz4', 'zstd', 'pco']
 const FLAG_EXISTED = 1
 const FLAG_CACHEABLE = 2
+/** A number follows the outcome. */
+const FLAG_DOUBLE = 4
+const FLAG_BIG = 8
 
 /** Values from here on travel beside the batch rather than in it. */
 const BLOB_MIN = 16 * 1024
@@ -49,6 +54,21 @@ export interface SetTimes extends Times {
   cost: number
 }
 
+/** Whether a set depends on a live entry of its key. */
+export type When = keyof typeof FLAG_WHEN
+
+/** What a set may have beside value and times. */
+export interface SetMore {
+  extras?: Uint8Array | undefined
+  when?: When
+}
+
+/** Of an entry: another one for each change. */
+export interface Version {
+  low: number
+  high: number
+}
+
 /** A codec, and its level where one was given. */
 export interface Coding {
   codec: string
@@ -76,6 +96,7 @@ export interface Facts {
   freshUntil: number
   /** Milliseconds that making the value took; 0 where that is not known. */
   cost: number
+  version: Version
 }
 
 export function readFacts(view: DataView, at: number): Facts {
@@ -95,13 +116,16 @@ export function readFacts(view: DataView, at: number): Facts {
     epoch: view.getUint32(at + 68, true),
     freshUntil: view.getFloat64(at + 72, true),
     cost: view.getUint32(at + 80, true),
+    version: { low: view.getUint32(at + 88, true), high: view.getUint32(at + 92, true) },
   }
 }
 
 /** What became of one write. */
 export interface Outcome {
-  /** For a delete and a renewal: whether there was a live entry. */
+  /** Whether the key had a live entry before. A set that is not conditional does not look. */
   existed: boolean
+  /** The sum of an increment. */
+  number: number | bigint | undefined
   /** False where another write came close to this one, so that its value may be stale already. */
   cacheable: boolean
   idLow: number
@@ -112,17 +136,39 @@ export interface Outcome {
   invalidated: number
 }
 
-export function readOutcome(view: DataView, at: number): Outcome {
-  const flags = view.getUint32(at + 16, true)
+/** The outcomes of the next `count` writes, from `at`; and where they end. */
+export function readOutcomes(
+  view: DataView,
+  at: number,
+  count: number,
+): { outcomes: Outcome[]; end: number } {
+  const outcomes: Outcome[] = []
+  let end = at
+  for (let index = 0; index < count; index++) {
+    const flags = view.getUint32(end + 16, true)
+    outcomes.push(readOutcome(view, end, flags))
+    end += OUTCOME + (flags & FLAG_DOUBLE ? 8 : flags & FLAG_BIG ? 16 : 0)
+  }
+  return { outcomes, end }
+}
+
+function readOutcome(view: DataView, at: number, flags: number): Outcome {
   return {
     existed: (flags & FLAG_EXISTED) !== 0,
     cacheable: (flags & FLAG_CACHEABLE) !== 0,
+    number: readNumber(view, at + OUTCOME, flags),
+    invalidated: view.getUint32(at + 20, true),
     idLow: view.getUint32(at, true),
     idHigh: view.getUint32(at + 4, true),
     slot: view.getUint32(at + 8, true),
     epoch: view.getUint32(at + 12, true),
-    invalidated: view.getUint32(at + 20, true),
   }
+}
+
+function readNumber(view: DataView, at: number, flags: number): number | bigint | undefined {
+  if (flags & FLAG_DOUBLE) return view.getFloat64(at, true)
+  if (flags & FLAG_BIG) return (view.getBigInt64(at + 8, true) << 64n) | view.getBigUint64(at, true)
+  return undefined
 }
 
 export function viewOf(buffer: Buffer): DataView {
@@ -157,7 +203,7 @@ export class Batch {
   }
 
   /** The value's bytes are copied, or kept where nobody else has them. */
-  set(text: string, value: Packed, times: SetTimes, extras?: Uint8Array): void {
+  set(text: string, value: Packed, times: SetTimes, { extras, when = 'always' }: SetMore = {}): void {
     const { data } = value
     const large = data.length >= BLOB_MIN
     const beside = extras === undefined ? 0 : 4 + extras.length
@@ -165,6 +211,7 @@ export class Batch {
     const start = this.#head(OP.set, text, room + beside)
     let at = start + WRITE + this.#view.getUint32(start + 4, true)
     this.#describe(start, value)
+    this.#buffer[start + 2]! |= FLAG_WHEN[when]
     if (extras !== undefined) {
       this.#buffer[start + 2]! |= FLAG_EXTRAS
       this.#view.setUint32(at, extras.length, true)
@@ -218,15 +265,34 @@ export class Batch {
 
   invalidate(tags: readonly string[]): void {
     const packed = packKeys(tags)
-    const start = this.#head(OP.invalidate, '', packed.length)
-    this.#view.setUint32(start + 8, packed.length, true)
-    this.#buffer.set(packed, start + WRITE)
-    this.length = start + WRITE + packed.length
+    this.#bare(OP.invalidate, '', packed.length)
+    this.#buffer.set(packed, this.length - packed.length)
   }
 
-  #bare(op: number, text: string): number {
-    const start = this.#head(op, text, 0)
-    this.length = start + WRITE + this.#view.getUint32(start + 4, true)
+  /** Adds to the number of a key; `expiresAt` is for an entry that is made. A bigint has 128 bits. */
+  increment(text: string, by: number | bigint, expiresAt: number): void {
+    const start = this.#bare(OP.increment, text, typeof by === 'number' ? 8 : 16)
+    this.#times(start, { expiresAt, freshUntil: Number.POSITIVE_INFINITY })
+    if (typeof by === 'number') this.#view.setFloat64(this.length - 8, by, true)
+    else {
+      this.#view.setBigUint64(this.length - 16, BigInt.asUintN(64, by), true)
+      this.#view.setBigInt64(this.length - 8, BigInt.asIntN(64, by >> 64n), true)
+    }
+  }
+
+  /** Fails the batch where a key is not at this version; `undefined` where it had no live entry. */
+  check(text: string, version: Version | undefined): void {
+    this.#bare(OP.check, text, version === undefined ? 0 : 8)
+    if (version === undefined) return
+    this.#view.setUint32(this.length - 8, version.low, true)
+    this.#view.setUint32(this.length - 4, version.high, true)
+  }
+
+  /** Writes a head, a key, and leaves room for `value` bytes behind them; gives where the head starts. */
+  #bare(op: number, text: string, value = 0): number {
+    const start = this.#head(op, text, value)
+    this.#view.setUint32(start + 8, value, true)
+    this.length = start + WRITE + this.#view.getUint32(start + 4, true) + value
     return start
   }
 
@@ -268,17 +334,25 @@ export function packKeys(texts: readonly string[]): Buffer {
 export interface Listed {
   text: string
   facts: Facts
+  /** Packed; empty where there are none. */
+  extras: Buffer
 }
 
 /** A page of a listing, and where the next one starts. */
-export function readPage(page: Buffer): { entries: Listed[]; next: Buffer | undefined } {
+export interface Page {
+  entries: Listed[]
+  next: Buffer | undefined
+}
+
+export function readPage(page: Buffer): Page {
   const view = viewOf(page)
   const entries: Listed[] = []
   for (let at = 12; at < page.length; ) {
-    const facts = readFacts(view, at)
-    const start = at + META + 4
-    const end = start + view.getUint32(at + META, true)
-    entries.push({ text: page.toString('utf8', start, end), facts })
+    const key = at + META + 8
+    const extras = key + view.getUint32(at + META, true)
+    const end = extras + view.getUint32(at + META + 4, true)
+    const text = page.toString('utf8', key, extras)
+    entries.push({ text, facts: readFacts(view, at), extras: page.subarray(extras, end) })
     at = end
   }
   return { entries, next: view.getUint32(8, true) === 0 ? undefined : page.subarray(0, 8) }

@@ -8,20 +8,26 @@ use std::time::Duration;
 use napi::Env;
 use napi::bindgen_prelude::{Buffer, Uint8Array, Uint32Array};
 use napi_derive::napi;
+use tierce::policy::UnknownPolicy;
 use tierce::{
-    Cache, Code, CodecChoice, ColumnType, Durability, Entry, Error, Fetched, Key, ManualClock, MetaColumn,
-    MetaTable, Result, Wait,
+    Cache, Code, CodecChoice, ColumnType, Durability, Entry, Error, Fetched, Key, Listed, Listing,
+    ManualClock, MetaColumn, MetaTable, Result, State, Wait,
 };
 use tierce_napi::{Work, guard, job};
 
+use crate::gate::Gate;
 use crate::scratch::{Scratch, epochs_view, is_view_of};
-use crate::wire::{META, OUTCOME, Reader, meta_bytes, outcome_bytes};
+use crate::wire::{META, Reader, meta_bytes, outcomes, put_outcomes};
 
 /// Options of the disk tier, checked by the TypeScript layer.
 #[napi(object, object_to_js = false)]
 pub struct NativeOptions {
     /// Bytes; `undefined` for no bound.
     pub max_size: Option<f64>,
+    /// Entries; `undefined` for no bound.
+    pub max: Option<f64>,
+    /// A name of a policy; `lru` where it is left out.
+    pub policy: Option<String>,
     /// `auto`, `fast`, `none`, `lz4`, `zstd` or `pco`.
     pub codec: Option<String>,
     /// The codec's level.
@@ -71,6 +77,20 @@ pub struct NativeEntry {
     pub extras: Option<Buffer>,
 }
 
+/// Which entries a page has.
+#[napi(object, object_to_js = false)]
+pub struct NativeListing {
+    /// Where the last page ended.
+    pub cursor: Option<Uint8Array>,
+    /// The key that the first page starts behind.
+    pub after: Option<Uint8Array>,
+    pub limit: u32,
+    /// Two beginnings of keys, of which an entry has one.
+    pub prefixes: Option<Vec<Uint8Array>>,
+    /// Only entries that expire.
+    pub expiring: bool,
+}
+
 /// A fault that no call was told of.
 #[napi(object, object_from_js = false)]
 pub struct NativeFault {
@@ -88,6 +108,11 @@ const TOO_LARGE: i32 = -2;
 /// `apply`: another writer is at work.
 const BUSY: i32 = -3;
 
+/// `state`.
+const MISSING: i32 = 0;
+const LIVE: i32 = 1;
+const EXPIRED: i32 = 2;
+
 /// An open cache directory. Times are milliseconds since the Unix epoch, from the caller's clock.
 #[napi]
 pub struct NativeDisk {
@@ -95,6 +120,8 @@ pub struct NativeDisk {
     clock: Arc<ManualClock>,
     inbox: Scratch,
     outbox: Scratch,
+    /// Batches on the thread pool.
+    under_way: Gate,
 }
 
 fn builder(options: &NativeOptions, clock: Arc<ManualClock>) -> Result<tierce::Builder> {
@@ -106,6 +133,14 @@ fn builder(options: &NativeOptions, clock: Arc<ManualClock>) -> Result<tierce::B
     let mut builder = Cache::builder().codec(codec).durability(durability).clock(clock);
     if let Some(bytes) = options.max_size {
         builder = builder.max_size(bytes as u64);
+    }
+    if let Some(entries) = options.max {
+        builder = builder.max(entries as u64);
+    }
+    if let Some(name) = &options.policy {
+        let policy =
+            name.parse().map_err(|why: UnknownPolicy| Error::new(Code::InvalidOption, why.to_string()))?;
+        builder = builder.policy(policy);
     }
     if let Some(ms) = options.lock_timeout {
         builder = builder.lock_timeout(Duration::from_millis(ms as u64));
@@ -148,6 +183,7 @@ impl NativeDisk {
             clock,
             inbox: Scratch::new(inbox),
             outbox: Scratch::new(outbox),
+            under_way: Gate::default(),
         })
     }
 
@@ -191,10 +227,24 @@ impl NativeDisk {
         guard(env, || self.cache()?.release())
     }
 
-    /// Whether the key in `inbox[0, keyLength)` has a live entry.
+    /// What there is of the key in `inbox[0, keyLength)`: 0 no entry, 1 a live one, whose facts are in the inbox then, 2 an
+    /// expired one. With `touch`, an access of a live one.
     #[napi]
-    pub fn has(&self, env: &Env, key_length: u32, now: f64) -> napi::Result<bool> {
-        guard(env, || self.at(now)?.has(Key::from_text(self.inbox.head(key_length)?)))
+    pub fn state(&self, env: &Env, key_length: u32, touch: bool, now: f64) -> napi::Result<i32> {
+        guard(env, || {
+            let cache = self.at(now)?;
+            Ok(match cache.state(Key::from_text(self.inbox.head(key_length)?))? {
+                State::Live(meta) => {
+                    if touch {
+                        cache.note([(meta.id, 1)]);
+                    }
+                    self.inbox.with(|bytes| bytes[..META].copy_from_slice(&meta_bytes(&meta)));
+                    LIVE
+                }
+                State::Expired => EXPIRED,
+                _ => MISSING,
+            })
+        })
     }
 
     /// Reads an entry of any size, a stale one too, on the calling thread.
@@ -243,11 +293,7 @@ impl NativeDisk {
                 Err(busy) if busy.code() == Code::LockTimeout => return Ok(BUSY),
                 applied => applied?,
             };
-            self.inbox.with(|bytes| {
-                for (room, written) in bytes.chunks_exact_mut(OUTCOME).zip(&written) {
-                    room.copy_from_slice(&outcome_bytes(written));
-                }
-            });
+            self.inbox.with(|bytes| put_outcomes(&written, bytes));
             Ok(0)
         })
     }
@@ -262,10 +308,15 @@ impl NativeDisk {
         now: f64,
     ) -> napi::Result<Work<Vec<u8>, Buffer>> {
         let cache = guard(env, || self.at(now))?;
-        Ok(job(move || write(&cache, &writes, &blobs), |_, outcomes| Ok(outcomes.into())))
+        let under_way = self.under_way.enter();
+        let write = move || {
+            let _ends = under_way;
+            write(&cache, &writes, &blobs)
+        };
+        Ok(job(write, |_, outcomes| Ok(outcomes.into())))
     }
 
-    /// As `write`, on the calling thread.
+    /// As `write`, on the calling thread, after the batches that are under way.
     #[napi]
     pub fn write_sync(
         &self,
@@ -274,7 +325,12 @@ impl NativeDisk {
         blobs: Vec<Uint8Array>,
         now: f64,
     ) -> napi::Result<Buffer> {
-        guard(env, || write(&*self.at(now)?, &writes, &blobs)).map(Buffer::from)
+        guard(env, || {
+            let cache = self.at(now)?;
+            self.under_way.wait();
+            write(&cache, &writes, &blobs)
+        })
+        .map(Buffer::from)
     }
 
     /// Notes accesses of the memory tier: `count` row ids as `i64` with their hits as `u32` in the
@@ -287,26 +343,17 @@ impl NativeDisk {
                 let mut accesses = Reader(bytes);
                 (0..count).map(|_| Ok((accesses.i64()?, accesses.u32()?))).collect::<Result<Vec<_>>>()
             });
-            cache.touch(accesses?);
+            cache.note(accesses?);
             Ok(())
         })
     }
 
-    /// A page of live entries: the cursor of the next page as `i64` and whether there is one as `u32`, then each
-    /// entry's facts, key length as `u32` and key. `cursor` is empty for the first page.
+    /// A page of live entries: the cursor of the next page as `i64` and whether there is one as `u32`, then of each
+    /// entry its facts, the lengths of its key and extras as `u32`, key and extras.
     #[napi(ts_return_type = "Promise<Buffer>")]
-    pub fn page(
-        &self,
-        env: &Env,
-        cursor: Option<Uint8Array>,
-        limit: u32,
-        now: f64,
-    ) -> napi::Result<Work<Vec<u8>, Buffer>> {
-        let (cache, after) = guard(env, || {
-            let after = cursor.map_or(Ok(i64::MIN), |cursor| Reader(&cursor).i64())?;
-            Ok((self.at(now)?, after))
-        })?;
-        Ok(job(move || page(&cache, after, limit), |_, page| Ok(page.into())))
+    pub fn page(&self, env: &Env, listing: NativeListing, now: f64) -> napi::Result<Work<Vec<u8>, Buffer>> {
+        let cache = guard(env, || self.at(now))?;
+        Ok(job(move || page(&cache, &listing), |_, page| Ok(page.into())))
     }
 
     /// Counts what is stored, on the thread pool.
@@ -372,19 +419,30 @@ fn native_stats(stats: tierce::Stats) -> NativeStats {
 }
 
 fn write(cache: &Cache, writes: &[u8], blobs: &[Uint8Array]) -> Result<Vec<u8>> {
-    let written = cache.apply(&Reader(writes).writes(blobs)?, Wait::Yes)?;
-    Ok(written.iter().flat_map(outcome_bytes).collect())
+    Ok(outcomes(&cache.apply(&Reader(writes).writes(blobs)?, Wait::Yes)?))
 }
 
-fn page(cache: &Cache, after: i64, limit: u32) -> Result<Vec<u8>> {
-    let page = cache.page(after, limit)?;
+fn page(cache: &Cache, listing: &NativeListing) -> Result<Vec<u8>> {
+    let after = match (&listing.cursor, &listing.after) {
+        (Some(cursor), _) => Reader(cursor).i64()?,
+        (None, Some(key)) => Key::from_text(&key[..]).digest().id(),
+        (None, None) => i64::MIN,
+    };
+    let prefixes = match listing.prefixes.as_deref() {
+        Some([first, second]) => Some([&first[..], &second[..]]),
+        _ => None,
+    };
+    let page = cache.page(&Listing { after, limit: listing.limit, prefixes, expiring: listing.expiring })?;
     let mut bytes = Vec::new();
     bytes.extend_from_slice(&page.next.unwrap_or(0).to_le_bytes());
     bytes.extend_from_slice(&u32::from(page.next.is_some()).to_le_bytes());
-    for (key, meta) in &page.entries {
+    for Listed { key, meta, extras, .. } in &page.entries {
+        let extras = if extras.is_empty() { Vec::new() } else { extras.to_bytes().unwrap_or_default() };
         bytes.extend_from_slice(&meta_bytes(meta));
         bytes.extend_from_slice(&(key.len() as u32).to_le_bytes());
+        bytes.extend_from_slice(&(extras.len() as u32).to_le_bytes());
         bytes.extend_from_slice(key);
+        bytes.extend_from_slice(&extras);
     }
     Ok(bytes)
 }

@@ -3,12 +3,15 @@
 #![allow(clippy::needless_pass_by_value, reason = "napi hands arguments over by value")]
 
 pub mod clock;
+pub mod coverage;
 mod disk;
+mod gate;
 pub mod hash;
 pub mod ledger;
 mod manage;
 mod query;
 mod scratch;
+pub mod sql;
 mod wire;
 
 use napi::Env;

@@ -42,6 +42,8 @@ codes! {
     InvalidOption = "E_INVALID_OPTION",
     /// The value has no stored form.
     Unserializable = "E_UNSERIALIZABLE",
+    /// A row does not fit its table, or what was asked.
+    InvalidRow = "E_INVALID_ROW",
     /// The value does not fit into the cache at all.
     ValueTooLarge = "E_VALUE_TOO_LARGE",
     /// Stored bytes do not pass their checks.

@@ -2,6 +2,7 @@
 
 mod clock;
 mod codec;
+pub mod coverage;
 mod disk;
 mod error;
 mod frame;
@@ -9,13 +10,14 @@ mod hash;
 pub mod key;
 pub mod memory;
 pub mod policy;
+pub mod sql;
 
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use codec::{CodecChoice, Element, Numbers, codec_names, decode};
 pub use disk::{
     Answer, AnswerColumn, Builder, Cache, Cell, CheckReport, ColumnType, Durability, EPOCH_BITS, Entry,
-    EpochTable, Extras, Fetched, Freshness, KeyPage, Meta, MetaColumn, MetaRow, MetaTable, Problem,
-    ProblemKind, SetOptions, Stats, Wait, Write, Written,
+    EpochTable, Extras, Fetched, Freshness, KeyPage, Listed, Listing, Meta, MetaColumn, MetaRow, MetaTable,
+    Number, Problem, ProblemKind, SetOptions, State, Stats, Wait, When, Write, Written,
 };
 pub use error::{Code, Error, Result};
 pub use hash::{Algorithm, Content, ContentDigest, ContentItem, Hasher};

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use common::{Dice, noise, open, temp, uncoded, value_files};
-use tierce::{Cache, Code, Freshness, Key, ManualClock, Wait, Write};
+use tierce::{Cache, Code, Freshness, Key, ManualClock, Wait, When, Write};
 
 const MIB: u64 = 1 << 20;
 
@@ -40,6 +40,7 @@ fn use_stays_near_the_bound_under_small_large_and_mixed_values() {
                     freshness: Freshness::default(),
                     codec: None,
                     numbers: None,
+                    when: When::Always,
                     extras: None,
                 })
                 .collect();
@@ -77,6 +78,7 @@ fn a_lower_bound_evicts_what_is_over_it_and_not_the_rest() {
                 freshness: Freshness::default(),
                 codec: None,
                 numbers: None,
+                when: When::Always,
                 extras: None,
             };
             let batch: &'static [_] = batch.leak();
@@ -128,6 +130,7 @@ fn a_time_to_live_of_any_length_is_kept() {
         freshness: Freshness::default(),
         codec: None,
         numbers: None,
+        when: When::Always,
         extras: None,
     };
     cache.apply(&[write], Wait::Yes).unwrap();

@@ -12,7 +12,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use common::{Dice, assert_settled, telling, temp, uncoded, version_in};
-use tierce::{Cache, Freshness, Key, Wait, Write};
+use tierce::{Cache, Freshness, Key, Wait, When, Write};
 
 const DIR: &str = "TIERCE_CRASH_DIR";
 const SEED: &str = "TIERCE_CRASH_SEED";
@@ -62,6 +62,7 @@ fn writer_that_is_killed() {
                     .iter()
                     .map(|(_, key, value)| Write::Set {
                         numbers: None,
+                        when: When::Always,
                         extras: None,
                         key: Key::from(key.as_str()),
                         value,

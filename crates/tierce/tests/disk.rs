@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tierce::{Cache, Code, CodecChoice, Fetched, Freshness, Key, ManualClock, Wait, Write};
+use tierce::{Cache, Code, CodecChoice, Fetched, Freshness, Key, Listing, ManualClock, Wait, When, Write};
 
 const NOW: u64 = 1_800_000_000_000;
 
@@ -239,6 +239,7 @@ fn a_batch_is_stored_whole_and_tells_what_became_of_each_write() {
         freshness: Freshness::default(),
         codec: None,
         numbers: None,
+        when: When::Always,
         extras: None,
     };
     let written = cache
@@ -344,9 +345,9 @@ fn pages_of_keys_give_every_live_entry_once() {
     let mut seen = HashMap::new();
     let mut after = i64::MIN;
     loop {
-        let page = cache.page(after, 100).unwrap();
-        for (key, _) in page.entries {
-            *seen.entry(key).or_insert(0) += 1;
+        let page = cache.page(&Listing { after, limit: 100, ..Listing::default() }).unwrap();
+        for listed in page.entries {
+            *seen.entry(listed.key).or_insert(0) += 1;
         }
         let Some(next) = page.next else { break };
         after = next;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use common::{database, noise, open, temp, uncoded};
-use tierce::{Cache, Code, Entry, Extras, Freshness, Key, ManualClock, SetOptions, Wait, Write};
+use tierce::{Cache, Code, Entry, Extras, Freshness, Key, ManualClock, SetOptions, Wait, When, Write};
 
 fn tagged<'a>(tags: &'a [&'a str]) -> SetOptions<'a> {
     SetOptions { tags, ..SetOptions::default() }
@@ -28,6 +28,7 @@ fn set<'a>(key: &'a str, value: &'a [u8], tags: &[&'a str]) -> Write<'a> {
         freshness: Freshness::default(),
         codec: None,
         numbers: None,
+        when: When::Always,
         extras: Some(Extras { tags: tags.iter().map(|tag| (*tag).into()).collect(), ..Extras::default() }),
     }
 }

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use tierce::{Cache, Fetched, Freshness, Key, ManualClock, Wait, Write};
+use tierce::{Cache, Fetched, Freshness, Key, ManualClock, Wait, When, Write};
 
 const NOW: u64 = 1_800_000_000_000;
 
@@ -17,6 +17,7 @@ fn set<'a>(key: &'a str, value: &'a [u8], fresh: u64, expires: u64) -> Write<'a>
         freshness: Freshness { until: Some(NOW + fresh), cost: 7 },
         codec: None,
         numbers: None,
+        when: When::Always,
         extras: None,
     }
 }
@@ -31,8 +32,8 @@ fn at(cache: &Cache, clock: &ManualClock, ms: u64, key: &str) -> (bool, bool) {
     let live = cache.get(key).unwrap().is_some();
     assert_eq!(live, cache.has(key).unwrap());
     assert_eq!(live, cache.get_many(&[Key::from(key)]).unwrap()[0].is_some());
-    let listed = cache.page(i64::MIN, 10).unwrap().entries;
-    assert_eq!(live, listed.iter().any(|(listed, _)| listed == key.as_bytes()));
+    let listed = cache.page(&tierce::Listing::default()).unwrap().entries;
+    assert_eq!(live, listed.iter().any(|listed| listed.key == key.as_bytes()));
     let kept = cache.kept(key).unwrap();
     let mut buffer = [0; 16];
     let fetched = cache.fetch_into(&Key::from(key), &mut buffer, false, false).unwrap();

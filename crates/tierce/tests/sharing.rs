@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Barrier};
 
 use common::{Dice, assert_settled, noise, open, telling, temp, uncoded, version_in};
-use tierce::{Cache, Freshness, Key, Wait, Write};
+use tierce::{Cache, Freshness, Key, Wait, When, Write};
 
 const DIR: &str = "TIERCE_SHARING_DIR";
 const NUMBER: &str = "TIERCE_SHARING_NUMBER";
@@ -95,7 +95,7 @@ fn four_processes_of_three_threads_lose_no_write_and_see_no_wrong_value() {
     let temp = temp();
     processes("share", temp.path(), 4);
     let cache = open(temp.path());
-    let per_thread = cache.page(i64::MIN, 10_000).unwrap().entries;
+    let per_thread = cache.entries("").collect::<tierce::Result<Vec<_>>>().unwrap();
     assert!(per_thread.len() > 12 * 30, "{} entries", per_thread.len());
     assert_settled(temp.path());
 }
@@ -238,6 +238,7 @@ fn a_cache_can_be_dropped_while_its_maintenance_is_at_work() {
             freshness: Freshness::default(),
             codec: None,
             numbers: None,
+            when: When::Always,
             extras: None,
         };
         let values: &'static [_] = values.leak();

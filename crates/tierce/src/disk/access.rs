@@ -42,11 +42,25 @@ type Pending = HashMap<i64, Access, BuildHasherDefault<IdHasher>>;
 
 /// See the module.
 #[derive(Debug, Default)]
-pub(super) struct AccessLog(Mutex<Pending>);
+pub(super) struct AccessLog {
+    pending: Mutex<Pending>,
+    /// Entries in the order of their accesses, where a policy evicts the newest first.
+    recent: Option<Mutex<Vec<i64>>>,
+}
 
 impl AccessLog {
+    /// A log that also keeps the order of the newest accesses.
+    pub fn with_recent() -> Self {
+        Self { recent: Some(Mutex::default()), ..Self::default() }
+    }
+
     fn pending(&self) -> MutexGuard<'_, Pending> {
-        lock(&self.0)
+        lock(&self.pending)
+    }
+
+    /// The entries that were read since the last call; of very many, the newest.
+    pub fn take_recent(&self) -> Vec<i64> {
+        self.recent.as_ref().map(|recent| std::mem::take(&mut *lock(recent))).unwrap_or_default()
     }
 
     /// Notes hits. True when a batch is due.
@@ -55,7 +69,16 @@ impl AccessLog {
         let access = pending.entry(id).or_insert(Access { tick, hits: 0 });
         access.tick = access.tick.max(tick);
         access.hits = access.hits.saturating_add(hits);
-        pending.len() >= DUE
+        let due = pending.len() >= DUE;
+        drop(pending);
+        if let Some(recent) = &self.recent {
+            let mut recent = lock(recent);
+            if recent.len() == DUE {
+                recent.drain(..DUE / 2);
+            }
+            recent.push(id);
+        }
+        due
     }
 
     /// What is noted of an entry.
@@ -65,7 +88,12 @@ impl AccessLog {
 
     /// Drops what is noted of an entry that is gone or written again.
     pub fn forget(&self, id: i64) {
-        self.pending().remove(&id);
+        self.take(id);
+    }
+
+    /// As [`AccessLog::forget`], and gives it.
+    pub fn take(&self, id: i64) -> Option<Access> {
+        self.pending().remove(&id)
     }
 
     /// Every note, in the order of the rows on their pages.

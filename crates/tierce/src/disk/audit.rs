@@ -37,12 +37,12 @@ impl Db {
     pub fn audit(&self, from: i64, mut each: impl FnMut(EntryRow<'_>, Sizes) -> bool) -> Result<()> {
         let mut walk = || {
             let mut statement = self.conn.prepare_cached(
-                "SELECT id, seal, accessed, hits, created, expires, key, frame, size, stored FROM entries \
+                "SELECT id, seal, accessed, hits, created, expires, fresh, cost, key, frame, size, stored FROM entries \
                  WHERE id >= ?1 ORDER BY id",
             )?;
             let mut rows = statement.query([from])?;
             while let Some(row) = rows.next()? {
-                let sizes = Sizes { size: integer(row, 8)? as u64, stored: integer(row, 9)? as u64 };
+                let sizes = Sizes { size: integer(row, 10)? as u64, stored: integer(row, 11)? as u64 };
                 if !each(entry_row(row)?, sizes) {
                     break;
                 }

@@ -12,6 +12,7 @@ use super::options::Options;
 use crate::clock::Clock;
 use crate::codec::CodecChoice;
 use crate::error::Result;
+use crate::policy::PolicyKind;
 
 /// Options of a [`Cache`]; [`Builder::open`] opens it.
 #[derive(Clone, Default)]
@@ -26,10 +27,25 @@ impl Cache {
 }
 
 impl Builder {
-    /// Bytes that the directory may use: pages that hold something and value files rounded to blocks. The least
-    /// recently used entries are evicted first. No bound by default; at least 1 MiB.
+    /// Bytes that the directory may use: pages that hold something and value files rounded to blocks. Entries are
+    /// evicted in the order of the policy. No bound by default; at least 1 MiB.
     pub fn max_size(mut self, bytes: u64) -> Self {
         self.0.max_size = Some(bytes);
+        self
+    }
+
+    /// The most entries that are kept. No bound by default. After each batch of writes there are no more than these, and
+    /// those that the policy lets go have gone.
+    pub fn max(mut self, entries: u64) -> Self {
+        self.0.max = Some(entries);
+        self
+    }
+
+    /// Which entries are evicted first: [`PolicyKind::Lru`] by default; `lfu`, `fifo`, `lifo`, `mru`, `sieve` and
+    /// `s3-fifo` too. It is this handle's: what all of them need is kept in the directory, so that it may be another one
+    /// each time the directory is opened.
+    pub fn policy(mut self, policy: PolicyKind) -> Self {
+        self.0.policy = policy;
         self
     }
 

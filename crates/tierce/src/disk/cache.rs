@@ -14,14 +14,15 @@ use super::extras::{Extras, MetaRow};
 use super::lock;
 use super::maintenance::{self, Maintenance};
 use super::read::{Beside, Lookup, Meta};
-use super::row::{EntryRow, Freshness};
-use super::write::{Write, Written};
+use super::row::Freshness;
+use super::verbs::State;
+use super::write::{When, Write, Written};
 use crate::error::{Code, Error, Result};
 use crate::frame::Header;
-use crate::key::{Digest, Key};
+use crate::key::Key;
 
 /// Times that a read looks again when the value's file was replaced under it.
-const LOOKS: usize = 8;
+pub(super) const LOOKS: usize = 8;
 
 /// A cache in a directory: crash-safe, bounded, shared by threads and processes.
 ///
@@ -95,16 +96,6 @@ pub struct Stats {
     pub hits: u64,
     /// Reads of this handle that did not.
     pub misses: u64,
-}
-
-/// A page of keys.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct KeyPage {
-    /// Stored key bytes with what is known of their entries.
-    pub entries: Vec<(Vec<u8>, Meta)>,
-    /// Where the next page starts; `None` after the last.
-    pub next: Option<i64>,
 }
 
 impl std::fmt::Debug for Cache {
@@ -186,12 +177,13 @@ impl Cache {
             freshness: Freshness::default(),
             codec: None,
             numbers: None,
+            when: When::Always,
             extras: Some(extras),
         };
         self.apply(&[write], Wait::Yes).map(|_| ())
     }
 
-    fn expiry(&self, ttl: Option<Duration>) -> Result<Option<u64>> {
+    pub(super) fn expiry(&self, ttl: Option<Duration>) -> Result<Option<u64>> {
         match ttl {
             Some(ttl) if ttl.is_zero() => Err(Error::new(
                 Code::InvalidTtl,
@@ -303,7 +295,7 @@ impl Cache {
     }
 
     /// A stale entry is a miss.
-    fn live<T>(&self, found: Lookup<T>) -> Lookup<T> {
+    pub(super) fn live<T>(&self, found: Lookup<T>) -> Lookup<T> {
         match &found {
             Lookup::Inline(_, meta) | Lookup::File(_, meta) if meta.freshness.is_stale(self.engine.now()) => {
                 Lookup::Miss
@@ -422,17 +414,7 @@ impl Cache {
     /// # Errors
     /// As [`Cache::get`].
     pub fn has<'a>(&self, key: impl Into<Key<'a>>) -> Result<bool> {
-        let key = key.into();
-        for _ in 0..LOOKS {
-            match self.live(self.engine.look(&key, false, |_, _, _| Ok(()))?) {
-                Lookup::Miss | Lookup::Damaged(..) => return Ok(false),
-                Lookup::Inline(..) => return Ok(true),
-                // Looked at again when it is not there: it may have been replaced meanwhile.
-                Lookup::File(header, _) if self.engine.blobs.has(header) => return Ok(true),
-                Lookup::File(..) => {}
-            }
-        }
-        Ok(false)
+        Ok(matches!(self.state(key)?, State::Live(_)))
     }
 
     /// The value of a key, or what `load` makes, which is stored. Of the threads that ask for one key at a time, one
@@ -470,34 +452,11 @@ impl Cache {
 
     /// Notes accesses that happened in a memory tier in front of this one: [`Meta::id`] and how many there were, the
     /// least recent first.
-    pub fn touch(&self, accesses: impl IntoIterator<Item = (i64, u32)>) {
+    pub fn note(&self, accesses: impl IntoIterator<Item = (i64, u32)>) {
         let due = accesses.into_iter().fold(false, |due, (id, hits)| self.engine.note(id, hits) | due);
         if due {
             self.maintenance.accesses_due(&self.engine);
         }
-    }
-
-    /// Up to `limit` live entries after `after` (`i64::MIN` to start), in the order of their digests: entries that are
-    /// added meanwhile may or may not be seen, others are seen once.
-    ///
-    /// # Errors
-    /// As [`Cache::get`].
-    pub fn page(&self, after: i64, limit: u32) -> Result<KeyPage> {
-        let now = self.engine.now();
-        let rows = self
-            .engine
-            .read_mending(false, |db| db.page(after, limit, |row| (row.id, self.listed(&row, now))))?;
-        let next = if rows.len() < limit as usize { None } else { rows.last().map(|(id, _)| *id) };
-        Ok(KeyPage { entries: rows.into_iter().filter_map(|(_, entry)| entry).collect(), next })
-    }
-
-    /// A row as a listing shows it; nothing for one that is expired, damaged or newer.
-    fn listed(&self, row: &EntryRow<'_>, now: u64) -> Option<(Vec<u8>, Meta)> {
-        let digest = Digest::of(row.key);
-        let header = Header::parse(row.frame).ok()?;
-        let sound = digest.id() == row.id && row.seal == row.expected_seal(digest, header.checksum);
-        let slot = digest.slot(super::epoch::BITS);
-        (sound && row.is_live(now)).then(|| (row.key.to_vec(), self.engine.meta_of(row, header, slot, 0)))
     }
 
     /// Entries, expired ones included until they are removed.

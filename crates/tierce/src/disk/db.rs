@@ -14,7 +14,7 @@ use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags, OptionalExtension, Row
 use crate::error::{Code, Error, Result};
 
 /// `TRCE`: marks the file as ours in the SQLite header.
-pub(super) const APPLICATION_ID: i32 = 0x5452_4345;
+pub(crate) const APPLICATION_ID: i32 = 0x5452_4345;
 /// Bytes of a database page. Measured: `docs/design-decisions.md`, D15.
 pub(super) const PAGE_SIZE: u64 = 4096;
 /// Bytes of the log that stay allocated after a checkpoint.
@@ -23,7 +23,8 @@ const WAL_KEPT: u64 = 8 << 20;
 pub(super) const SCHEMA: [&str; 7] = [
     "CREATE TABLE entries (id INTEGER PRIMARY KEY, seal INTEGER NOT NULL, accessed INTEGER NOT NULL, \
      hits INTEGER NOT NULL, created INTEGER NOT NULL, expires INTEGER, fresh INTEGER, cost INTEGER, \
-     size INTEGER NOT NULL, stored INTEGER NOT NULL, key BLOB NOT NULL, frame BLOB NOT NULL)",
+     size INTEGER NOT NULL, stored INTEGER NOT NULL, entered INTEGER NOT NULL, earlier INTEGER NOT NULL, \
+     mark INTEGER NOT NULL, key BLOB NOT NULL, frame BLOB NOT NULL)",
     "CREATE TABLE files (write_id INTEGER PRIMARY KEY, bytes INTEGER NOT NULL, owner INTEGER)",
     "CREATE INDEX files_owner ON files (owner) WHERE owner IS NOT NULL",
     "CREATE TABLE facts (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID",
@@ -92,6 +93,8 @@ impl Db {
             conn.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
             conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
             conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_VIEW, false)?;
+            // A bound value must not make SQLite plan again: that takes longer than most queries.
+            conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
             // A name that is unknown is an error, not a text.
             conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, false)?;
             conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DDL, false)?;

@@ -155,11 +155,9 @@ impl MetaTable {
 
     /// A query's view of it: live rows, with their keys.
     pub(super) fn view(&self) -> String {
-        let columns: Vec<_> =
-            self.columns.iter().map(|column| format!("m.{}", quoted(&column.name))).collect();
+        let columns: Vec<_> = self.columns.iter().map(|column| quoted(&column.name)).collect();
         format!(
-            "CREATE TEMP VIEW {} AS SELECT CAST(e.key AS TEXT) AS key, {} FROM main.{} m \
-             JOIN main.entries e ON e.id = m.id WHERE {LIVE}",
+            "CREATE TEMP VIEW {} AS SELECT key, {} FROM main.{} WHERE tierce_until > tierce_now()",
             quoted(&self.name),
             columns.join(", "),
             self.sql_name()
@@ -210,11 +208,12 @@ pub(super) const LIVE: &str =
 
 fn check_name(table: &str, name: &str) -> Result<()> {
     let fits = (1..=63).contains(&name.len()) && !name.contains('\0');
-    if fits && !name.to_lowercase().starts_with("sqlite_") {
+    let folded = name.to_lowercase();
+    if fits && !["sqlite_", "tierce_"].iter().any(|taken| folded.starts_with(taken)) {
         return Ok(());
     }
     let why = format!(
-        "{name:?} is no name: give text of 1 to 63 bytes without NUL that does not start with sqlite_"
+        "{name:?} is no name: give text of 1 to 63 bytes without NUL that does not start with sqlite_ or tierce_"
     );
     Err(invalid(table, why))
 }

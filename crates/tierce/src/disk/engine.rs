@@ -76,11 +76,12 @@ impl Engine {
             durability: options.durability,
         };
         let opened = opener.open()?;
+        let bound = Bound::new(options.max_size, options.max, options.policy);
         let engine = Self {
             blobs: Blobs::new(&paths.dir),
             owner: Owner::new(&paths.dir),
-            accesses: AccessLog::default(),
-            bound: Bound::new(options.max_size),
+            accesses: bound.access_log(),
+            bound,
             generation: AtomicI64::new(opened.generation),
             clock: Arc::clone(&options.clock),
             codec: options.codec,
@@ -223,7 +224,12 @@ impl Engine {
             self.paths.wait_for_mending(&self.epochs)?;
             Ok(transaction)
         })?;
-        let outcome = run(&transaction).and_then(|value| transaction.commit().map(|()| value));
+        let outcome = run(&transaction).and_then(|value| {
+            if self.epochs.counting().load(Ordering::Relaxed) != 0 {
+                transaction.keep_count()?;
+            }
+            transaction.commit().map(|()| value)
+        });
         self.bound.done(outcome.is_ok());
         Ok((outcome?, db.wal_pages()))
     }

@@ -24,7 +24,10 @@ const MENDING_AT: usize = SLOTS * 4;
 const TICK_AT: usize = MENDING_AT + 64;
 const LEFT_AT: usize = TICK_AT + 64;
 const MOVES_AT: usize = LEFT_AT + 64;
-const BYTES: u64 = MOVES_AT as u64 + 64;
+/// Words of the eviction policies, all changed by writers only: the hand of `sieve`, the weight of the small queue of
+/// `s3-fifo`, whether that has evicted yet, and by which token entries are counted.
+const POLICY_AT: usize = MOVES_AT + 64;
+const BYTES: u64 = POLICY_AT as u64 + 64;
 
 /// Ticks a millisecond.
 const TICKS: u64 = 1 << 12;
@@ -50,21 +53,22 @@ impl EpochTable {
         Ok(Self { map })
     }
 
-    /// The epochs, the flag, and the three words behind it. The mapping lives as long as `self`.
+    /// The epochs, the flag, and the words behind it. The mapping lives as long as `self`.
     #[allow(
         unsafe_code,
         reason = "the one view of the shared mapping; other processes change it only atomically"
     )]
-    fn parts(&self) -> (&[AtomicU32], &AtomicU32, [&AtomicU64; 3]) {
+    fn parts(&self) -> (&[AtomicU32], &AtomicU32, [&AtomicU64; 7]) {
         let start = self.map.as_ptr();
         // SAFETY: the map is at least `BYTES` long (checked by `fill` before mapping) and aligned to a page, flag and
-        // words are at multiples of 64, and the atomics have the layout of their integers. Truncating the file from
+        // words are at multiples of 8, and the atomics have the layout of their integers. Truncating the file from
         // outside would be as fatal as it is to SQLite's own `-shm`.
         unsafe {
             (
                 std::slice::from_raw_parts(start.cast::<AtomicU32>(), SLOTS),
                 &*start.add(MENDING_AT).cast::<AtomicU32>(),
-                [TICK_AT, LEFT_AT, MOVES_AT].map(|at| &*start.add(at).cast::<AtomicU64>()),
+                [TICK_AT, LEFT_AT, MOVES_AT, POLICY_AT, POLICY_AT + 8, POLICY_AT + 16, POLICY_AT + 24]
+                    .map(|at| &*start.add(at).cast::<AtomicU64>()),
             )
         }
     }
@@ -135,6 +139,26 @@ impl EpochTable {
     /// Keeps what the database's file is like now.
     pub(super) fn leave(&self, fingerprint: u64) {
         self.parts().2[1].store(fingerprint, Ordering::Relaxed);
+    }
+
+    /// The place at which the hand of `sieve` stands; 0 for the oldest entry.
+    pub(super) fn hand(&self) -> &AtomicU64 {
+        self.parts().2[3]
+    }
+
+    /// What the small queue of `s3-fifo` weighs, as far as is known.
+    pub(super) fn small_weight(&self) -> &AtomicU64 {
+        self.parts().2[4]
+    }
+
+    /// Not zero once `s3-fifo` has evicted.
+    pub(super) fn was_full(&self) -> &AtomicU64 {
+        self.parts().2[5]
+    }
+
+    /// The token by which every writer keeps the number of entries as a fact; 0 while nobody asks for it.
+    pub(super) fn counting(&self) -> &AtomicU64 {
+        self.parts().2[6]
     }
 
     /// Where the epochs are, for a host language that reads them without a call: `2^BITS` `u32`s that stay mapped as

@@ -2,16 +2,19 @@
 //!
 //! Here and in `db.rs` is all SQL of the crate; `docs/on-disk-format.md` explains every column.
 
+use std::cell::Cell;
+
 use rusqlite::types::ValueRef;
 use rusqlite::{Row, params};
 
 use super::db::{Db, PAGE_SIZE, SCHEMA, damaged, settings};
-use super::row::{Age, EntryRow, Freshness, Removed, Sums};
+use super::listing::{Listing, end_of};
+use super::row::{EntryRow, Freshness, Place, Removed, Standing, Sums, weight};
 use crate::error::{Code, Error, Result};
 use crate::frame::{Header, size_on_disk};
 
 /// `hits` is stored with this added, so that its width never changes and an access overwrites its cell in place.
-const HITS_BIAS: i64 = 1 << 40;
+pub(super) const HITS_BIAS: i64 = 1 << 40;
 
 impl Db {
     /// Makes an empty database: settings that only an empty file takes, then schema, stamps and what `fill` puts
@@ -25,9 +28,9 @@ impl Db {
         self.wrap(self.conn.execute_batch(&settings()))?;
         self.log_writes()?;
         self.run("BEGIN EXCLUSIVE")?;
-        let transaction = Transaction { db: self, open: true };
+        let transaction = Transaction::new(self);
         self.wrap(self.conn.execute_batch(&format!(
-            "{}; INSERT INTO facts VALUES ('generation', {generation}), ('file_bytes', 0)",
+            "{}; INSERT INTO facts VALUES ('generation', {generation}), ('file_bytes', 0), ('entries', 0), ('counted', 0)",
             SCHEMA.join("; ")
         )))?;
         self.restamp(user_version)?;
@@ -39,14 +42,15 @@ impl Db {
     pub fn begin(&self) -> Result<Transaction<'_>> {
         self.release()?;
         self.run("BEGIN IMMEDIATE")?;
-        Ok(Transaction { db: self, open: true })
+        Ok(Transaction::new(self))
     }
 
     /// Writes a row in the place of any other of its id.
     pub fn insert(&self, row: &EntryRow<'_>, size: u64, stored: u64) -> Result<()> {
         self.insert_by(
-            "INSERT OR REPLACE INTO entries (id, seal, accessed, hits, created, expires, fresh, cost, size, stored, key, frame) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+            "INSERT OR REPLACE INTO entries (id, seal, accessed, hits, created, expires, fresh, cost, size, stored, \
+             entered, earlier, mark, key, frame) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
             row,
             size,
             stored,
@@ -56,11 +60,13 @@ impl Db {
     /// Writes a row unless a newer one of its id is there: a damaged tree can hold both.
     pub fn insert_newest(&self, row: &EntryRow<'_>, size: u64, stored: u64) -> Result<()> {
         self.insert_by(
-            "INSERT INTO entries (id, seal, accessed, hits, created, expires, fresh, cost, size, stored, key, frame) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) \
+            "INSERT INTO entries (id, seal, accessed, hits, created, expires, fresh, cost, size, stored, \
+             entered, earlier, mark, key, frame) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15) \
              ON CONFLICT (id) DO UPDATE SET seal = excluded.seal, accessed = excluded.accessed, hits = excluded.hits, \
              created = excluded.created, expires = excluded.expires, fresh = excluded.fresh, cost = excluded.cost, \
-             size = excluded.size, stored = excluded.stored, key = excluded.key, frame = excluded.frame \
+             size = excluded.size, stored = excluded.stored, entered = excluded.entered, earlier = excluded.earlier, \
+             mark = excluded.mark, key = excluded.key, frame = excluded.frame \
              WHERE (excluded.created, excluded.accessed) > (entries.created, entries.accessed)",
             row,
             size,
@@ -82,6 +88,9 @@ impl Db {
                 Some(row.freshness.cost).filter(|ms| *ms > 0),
                 size as i64,
                 stored as i64,
+                row.place.entered,
+                row.place.earlier,
+                row.place.mark(),
                 row.key,
                 row.frame
             ],
@@ -98,12 +107,23 @@ impl Db {
         )
     }
 
-    /// Up to `limit` rows with an id above `after`, in the order of ids.
-    pub fn page<T>(&self, after: i64, limit: u32, mut read: impl FnMut(EntryRow<'_>) -> T) -> Result<Vec<T>> {
+    /// A page of rows, in the order of ids.
+    pub fn page<T>(&self, listing: &Listing<'_>, mut read: impl FnMut(EntryRow<'_>) -> T) -> Result<Vec<T>> {
+        let Listing { after, limit, prefixes, expiring } = *listing;
+        let [first, second] = prefixes.map_or([None, None], |two| two.map(Some));
         self.all(
             "SELECT id, seal, accessed, hits, created, expires, fresh, cost, key, substr(frame, 1, 40) FROM entries \
-             WHERE id > ?1 ORDER BY id LIMIT ?2",
-            params![after, limit],
+             WHERE id > ?1 AND (?3 IS NULL OR (key >= ?3 AND (?4 IS NULL OR key < ?4)) \
+             OR (key >= ?5 AND (?6 IS NULL OR key < ?6))) AND (?7 = 0 OR expires IS NOT NULL) ORDER BY id LIMIT ?2",
+            params![
+                after,
+                limit,
+                first,
+                first.and_then(end_of),
+                second,
+                second.and_then(end_of),
+                expiring
+            ],
             |row| Ok(read(entry_row(row)?)),
         )
     }
@@ -112,12 +132,14 @@ impl Db {
     pub fn range(&self, low: i64, high: i64, mut each: impl FnMut(EntryRow<'_>) -> bool) -> Result<()> {
         let mut walk = || {
             let mut statement = self.conn.prepare_cached(
-                "SELECT id, seal, accessed, hits, created, expires, fresh, cost, key, frame FROM entries \
-                 WHERE id BETWEEN ?1 AND ?2 ORDER BY id",
+                "SELECT id, seal, accessed, hits, created, expires, fresh, cost, key, frame, entered, earlier, mark \
+                 FROM entries WHERE id BETWEEN ?1 AND ?2 ORDER BY id",
             )?;
             let mut rows = statement.query([low, high])?;
             while let Some(row) = rows.next()? {
-                if !each(entry_row(row)?) {
+                let place =
+                    Place { entered: integer(row, 10)?, earlier: integer(row, 11)?, ..Place::default() };
+                if !each(EntryRow { place: place.with_mark(integer(row, 12)?), ..entry_row(row)? }) {
                     break;
                 }
             }
@@ -163,7 +185,7 @@ impl Db {
     pub fn snapshot<T>(&self, run: impl FnOnce() -> Result<T>) -> Result<T> {
         self.release()?;
         self.run("BEGIN")?;
-        let _ends = Transaction { db: self, open: true }; // also when `run` panics
+        let _ends = Transaction::new(self); // also when `run` panics
         run()
     }
 
@@ -190,6 +212,14 @@ impl Db {
 pub(super) struct Transaction<'db> {
     pub(super) db: &'db Db,
     open: bool,
+    /// Rows that came, less those that went.
+    pub(super) grown: Cell<i64>,
+}
+
+impl<'db> Transaction<'db> {
+    fn new(db: &'db Db) -> Self {
+        Self { db, open: true, grown: Cell::new(0) }
+    }
 }
 
 impl Transaction<'_> {
@@ -202,11 +232,44 @@ impl Transaction<'_> {
         Ok(())
     }
 
-    /// Writes a row and gives what stood there before.
-    pub fn put(&self, row: &EntryRow<'_>, size: u64, stored: u64) -> Result<Option<Removed>> {
-        let before = self.gone(self.look(row.id)?)?;
-        self.db.insert(row, size, stored)?;
-        Ok(before)
+    /// Writes a row. One of its id that lives at `now` gives it its place, and `noted` uses more. Gives where the row
+    /// stands, and what stood there before.
+    pub fn put(
+        &self,
+        row: &mut EntryRow<'_>,
+        header: Header,
+        noted: i64,
+        now: u64,
+    ) -> Result<(Standing, Option<(Standing, Removed)>)> {
+        let old = match self.look(row.id)? {
+            Some((standing, removed)) => self.gone(Some(removed))?.map(|removed| (standing, removed)),
+            None => None,
+        };
+        row.place = match &old {
+            Some((old, _)) if !old.is_expired(now) => {
+                Place { earlier: old.uses().saturating_add(noted).saturating_add(1), ..old.place }
+            }
+            _ => Place { entered: row.accessed, ..Place::default() },
+        };
+        self.db.insert(row, header.raw_size, header.stored_size)?;
+        self.grown.set(self.grown.get() + 1);
+        let bytes = (row.key.len() + row.frame.len()) as u64;
+        let file = if header.in_file { size_on_disk(header.stored_size) } else { 0 };
+        let standing = Standing {
+            id: row.id,
+            accessed: row.accessed,
+            hits: row.hits as i64,
+            expires: row.expires,
+            place: row.place,
+            weight: weight(bytes) + file,
+        };
+        Ok((standing, old))
+    }
+
+    /// Gives a row another frame, with the seal that belongs to it: everything else stays.
+    pub fn amend(&self, id: i64, seal: u64, frame: &[u8], size: u64) -> Result<()> {
+        let sql = "UPDATE entries SET seal = ?2, frame = ?3, size = ?4, stored = ?4 WHERE id = ?1";
+        self.db.change(sql, params![id, seal as i64, frame, size as i64]).map(|_| ())
     }
 
     /// Puts an entry back that was salvaged, with its file.
@@ -227,34 +290,14 @@ impl Transaction<'_> {
         Ok(listed.is_some())
     }
 
-    /// What is known of a row before it goes.
-    pub fn look(&self, id: i64) -> Result<Option<Removed>> {
-        self.db.one(
-            "SELECT id, length(key) + length(frame), substr(frame, 1, 40) FROM entries WHERE id = ?1",
-            [id],
-            removed,
-        )
-    }
-
-    /// Deletes a victim's row, unless it was written or read since `accessed`.
-    pub fn evict(&self, id: i64, accessed: i64) -> Result<Option<Removed>> {
-        let victim = self.db.one(
-            "DELETE FROM entries WHERE id = ?1 AND accessed = ?2 \
-             RETURNING id, length(key) + length(frame), substr(frame, 1, 40)",
-            params![id, accessed],
-            removed,
-        )?;
-        self.gone(victim)
-    }
-
     /// Deletes the row of a key; gives what left, and whether it had not expired at `now`.
     pub fn delete(&self, id: i64, key: &[u8], now: u64) -> Result<Option<(Removed, bool)>> {
         let deleted = self.db.one(
             "DELETE FROM entries WHERE id = ?1 AND key = ?2 \
-             RETURNING id, length(key) + length(frame), substr(frame, 1, 40), \
+             RETURNING id, length(key) + length(frame), substr(frame, 1, 40), mark, \
              (expires IS NULL OR expires > ?3) AND (fresh IS NULL OR fresh > ?3)",
             params![id, key, now as i64],
-            |row| Ok((removed(row)?, row.get(3)?)),
+            |row| Ok((removed(row)?, row.get(4)?)),
         )?;
         let Some((removed, was_live)) = deleted else { return Ok(None) };
         Ok(self.gone(Some(removed))?.map(|removed| (removed, was_live)))
@@ -282,7 +325,7 @@ impl Transaction<'_> {
     pub fn discard(&self, id: i64, seal: u64) -> Result<Option<Removed>> {
         let damaged = self.db.one(
             "DELETE FROM entries WHERE id = ?1 AND seal = ?2 \
-             RETURNING id, length(key) + length(frame), substr(frame, 1, 40)",
+             RETURNING id, length(key) + length(frame), substr(frame, 1, 40), mark",
             params![id, seal as i64],
             removed,
         )?;
@@ -300,27 +343,11 @@ impl Transaction<'_> {
             Ok(row.get::<_, i64>(0)? as u64)
         })?;
         self.db.change("DELETE FROM entries", [])?;
+        self.forget_count()?;
         self.clear_extras()?;
         self.db.change("UPDATE files SET owner = ?1 WHERE owner IS NULL", [owner])?;
         self.db.change("UPDATE facts SET value = 0 WHERE name = 'file_bytes'", [])?;
         Ok(files)
-    }
-
-    /// Shows every row's age to `look`.
-    pub fn ages(&self, mut look: impl FnMut(Age)) -> Result<()> {
-        let mut scan = || {
-            let mut statement = self.db.conn.prepare_cached("SELECT id, accessed, expires FROM entries")?;
-            let mut rows = statement.query([])?;
-            while let Some(row) = rows.next()? {
-                look(Age {
-                    id: row.get(0)?,
-                    accessed: integer(row, 1)?,
-                    expires: row.get::<_, Option<i64>>(2)?.map(|ms| ms as u64),
-                });
-            }
-            Ok(())
-        };
-        self.db.wrap(scan())
     }
 
     /// Records accesses: the tick of the newest, and how many there were.
@@ -399,31 +426,39 @@ pub(super) fn entry_row<'r>(row: &'r Row<'_>) -> rusqlite::Result<EntryRow<'r>> 
         accessed: integer(row, 2)?,
         hits: integer(row, 3)?.saturating_sub(HITS_BIAS).max(0) as u64,
         created: integer(row, 4)? as u64,
-        expires: time(row, 5)?,
-        freshness: Freshness { until: time(row, 6)?, cost: u32::try_from(integer(row, 7)?).unwrap_or(0) },
+        expires: moment(row, 5)?,
+        freshness: Freshness { until: moment(row, 6)?, cost: u32::try_from(integer(row, 7)?).unwrap_or(0) },
+        place: Place::default(),
         key: blob(row, 8)?,
         frame: blob(row, 9)?,
     })
 }
 
-/// A row that is deleted goes through [`Transaction::gone`], so that nothing of it stays in the side tables.
-pub(super) fn removed(row: &Row<'_>) -> rusqlite::Result<Removed> {
-    let header = Header::parse(blob(row, 2)?).ok();
-    Ok(Removed {
-        id: row.get(0)?,
-        bytes: integer(row, 1)? as u64,
-        has_extras: header.is_none_or(|header| header.has_extras),
-        file: header.filter(|header| header.in_file).map(|header| header.write_id),
-        file_bytes: header
-            .filter(|header| header.in_file)
-            .map_or(0, |header| size_on_disk(header.stored_size)),
-    })
-}
-
-fn time(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<u64>> {
+/// A time, or none.
+pub(super) fn moment(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<u64>> {
     match row.get_ref(column)? {
         ValueRef::Null => Ok(None),
         _ => Ok(Some(integer(row, column)? as u64)),
+    }
+}
+
+/// What leaves: id, bytes of key and frame, the frame's header, mark. A row that is deleted goes through
+/// [`Transaction::gone`], so that nothing of it stays in the side tables and the number of entries is right.
+pub(super) fn removed(row: &Row<'_>) -> rusqlite::Result<Removed> {
+    Ok(leaving(row.get(0)?, integer(row, 1)? as u64, blob(row, 2)?, integer(row, 3)? & 1 == 1))
+}
+
+/// What leaves with a row of so many bytes.
+pub(super) fn leaving(id: i64, bytes: u64, header: &[u8], main: bool) -> Removed {
+    let header = Header::parse(header).ok();
+    let file = header.filter(|header| header.in_file);
+    Removed {
+        id,
+        bytes,
+        has_extras: header.is_none_or(|header| header.has_extras),
+        file: file.map(|header| header.write_id),
+        file_bytes: file.map_or(0, |header| size_on_disk(header.stored_size)),
+        main,
     }
 }
 

@@ -9,8 +9,25 @@ use super::declared::{
 };
 use super::extras::{Cell, Extras, MetaRow};
 use super::meta::Transaction;
-use super::row::Removed;
+use super::row::{EntryRow, Removed};
 use crate::error::Result;
+
+/// What a row says of its entry.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Holder<'a> {
+    pub id: i64,
+    pub key: &'a [u8],
+    /// The millisecond from which it is not live; the last one where it lives for ever.
+    pub until: i64,
+}
+
+impl<'a> Holder<'a> {
+    pub fn of(row: &EntryRow<'a>) -> Self {
+        let times = [row.expires, row.freshness.until];
+        let until = times.into_iter().flatten().min().map_or(i64::MAX, |ms| ms as i64);
+        Self { id: row.id, key: row.key, until }
+    }
+}
 
 impl ToSql for Cell<'_> {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
@@ -23,6 +40,8 @@ impl ToSql for Cell<'_> {
     }
 }
 
+/// What each table has before its columns: no declared name starts so, and none is `key`.
+const OWN: &str = "tierce_id INTEGER PRIMARY KEY, tierce_until INTEGER NOT NULL, key TEXT NOT NULL";
 const NOT_NULL: i64 = 1;
 const UNIQUE: i64 = 2;
 const INDEXED: i64 = 4;
@@ -80,7 +99,7 @@ impl Db {
 
     /// Whether the table is as its declaration has it: damage may have taken one and left the other.
     fn is_made(&self, table: &MetaTable) -> Result<bool> {
-        let sql = "SELECT name, type FROM pragma_table_info(?1) WHERE cid > 0 ORDER BY cid";
+        let sql = "SELECT name, type FROM pragma_table_info(?1) WHERE cid > 2 ORDER BY cid";
         let made = self.all(sql, [format!("meta_{}", table.name)], |row| {
             Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))
         })?;
@@ -122,7 +141,7 @@ impl Transaction<'_> {
     /// Makes a table, and its rows from what entries carry.
     fn make(&self, table: &MetaTable) -> Result<()> {
         self.db.change("DELETE FROM declared WHERE table_name = ?1", [&table.name])?;
-        let mut definitions = vec!["id INTEGER PRIMARY KEY".to_owned()];
+        let mut definitions = vec![OWN.to_owned()];
         for (position, column) in table.columns.iter().enumerate() {
             definitions.push(format!("{} {}", quoted(&column.name), column.column_type.sql()));
             let bits =
@@ -147,12 +166,12 @@ impl Transaction<'_> {
 
     fn fill(&self, table: &MetaTable) -> Result<()> {
         let mut outcome = Ok(());
-        self.db.bodies(|id, body| {
+        self.db.bodies(|holder, body| {
             let rows = Extras::parse(body).map(|extras| extras.meta).unwrap_or_default();
             if let Some(row) = rows.iter().find(|row| row.table == table.name) {
                 // What no longer fits was made by damage, and stays with its entry alone.
                 if let Ok(cells) = table.cells(row) {
-                    outcome = self.insert_meta(table, id, &cells);
+                    outcome = self.insert_meta(table, holder, &cells);
                 }
             }
             outcome.is_ok()
@@ -160,22 +179,35 @@ impl Transaction<'_> {
         outcome
     }
 
-    fn insert_meta(&self, table: &MetaTable, id: i64, cells: &[Cell<'_>]) -> Result<()> {
+    fn insert_meta(&self, table: &MetaTable, holder: Holder<'_>, cells: &[Cell<'_>]) -> Result<()> {
         // Named, as later caches may have added columns.
         let names: Vec<_> = table.columns.iter().map(|column| quoted(&column.name)).collect();
-        let places = "?, ".repeat(cells.len());
-        let (table, names) = (table.sql_name(), names.join(", "));
-        let sql = format!("INSERT OR IGNORE INTO {table} ({names}, id) VALUES ({places}?)");
-        let values: Vec<&dyn ToSql> =
-            cells.iter().map(|cell| cell as &dyn ToSql).chain(std::iter::once(&id as &dyn ToSql)).collect();
+        let sql = format!(
+            "INSERT OR IGNORE INTO {} (tierce_id, tierce_until, key, {}) VALUES (?, ?, ?{})",
+            table.sql_name(),
+            names.join(", "),
+            ", ?".repeat(cells.len())
+        );
+        let key = String::from_utf8_lossy(holder.key);
+        let mut values: Vec<&dyn ToSql> = vec![&holder.id, &holder.until, &key];
+        values.extend(cells.iter().map(|cell| cell as &dyn ToSql));
         self.db.change(&sql, values.as_slice()).map(|_| ())
+    }
+
+    /// An entry lives for longer or shorter than its rows say.
+    pub fn retime(&self, holder: Holder<'_>) -> Result<()> {
+        for table in self.db.declared()? {
+            let sql = format!("UPDATE {} SET tierce_until = ?2 WHERE tierce_id = ?1", table.sql_name());
+            self.db.change(&sql, [holder.id, holder.until])?;
+        }
+        Ok(())
     }
 
     /// Stores the rows that an entry has in declared tables. An expired entry that has a unique value is removed for it.
     pub fn put_meta(
         &self,
         declared: &[MetaTable],
-        id: i64,
+        holder: Holder<'_>,
         rows: &[MetaRow<'_>],
         now: u64,
     ) -> Result<Vec<Removed>> {
@@ -197,7 +229,7 @@ impl Transaction<'_> {
                     removed.extend(self.make_room(table, column, cell, now)?);
                 }
             }
-            self.insert_meta(table, id, &cells)?;
+            self.insert_meta(table, holder, &cells)?;
         }
         Ok(removed)
     }
@@ -210,7 +242,7 @@ impl Transaction<'_> {
         cell: &Cell<'_>,
         now: u64,
     ) -> Result<Option<Removed>> {
-        let sql = format!("SELECT id FROM {} WHERE {} = ?1", table.sql_name(), quoted(&column.name));
+        let sql = format!("SELECT tierce_id FROM {} WHERE {} = ?1", table.sql_name(), quoted(&column.name));
         let Some(other) = self.db.one(&sql, [cell], |row| row.get::<_, i64>(0))? else { return Ok(None) };
         let Some(expired) = self.delete_expired(other, now)? else {
             let why = format!(
@@ -230,7 +262,7 @@ impl Transaction<'_> {
             let known = "SELECT 1 FROM declared WHERE table_name = ?1";
             if self.db.one(known, [&row.table], |_| Ok(()))?.is_some() {
                 let table = quoted(&format!("meta_{}", row.table));
-                self.db.change(&format!("DELETE FROM {table} WHERE id = ?1"), [id])?;
+                self.db.change(&format!("DELETE FROM {table} WHERE tierce_id = ?1"), [id])?;
             }
         }
         Ok(())
@@ -241,7 +273,7 @@ impl Transaction<'_> {
         for table in self.db.declared()? {
             let sql = format!("DELETE FROM {}", table.sql_name());
             match id {
-                Some(id) => self.db.change(&format!("{sql} WHERE id = ?1"), [id])?,
+                Some(id) => self.db.change(&format!("{sql} WHERE tierce_id = ?1"), [id])?,
                 None => self.db.change(&sql, [])?,
             };
         }

@@ -6,15 +6,18 @@ mod blob;
 mod bound;
 mod builder;
 mod cache;
+mod change;
 mod check;
 mod db;
 mod declared;
 mod engine;
 mod epoch;
 mod extras;
+mod listing;
 mod maintenance;
 mod meta;
 mod meta_rows;
+mod number;
 mod open;
 mod options;
 mod owner;
@@ -23,6 +26,9 @@ mod read;
 mod row;
 mod salvage;
 mod side;
+mod standing;
+mod verbs;
+mod victims;
 mod write;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -31,16 +37,20 @@ use std::time::Duration;
 use crate::error::{Code, Result};
 
 pub use builder::Builder;
-pub use cache::{Cache, Entry, Fetched, KeyPage, SetOptions, Stats};
+pub use cache::{Cache, Entry, Fetched, SetOptions, Stats};
 pub use check::{CheckReport, Problem, ProblemKind};
+pub(crate) use db::APPLICATION_ID;
 pub use db::Durability;
 pub use declared::{ColumnType, MetaColumn, MetaTable};
 pub use epoch::{BITS as EPOCH_BITS, EpochTable};
 pub use extras::{Cell, Extras, MetaRow};
+pub use listing::{KeyPage, Listed, Listing};
+pub use number::Number;
 pub use query::{Answer, AnswerColumn};
 pub use read::Meta;
 pub use row::Freshness;
-pub use write::{Write, Written};
+pub use verbs::State;
+pub use write::{When, Write, Written};
 
 /// Whether a write may wait for another writer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,14 +9,28 @@ use super::declared::MetaTable;
 use crate::clock::{Clock, SystemClock};
 use crate::codec::CodecChoice;
 use crate::error::{Code, Error, Result};
+use crate::policy::PolicyKind;
 
 /// Stored payloads up to this many bytes live in a row, larger ones in a file. Measured: `docs/design-decisions.md`, D15.
 const INLINE_MAX: usize = 32 * 1024;
+
+/// The policies whose order can be kept in rows: the others need sketches and histories of every key.
+pub(super) const POLICIES: [PolicyKind; 7] = [
+    PolicyKind::Lru,
+    PolicyKind::Lfu,
+    PolicyKind::Fifo,
+    PolicyKind::Lifo,
+    PolicyKind::Mru,
+    PolicyKind::Sieve,
+    PolicyKind::S3Fifo,
+];
 
 /// What [`Builder`](super::Builder) fills in.
 #[derive(Clone)]
 pub(super) struct Options {
     pub max_size: Option<u64>,
+    pub max: Option<u64>,
+    pub policy: PolicyKind,
     pub ttl: Option<Duration>,
     pub codec: CodecChoice,
     pub durability: Durability,
@@ -30,6 +44,8 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             max_size: None,
+            max: None,
+            policy: PolicyKind::Lru,
             ttl: None,
             codec: CodecChoice::AUTO,
             durability: Durability::Process,
@@ -51,6 +67,19 @@ impl Options {
                 format!("max_size is {given} bytes; accepted are {floor} (1 MiB) and more"),
             )
             .with("option", "max_size"));
+        }
+        if self.max == Some(0) {
+            return Err(Error::new(Code::InvalidOption, "max is 0 entries; accepted are 1 and more")
+                .with("option", "max"));
+        }
+        if !POLICIES.contains(&self.policy) {
+            let names: Vec<_> = POLICIES.iter().map(|policy| policy.name()).collect();
+            let message = format!(
+                "policy is {:?}, which is for memory; on disk give one of {}",
+                self.policy.name(),
+                names.join(", ")
+            );
+            return Err(Error::new(Code::InvalidOption, message).with("option", "policy"));
         }
         if self.ttl.is_some_and(|ttl| ttl.is_zero()) {
             return Err(Error::new(

@@ -22,13 +22,13 @@ use super::extras::Cell;
 use super::lock;
 use crate::error::{Code, Error, Result};
 
-/// Steps of SQLite's machine between looks at the budget, and the budget of a thread that must not wait: about 2 ms.
-const STEPS: (i32, u64) = (1000, 100_000);
+/// Steps of SQLite's machine between looks at the budget, and the budget of a thread that must not wait: about 1 ms.
+const STEPS: (i32, u64) = (1000, 30_000);
 /// Rows that such a thread reads at most.
 const ROWS: usize = 4096;
 /// Connections that stay open, and the page cache of each.
 const KEPT: usize = 2;
-const CACHE_KIB: u32 = 16 * 1024;
+const CACHE_KIB: u32 = 64 * 1024;
 
 /// A column of an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -148,7 +148,8 @@ impl Engine {
     /// What SQLite says of a query is about the query, unless it is about the file.
     fn refused(&self, why: rusqlite::Error) -> Error {
         let message = why.to_string();
-        let writes = matches!(why, rusqlite::Error::InvalidQuery) || message.starts_with("cannot modify");
+        let writes = matches!(why, rusqlite::Error::InvalidQuery)
+            || ["cannot modify", "not authorized"].iter().any(|what| message.starts_with(what));
         let code = match why.sqlite_error_code() {
             Some(ErrorCode::AuthorizationForStatementDenied | ErrorCode::ReadOnly) => Code::ReadOnly,
             _ if writes => Code::ReadOnly,

@@ -35,12 +35,14 @@ pub struct Meta {
     pub stored_size: u64,
     /// Whether it carries tags, a description or metadata: [`Entry::extras`](super::Entry::extras).
     pub has_extras: bool,
-    /// The row of the entry, for [`Cache::touch`](super::Cache::touch).
+    /// The row of the entry, for [`Cache::note`](super::Cache::note).
     pub id: i64,
     /// The key's slot in the epoch table.
     pub slot: u32,
     /// The slot's epoch before the entry was read.
     pub epoch: u32,
+    /// Another one for each change of the entry: what [`Write::Check`](super::Write::Check) takes.
+    pub version: u64,
     /// Of this write alone.
     pub(super) write_id: u64,
 }
@@ -172,6 +174,7 @@ impl Engine {
             id: row.id,
             slot,
             epoch,
+            version: row.seal,
             write_id: header.write_id,
         }
     }

@@ -18,8 +18,33 @@ pub(super) struct EntryRow<'a> {
     /// Milliseconds since the Unix epoch; `None` never expires.
     pub expires: Option<u64>,
     pub freshness: Freshness,
+    pub place: Place,
     pub key: &'a [u8],
     pub frame: &'a [u8],
+}
+
+/// What eviction policies keep of a row beside its accesses. No checksum covers it: it decides only who goes first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Place {
+    /// Tick at which the key came in, or at which its policy put it at the end of a queue.
+    pub entered: i64,
+    /// Uses of the key before this value was written.
+    pub earlier: i64,
+    /// Uses that its policy has taken into account.
+    pub counted: i64,
+    /// Whether it is in the main queue of `s3-fifo`.
+    pub main: bool,
+}
+
+impl Place {
+    /// `counted` and `main` in one column.
+    pub fn mark(self) -> i64 {
+        self.counted << 1 | i64::from(self.main)
+    }
+
+    pub fn with_mark(self, mark: i64) -> Self {
+        Self { counted: mark >> 1, main: mark & 1 == 1, ..self }
+    }
 }
 
 /// When a value is due to be made anew, where that is before its entry expires.
@@ -63,11 +88,33 @@ impl EntryRow<'_> {
 }
 
 /// What decides when a row has to go.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Age {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Standing {
     pub id: i64,
     pub accessed: i64,
+    /// Reads of this value.
+    pub hits: i64,
     pub expires: Option<u64>,
+    pub place: Place,
+    /// Bytes of its row and of its file.
+    pub weight: u64,
+}
+
+impl Standing {
+    /// Uses since the key came in, that one left out.
+    pub fn uses(&self) -> i64 {
+        self.place.earlier.saturating_add(self.hits)
+    }
+
+    /// Uses that its policy has not taken into account.
+    pub fn fresh_uses(&self) -> i64 {
+        self.uses().saturating_sub(self.place.counted)
+    }
+
+    /// Whether the entry's time has passed.
+    pub fn is_expired(&self, now: u64) -> bool {
+        self.expires.is_some_and(|at| at <= now)
+    }
 }
 
 /// What leaves with a row.
@@ -82,6 +129,23 @@ pub(super) struct Removed {
     pub file: Option<u64>,
     /// Bytes of that file, rounded to blocks.
     pub file_bytes: u64,
+    /// Whether it was in the main queue of `s3-fifo`.
+    pub main: bool,
+}
+
+impl Removed {
+    /// What the row counted for, its file included.
+    pub fn weight(&self) -> u64 {
+        weight(self.bytes) + self.file_bytes
+    }
+}
+
+/// What a row takes beside its key and frame: record header, columns, its cell on the page.
+const ROW_OVERHEAD: u64 = 80;
+
+/// What a row counts for.
+pub(super) fn weight(row_bytes: u64) -> u64 {
+    row_bytes + ROW_OVERHEAD
 }
 
 /// Totals over all entries.

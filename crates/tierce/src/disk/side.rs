@@ -7,6 +7,7 @@ use rusqlite::params;
 use super::db::Db;
 use super::extras::{self, Extras};
 use super::meta::{Transaction, blob, integer, removed};
+use super::meta_rows::Holder;
 use super::row::Removed;
 use crate::error::Result;
 
@@ -41,13 +42,16 @@ impl Db {
         self.one("SELECT seal, body FROM extras WHERE id = ?1", [id], body)
     }
 
-    /// Hands every body to `each`, until it is false.
-    pub fn bodies(&self, mut each: impl FnMut(i64, &[u8]) -> bool) -> Result<()> {
+    /// Hands every body to `each` with the id, key and times of its entry, until it is false.
+    pub fn bodies(&self, mut each: impl FnMut(Holder<'_>, &[u8]) -> bool) -> Result<()> {
         let mut walk = || {
-            let mut statement = self.conn.prepare("SELECT id, body FROM extras")?;
+            let mut statement = self.conn.prepare(
+                "SELECT id, key, coalesce(min(expires, fresh), expires, fresh), body FROM extras JOIN entries USING (id)",
+            )?;
             let mut rows = statement.query([])?;
             while let Some(row) = rows.next()? {
-                if !each(row.get(0)?, blob(row, 1)?) {
+                let until = row.get::<_, Option<i64>>(2)?.unwrap_or(i64::MAX);
+                if !each(Holder { id: row.get(0)?, key: blob(row, 1)?, until }, blob(row, 3)?) {
                     break;
                 }
             }
@@ -77,15 +81,16 @@ impl Transaction<'_> {
     pub fn delete_expired(&self, id: i64, now: u64) -> Result<Option<Removed>> {
         let expired = self.db.one(
             "DELETE FROM entries WHERE id = ?1 AND expires <= ?2 \
-             RETURNING id, length(key) + length(frame), substr(frame, 1, 40)",
+             RETURNING id, length(key) + length(frame), substr(frame, 1, 40), mark",
             params![id, now as i64],
             removed,
         )?;
         self.gone(expired)
     }
 
-    /// Takes what the side tables have of a row that leaves, and counts it.
+    /// Takes what the side tables have of a row that leaves, counts its bytes, and one entry less.
     pub fn gone(&self, leaving: Option<Removed>) -> Result<Option<Removed>> {
+        self.grown.set(self.grown.get() - i64::from(leaving.is_some()));
         let Some(mut leaving) = leaving.filter(|row| row.has_extras) else { return Ok(leaving) };
         let sql = "DELETE FROM extras WHERE id = ?1 RETURNING seal, body";
         let body = self.db.one(sql, [leaving.id], body)?;
@@ -117,9 +122,10 @@ impl Transaction<'_> {
     pub fn untag(&self, tag: &str, id: i64, now: u64) -> Result<Option<Untagged>> {
         let deleted = self.db.one(
             "DELETE FROM entries WHERE id = ?1 \
-             RETURNING id, length(key) + length(frame), substr(frame, 1, 40), expires IS NULL OR expires > ?2, key",
+             RETURNING id, length(key) + length(frame), substr(frame, 1, 40), mark, \
+             expires IS NULL OR expires > ?2, key",
             params![id, now as i64],
-            |row| Ok((removed(row)?, row.get(3)?, blob(row, 4)?.to_vec())),
+            |row| Ok((removed(row)?, row.get(4)?, blob(row, 5)?.to_vec())),
         )?;
         let Some((left, was_live, key)) = deleted else {
             self.db.change("DELETE FROM tags WHERE tag = ?1 AND id = ?2", params![tag, id])?; // left by damage

@@ -1,15 +1,19 @@
 //! The write path: encode outside every lock, announce and write files, then one transaction.
 
 use super::Wait;
-use super::bound::{Brought, weight};
+use super::bound::Brought;
+use super::change::renew;
 use super::db::{Durability, LogEnd};
 use super::engine::Engine;
 use super::epoch;
 use super::extras::Extras;
 use super::lock;
 use super::meta::Transaction;
-use super::row::{EntryRow, Freshness, Removed};
+use super::meta_rows::Holder;
+use super::number::Number;
+use super::row::{EntryRow, Freshness, Place, Removed, weight};
 use super::side::Untagged;
+use super::victims::Scene;
 use crate::codec::{CodecChoice, Numbers};
 use crate::error::{Code, Error, Result};
 use crate::frame::size_on_disk;
@@ -35,6 +39,8 @@ pub enum Write<'a> {
         codec: Option<CodecChoice>,
         /// Where the value is an array of numbers: what they are, so that they are coded as such.
         numbers: Option<Numbers>,
+        /// Whether it depends on a live entry of the key.
+        when: When,
         /// Tags, description and metadata.
         extras: Option<Extras<'a>>,
     },
@@ -61,20 +67,50 @@ pub enum Write<'a> {
     },
     /// Removes everything.
     Clear,
+    /// Adds to the number that a key holds; what has no live entry holds 0. An entry that is there keeps its time to live.
+    Increment {
+        /// The key.
+        key: Key<'a>,
+        /// What to add.
+        by: Number,
+        /// Of an entry that is made. Milliseconds since the Unix epoch; `None` never expires.
+        expires_at: Option<u64>,
+    },
+    /// Changes nothing, and fails the whole batch with [`Code::Transaction`] where the key was written since it was read.
+    Check {
+        /// The key.
+        key: Key<'a>,
+        /// The [`Meta::version`](super::Meta::version) that was read; `None` where there was no live entry.
+        version: Option<u64>,
+    },
+}
+
+/// When a [`Write::Set`] stores its value.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum When {
+    /// Whatever is there.
+    #[default]
+    Always,
+    /// Where the key has no live entry.
+    Absent,
+    /// Where the key has a live entry.
+    Present,
 }
 
 /// Entries that one call on a thread that must not wait invalidates by their tags.
 const FEW: usize = 256;
 
 /// What became of one [`Write`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Written {
-    /// For a delete and a renewal: whether there was a live entry.
+    /// Whether the key had a live entry before. A set that is not conditional does not look.
     pub existed: bool,
+    /// The sum of an increment.
+    pub number: Option<Number>,
     /// For tags: how many live entries were removed.
     pub invalidated: u64,
-    /// The row of the key, for [`Cache::touch`](super::Cache::touch).
+    /// The row of the key, for [`Cache::note`](super::Cache::note).
     pub id: i64,
     /// The key's slot in the epoch table.
     pub slot: u32,
@@ -88,9 +124,9 @@ type Slots = Vec<(u32, u32)>;
 
 /// The times of an entry, as its row can hold them.
 #[derive(Clone, Copy, Debug)]
-struct Times {
-    expires: Option<u64>,
-    freshness: Freshness,
+pub(super) struct Times {
+    pub expires: Option<u64>,
+    pub freshness: Freshness,
 }
 
 impl Times {
@@ -102,14 +138,15 @@ impl Times {
 }
 
 /// A write that is ready for its transaction.
-enum Ready<'a> {
+pub(super) enum Ready<'a> {
     Set {
         key: &'a Key<'a>,
         digest: Digest,
         header: Header,
         frame: Vec<u8>,
         times: Times,
-        extras: Option<(&'a Extras<'a>, Vec<u8>)>,
+        extras: Beside<'a>,
+        when: When,
     },
     Renew {
         key: &'a Key<'a>,
@@ -125,15 +162,38 @@ enum Ready<'a> {
         tags: &'a [&'a str],
     },
     Clear,
+    Increment {
+        key: &'a Key<'a>,
+        digest: Digest,
+        by: Number,
+        times: Times,
+    },
+    Check {
+        key: &'a Key<'a>,
+        version: Option<u64>,
+    },
+}
+
+/// What a batch in its transaction has done so far.
+#[derive(Default)]
+pub(super) struct Progress {
+    /// Rows that were replaced or removed.
+    pub left: Vec<Removed>,
+    pub brought: Brought,
+    /// Files to unlink after the commit.
+    pub condemned: Vec<u64>,
+    /// Slots of entries that went with a tag.
+    pub invalidated: Vec<u32>,
 }
 
 impl Ready<'_> {
-    fn digest(&self) -> Option<Digest> {
+    /// The digest of a key whose entry this write changed.
+    fn changed(&self, outcome: &Written) -> Option<Digest> {
         match self {
-            Ready::Set { digest, .. } | Ready::Renew { digest, .. } | Ready::Delete { digest, .. } => {
-                Some(*digest)
-            }
-            Ready::InvalidateTags { .. } | Ready::Clear => None,
+            Ready::Set { digest, when, .. } => when.holds(outcome.existed).then_some(*digest),
+            Ready::Delete { digest, .. } | Ready::Increment { digest, .. } => Some(*digest),
+            Ready::Renew { digest, .. } => outcome.existed.then_some(*digest),
+            Ready::InvalidateTags { .. } | Ready::Clear | Ready::Check { .. } => None,
         }
     }
 
@@ -146,33 +206,31 @@ impl Ready<'_> {
     }
 }
 
-/// New times for the row of a key, if there is one that is sound and not expired.
-fn renew(
-    transaction: &Transaction<'_>,
-    key: &Key<'_>,
-    digest: Digest,
-    times: Times,
-    stale: bool,
-    now: u64,
-) -> Result<bool> {
-    let renewed = transaction.find(digest.id(), |row| {
-        let kept = if stale { !row.is_expired(now) } else { row.is_live(now) };
-        let checksum = Header::parse(row.frame).ok()?.checksum;
-        if row.key != key.as_bytes() || !kept || row.seal != row.expected_seal(digest, checksum) {
-            return None;
+/// An entry on its way into the database.
+pub(super) struct Entering<'a> {
+    pub key: &'a Key<'a>,
+    pub digest: Digest,
+    pub header: Header,
+    pub frame: &'a [u8],
+    pub times: Times,
+    pub extras: &'a Beside<'a>,
+}
+
+/// What an entry carries beside its value, and its stored form.
+pub(super) type Beside<'a> = Option<(&'a Extras<'a>, Vec<u8>)>;
+
+impl When {
+    fn holds(self, existed: bool) -> bool {
+        match self {
+            When::Always => true,
+            When::Absent => !existed,
+            When::Present => existed,
         }
-        let freshness = Freshness { until: times.freshness.until, ..row.freshness };
-        let mut renewed = EntryRow { key: &[], frame: &[], expires: times.expires, freshness, ..row };
-        renewed.seal = renewed.expected_seal(digest, checksum);
-        Some(renewed)
-    })?;
-    let Some(renewed) = renewed.flatten() else { return Ok(false) };
-    transaction.renew(&renewed)?;
-    Ok(true)
+    }
 }
 
 fn only_removes(writes: &[Write<'_>]) -> bool {
-    !writes.iter().any(|write| matches!(write, Write::Set { .. }))
+    writes.iter().all(|write| matches!(write, Write::Delete { .. } | Write::Clear))
 }
 
 impl Engine {
@@ -201,12 +259,12 @@ impl Engine {
     }
 
     fn prepare<'a>(&self, write: &'a Write<'a>) -> Result<Ready<'a>> {
-        let (key, value, kind, times, codec, extras) = match write {
-            Write::Set { key, value, kind, expires_at, freshness, codec, numbers, extras } => {
+        let (key, value, kind, times, codec, extras, when) = match write {
+            Write::Set { key, value, kind, expires_at, freshness, codec, numbers, extras, when } => {
                 let codec = codec.unwrap_or(self.codec);
                 let codec = numbers.map_or(codec, |numbers| codec.numbers(numbers));
                 let extras = extras.as_ref().filter(|extras| !extras.is_empty());
-                (key, *value, *kind, Times::new(*expires_at, *freshness), codec, extras)
+                (key, *value, *kind, Times::new(*expires_at, *freshness), codec, extras, *when)
             }
             Write::Renew { key, expires_at, fresh_until, stale } => {
                 let times = Times::new(*expires_at, Freshness { until: *fresh_until, cost: 0 });
@@ -215,6 +273,11 @@ impl Engine {
             Write::Delete { key } => return Ok(Ready::Delete { key, digest: key.digest() }),
             Write::InvalidateTags { tags } => return Ok(Ready::InvalidateTags { tags }),
             Write::Clear => return Ok(Ready::Clear),
+            Write::Increment { key, by, expires_at } => {
+                let times = Times::new(*expires_at, Freshness::default());
+                return Ok(Ready::Increment { key, digest: key.digest(), by: *by, times });
+            }
+            Write::Check { key, version } => return Ok(Ready::Check { key, version: *version }),
         };
         let extras = extras.map(|extras| Ok((extras, extras.to_bytes()?))).transpose()?;
         let digest = key.digest();
@@ -236,7 +299,7 @@ impl Engine {
         frame[..HEADER].copy_from_slice(&header.to_bytes());
         let beside = extras.as_ref().map_or(0, |(_, body)| body.len() as u64);
         self.bound.admit(weight(key.as_bytes().len() as u64 + stored_size + beside))?;
-        Ok(Ready::Set { key, digest, header, frame, times, extras })
+        Ok(Ready::Set { key, digest, header, frame, times, extras, when })
     }
 
     fn apply_ready(&self, ready: &[Ready<'_>], wait: Wait) -> Result<(Vec<Written>, u32)> {
@@ -284,58 +347,84 @@ impl Engine {
         let now = self.now();
         let unlinked = lock(&self.unlinked).clone();
         transaction.forget(&unlinked)?;
-        let mut left: Vec<Removed> = Vec::new();
-        let mut brought = Brought::default();
-        let mut condemned = Vec::new();
-        let mut invalidated = Vec::new();
+        let mut progress = Progress::default();
+        let scene = Scene {
+            transaction,
+            log: &self.accesses,
+            epochs: &self.epochs,
+            now,
+            wait,
+            newest: 0,
+            entered: false,
+        };
         let mut written = Vec::with_capacity(ready.len());
         for write in ready {
-            let mut outcome = Written::default();
-            match write {
-                Ready::Set { key, digest, header, frame, times, extras } => {
-                    let replaced = self.put(transaction, key, *digest, *header, frame, *times, now)?;
-                    if let Some((extras, body)) = extras {
-                        transaction.put_extras(digest.id(), header.write_id, extras, body)?;
-                        left.extend(transaction.put_meta(&self.declared, digest.id(), &extras.meta, now)?);
-                    }
-                    let beside = extras.as_ref().map_or(0, |(_, body)| body.len());
-                    let row = weight(
-                        (key.as_bytes().len() + if header.in_file { HEADER } else { frame.len() } + beside)
-                            as u64,
-                    );
-                    brought.newest = digest.id();
-                    brought.written += row + frame.len() as u64;
-                    brought.row_growth += row as i64 - replaced.map_or(0, |old| weight(old.bytes) as i64);
-                    left.extend(replaced);
-                }
-                Ready::Renew { key, digest, times, stale } => {
-                    outcome.existed = renew(transaction, key, *digest, *times, *stale, now)?;
-                }
-                Ready::Delete { key, digest } => {
-                    let removed = transaction.delete(digest.id(), key.as_bytes(), now)?;
-                    outcome.existed = removed.is_some_and(|(_, live)| live);
-                    left.extend(removed.map(|(removed, _)| removed));
-                }
-                Ready::InvalidateTags { tags } => {
-                    let untagged = self.untag(transaction, tags, now, wait)?;
-                    outcome.invalidated = untagged.iter().filter(|untagged| untagged.was_live).count() as u64;
-                    invalidated
-                        .extend(untagged.iter().map(|untagged| Digest::of(&untagged.key).slot(epoch::BITS)));
-                    left.extend(untagged.iter().map(|untagged| untagged.removed));
-                }
-                Ready::Clear => {
-                    condemned.extend(transaction.clear(self.owner.id()?)?);
-                }
-            }
-            written.push(outcome);
+            written.push(self.apply_one(scene, write, &mut progress)?);
         }
-        left.extend(self.bound.enforce(transaction, &self.accesses, now, brought, wait)?);
+        let Progress { mut left, brought, mut condemned, invalidated } = progress;
+        left.extend(self.bound.enforce(scene, brought)?);
         for file in left.iter().filter_map(|removed| removed.file) {
             transaction.condemn(file, self.owner.id()?)?;
             condemned.push(file);
         }
         lock(&self.unlinked).retain(|file| !unlinked.contains(file));
-        Ok((written, condemned, self.announce_epochs(ready, invalidated)))
+        let announced = self.announce_epochs(ready, &written, &invalidated);
+        Ok((written, condemned, announced))
+    }
+
+    fn apply_one(&self, scene: Scene<'_>, write: &Ready<'_>, progress: &mut Progress) -> Result<Written> {
+        let mut outcome = Written::default();
+        let Scene { transaction, now, wait, .. } = scene;
+        match write {
+            Ready::Set { key, digest, header, frame, times, extras, when } => {
+                outcome.existed = *when != When::Always && self.version(transaction, key)?.is_some();
+                if when.holds(outcome.existed) {
+                    let entry =
+                        Entering { key, digest: *digest, header: *header, frame, times: *times, extras };
+                    self.put(scene, &entry, progress)?;
+                } else if header.in_file {
+                    progress.condemned.push(header.write_id); // announced, and adopted by no entry
+                }
+            }
+            Ready::Delete { key, digest } => {
+                let removed = transaction.delete(digest.id(), key.as_bytes(), now)?;
+                outcome.existed = removed.is_some_and(|(_, live)| live);
+                if let Some((removed, _)) = removed {
+                    self.bound.removed(scene, &removed)?;
+                    progress.left.push(removed);
+                }
+            }
+            Ready::InvalidateTags { tags } => {
+                let untagged = self.untag(transaction, tags, now, wait)?;
+                outcome.invalidated = untagged.iter().filter(|untagged| untagged.was_live).count() as u64;
+                let slots = untagged.iter().map(|untagged| Digest::of(&untagged.key).slot(epoch::BITS));
+                progress.invalidated.extend(slots);
+                for Untagged { removed, .. } in untagged {
+                    self.bound.removed(scene, &removed)?;
+                    progress.left.push(removed);
+                }
+            }
+            Ready::Clear => {
+                progress.condemned.extend(transaction.clear(self.owner.id()?)?);
+                self.bound.cleared(scene);
+            }
+            Ready::Renew { key, digest, times, stale } => {
+                outcome.existed = renew(transaction, key, *digest, *times, *stale, now)?;
+            }
+            Ready::Increment { key, digest, by, times } => {
+                let (existed, sum) = self.increment(scene, (key, *digest), *by, *times, progress)?;
+                (outcome.existed, outcome.number) = (existed, Some(sum));
+            }
+            Ready::Check { key, version } => {
+                let found = self.version(transaction, key)?;
+                if found != *version {
+                    let why = "a key that the transaction read was written since: try again";
+                    return Err(Error::new(Code::Transaction, why));
+                }
+                outcome.existed = found.is_some();
+            }
+        }
+        Ok(outcome)
     }
 
     /// Removes all that have one of these tags.
@@ -361,17 +450,10 @@ impl Engine {
         Ok(untagged)
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the fields of one row")]
-    fn put(
-        &self,
-        transaction: &Transaction<'_>,
-        key: &Key<'_>,
-        digest: Digest,
-        header: Header,
-        frame: &[u8],
-        times: Times,
-        now: u64,
-    ) -> Result<Option<Removed>> {
+    /// Stores an entry in the place of any other of its key, and makes room for it where there are too many.
+    pub(super) fn put(&self, scene: Scene<'_>, entry: &Entering<'_>, progress: &mut Progress) -> Result<()> {
+        let Scene { transaction, now, .. } = scene;
+        let Entering { key, digest, header, frame, times, extras } = *entry;
         let mut row = EntryRow {
             id: digest.id(),
             seal: 0,
@@ -380,25 +462,49 @@ impl Engine {
             created: now,
             expires: times.expires,
             freshness: times.freshness,
+            place: Place::default(),
             key: key.as_bytes(),
             frame: if header.in_file { &frame[..HEADER] } else { frame },
         };
-        self.accesses.forget(row.id); // what was noted of its predecessor is void
+        let noted = self.accesses.take(row.id).map_or(0, |noted| i64::from(noted.hits)); // its predecessor's
         row.seal = row.expected_seal(digest, header.checksum);
-        let replaced = transaction.put(&row, header.raw_size, header.stored_size)?;
+        let (mut standing, old) = transaction.put(&mut row, header, noted, now)?;
         if header.in_file {
             transaction.adopt(header.write_id, size_on_disk(header.stored_size))?;
         }
-        Ok(replaced)
+        let replaced = old.map(|(_, removed)| removed);
+        if let Some((extras, body)) = extras {
+            transaction.put_extras(row.id, header.write_id, extras, body)?;
+            for expired in transaction.put_meta(&self.declared, Holder::of(&row), &extras.meta, now)? {
+                self.bound.removed(scene, &expired)?;
+                progress.left.push(expired);
+            }
+        }
+        let beside = extras.as_ref().map_or(0, |(_, body)| body.len());
+        let row_weight = weight((key.as_bytes().len() + row.frame.len() + beside) as u64);
+        let brought = &mut progress.brought;
+        brought.newest = row.id;
+        brought.written += row_weight + frame.len() as u64;
+        brought.row_growth += row_weight as i64 - replaced.map_or(0, |old| weight(old.bytes) as i64);
+        progress.left.extend(replaced);
+        let expired = old.filter(|(old, _)| old.is_expired(now));
+        if let Some((_, removed)) = expired {
+            self.bound.removed(scene, &removed)?; // its place is not passed on
+        }
+        let scene = Scene { newest: row.id, ..scene };
+        let predecessor = replaced.filter(|_| expired.is_none());
+        progress.left.extend(self.bound.entered(scene, &mut standing, predecessor)?);
+        Ok(())
     }
 
     /// Before the commit: moves the epochs on, so that a kill between the commit and [`Engine::publish`] leaves no
     /// memory tier with what was replaced. Gives where they are.
-    fn announce_epochs(&self, ready: &[Ready<'_>], invalidated: Vec<u32>) -> Slots {
+    fn announce_epochs(&self, ready: &[Ready<'_>], written: &[Written], invalidated: &[u32]) -> Slots {
         if ready.iter().any(|write| matches!(write, Ready::Clear)) {
             self.epochs.bump_all();
         }
-        let known = ready.iter().filter_map(Ready::digest).map(|digest| digest.slot(epoch::BITS));
+        let changed = ready.iter().zip(written).filter_map(|(write, outcome)| write.changed(outcome));
+        let known = changed.map(|digest| digest.slot(epoch::BITS));
         let mut slots: Vec<u32> = known.chain(invalidated.iter().copied()).collect();
         slots.sort_unstable();
         slots.dedup();
@@ -406,7 +512,7 @@ impl Engine {
         // What was invalidated may have been set by this batch: one step more than `publish` expects keeps such a value
         // out of every memory tier.
         for slot in invalidated {
-            self.epochs.bump(slot);
+            self.epochs.bump(*slot);
         }
         announced
     }
@@ -426,7 +532,7 @@ impl Engine {
             })
             .collect();
         for (write, outcome) in ready.iter().zip(written) {
-            let Some(digest) = write.digest() else { continue };
+            let Some(digest) = write.changed(outcome) else { continue };
             outcome.id = digest.id();
             outcome.slot = digest.slot(epoch::BITS);
             let found = moved.binary_search_by_key(&outcome.slot, |(slot, _)| *slot);

@@ -22,6 +22,7 @@ mod w_tinylfu;
 
 pub use auto::Auto;
 pub use fifo::Fifo;
+pub(crate) use ghost::Ghost;
 pub use kind::{AnyPolicy, POLICIES, PolicyKind, UnknownPolicy};
 pub use lfu::Lfu;
 pub use lifo::Lifo;

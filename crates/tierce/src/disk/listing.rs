@@ -1,0 +1,145 @@
+//! Listings, page by page: no read transaction stays open between two pages.
+
+use super::cache::Cache;
+use super::extras::Extras;
+use super::read::Meta;
+use super::row::EntryRow;
+use crate::error::Result;
+use crate::frame::Header;
+use crate::key::Digest;
+
+/// Entries of a page of [`Cache::entries`].
+const PAGE: u32 = 1000;
+
+/// Which entries a page has.
+#[derive(Clone, Copy, Debug)]
+pub struct Listing<'a> {
+    /// Where the page starts: the [`KeyPage::next`] of the last one, or the id of a key's [`Digest`] to go on behind
+    /// that key, whether it still has an entry or not. `i64::MIN` starts at the beginning.
+    pub after: i64,
+    /// At most so many.
+    pub limit: u32,
+    /// Keys whose stored bytes start with one of these; `None` for all.
+    pub prefixes: Option<[&'a [u8]; 2]>,
+    /// Only entries that expire.
+    pub expiring: bool,
+}
+
+impl Default for Listing<'_> {
+    fn default() -> Self {
+        Self { after: i64::MIN, limit: PAGE, prefixes: None, expiring: false }
+    }
+}
+
+/// An entry of a listing: all but its value.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Listed {
+    /// Stored key bytes: the text of a string key.
+    pub key: Vec<u8>,
+    /// What is known of the entry.
+    pub meta: Meta,
+    /// What it carries beside its value.
+    pub extras: Extras<'static>,
+}
+
+/// A page of a listing.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct KeyPage {
+    /// In the order of their digests.
+    pub entries: Vec<Listed>,
+    /// Where the next page starts; `None` after the last.
+    pub next: Option<i64>,
+}
+
+impl Cache {
+    /// A page of live entries, in the order of their digests, which is any order but always the same: entries that are
+    /// added meanwhile may or may not be seen, others are seen once. A key that is looked for by its prefix costs a look at
+    /// every row, but no more than one call a page.
+    ///
+    /// # Errors
+    /// As [`Cache::get`].
+    pub fn page(&self, listing: &Listing<'_>) -> Result<KeyPage> {
+        let now = self.engine.now();
+        let (rows, last) = self.engine.read_mending(false, |db| {
+            let mut rows = db.page(listing, |row| (row.id, self.listed(&row, now)))?;
+            let last = rows.last().map(|(id, _)| *id).filter(|_| rows.len() >= listing.limit as usize);
+            for (id, listed) in &mut rows {
+                let Some(listed) = listed.as_mut().filter(|listed| listed.meta.has_extras) else { continue };
+                let body = db.body(*id)?;
+                let known = body.as_ref().and_then(|body| body.open(listed.meta.write_id));
+                listed.extras = known.map(Extras::into_owned).unwrap_or_default();
+            }
+            Ok((rows, last))
+        })?;
+        Ok(KeyPage { entries: rows.into_iter().filter_map(|(_, listed)| listed).collect(), next: last })
+    }
+
+    /// Every live entry whose key starts with `prefix`, read page by page.
+    ///
+    /// ```
+    /// # fn main() -> tierce::Result<()> {
+    /// # let temp = tempfile::tempdir().unwrap();
+    /// # let cache = tierce::Cache::builder().open(temp.path().join("cache"))?;
+    /// cache.set("user:1", b"Ada")?;
+    /// cache.set("page:1", b"<html>")?;
+    /// let users = cache.entries("user:").collect::<tierce::Result<Vec<_>>>()?;
+    /// assert_eq!(users[0].key, b"user:1");
+    /// # assert_eq!(users.len(), 1);
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// Each item may be an error as of [`Cache::get`]; nothing follows it.
+    pub fn entries<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = Result<Listed>> + 'a {
+        let mut next = Some(i64::MIN);
+        let prefixes = (!prefix.is_empty()).then_some([prefix.as_bytes(), prefix.as_bytes()]);
+        let pages = std::iter::from_fn(move || {
+            let page = self.page(&Listing { after: next?, prefixes, ..Listing::default() });
+            next = page.as_ref().ok().and_then(|page| page.next);
+            Some(page)
+        });
+        pages.flat_map(|page| {
+            let (listed, fault) = match page {
+                Ok(page) => (page.entries, None),
+                Err(fault) => (Vec::new(), Some(Err(fault))),
+            };
+            listed.into_iter().map(Ok).chain(fault)
+        })
+    }
+
+    /// A row as a listing shows it; nothing for one that is expired, damaged or newer.
+    fn listed(&self, row: &EntryRow<'_>, now: u64) -> Option<Listed> {
+        let digest = Digest::of(row.key);
+        let header = Header::parse(row.frame).ok()?;
+        let sound = digest.id() == row.id && row.seal == row.expected_seal(digest, header.checksum);
+        let slot = digest.slot(super::epoch::BITS);
+        (sound && row.is_live(now)).then(|| Listed {
+            key: row.key.to_vec(),
+            meta: self.engine.meta_of(row, header, slot, 0),
+            extras: Extras::default(),
+        })
+    }
+}
+
+/// The first bytes behind all that start with `prefix`; `None` where there are none.
+pub(super) fn end_of(prefix: &[u8]) -> Option<Vec<u8>> {
+    let last = prefix.iter().rposition(|byte| *byte != u8::MAX)?;
+    let mut end = prefix[..=last].to_vec();
+    end[last] += 1;
+    Some(end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::end_of;
+
+    #[test]
+    fn the_end_of_a_prefix_is_behind_all_that_start_with_it() {
+        assert_eq!(end_of(b"ab"), Some(b"ac".to_vec()));
+        assert_eq!(end_of(b"a\xff\xff"), Some(b"b".to_vec()));
+        assert_eq!(end_of(b"\xff"), None);
+        assert_eq!(end_of(b""), None);
+    }
+}

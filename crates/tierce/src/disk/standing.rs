@@ -1,0 +1,140 @@
+//! The statements that eviction policies need: who stands where, who goes, and how many there are.
+
+use rusqlite::{Row, params};
+
+use super::db::Db;
+use super::meta::{HITS_BIAS, Transaction, blob, integer, leaving, moment, removed};
+use super::row::{Place, Removed, Standing, weight};
+use crate::error::Result;
+use crate::frame::{HEADER, size_on_disk};
+
+/// Columns of [`standing`], in its order.
+const STANDING: &str =
+    "id, accessed, hits, expires, entered, earlier, mark, length(key), length(frame), stored";
+
+impl Db {
+    /// Changes when another connection has committed.
+    pub fn version(&self) -> Result<i64> {
+        self.one("PRAGMA data_version", [], |row| row.get(0)).map(Option::unwrap_or_default)
+    }
+}
+
+impl Transaction<'_> {
+    /// Shows where every row stands.
+    pub fn standings(&self, mut look: impl FnMut(Standing)) -> Result<()> {
+        let mut scan = || {
+            let mut statement = self.db.conn.prepare_cached(&format!("SELECT {STANDING} FROM entries"))?;
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                look(standing(row)?);
+            }
+            Ok(())
+        };
+        self.db.wrap(scan())
+    }
+
+    /// Where one row stands.
+    pub fn standing(&self, id: i64) -> Result<Option<Standing>> {
+        // The text is spelt out: this runs for each eviction.
+        let sql = "SELECT id, accessed, hits, expires, entered, earlier, mark, length(key), length(frame), stored \
+                   FROM entries WHERE id = ?1";
+        self.db.one(sql, [id], standing)
+    }
+
+    /// As [`Transaction::standing`], with what leaves when the row goes.
+    pub fn look(&self, id: i64) -> Result<Option<(Standing, Removed)>> {
+        let sql = "SELECT id, accessed, hits, expires, entered, earlier, mark, length(key), length(frame), stored, \
+                   substr(frame, 1, 40) FROM entries WHERE id = ?1";
+        self.db.one(sql, [id], |row| {
+            let standing = standing(row)?;
+            let bytes = (integer(row, 7)? as u64).saturating_add(integer(row, 8)? as u64);
+            Ok((standing, leaving(id, bytes, blob(row, 10)?, standing.place.main)))
+        })
+    }
+
+    /// Changes where a row stands.
+    pub fn replace(&self, id: i64, place: Place) -> Result<()> {
+        let sql = "UPDATE entries SET entered = ?2, earlier = ?3, mark = ?4 WHERE id = ?1";
+        self.db.change(sql, params![id, place.entered, place.earlier, place.mark()]).map(|_| ())
+    }
+
+    /// Deletes a victim's row, if it still stands as it did.
+    pub fn evict(&self, known: &Standing) -> Result<Option<Removed>> {
+        let gone = self.db.one(
+            "DELETE FROM entries WHERE id = ?1 AND accessed = ?2 AND entered = ?3 AND hits + earlier = ?4 \
+             RETURNING id, length(key) + length(frame), substr(frame, 1, 40), mark",
+            params![known.id, known.accessed, known.place.entered, known.uses() + HITS_BIAS],
+            removed,
+        )?;
+        self.gone(gone)
+    }
+
+    /// Deletes a row.
+    pub fn remove(&self, id: i64) -> Result<Option<Removed>> {
+        let sql = "DELETE FROM entries WHERE id = ?1 \
+                   RETURNING id, length(key) + length(frame), substr(frame, 1, 40), mark";
+        let gone = self.db.one(sql, [id], removed)?;
+        self.gone(gone)
+    }
+
+    /// Deletes a row if its time has passed.
+    pub fn expire(&self, id: i64, now: u64) -> Result<Option<Removed>> {
+        let gone = self.db.one(
+            "DELETE FROM entries WHERE id = ?1 AND expires <= ?2 \
+             RETURNING id, length(key) + length(frame), substr(frame, 1, 40), mark",
+            params![id, now as i64],
+            removed,
+        )?;
+        self.gone(gone)
+    }
+
+    /// The number of entries with what this transaction changed, where it is kept under `token`.
+    pub fn count(&self, token: i64) -> Result<Option<u64>> {
+        let sql =
+            "SELECT a.value, b.value FROM facts a, facts b WHERE a.name = 'entries' AND b.name = 'counted'";
+        let kept = self.db.one(sql, [], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))?;
+        let kept = kept.filter(|(_, counted)| *counted == token && token != 0);
+        Ok(kept.map(|(entries, _)| entries.saturating_add(self.grown.get()).max(0) as u64))
+    }
+
+    /// Counts the entries, and keeps their number under `token` from now on.
+    pub fn recount(&self, token: i64) -> Result<u64> {
+        let count: i64 = self.db.one("SELECT count(*) FROM entries", [], |row| row.get(0))?.unwrap_or(0);
+        let sql = "UPDATE facts SET value = ?2 WHERE name = ?1";
+        self.db.change(sql, params!["entries", count - self.grown.get()])?;
+        self.db.change(sql, params!["counted", token])?;
+        Ok(count as u64)
+    }
+
+    /// Before the commit: adds what has changed to the number that is kept.
+    pub fn keep_count(&self) -> Result<()> {
+        match self.grown.take() {
+            0 => Ok(()),
+            grown => {
+                let sql = "UPDATE facts SET value = value + ?1 WHERE name = 'entries'";
+                self.db.change(sql, [grown]).map(|_| ())
+            }
+        }
+    }
+
+    /// After every row was deleted.
+    pub fn forget_count(&self) -> Result<()> {
+        self.grown.set(0);
+        self.db.change("UPDATE facts SET value = 0 WHERE name = 'entries'", []).map(|_| ())
+    }
+}
+
+fn standing(row: &Row<'_>) -> rusqlite::Result<Standing> {
+    let (key, frame, stored) = (integer(row, 7)? as u64, integer(row, 8)? as u64, integer(row, 9)? as u64);
+    // A frame that is shorter than its payload is a header alone.
+    let file = if frame < stored.saturating_add(HEADER as u64) { size_on_disk(stored) } else { 0 };
+    let place = Place { entered: integer(row, 4)?, earlier: integer(row, 5)?, ..Place::default() };
+    Ok(Standing {
+        id: row.get(0)?,
+        accessed: integer(row, 1)?,
+        hits: integer(row, 2)?.saturating_sub(HITS_BIAS),
+        expires: moment(row, 3)?,
+        place: place.with_mark(integer(row, 6)?),
+        weight: weight(key.saturating_add(frame)).saturating_add(file),
+    })
+}

@@ -1,0 +1,149 @@
+/** The loads of one cache: its options and defaults, and what `load.ts` needs of its tiers. */
+import type { ParsedOptions } from './cache-options.js'
+import type { Faults } from './events.js'
+import { type Key, keyText, keyTextSoon } from './keys.js'
+import type { MachineLocks } from './load/barriers.js'
+import type { LoadCall, LoadContext, NotModified } from './load/flight.js'
+import {
+  type AnyGetOrSetOptions,
+  type LoadPlan,
+  parseLoadOptions,
+  parseLoadSyncOptions,
+  withoutAsync,
+} from './load/options.js'
+import { Loads } from './load.js'
+import { callback } from './options.js'
+import { parseSetOptions, type SetOptions } from './set-options.js'
+import { now as done } from './soon.js'
+import type { TierStack } from './tiers/stack.js'
+
+/** What makes a value. It may answer `notModified` where the context has an old one. */
+export type Loader<V> = (context: LoadContext<V>) => V | NotModified | Promise<V | NotModified>
+export type LoaderSync<V> = (context: LoadContext<V>) => V | NotModified
+
+/** What the loads of a cache need of it. */
+export interface Owner {
+  tiers: TierStack
+  faults: Faults
+  isClosed(): boolean
+  /** @throws ClosedError `E_CLOSED` */
+  open(): void
+  locks(): MachineLocks | undefined
+}
+
+export class Loading {
+  readonly loads: Loads
+  readonly #owner: Owner
+  /** Refuses options of an entry that are not accepted. */
+  readonly #check: (entry: SetOptions) => void
+  readonly #defaults: AnyGetOrSetOptions
+  readonly #syncDefaults: AnyGetOrSetOptions
+  /** Of loads that are given no options of their own. */
+  readonly #plan: LoadPlan
+  readonly #syncPlan: LoadPlan
+
+  /** @throws InvalidOptionError `E_INVALID_OPTION`, InvalidTtlError `E_INVALID_TTL`: of the defaults */
+  constructor({ ttl, now, defaults, meta }: ParsedOptions, owner: Owner) {
+    this.#check = (entry) => void parseSetOptions(entry, ttl, 0, meta)
+    this.#owner = owner
+    this.#defaults = defaults
+    this.#syncDefaults = withoutAsync(defaults)
+    this.#plan = parseLoadOptions(defaults, this.#check)
+    this.#syncPlan = parseLoadOptions(this.#syncDefaults, this.#check)
+    const { tiers, faults } = owner
+    const storing = (entry: SetOptions) => parseSetOptions(entry, ttl, now(), meta)
+    this.loads = new Loads({
+      find: (text) => tiers.find(text),
+      findSync: (text) => tiers.findSync(text),
+      write: async (text, value, entry, times) => tiers.write([{ text, value, ...storing(entry), ...times }]),
+      writeSync: (text, value, entry, times) => {
+        owner.open() // the load may have closed it
+        done(tiers.write([{ text, value, ...storing(entry), ...times }], true))
+      },
+      renew: (text, times) => tiers.renew(text, times, true),
+      renewSync: (text, times) => tiers.renewSync(text, times, true),
+      slide: (text, times) => tiers.slide(text, times),
+      ttl,
+      now,
+      random: Math.random,
+      report: (fault) => faults.report(fault),
+      locks: () => owner.locks(),
+    })
+  }
+
+  async getOrSet(
+    key: Key,
+    load: LoadCall['load'],
+    options: AnyGetOrSetOptions | undefined,
+  ): Promise<unknown> {
+    callback(load, 'load')
+    const plan = this.planOf(options)
+    const soon = keyTextSoon(key)
+    const text = typeof soon === 'string' ? soon : await soon
+    return this.get(text, { load, args: [] }, plan)
+  }
+
+  async refresh(key: Key, load: LoadCall['load'], options: AnyGetOrSetOptions | undefined): Promise<unknown> {
+    callback(load, 'load')
+    const plan = this.planOf(options)
+    const soon = keyTextSoon(key)
+    const text = typeof soon === 'string' ? soon : await soon
+    return this.fresh(text, { load, args: [] }, plan)
+  }
+
+  getOrSetSync(key: Key, load: LoadCall['load'], options: AnyGetOrSetOptions | undefined): unknown {
+    callback(load, 'load')
+    const plan = this.syncPlanOf(options)
+    return this.getSync(keyText(key), { load, args: [] }, plan)
+  }
+
+  refreshSync(key: Key, load: LoadCall['load'], options: AnyGetOrSetOptions | undefined): unknown {
+    callback(load, 'load')
+    const plan = this.syncPlanOf(options)
+    return this.freshSync(keyText(key), { load, args: [] }, plan)
+  }
+
+  async get(text: string, call: LoadCall, plan: LoadPlan): Promise<unknown> {
+    if (this.#owner.isClosed()) return this.#loadClosed(call)
+    const { tiers } = this.#owner
+    if (plan.isPlain && plan.signal?.aborted !== true) {
+      const live = tiers.readMemory(text)
+      if (live !== undefined) return live
+    }
+    return tiers.own(await this.loads.get(text, call, plan))
+  }
+
+  async fresh(text: string, call: LoadCall, plan: LoadPlan): Promise<unknown> {
+    if (this.#owner.isClosed()) return this.#loadClosed(call)
+    return this.#owner.tiers.own(await this.loads.fresh(text, call, plan))
+  }
+
+  getSync(text: string, call: LoadCall, plan: LoadPlan): unknown {
+    return this.#owner.isClosed() ? this.#loadClosed(call) : this.loads.getSync(text, call, plan)
+  }
+
+  freshSync(text: string, call: LoadCall, plan: LoadPlan): unknown {
+    return this.#owner.isClosed() ? this.#loadClosed(call) : this.loads.freshSync(text, call, plan)
+  }
+
+  /** What the caller gave is refused now, not after a costly load. */
+  planOf(options: AnyGetOrSetOptions | undefined): LoadPlan {
+    if (options === undefined) return this.#plan
+    return parseLoadOptions({ ...this.#defaults, ...options }, this.#check)
+  }
+
+  syncPlanOf(options: AnyGetOrSetOptions | undefined): LoadPlan {
+    if (options === undefined) return this.#syncPlan
+    return parseLoadSyncOptions({ ...this.#syncDefaults, ...options }, this.#check)
+  }
+
+  /** A program that is shutting down still gets its values. */
+  #loadClosed({ load }: LoadCall): unknown {
+    try {
+      this.#owner.open()
+    } catch (fault) {
+      this.#owner.faults.report(fault)
+    }
+    return load({ signal: new AbortController().signal, old: undefined })
+  }
+}

@@ -1,0 +1,170 @@
+/** Listings: page by page, so that a cache of any size needs the memory of a page. */
+import { diskFacts, type EntryFacts, memoryFacts } from '../entry.js'
+import { Glob } from '../glob.js'
+import { type CallKey, type Key, keyFromText, keyText } from '../keys.js'
+import { boolean, checkOptions, positiveInteger, stringOption } from '../options.js'
+import { decodeExtras } from '../tiers/extras.js'
+import type { MemoryEntry } from '../tiers/memory.js'
+import type { TierStack } from '../tiers/stack.js'
+import type { Listed } from '../tiers/wire.js'
+import { kindName } from '../values/index.js'
+
+/** Which keys to list. `prefix` and `match` look at string keys: no other key has them. */
+export interface KeysOptions {
+  /** Keys that start with this. */
+  prefix?: string | undefined
+  /** Keys that match as a whole: `*` is any characters, `?` one, `[a-z]` and `[!a-z]` one of a set; `\` takes the next as it is. */
+  match?: string | undefined
+  /** At most so many. */
+  limit?: number | undefined
+  /** Goes on behind this key, the last of a listing before, whether it still has an entry or not. */
+  after?: Key | CallKey | undefined
+}
+
+/** Which entries to list, and what of them. */
+export interface EntriesOptions extends KeysOptions {
+  /** Whether to read the values too; each counts as a read. Default false. */
+  values?: boolean | undefined
+}
+
+/** An entry of a listing. */
+export interface ListedEntry<V = unknown> extends EntryFacts {
+  /** As it was given; a key over 1024 bytes is a `HashedKey`. */
+  key: Key | CallKey
+  /** Only with `values: true`. */
+  value?: V
+}
+
+/** Entries of a page; fewer where their values are read. */
+const PAGE = 1000
+const PAGE_OF_VALUES = 100
+/** What the text of a string starts with that is not well-formed. */
+const ILL_FORMED = '\0w'
+
+/** An entry as a tier lists it. */
+type Item = { text: string; listed: Listed; memory?: undefined } | { text: string; memory: MemoryEntry }
+
+interface Selection {
+  prefix: string
+  glob: Glob | undefined
+  limit: number
+  after: string | undefined
+  expiring: boolean
+}
+
+export async function* keys(
+  tiers: TierStack,
+  options: KeysOptions,
+): AsyncGenerator<Key | CallKey, void, undefined> {
+  const selection = parse(options, [], 'keys')
+  for await (const page of pages(tiers, selection, PAGE)) yield* page.map(({ key }) => key)
+}
+
+export async function* entries<V>(
+  tiers: TierStack,
+  options: EntriesOptions,
+): AsyncGenerator<ListedEntry<V>, void, undefined> {
+  const selection = parse(options, ['values'], 'entries')
+  const hasValues = boolean(options.values ?? false, 'values')
+  for await (const page of pages(tiers, selection, hasValues ? PAGE_OF_VALUES : PAGE)) {
+    if (!hasValues) {
+      for (const { key, item } of page) yield { key, ...factsOf(tiers, item) }
+      continue
+    }
+    const values = await tiers.readMany(page.map(({ item }) => item.text))
+    for (const [index, { key, item }] of page.entries()) {
+      const value = values[index]
+      if (value !== undefined) yield { key, value: value as V, ...factsOf(tiers, item, value) }
+    }
+  }
+}
+
+/** Keys of live entries that expire, with their times in milliseconds since the Unix epoch. */
+export async function* keysWithExpiry(
+  tiers: TierStack,
+  options: KeysOptions,
+): AsyncGenerator<[Key | CallKey, number], void, undefined> {
+  const selection = { ...parse(options, [], 'keysWithExpiry'), expiring: true }
+  for await (const page of pages(tiers, selection, PAGE)) {
+    for (const { key, item } of page) yield [key, expiryOf(item)]
+  }
+}
+
+function expiryOf(item: Item): number {
+  return item.memory === undefined ? item.listed.facts.expiresAt : item.memory.expiresAt
+}
+
+function factsOf(tiers: TierStack, item: Item, value?: unknown): EntryFacts {
+  if (item.memory !== undefined) return memoryFacts(item.memory, item.memory.hits)
+  const { text, listed } = item
+  const tier = tiers.current(text)?.place === undefined ? 'disk' : 'memory'
+  const extras = listed.extras.length === 0 ? undefined : decodeExtras(listed.extras)
+  return diskFacts(listed.facts, kindName(listed.facts.kind, value), tier, extras, tiers.tables)
+}
+
+/** Pages of what was selected; none is empty. */
+async function* pages(
+  tiers: TierStack,
+  selection: Selection,
+  size: number,
+): AsyncGenerator<{ key: Key | CallKey; item: Item }[]> {
+  const { glob, prefix } = selection
+  const isMatch = (key: unknown): boolean =>
+    (prefix === '' && glob === undefined) ||
+    (typeof key === 'string' && key.startsWith(prefix) && (glob === undefined || glob.matches(key)))
+  let left = selection.limit
+  const sizes = glob === undefined ? Math.min(size, left) : size
+  const source =
+    tiers.disk === undefined ? memoryPages(tiers, selection, size) : diskPages(tiers, selection, sizes)
+  for await (const items of source) {
+    const page = items
+      .map((item) => ({ key: keyFromText(item.text), item }))
+      .filter(({ key }) => isMatch(key))
+      .slice(0, left)
+    if (page.length > 0) yield page
+    left -= page.length
+    if (left <= 0) return
+  }
+}
+
+async function* diskPages(tiers: TierStack, selection: Selection, limit: number): AsyncGenerator<Item[]> {
+  const { prefix, glob, after, expiring } = selection
+  // The longer of two beginnings says more; where they differ, nothing has both.
+  const start = glob !== undefined && glob.prefix.length > prefix.length ? glob.prefix : prefix
+  const isPushed = start !== '' && start.isWellFormed() && start[0] !== '\0'
+  const prefixes = isPushed ? ([start, ILL_FORMED] as const) : undefined
+  let cursor: Buffer | undefined
+  do {
+    const page = await tiers.disk!.page({ cursor, after, limit, prefixes, expiring })
+    yield page.entries.map((listed) => ({ text: listed.text, listed }))
+    cursor = page.next
+  } while (cursor !== undefined)
+}
+
+/** By the texts of keys, so that a listing can go on behind a key that is gone. */
+async function* memoryPages(tiers: TierStack, selection: Selection, size: number): AsyncGenerator<Item[]> {
+  const { after, expiring } = selection
+  const isAsked = (entry: MemoryEntry): boolean =>
+    (after === undefined || entry.text > after) && !(expiring && entry.expiresAt === Number.POSITIVE_INFINITY)
+  const texts = [...(tiers.memory?.entries() ?? [])].filter(isAsked).map(({ text }) => text)
+  texts.sort((a, b) => (a < b ? -1 : 1))
+  for (let start = 0; start < texts.length; start += size) {
+    const live = texts.slice(start, start + size).map((text) => tiers.current(text))
+    const now = tiers.now()
+    yield live
+      .filter((entry) => entry?.isLive(now) === true)
+      .map((entry) => ({ text: entry!.text, memory: entry! }))
+  }
+}
+
+function parse(options: KeysOptions, more: readonly string[], where: string): Selection {
+  checkOptions(options, ['prefix', 'match', 'limit', 'after', ...more], where)
+  const { prefix, match, limit, after } = options
+  return {
+    prefix: prefix === undefined ? '' : stringOption(prefix, 'prefix'),
+    glob: match === undefined ? undefined : new Glob(match),
+    limit: limit === undefined ? Number.POSITIVE_INFINITY : positiveInteger(limit, 'limit'),
+    after: after === undefined ? undefined : keyText(after as Key),
+    expiring: false,
+  }
+}
