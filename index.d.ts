@@ -75,6 +75,8 @@ export declare class NativeDisk {
   stats(now: number): Promise<NativeStats>
   /** The counters by which the writes of other processes are noticed, mapped. */
   epochs(): Uint32Array
+  /** The slot of a key among them. */
+  slotOf(key: Uint8Array): number
   /** Whether `view` is the mapping and not a copy. */
   sharesEpochs(view: Uint32Array): boolean
   /** One counter, where the mapping cannot be shared. */
@@ -86,6 +88,12 @@ export declare class NativeDisk {
    * database. Calls that are under way finish.
    */
   close(): Promise<void>
+  /** Copies the cache as it is at one moment into a directory that is empty or not there. */
+  backup(dir: string, now: number): Promise<NativeCopy>
+  /** Writes every live entry into a file. */
+  save(path: string, now: number): Promise<NativeCopy>
+  /** Stores the entries of a file, beside those of the cache or in their place. */
+  load(path: string, merge: boolean, now: number): Promise<NativeLoaded>
   /** Verifies everything in the directory; with `fix`, repairs it. */
   check(fix: boolean, now: number): Promise<NativeReport>
   /** Answers a query on the calling thread; null where it would take long. */
@@ -121,6 +129,73 @@ export declare class NativeLedger {
   account(): Array<number>
   /** What is wrong with the policy's own account, for tests; empty when nothing is. */
   check(): string
+}
+
+/**
+ * One thread's handle of a cache. Keys, and values that fit, cross in a scratch buffer: a fresh one for each value costs
+ * several times the rest.
+ */
+export declare class NativeShared {
+  /** Opens the cache of that name. A `ttl` of `Infinity` is for ever. */
+  constructor(name: string, maxSize: number, policy: string, ttl: number, scratch: Uint8Array)
+  /** Takes another scratch buffer, for longer keys. */
+  useScratch(scratch: Uint8Array): void
+  /**
+   * Reads the value of the key in the first `key` bytes of the scratch buffer, without a use where `is_peek`. Writes its
+   * kind and its bytes there and gives their number; -1 is a miss, -2 that it has no room there: `take` gives it.
+   */
+  find(key: number, isPeek: boolean): number
+  /** The bytes of the value that `find` had no room for. */
+  take(): Buffer
+  /**
+   * Stores the value that follows the key in the scratch buffer. `when`: 0 always, 1 where there is none, 2 where there is
+   * one. Gives whether it was stored.
+   */
+  put(key: number, value: number, kind: number, ttl: number, when: number): boolean
+  /** As `put`, with a value that is apart. */
+  putLarge(key: number, value: Uint8Array, kind: number, ttl: number, when: number): boolean
+  /** Throws where an entry of these lengths can't be held. */
+  checkSize(key: number, value: number): void
+  /** Removes the key in the scratch buffer; whether it was there. */
+  remove(key: number): boolean
+  /** Milliseconds that the key in the scratch buffer has still; `Infinity` for ever, -1 where it is not there. */
+  ttl(key: number): number
+  /** Gives the key in the scratch buffer another time; whether it is there. */
+  expire(key: number, ttl: number): boolean
+  /** The live keys of one part, each behind its length (`u32`); `null` behind the last part. */
+  keys(part: number): Buffer | null
+  /** Removes all entries. */
+  clear(): void
+  /** Removes the entries whose time is over; gives how many. */
+  cleanup(): number
+  /** `[entries, bytes, hits, misses, sets, expired, evicted]`. */
+  figures(): Array<number>
+  /** Starts all counts again. */
+  resetFigures(): void
+  /** What is wrong with the cache's own account, for tests; empty when nothing is. */
+  check(): string
+  /** Lets go of the cache: it is freed when nobody has it any more. */
+  close(): void
+}
+
+/** A file that is being read. */
+export declare class NativeSnapshot {
+  /** Opens the file and checks its header. */
+  constructor(path: string)
+  /** Reads the whole file once, so that what `next` gives is sound to the end. Gives how many entries there are. */
+  verify(): Promise<number>
+  /** The next entries, with about so many bytes of values; none at the end. */
+  next(bytes: number): Promise<Array<NativeRecord>>
+}
+
+/** The turns of a cache directory. */
+export declare class NativeTurns {
+  /** Opens the file of locks in the directory, which must exist. */
+  constructor(dir: string)
+  /** Takes the turn of a key, if nobody has it. */
+  tryTake(key: string): boolean
+  /** Ends a turn that was taken. */
+  giveBack(key: string): void
 }
 
 /** The clock's page; `null` where no thread can be had. */
@@ -194,6 +269,13 @@ export interface NativeContent {
   hash: string
 }
 
+/** What a backup, or a file, holds. Sizes in bytes. */
+export interface NativeCopy {
+  entries: number
+  files: number
+  bytes: number
+}
+
 /** How long what was fetched is fresh, and how gaps become fetches. Times are milliseconds, lengths positions. */
 export interface NativeCoverageRules {
   /** `undefined` for ever. */
@@ -241,6 +323,13 @@ export interface NativeListing {
   prefixes?: Array<Uint8Array>
   /** Only entries that expire. */
   expiring: boolean
+}
+
+/** What came of a file: entries that are in the cache now, had expired, or do not fit. */
+export interface NativeLoaded {
+  entries: number
+  expired: number
+  refused: number
 }
 
 /** A column of a declared table. */
@@ -296,6 +385,24 @@ export interface NativeProblem {
   fixed: boolean
 }
 
+/** An entry of a file, with its value decoded. */
+export interface NativeRecord {
+  /** The stored text. */
+  key: Buffer
+  /** Of the value. */
+  kind: number
+  /** `Infinity` never expires. */
+  expiresAt: number
+  /** `Infinity` for as long as it lives. */
+  freshUntil: number
+  /** Milliseconds that making the value took. */
+  cost: number
+  /** The body of what the entry carries, where that is something. */
+  extras?: Buffer
+  /** Its bytes. */
+  value: Buffer
+}
+
 /** What a check found. */
 export interface NativeReport {
   entries: number
@@ -343,6 +450,9 @@ export declare function openDatabase(path: string, lockTimeout: number): Promise
  * under way.
  */
 export declare function planFetches(pieces: Float64Array, flying: Float64Array, start: number, end: number, now: number, rules: NativeCoverageRules): NativePlan
+
+/** Writes the packed writes into a file. Gives its bytes. */
+export declare function saveWrites(path: string, writes: Uint8Array, blobs: Array<Uint8Array>, now: number): Promise<number>
 
 /** Writes the time, and has the thread write it from here on. */
 export declare function wakeClock(): void

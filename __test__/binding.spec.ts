@@ -1,3 +1,4 @@
+import { readFileSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -22,6 +23,7 @@ interface Opened {
   inbox: Buffer
   outbox: Buffer
   ledger: Binding.NativeLedger
+  shared: Binding.NativeShared
 }
 
 const RULES = { low: 0, high: 100 }
@@ -42,9 +44,19 @@ function ledger(): Binding.NativeLedger {
   return new binding.NativeLedger('lru', 10, new Uint32Array(64), new Uint32Array(64))
 }
 
+function shared(): Binding.NativeShared {
+  return new binding.NativeShared('binding', 1e6, 'lru', Number.POSITIVE_INFINITY, new Uint8Array(64))
+}
+
 function open(dir = join(tempDir(), 'cache')): Opened {
   const [inbox, outbox] = [Buffer.alloc(BUFFER), Buffer.alloc(BUFFER)]
-  return { disk: new binding.NativeDisk(dir, {}, inbox, outbox, NOW), inbox, outbox, ledger: ledger() }
+  return {
+    disk: new binding.NativeDisk(dir, {}, inbox, outbox, NOW),
+    inbox,
+    outbox,
+    ledger: ledger(),
+    shared: shared(),
+  }
 }
 
 /** One packed write (crates/tierce-node/src/wire.rs). */
@@ -57,6 +69,19 @@ function packed(key: string, value: string): Buffer {
   bytes.writeDoubleLE(Number.POSITIVE_INFINITY, 24)
   bytes.write(key + value, 40, 'latin1')
   return bytes
+}
+
+const SNAPSHOT = await (async () => {
+  const path = join(tempDir(), 'saved')
+  await binding.saveWrites(path, Buffer.alloc(0), [], NOW)
+  return readFileSync(path)
+})()
+
+/** A snapshot file without entries. */
+function saved(): string {
+  const path = join(tempDir(), 'saved')
+  writeFileSync(path, SNAPSHOT)
+  return path
 }
 
 function packedKeys(...keys: string[]): Buffer {
@@ -101,9 +126,17 @@ const CALLS: Record<string, ((opened: Opened) => unknown) | null> = {
   'NativeDisk.prototype.query': ({ disk }) => disk.query('SELECT 1', Buffer.alloc(0), NOW),
   'NativeDisk.prototype.page': ({ disk }) => disk.page({ limit: 10, expiring: false }, NOW),
   'NativeDisk.prototype.stats': ({ disk }) => disk.stats(NOW),
+  saveWrites: () => binding.saveWrites(join(tempDir(), 'saved'), packed(KEY, 'v'), [], NOW),
+  NativeSnapshot: () => new binding.NativeSnapshot(saved()),
+  'NativeSnapshot.prototype.verify': () => new binding.NativeSnapshot(saved()).verify(),
+  'NativeSnapshot.prototype.next': () => new binding.NativeSnapshot(saved()).next(1000),
+  'NativeDisk.prototype.backup': ({ disk }) => disk.backup(join(tempDir(), 'backup'), NOW),
+  'NativeDisk.prototype.save': ({ disk }) => disk.save(join(tempDir(), 'saved'), NOW),
+  'NativeDisk.prototype.load': ({ disk }) => disk.load(saved(), true, NOW),
   'NativeDisk.prototype.check': ({ disk }) => disk.check(false, NOW),
   'NativeDisk.prototype.epochs': ({ disk }) => disk.epochs(),
   'NativeDisk.prototype.sharesEpochs': ({ disk }) => disk.sharesEpochs(new Uint32Array(1)),
+  'NativeDisk.prototype.slotOf': ({ disk }) => disk.slotOf(Buffer.from(KEY)),
   'NativeDisk.prototype.epochAt': ({ disk }) => disk.epochAt(0),
   'NativeDisk.prototype.release': ({ disk }) => disk.release(),
   'NativeDisk.prototype.takeFaults': ({ disk }) => disk.takeFaults(),
@@ -111,6 +144,26 @@ const CALLS: Record<string, ((opened: Opened) => unknown) | null> = {
   coarseClock: () => binding.coarseClock(),
   isClock: () => binding.isClock(new Float64Array(2)),
   wakeClock: () => binding.wakeClock(),
+  NativeShared: () => shared(),
+  'NativeShared.prototype.useScratch': ({ shared }) => shared.useScratch(new Uint8Array(64)),
+  'NativeShared.prototype.find': ({ shared }) => shared.find(1, false),
+  'NativeShared.prototype.take': ({ shared }) => shared.take(),
+  'NativeShared.prototype.put': ({ shared }) => shared.put(1, 1, 0, 1000, 0),
+  'NativeShared.prototype.putLarge': ({ shared }) => shared.putLarge(1, new Uint8Array(9), 0, 1000, 0),
+  'NativeShared.prototype.checkSize': ({ shared }) => shared.checkSize(1, 1),
+  'NativeShared.prototype.remove': ({ shared }) => shared.remove(1),
+  'NativeShared.prototype.ttl': ({ shared }) => shared.ttl(1),
+  'NativeShared.prototype.expire': ({ shared }) => shared.expire(1, 1000),
+  'NativeShared.prototype.keys': ({ shared }) => shared.keys(0),
+  'NativeShared.prototype.clear': ({ shared }) => shared.clear(),
+  'NativeShared.prototype.cleanup': ({ shared }) => shared.cleanup(),
+  'NativeShared.prototype.figures': ({ shared }) => shared.figures(),
+  'NativeShared.prototype.resetFigures': ({ shared }) => shared.resetFigures(),
+  'NativeShared.prototype.check': ({ shared }) => shared.check(),
+  'NativeShared.prototype.close': ({ shared }) => shared.close(),
+  NativeTurns: () => new binding.NativeTurns(tempDir()),
+  'NativeTurns.prototype.tryTake': () => new binding.NativeTurns(tempDir()).tryTake(KEY),
+  'NativeTurns.prototype.giveBack': () => new binding.NativeTurns(tempDir()).giveBack(KEY),
   NativeLedger: () => ledger(),
   'NativeLedger.prototype.drain': ({ ledger }) => ledger.drain(0),
   'NativeLedger.prototype.rest': ({ ledger }) => ledger.rest(),
@@ -187,16 +240,20 @@ describe('the generated binding', () => {
     const outcomes = Object.fromEntries((await done).map((line) => line.split(' ')))
     const isAsync = (name: string) => outcomes[name] !== undefined
     expect(Object.keys(outcomes).toSorted()).toEqual([
+      'backup',
       'check',
       'close',
       'databaseClose',
       'databaseQuery',
       'databaseWrite',
       'hashContent',
+      'load',
       'openDatabase',
       'page',
+      'query',
       'read',
       'readMany',
+      'save',
       'stats',
       'write',
     ])

@@ -6,6 +6,7 @@ import { listingSuite } from './suites/listing-suite.js'
 import { modelSuite } from './suites/model-suite.js'
 import { orderSuite } from './suites/order-suite.js'
 import { timeSuite } from './suites/time-suite.js'
+import { transactionSuite } from './suites/transaction-suite.js'
 import { valuesSuite } from './suites/values-suite.js'
 
 describe.each([
@@ -18,6 +19,7 @@ describe.each([
   verbsSuite(tiers)
   changesSuite(tiers)
   listingSuite(tiers)
+  transactionSuite(tiers)
   timeSuite(tiers)
   keysSuite(tiers)
   valuesSuite(tiers)

@@ -1,8 +1,9 @@
 import { createRequire } from 'node:module'
-import { date, defineTable, double, postgres, pullThrough, text } from 'tierce'
+import { date, defineTable, double, type PostgresClient, postgres, pullThrough, text } from 'tierce'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { startPostgres, whyNoPostgres } from '../scripts/lib/postgres.mjs'
 import { codeOf } from './helpers/errors.js'
+import { surviveKills } from './helpers/pull-kill.js'
 import { pullThroughSuite } from './suites/pull-through.js'
 
 const why = whyNoPostgres()
@@ -11,8 +12,9 @@ if (why !== undefined)
 
 interface Pool {
   query(sql: string): Promise<{ rows: Record<string, unknown>[] }>
-  connect(): Promise<{ query(sql: unknown): Promise<unknown>; release(): void }>
+  connect(): Promise<PostgresClient>
   end(): Promise<void>
+  on(event: 'error', listener: () => void): unknown
 }
 const { Pool } = createRequire(import.meta.url)('pg') as { Pool: new (options: object) => Pool }
 
@@ -22,6 +24,7 @@ beforeAll(async () => {
   if (why !== undefined) return
   server = await startPostgres()
   admin = new Pool({ connectionString: server.url })
+  admin.on('error', () => {}) // the server is stopped beside idle connections
 }, 120_000)
 afterAll(async () => {
   await admin?.end()
@@ -53,6 +56,11 @@ describe.skipIf(why !== undefined)('with a server', () => {
   })
   const ask = { symbol: 'AAPL', date: { start: '2024-01-01', end: '2024-01-02' } }
 
+  it('a_kill_during_a_fetch_or_its_commit_leaves_the_old_state_or_the_new_one', async () => {
+    const url = await newDatabase()
+    await surviveKills('postgres', url, () => postgres(url))
+  }, 120_000)
+
   it('a_pool_of_the_users_stays_open', async () => {
     const pool = new Pool({ connectionString: await newDatabase() })
     const cache = pullThrough({ engine: postgres(pool), table, range: 'date', fetch: () => [] })
@@ -60,6 +68,18 @@ describe.skipIf(why !== undefined)('with a server', () => {
     await cache.close()
     expect((await pool.query('SELECT definition FROM tierce_tables')).rows).toHaveLength(1)
     await pool.end()
+  })
+
+  it('a_connection_that_the_server_ends_fails_its_call_and_no_other', async () => {
+    const url = await newDatabase()
+    await using cache = pullThrough({ engine: postgres(url), table, range: 'date', fetch: () => [] })
+    await cache.get(ask)
+    const end = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '${new URL(url).pathname.slice(1)}' AND pid <> pg_backend_pid()`
+    const sleeping = codeOf(cache.query('SELECT pg_sleep(20)'))
+    await new Promise((resolve) => setTimeout(resolve, 200))
+    await admin.query(end)
+    expect(await sleeping).toBe('E_UNAVAILABLE')
+    expect((await cache.get(ask)).length).toBe(0)
   })
 
   it('values_that_no_table_types_keep_their_meaning', async () => {

@@ -15,6 +15,7 @@ import { parseSetOptions, type SetOptions } from './set-options.js'
 import { now, type Soon, then } from './soon.js'
 import { type Storing, TierStack, type TierStats, type Write } from './tiers/stack.js'
 import type { Times } from './tiers/wire.js'
+import { backup, type LoadCacheOptions, type LoadedCache, load, type SavedCache, save } from './transfer.js'
 import { add, addend, type Increment, increment, touch, ttl, update } from './verbs/changes.js'
 import {
   type EntriesOptions,
@@ -24,6 +25,7 @@ import {
   keysWithExpiry,
   type ListedEntry,
 } from './verbs/listing.js'
+import { type Transaction, type TransactionOptions, transact } from './verbs/transaction.js'
 
 /** Options of an entry that depend on what the cache declares. */
 interface WithMeta<M extends MetaTables> {
@@ -73,7 +75,6 @@ export class Cache<M extends MetaTables = NoMeta> {
       faults: this.#faults,
       isClosed: () => this.#closing !== undefined,
       open: () => this.#open(),
-      locks: () => undefined,
     })
   }
 
@@ -241,6 +242,25 @@ export class Cache<M extends MetaTables = NoMeta> {
     return now(increment(this.#tiers, { text: this.#text(key), ...this.#incrementing(by, options) }, true))
   }
 
+  /**
+   * Runs `run` and commits what it did through its argument, all or nothing. Reads see one state of the cache and the transaction's own
+   * writes; nobody is held up meanwhile. Where somebody else changed what was read, it is run again `retries` times, so `run` must do
+   * nothing else that cannot be done twice. What `run` throws passes through untouched, and nothing was changed.
+   * @throws TransactionError `E_TRANSACTION`: others changed what was read; or a transaction of this cache in another, or used after its end
+   */
+  async transaction<T>(
+    run: (tx: Transaction<SetOptions>) => T | Promise<T>,
+    options: TransactionOptions = {},
+  ): Promise<T> {
+    const host = {
+      tiers: this.#tiers,
+      open: () => this.#open(),
+      storing: (given: SetOptions) => this.#storing(given),
+      times: (ttl: Duration) => this.#times(ttl),
+    }
+    return transact(host, run, options)
+  }
+
   #incrementing(by: unknown, options: IncrementOptions): Omit<Increment, 'text'> {
     checkOptions(options, ['ttl'], 'increment')
     return { by: addend(by), expiresAt: this.#storing(options).expiresAt }
@@ -350,6 +370,52 @@ export class Cache<M extends MetaTables = NoMeta> {
   async check(options: CheckOptions = {}): Promise<CheckReport> {
     this.#open()
     return check(this.#tiers, options)
+  }
+
+  /**
+   * Copies the cache, as it is at one moment, into a directory that is empty or not there, while it is in use. The copy is a
+   * cache directory: to restore it, open it.
+   * @throws InvalidOptionError `E_INVALID_OPTION`: something is in the directory
+   * @throws StorageFullError `E_STORAGE_FULL`, ReadOnlyError `E_READ_ONLY`, UnavailableError `E_UNAVAILABLE`: as they say, and
+   *   then nothing is left of the copy
+   */
+  async backup(dir: string): Promise<SavedCache> {
+    this.#open()
+    return backup(this.#tiers, dir)
+  }
+
+  /**
+   * Writes every live entry into one file, which takes the place of whatever has its name when it is whole.
+   * @throws UnserializableError `E_UNSERIALIZABLE`: a value in memory has no stored form; names its key
+   * @throws StorageFullError `E_STORAGE_FULL`, ReadOnlyError `E_READ_ONLY`, UnavailableError `E_UNAVAILABLE`: an old file stays
+   */
+  async save(file: string): Promise<SavedCache> {
+    this.#open()
+    return save(this.#tiers, file)
+  }
+
+  /**
+   * Stores the entries of a file in the place of all that is in the cache, or beside it with `merge`. Times to live go on while
+   * an entry lies in a file. The whole file is checked before anything changes.
+   * @throws UnavailableError `E_UNAVAILABLE`: there is no such file
+   * @throws FormatError `E_FORMAT`: something else wrote it, or a newer release; CorruptError `E_CORRUPT`: it is damaged
+   */
+  async load(file: string, options: LoadCacheOptions = {}): Promise<LoadedCache> {
+    this.#open()
+    this.#loading.loads.outdateAll()
+    return load(this.#tiers, file, options)
+  }
+
+  /** A cache with the entries of a file: in memory only, unless `options` says otherwise. Errors as `load`. */
+  static async from(file: string, options: CacheOptions = {}): Promise<Cache> {
+    const cache = new Cache(options)
+    try {
+      await cache.load(file)
+      return cache
+    } catch (error) {
+      await cache.close()
+      throw error
+    }
   }
 
   /** Listens to faults that broke no call: a damaged entry, a store that failed after a load. */

@@ -103,8 +103,12 @@ export {
 } from './pull-through/table.js'
 export type { SqlValue } from './query.js'
 export type { SetOptions } from './set-options.js'
+export type { SharedMemoryOptions, SharedSetOptions } from './shared/options.js'
+export { SharedMemoryCache, type SharedMemoryMetrics } from './shared-memory-cache.js'
+export type { LoadCacheOptions, LoadedCache, SavedCache } from './transfer.js'
 export { defineHandler, type Handler } from './values/index.js'
 export type { EntriesOptions, KeysOptions, ListedEntry } from './verbs/listing.js'
+export type { Transaction, TransactionOptions } from './verbs/transaction.js'
 export {
   type WrapControls,
   type WrapOptions,

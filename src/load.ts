@@ -38,7 +38,7 @@ export interface Store {
   /** A fault of the cache that must not break the load. */
   report(fault: unknown): void
   /** Undefined without a directory. */
-  locks(): MachineLocks | undefined
+  locks: MachineLocks | undefined
 }
 
 /** What an entry gets beside its value, where that may depend on the value. */
@@ -54,10 +54,11 @@ export class Loads {
   readonly #store: Store
   readonly #flights = new Map<string, Flight>()
   readonly #failures = new Failures()
-  #queue: MachineQueue | undefined
+  readonly #queue: MachineQueue | undefined
 
   constructor(store: Store) {
     this.#store = store
+    if (store.locks !== undefined) this.#queue = new MachineQueue(store.locks)
   }
 
   /** The value of a key, or what the load gives, which is stored unless it is `undefined`. */
@@ -368,36 +369,29 @@ export class Loads {
     if (cacheErrors > 0) this.#failures.add(text, error, this.#store.now() + cacheErrors)
   }
 
-  #machine(): MachineQueue {
-    const locks = this.#store.locks()
-    if (locks !== undefined) {
-      this.#queue ??= new MachineQueue(locks)
-      return this.#queue
-    }
-    throw makeError(
-      'E_INVALID_OPTION',
-      "singleFlight 'machine' keeps its locks in the cache's directory, and there is no dir: give dir, or a lock of yours.",
-      { option: 'singleFlight' },
-    )
+  get #machine(): MachineQueue {
+    return this.#queue! // without a directory it is refused with the options
   }
 
   /** Waits until it is this process's turn; where that is not to be had, the load is asked all the same. */
   async #acquire(text: string, { barrier, lockTimeout }: LoadPlan): Promise<Release | undefined> {
     const report = (fault: unknown) => this.#store.report(fault)
     if (barrier !== 'machine') return acquireLock(barrier!, text, lockTimeout, report)
-    return this.#machine()
-      .acquire(text, lockTimeout)
-      .catch((fault) => {
-        report(fault)
-        return undefined
-      })
+    return this.#machine.acquire(text, lockTimeout).catch((fault) => {
+      report(fault)
+      return undefined
+    })
   }
 
   #acquireSync(text: string, { barrier, lockTimeout }: LoadPlan): (() => void) | undefined {
     if (barrier === undefined) return undefined
     if (barrier !== 'machine') return acquireLockSync(barrier, text, (fault) => this.#store.report(fault))
-    // One that this thread holds is that of a load under way, which nobody here can wait for.
-    return this.#flights.has(text) ? undefined : this.#machine().acquireSync(text, lockTimeout)
+    try {
+      return this.#machine.acquireSync(text, lockTimeout)
+    } catch (fault) {
+      this.#store.report(fault)
+      return undefined
+    }
   }
 }
 

@@ -1,8 +1,8 @@
 /** The loads of one cache: its options and defaults, and what `load.ts` needs of its tiers. */
 import type { ParsedOptions } from './cache-options.js'
+import { makeError } from './errors.js'
 import type { Faults } from './events.js'
 import { type Key, keyText, keyTextSoon } from './keys.js'
-import type { MachineLocks } from './load/barriers.js'
 import type { LoadCall, LoadContext, NotModified } from './load/flight.js'
 import {
   type AnyGetOrSetOptions,
@@ -11,6 +11,7 @@ import {
   parseLoadSyncOptions,
   withoutAsync,
 } from './load/options.js'
+import { Turns } from './load/turns.js'
 import { Loads } from './load.js'
 import { callback } from './options.js'
 import { parseSetOptions, type SetOptions } from './set-options.js'
@@ -28,7 +29,6 @@ export interface Owner {
   isClosed(): boolean
   /** @throws ClosedError `E_CLOSED` */
   open(): void
-  locks(): MachineLocks | undefined
 }
 
 export class Loading {
@@ -36,6 +36,7 @@ export class Loading {
   readonly #owner: Owner
   /** Refuses options of an entry that are not accepted. */
   readonly #check: (entry: SetOptions) => void
+  readonly #hasDisk: boolean
   readonly #defaults: AnyGetOrSetOptions
   readonly #syncDefaults: AnyGetOrSetOptions
   /** Of loads that are given no options of their own. */
@@ -43,12 +44,13 @@ export class Loading {
   readonly #syncPlan: LoadPlan
 
   /** @throws InvalidOptionError `E_INVALID_OPTION`, InvalidTtlError `E_INVALID_TTL`: of the defaults */
-  constructor({ ttl, now, defaults, meta }: ParsedOptions, owner: Owner) {
+  constructor({ ttl, now, defaults, disk, meta }: ParsedOptions, owner: Owner) {
     this.#check = (entry) => void parseSetOptions(entry, ttl, 0, meta)
     this.#owner = owner
+    this.#hasDisk = disk !== undefined
     this.#defaults = defaults
     this.#syncDefaults = withoutAsync(defaults)
-    this.#plan = parseLoadOptions(defaults, this.#check)
+    this.#plan = this.#checked(parseLoadOptions(defaults, this.#check))
     this.#syncPlan = parseLoadOptions(this.#syncDefaults, this.#check)
     const { tiers, faults } = owner
     const storing = (entry: SetOptions) => parseSetOptions(entry, ttl, now(), meta)
@@ -67,7 +69,7 @@ export class Loading {
       now,
       random: Math.random,
       report: (fault) => faults.report(fault),
-      locks: () => owner.locks(),
+      locks: disk === undefined ? undefined : new Turns(disk.dir),
     })
   }
 
@@ -129,12 +131,21 @@ export class Loading {
   /** What the caller gave is refused now, not after a costly load. */
   planOf(options: AnyGetOrSetOptions | undefined): LoadPlan {
     if (options === undefined) return this.#plan
-    return parseLoadOptions({ ...this.#defaults, ...options }, this.#check)
+    return this.#checked(parseLoadOptions({ ...this.#defaults, ...options }, this.#check))
   }
 
   syncPlanOf(options: AnyGetOrSetOptions | undefined): LoadPlan {
     if (options === undefined) return this.#syncPlan
-    return parseLoadSyncOptions({ ...this.#syncDefaults, ...options }, this.#check)
+    return this.#checked(parseLoadSyncOptions({ ...this.#syncDefaults, ...options }, this.#check))
+  }
+
+  #checked(plan: LoadPlan): LoadPlan {
+    if (plan.barrier !== 'machine' || this.#hasDisk) return plan
+    throw makeError(
+      'E_INVALID_OPTION',
+      "singleFlight 'machine' keeps its locks in the cache's directory, and there is no dir: give dir, or a lock of yours.",
+      { option: 'singleFlight' },
+    )
   }
 
   /** A program that is shutting down still gets its values. */

@@ -9,7 +9,10 @@ export type {
   NativeDisk,
   NativeEntry,
   NativeLedger,
+  NativeRecord,
+  NativeShared,
   NativeStep,
+  NativeTurns,
 } from '../index.js'
 
 let binding: typeof Binding | undefined

@@ -100,6 +100,12 @@ export function positiveInteger(value: unknown, name: string): number {
   throw invalid(name, value, 'a positive whole number')
 }
 
+/** A number of times. @throws InvalidOptionError `E_INVALID_OPTION` */
+export function countOption(value: unknown, name: string): number {
+  if (value === Infinity || (Number.isSafeInteger(value) && (value as number) >= 0)) return value as number
+  throw invalid(name, value, '0, a positive whole number, or Infinity')
+}
+
 /** @throws InvalidOptionError `E_INVALID_OPTION` */
 export function stringOption(value: unknown, name: string): string {
   if (typeof value === 'string') return value

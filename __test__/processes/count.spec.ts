@@ -12,7 +12,8 @@ it.each([
   { verb: 'increment', memory: true },
   { verb: 'incrementSync', memory: true },
   { verb: 'bigint', memory: false },
-])('eight_processes_that_count_with_$verb_lose_nothing', { timeout: 60_000 }, async ({ verb, memory }) => {
+  { verb: 'transaction', memory: true },
+])('eight_processes_that_count_lose_nothing ($verb)', { timeout: 60_000 }, async ({ verb, memory }) => {
   const dir = join(tempDir(), 'cache')
   const cache = openCache({ dir })
   const children = Array.from({ length: PROCESSES }, () => runScript(counter, [dir, verb, TURNS, memory]))

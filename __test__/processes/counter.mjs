@@ -7,6 +7,15 @@ const cache = new Cache({ dir, memory: memory === 'true' })
 const ADD = {
   increment: () => cache.increment('n'),
   incrementSync: () => cache.incrementSync('n'),
+  transaction: () =>
+    cache.transaction(
+      async (tx) => {
+        const n = ((await tx.get('n')) ?? 0) + 1
+        await tx.set('n', n)
+        return n
+      },
+      { retries: Number.POSITIVE_INFINITY },
+    ),
   bigint: () => cache.increment('n', 1n).then(Number),
 }
 

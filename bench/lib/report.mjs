@@ -18,7 +18,13 @@ export function summarize(results) {
   }
 }
 
-const TITLES = { memory: 'Memory', disk: 'Disk', import: 'Start' }
+const TITLES = {
+  memory: 'Memory tier of `Cache`',
+  'memory-cache': '`MemoryCache`',
+  shared: '`SharedMemoryCache`',
+  disk: 'Disk',
+  import: 'Start',
+}
 
 /**
  * The ratios, then the figures that they come from.

@@ -23,6 +23,8 @@ export interface MachineLocks {
   /** Takes the lock of a key, unless somebody has it, also in this process. */
   tryLock(key: string): boolean
   unlock(key: string): void
+  /** Whether this thread has it, so that to wait for it here would be for ever. */
+  isHeldHere(key: string): boolean
 }
 
 /** @throws InvalidOptionError `E_INVALID_OPTION` */
@@ -131,6 +133,7 @@ export class MachineQueue {
 
   /** As `acquire`, blocking this thread. */
   acquireSync(key: string, timeout: number): (() => void) | undefined {
+    if (this.#locks.isHeldHere(key)) return undefined
     const until = performance.now() + timeout
     const cell = new Int32Array(new SharedArrayBuffer(4))
     while (!this.#locks.tryLock(key)) {

@@ -19,6 +19,8 @@ export interface PostgresClient {
   // biome-ignore lint/suspicious/noExplicitAny: the package's own types accept more than can be said here
   query(query: any): Promise<any>
   release(error?: Error | boolean): void
+  on(event: 'error', listener: () => void): unknown
+  off(event: 'error', listener: () => void): unknown
 }
 
 /** What is used of a pool of the package `pg`. */
@@ -146,6 +148,8 @@ class PostgresEngine implements PullEngine {
   async #transaction<T>(begin: string, work: (client: PostgresClient) => Promise<T>): Promise<T> {
     const client = await this.#connect()
     let broken: Error | undefined
+    // A connection that ends between two statements says so by this event; the next statement fails.
+    client.on('error', ignore)
     try {
       await client.query(begin)
       const result = await work(client)
@@ -158,6 +162,7 @@ class PostgresEngine implements PullEngine {
       })
       throw explain(error)
     } finally {
+      client.off('error', ignore)
       client.release(broken)
     }
   }
@@ -176,10 +181,12 @@ class PostgresEngine implements PullEngine {
     const { Pool } = requireOptional<PgModule>('pg', 'postgres()', 'E_UNAVAILABLE')
     const pool = new Pool({ connectionString: this.#target, max: 8, allowExitOnIdle: true })
     // Of an idle connection that the server ended: the next call takes another one.
-    pool.on('error', () => {})
+    pool.on('error', ignore)
     return pool
   }
 }
+
+function ignore(): void {}
 
 async function run(client: PostgresClient, step: Step): Promise<void> {
   if ('insert' in step) return insert(client, step.insert)

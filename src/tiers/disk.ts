@@ -148,7 +148,17 @@ export class DiskTier {
 
   /** Whether an entry of the memory tier that was read at `epoch` is still the newest: one load from memory. */
   isCurrent(slot: number, epoch: number): boolean {
-    return (this.#epochs === undefined ? this.#disk.epochAt(slot) : this.#epochs[slot]) === epoch
+    return this.epochOf(slot) === epoch
+  }
+
+  /** The slot of a key in the table of epochs. */
+  slotOf(text: string): number {
+    return call(() => this.#disk.slotOf(Buffer.from(text)))
+  }
+
+  /** The epoch of a slot: it moves before and after each write of one of its keys, in any process. */
+  epochOf(slot: number): number {
+    return this.#epochs === undefined ? this.#disk.epochAt(slot) : this.#epochs[slot]!
   }
 
   /** Reads an entry, a stale one too, on this thread when that is quick. */

@@ -145,10 +145,15 @@ export class MemoryTier {
     this.#store.evictor.hit(entry.slot)
   }
 
+  /** Whether a value of so many bytes fits at all. */
+  admits(text: string, size: number): boolean {
+    return sizeOf(text, size) <= this.#heaviest
+  }
+
   /** Stores an entry in the place of any other. One that is larger than the whole tier is not kept. */
   set(made: NewEntry): MemoryEntry | undefined {
     const { text, value, kind, createdAt, expiresAt, freshUntil, cost, place, extras } = made
-    const size = made.size + OVERHEAD + 2 * text.length
+    const size = sizeOf(text, made.size)
     const replaced = this.peek(text)
     if (size > this.#heaviest) {
       if (replaced !== undefined) this.remove(replaced)
@@ -266,6 +271,11 @@ export class MemoryTier {
     entry.untold = 0
     entry.slot = -1
   }
+}
+
+/** Bytes of an entry, as the bound counts them. */
+function sizeOf(text: string, size: number): number {
+  return size + OVERHEAD + 2 * text.length
 }
 
 function accessOf({ place, untold }: MemoryEntry): Access | undefined {

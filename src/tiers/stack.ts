@@ -170,12 +170,10 @@ export class TierStack {
   write(writes: readonly Write[], sync = false): Soon<void> {
     const encoded = writes.map(({ value }) => this.encode(value))
     this.#tellAccesses()
-    const kept = writes.map((write, index) => this.keep(write, encoded[index]))
     const { disk } = this
-    if (disk === undefined) {
-      if (kept.includes(undefined)) throw tooLarge()
-      return
-    }
+    if (disk === undefined) this.admit(writes.map((write, index) => ({ write, encoded: encoded[index] })))
+    const kept = writes.map((write, index) => this.keep(write, encoded[index]))
+    if (disk === undefined) return
     const pack = (batch: Batch) => {
       for (const [index, write] of writes.entries()) {
         packSet(batch, { ...write, encoded: this.packed(write, encoded[index]!) })
@@ -280,6 +278,16 @@ export class TierStack {
     await this.disk?.write(1, (batch) => batch.clear(), false)
   }
 
+  /** What is in memory and has not expired, the least recently used first. */
+  *stored(): Generator<Write> {
+    const now = this.now()
+    const entries = [...(this.memory?.entries() ?? [])].filter(({ expiresAt }) => expiresAt > now)
+    for (const entry of entries.reverse()) {
+      const { text, expiresAt, freshUntil, cost, extras } = entry
+      yield { text, value: this.given(entry), expiresAt, freshUntil, cost, extras, coding: undefined }
+    }
+  }
+
   async stats(): Promise<TierStats> {
     const memory = { entries: this.memory?.count ?? 0, size: this.memory?.size ?? 0 }
     const reads = { hits: this.#hits, misses: this.#misses, memory }
@@ -314,6 +322,21 @@ export class TierStack {
       return giveOut(keep(value))
     } catch {
       return value // it has no stored form, so nothing else holds it
+    }
+  }
+
+  /** What is kept of a value: `given` makes a caller's of it. */
+  held(value: unknown, encoded?: Encoded): unknown {
+    return this.#copies ? keep(value, encoded) : value
+  }
+
+  /**
+   * Of a memory tier alone: whether it takes all of these values.
+   * @throws ValueTooLargeError `E_VALUE_TOO_LARGE`
+   */
+  admit(writes: readonly { write: Write; encoded: Encoded | undefined }[]): void {
+    for (const { write, encoded } of writes) {
+      if (this.memory?.admits(write.text, sizeOf(write.value, encoded)) === false) throw tooLarge()
     }
   }
 
@@ -400,11 +423,11 @@ export class TierStack {
     this.outdate(text)
     return this.memory?.set({
       text,
-      value: this.#copies ? keep(value, encoded) : value,
+      value: this.held(value, encoded),
       expiresAt,
       freshUntil,
       cost,
-      size: encoded === undefined ? weigh(value) : encoded.data.length,
+      size: sizeOf(value, encoded),
       kind: encoded === undefined ? 'live' : kindOf(encoded),
       createdAt,
       extras: this.disk === undefined ? extras : undefined, // else the disk has them
@@ -463,6 +486,11 @@ function storable(value: unknown): unknown {
     'E_UNSERIALIZABLE',
     'undefined cannot be stored, as it stands for a miss: store null, or delete the key.',
   )
+}
+
+/** Bytes, as the memory tier counts them. */
+function sizeOf(value: unknown, encoded: Encoded | undefined): number {
+  return encoded === undefined ? weigh(value) : encoded.data.length
 }
 
 function tooLarge(): Error {

@@ -10,8 +10,8 @@ use napi::bindgen_prelude::{Buffer, Uint8Array, Uint32Array};
 use napi_derive::napi;
 use tierce::policy::UnknownPolicy;
 use tierce::{
-    Cache, Code, CodecChoice, ColumnType, Durability, Entry, Error, Fetched, Key, Listed, Listing,
-    ManualClock, MetaColumn, MetaTable, Result, State, Wait,
+    Cache, Code, CodecChoice, ColumnType, Durability, EPOCH_BITS, Entry, Error, Fetched, Key, Listed,
+    Listing, ManualClock, MetaColumn, MetaTable, Result, State, Wait,
 };
 use tierce_napi::{Work, guard, job};
 
@@ -367,6 +367,12 @@ impl NativeDisk {
     #[napi]
     pub fn epochs(&self, env: &Env) -> napi::Result<Uint32Array> {
         guard(env, || Ok(epochs_view(Arc::clone(self.cache()?.epochs()))))
+    }
+
+    /// The slot of a key among them.
+    #[napi]
+    pub fn slot_of(&self, env: &Env, key: Uint8Array) -> napi::Result<u32> {
+        guard(env, || Ok(Key::from_text(&key[..]).digest().slot(EPOCH_BITS)))
     }
 
     /// Whether `view` is the mapping and not a copy.

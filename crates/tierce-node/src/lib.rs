@@ -11,7 +11,10 @@ pub mod ledger;
 mod manage;
 mod query;
 mod scratch;
+pub mod shared;
+pub mod snapshot;
 pub mod sql;
+mod turns;
 mod wire;
 
 use napi::Env;

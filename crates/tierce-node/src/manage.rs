@@ -3,7 +3,7 @@
 use napi::Env;
 use napi::bindgen_prelude::Buffer;
 use napi_derive::napi;
-use tierce::{CheckReport, Problem};
+use tierce::{CheckReport, Loaded, Problem};
 use tierce_napi::{Work, guard, job};
 
 use crate::disk::NativeDisk;
@@ -30,8 +30,51 @@ pub struct NativeProblem {
     pub fixed: bool,
 }
 
+/// What a backup, or a file, holds. Sizes in bytes.
+#[napi(object, object_from_js = false)]
+pub struct NativeCopy {
+    pub entries: f64,
+    pub files: f64,
+    pub bytes: f64,
+}
+
+/// What came of a file: entries that are in the cache now, had expired, or do not fit.
+#[napi(object, object_from_js = false)]
+pub struct NativeLoaded {
+    pub entries: f64,
+    pub expired: f64,
+    pub refused: f64,
+}
+
 #[napi]
 impl NativeDisk {
+    /// Copies the cache as it is at one moment into a directory that is empty or not there.
+    #[napi(ts_return_type = "Promise<NativeCopy>")]
+    pub fn backup(&self, env: &Env, dir: String, now: f64) -> napi::Result<Work<tierce::Backup, NativeCopy>> {
+        let cache = guard(env, || self.at(now))?;
+        Ok(job(move || cache.backup(dir), |_, backup| Ok(copy(backup.entries, backup.files, backup.bytes))))
+    }
+
+    /// Writes every live entry into a file.
+    #[napi(ts_return_type = "Promise<NativeCopy>")]
+    pub fn save(&self, env: &Env, path: String, now: f64) -> napi::Result<Work<(u64, u64), NativeCopy>> {
+        let cache = guard(env, || self.at(now))?;
+        Ok(job(move || cache.save(path), |_, (entries, bytes)| Ok(copy(entries, 1, bytes))))
+    }
+
+    /// Stores the entries of a file, beside those of the cache or in their place.
+    #[napi(ts_return_type = "Promise<NativeLoaded>")]
+    pub fn load(
+        &self,
+        env: &Env,
+        path: String,
+        merge: bool,
+        now: f64,
+    ) -> napi::Result<Work<Loaded, NativeLoaded>> {
+        let cache = guard(env, || self.at(now))?;
+        Ok(job(move || cache.load(path, merge), |_, loaded| Ok(native_loaded(loaded))))
+    }
+
     /// Verifies everything in the directory; with `fix`, repairs it.
     #[napi(ts_return_type = "Promise<NativeReport>")]
     pub fn check(&self, env: &Env, fix: bool, now: f64) -> napi::Result<Work<CheckReport, NativeReport>> {
@@ -59,5 +102,17 @@ fn native_problem(problem: Problem) -> NativeProblem {
         key: problem.key.map(Buffer::from),
         path: problem.path.map(|path| path.to_string_lossy().into_owned()),
         fixed: problem.fixed,
+    }
+}
+
+fn copy(entries: u64, files: u64, bytes: u64) -> NativeCopy {
+    NativeCopy { entries: entries as f64, files: files as f64, bytes: bytes as f64 }
+}
+
+fn native_loaded(loaded: Loaded) -> NativeLoaded {
+    NativeLoaded {
+        entries: loaded.entries as f64,
+        expired: loaded.expired as f64,
+        refused: loaded.refused as f64,
     }
 }

@@ -165,20 +165,9 @@ impl Header {
     }
 
     /// Decodes a verified payload. Fails rather than aborts when memory is short, and allocates no more than the
-    /// payload can hold: a checksum is no proof of good will.
+    /// payload can hold.
     pub fn decode(self, payload: &[u8]) -> Result<Vec<u8>> {
-        if self.raw_size > codec::limit(self.codec, payload)? {
-            return Err(damaged("it announces more than its payload can hold"));
-        }
-        let size =
-            usize::try_from(self.raw_size).map_err(|_| damaged("its size does not fit this machine"))?;
-        let mut out = Vec::new();
-        out.try_reserve_exact(size).map_err(|why| {
-            Error::new(Code::ValueTooLarge, format!("no memory for a value of {size} bytes")).because(why)
-        })?;
-        out.resize(size, 0);
-        self.decode_into(payload, &mut out)?;
-        Ok(out)
+        codec::decode_sized(self.codec, self.raw_size, payload)
     }
 }
 

@@ -10,16 +10,19 @@ mod hash;
 pub mod key;
 pub mod memory;
 pub mod policy;
+mod snapshot;
 pub mod sql;
 
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use codec::{CodecChoice, Element, Numbers, codec_names, decode};
 pub use disk::{
-    Answer, AnswerColumn, Builder, Cache, Cell, CheckReport, ColumnType, Durability, EPOCH_BITS, Entry,
-    EpochTable, Extras, Fetched, Freshness, KeyPage, Listed, Listing, Meta, MetaColumn, MetaRow, MetaTable,
-    Number, Problem, ProblemKind, SetOptions, State, Stats, Wait, When, Write, Written,
+    Answer, AnswerColumn, AtomicFile, Backup, Builder, Cache, Cell, CheckReport, ColumnType, Durability,
+    EPOCH_BITS, Entry, EpochTable, Extras, Fetched, Freshness, KeyPage, Listed, Listing, Loaded, Meta,
+    MetaColumn, MetaRow, MetaTable, Number, Problem, ProblemKind, SetOptions, State, Stats, Turns, Wait,
+    When, Write, Written, open_snapshot,
 };
 pub use error::{Code, Error, Result};
 pub use hash::{Algorithm, Content, ContentDigest, ContentItem, Hasher};
 pub use key::{Digest, Key, KeyItem};
 pub use memory::MemoryCache;
+pub use snapshot::{Record, SnapshotReader, SnapshotWriter};

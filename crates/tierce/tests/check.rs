@@ -11,7 +11,7 @@ use common::{
     Dice, assert_no_orphans, assert_settled, copy, database, noise, open, telling, temp, value_files,
     version_in,
 };
-use tierce::{Cache, CheckReport, ProblemKind};
+use tierce::{Cache, CheckReport, ProblemKind, SetOptions};
 
 const KEYS: u64 = 60;
 
@@ -146,6 +146,28 @@ fn orphan_and_unlisted_files_are_told_apart_from_entries_files() {
     let accounts = kinds(&report).into_iter().filter(|kind| *kind == ProblemKind::WrongAccount).count();
     assert!(orphans >= 2 && accounts >= 1, "{report:?}");
     assert_eq!(cache.len().unwrap(), KEYS, "no entry was lost to files");
+}
+
+#[test]
+fn tags_that_are_damaged_or_nobodys_are_found() {
+    let temp = temp();
+    let cache = open(temp.path());
+    for key in 0..4 {
+        let name = format!("{key}");
+        let carried = SetOptions { tags: &["all", &name], ..SetOptions::default() };
+        cache.set_with(format!("{key}"), &telling(key, 1, size_of(key)), &carried).unwrap();
+    }
+    assert_eq!(cache.check(true).unwrap().found, 0);
+    let conn = database(temp.path());
+    conn.execute("DELETE FROM tags WHERE tag = '0'", []).unwrap();
+    conn.execute("UPDATE extras SET body = zeroblob(5) WHERE id = (SELECT id FROM tags WHERE tag = '1')", [])
+        .unwrap();
+    conn.execute("INSERT INTO tags (tag, id) VALUES ('nobody', 5)", []).unwrap();
+    let found = cache.check(true).unwrap();
+    assert_eq!((found.found, found.fixed), (3, 3), "{found:?}");
+    assert_eq!(cache.check(false).unwrap().found, 0);
+    assert_eq!(cache.invalidate_tags(&["0"]).unwrap(), 1, "it is listed again");
+    assert_eq!(cache.len().unwrap(), 2);
 }
 
 #[test]

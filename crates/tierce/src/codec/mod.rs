@@ -103,6 +103,23 @@ pub fn decode(id: u8, coded: &[u8], raw: &mut [u8]) -> Result<()> {
     (codec.decode)(coded, raw, id - codec.first)
 }
 
+/// As [`decode`], into memory of its own: fails rather than aborts when there is none, and takes no more than the payload
+/// can hold: a checksum is no proof of good will.
+pub(crate) fn decode_sized(id: u8, size: u64, coded: &[u8]) -> Result<Vec<u8>> {
+    if size > limit(id, coded)? {
+        return Err(Error::new(Code::Corrupt, "a value announces more than its payload can hold"));
+    }
+    let size = usize::try_from(size)
+        .map_err(|_| Error::new(Code::Corrupt, "the size of a value does not fit this machine"))?;
+    let mut out = Vec::new();
+    out.try_reserve_exact(size).map_err(|why| {
+        Error::new(Code::ValueTooLarge, format!("no memory for a value of {size} bytes")).because(why)
+    })?;
+    out.resize(size, 0);
+    decode(id, coded, &mut out)?;
+    Ok(out)
+}
+
 fn copy_decode(coded: &[u8], raw: &mut [u8]) -> Result<()> {
     if coded.len() != raw.len() {
         return Err(damaged("none", "length differs"));

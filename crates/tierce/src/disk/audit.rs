@@ -1,4 +1,4 @@
-//! The statements of the full check: what the database says of itself, and how it is set right.
+//! The statements of the full check and of the backup: what the database says of itself, and how it is set right.
 
 use rusqlite::params;
 
@@ -68,6 +68,20 @@ impl Db {
         )
     }
 
+    /// Whether an entry is listed under a tag.
+    pub fn is_tagged(&self, tag: &str, id: i64) -> Result<bool> {
+        let listed =
+            self.one("SELECT 1 FROM tags WHERE tag = ?1 AND id = ?2", params![tag, id], |_| Ok(()))?;
+        Ok(listed.is_some())
+    }
+
+    /// How many rows of the side tables belong to no entry.
+    pub fn surplus_extras(&self) -> Result<u64> {
+        let sql = "SELECT (SELECT count(*) FROM extras WHERE id NOT IN (SELECT id FROM entries)) \
+                   + (SELECT count(*) FROM tags WHERE id NOT IN (SELECT id FROM extras))";
+        Ok(self.one(sql, [], |row| row.get::<_, i64>(0))?.unwrap_or(0) as u64)
+    }
+
     /// The files that are entries'.
     pub fn adopted(&self) -> Result<Vec<u64>> {
         self.all("SELECT write_id FROM files WHERE owner IS NULL", [], |row| {
@@ -96,6 +110,18 @@ impl Transaction<'_> {
                 params![write_id as i64, bytes as i64],
             )
             .map(|_| ())
+    }
+
+    /// Drops the rows of the side tables that belong to no entry.
+    pub fn drop_surplus_extras(&self) -> Result<()> {
+        self.db.change("DELETE FROM extras WHERE id NOT IN (SELECT id FROM entries)", [])?;
+        self.db.change("DELETE FROM tags WHERE id NOT IN (SELECT id FROM extras)", []).map(|_| ())
+    }
+
+    /// Forgets the files that are no entry's, and makes it another database.
+    pub fn disown(&self, generation: i64) -> Result<()> {
+        self.db.change("DELETE FROM files WHERE owner IS NOT NULL", [])?;
+        self.db.change("UPDATE facts SET value = ?1 WHERE name = 'generation'", [generation]).map(|_| ())
     }
 
     /// Sets right what a row says of its value's size, unless it was written again since.

@@ -25,6 +25,11 @@ pub(super) fn owner_only(options: &mut OpenOptions) -> &mut OpenOptions {
     options
 }
 
+/// Creates a file for its owner alone, where none is.
+pub(super) fn new_file(path: &Path) -> std::io::Result<File> {
+    owner_only(&mut OpenOptions::new()).write(true).create_new(true).open(path)
+}
+
 /// Makes a directory for its owner alone. Its parent must exist; it may exist itself.
 pub(super) fn make_dir(path: &Path) -> Result<()> {
     let mut builder = fs::DirBuilder::new();
@@ -75,14 +80,18 @@ impl Blobs {
         })
     }
 
+    /// Makes the folder that the file of a write belongs into.
+    pub fn make_folder(&self, write_id: u64) -> Result<()> {
+        make_dir(&self.root)?;
+        self.path(write_id).parent().map_or(Ok(()), make_dir)
+    }
+
     fn create(&self, path: &Path) -> Result<File> {
-        let mut options = OpenOptions::new();
-        owner_only(&mut options).write(true).create_new(true);
-        let mut outcome = options.open(path);
+        let mut outcome = new_file(path);
         if outcome.as_ref().is_err_and(|why| why.kind() == ErrorKind::NotFound) {
             make_dir(&self.root)?;
             path.parent().map_or(Ok(()), make_dir)?;
-            outcome = options.open(path);
+            outcome = new_file(path);
         }
         outcome.map_err(|why| Error::io("create the value file", path, why))
     }

@@ -68,7 +68,7 @@ impl Engine {
                 self.note(meta.id, 1);
             }
             None => {
-                let entry = Entering { key, digest, header, frame: &frame, times, extras: &None };
+                let entry = Entering { key, digest, header, frame: &frame, times, extras: None };
                 self.put(scene, &entry, progress)?;
             }
         }

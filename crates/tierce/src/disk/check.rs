@@ -122,7 +122,7 @@ struct Check<'a> {
     unclaimed: HashSet<u64>,
 }
 
-/// A row that needs a second look: its value is in a file, or something is wrong with it.
+/// A row that needs a second look: not all of its entry is in it, or something is wrong with it.
 struct Noticed {
     id: i64,
     seal: u64,
@@ -133,7 +133,7 @@ struct Noticed {
 
 enum Finding {
     /// With what the row should say of its sizes, where it says something else.
-    File(Header, Option<Sizes>),
+    Apart(Header, Option<Sizes>),
     Sizes(Sizes),
     Damage(Error),
 }
@@ -151,6 +151,7 @@ enum Repair {
     Discard { id: i64, seal: u64 },
     Resize { id: i64, seal: u64, sizes: Sizes },
     List { id: i64, seal: u64, write_id: u64, bytes: u64 },
+    Carry { id: i64, seal: u64, write_id: u64 },
 }
 
 impl Check<'_> {
@@ -161,6 +162,7 @@ impl Check<'_> {
         }
         self.unclaimed = self.read(Db::adopted)?.into_iter().collect();
         self.entries()?;
+        self.surplus()?;
         self.unclaimed_files()?;
         self.folders()?;
         self.account()
@@ -277,8 +279,10 @@ impl Check<'_> {
                 repair: Repair::Discard { id, seal },
             }),
             Finding::Sizes(sizes) => Some(wrong_sizes(row, *sizes, path)),
-            Finding::File(header, sizes) => {
-                self.look_at_file(row, *header)?.or_else(|| sizes.map(|sizes| wrong_sizes(row, sizes, path)))
+            Finding::Apart(header, sizes) => {
+                let in_file = if header.in_file { self.look_at_file(row, *header)? } else { None };
+                let beside = if header.has_extras { self.look_at_extras(row, *header)? } else { None };
+                in_file.or(beside).or_else(|| sizes.map(|sizes| wrong_sizes(row, sizes, path)))
             }
         };
         let Some(found) = found else { return Ok(None) };
@@ -302,6 +306,26 @@ impl Check<'_> {
             Err(fault) => return Err(fault),
         };
         Ok(Some(Found { kind, message, path, repair: Repair::Discard { id, seal } }))
+    }
+
+    /// What the entry carries has to be there, and be found by its tags.
+    fn look_at_extras(&self, row: &Noticed, header: Header) -> Result<Option<Found>> {
+        let Noticed { id, seal, .. } = *row;
+        let path = self.engine.paths.database.clone();
+        let body = self.read(|db| db.body(id))?;
+        let Some(extras) = body.as_ref().and_then(|body| body.open(header.write_id)) else {
+            let message = "the tags and metadata of an entry are damaged".to_owned();
+            let repair = Repair::Discard { id, seal };
+            return Ok(Some(Found { kind: ProblemKind::DamagedEntry, message, path, repair }));
+        };
+        for tag in &extras.tags {
+            if !self.read(|db| db.is_tagged(tag, id))? {
+                let message = "an entry is not listed under one of its tags".to_owned();
+                let repair = Repair::Carry { id, seal, write_id: header.write_id };
+                return Ok(Some(Found { kind: ProblemKind::WrongAccount, message, path, repair }));
+            }
+        }
+        Ok(None)
     }
 
     fn look_at_account(&self, row: &Noticed, header: Header, path: PathBuf) -> Result<Option<Found>> {
@@ -331,6 +355,15 @@ impl Check<'_> {
                         }
                     }
                     Repair::Resize { id, seal, sizes } => transaction.resize(id, seal, sizes)?,
+                    Repair::Carry { id, seal, write_id } => {
+                        let body = transaction.db.body(id)?;
+                        let known = body.as_ref().and_then(|body| Some((body, body.open(write_id)?)));
+                        if let Some((body, extras)) = known
+                            && transaction.db.find(id, |row| row.seal == seal)? == Some(true)
+                        {
+                            transaction.put_extras(id, write_id, &extras, &body.bytes)?;
+                        }
+                    }
                     Repair::List { id, seal, write_id, bytes } => {
                         if transaction.db.find(id, |row| row.seal == seal)? == Some(true) {
                             transaction.list(write_id, bytes)?;
@@ -341,6 +374,22 @@ impl Check<'_> {
             Ok(files)
         })?;
         self.engine.unlink(&files);
+        Ok(())
+    }
+
+    /// What the side tables have of entries that are gone.
+    fn surplus(&mut self) -> Result<()> {
+        let rows = self.read(Db::surplus_extras)?;
+        if rows == 0 {
+            return Ok(());
+        }
+        if self.fix {
+            self.engine.write(Wait::Yes, |transaction| transaction.drop_surplus_extras())?;
+        }
+        let message = format!("{rows} rows of tags and metadata belong to no entry");
+        let path = Some(self.engine.paths.database.clone());
+        let kind = ProblemKind::WrongAccount;
+        self.found(Problem { kind, message, key: None, path, fixed: self.fix });
         Ok(())
     }
 
@@ -448,17 +497,18 @@ fn look(row: &EntryRow<'_>, listed: Sizes) -> Option<Noticed> {
     }
     let sizes = Sizes { size: header.raw_size, stored: header.stored_size };
     let payload = &row.frame[HEADER..];
+    let apart = || noticed(Finding::Apart(header, (sizes != listed).then_some(sizes)));
     if header.in_file {
-        return match payload {
-            [] => noticed(Finding::File(header, (sizes != listed).then_some(sizes))),
-            _ => damage("an entry has its value twice"),
-        };
+        return if payload.is_empty() { apart() } else { damage("an entry has its value twice") };
     }
     if let Err(fault) = header.verify(digest, payload) {
         return noticed(Finding::Damage(fault));
     }
     if !header.is_plausible(payload) {
         return damage("an entry announces more than its payload can hold, or an unknown codec");
+    }
+    if header.has_extras {
+        return apart();
     }
     if sizes == listed { None } else { noticed(Finding::Sizes(sizes)) }
 }

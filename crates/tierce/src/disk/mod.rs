@@ -2,6 +2,7 @@
 
 mod access;
 mod audit;
+mod backup;
 mod blob;
 mod bound;
 mod builder;
@@ -23,10 +24,13 @@ mod options;
 mod owner;
 mod query;
 mod read;
+mod restore;
 mod row;
 mod salvage;
 mod side;
 mod standing;
+mod transfer;
+mod turns;
 mod verbs;
 mod victims;
 mod write;
@@ -36,6 +40,7 @@ use std::time::Duration;
 
 use crate::error::{Code, Result};
 
+pub use backup::Backup;
 pub use builder::Builder;
 pub use cache::{Cache, Entry, Fetched, SetOptions, Stats};
 pub use check::{CheckReport, Problem, ProblemKind};
@@ -49,6 +54,8 @@ pub use number::Number;
 pub use query::{Answer, AnswerColumn};
 pub use read::Meta;
 pub use row::Freshness;
+pub use transfer::{AtomicFile, Loaded, open_snapshot};
+pub use turns::Turns;
 pub use verbs::State;
 pub use write::{When, Write, Written};
 

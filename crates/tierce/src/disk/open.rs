@@ -20,6 +20,9 @@ const fn stamp_of(format: u16) -> i32 {
     (((!format as u32) << 16) | format as u32) as i32
 }
 
+/// The marker of a backup that is not finished.
+pub(super) const UNFINISHED: &str = "tierce.unfinished";
+
 /// The files of a cache directory.
 #[derive(Clone, Debug)]
 pub(super) struct Paths {
@@ -38,6 +41,13 @@ impl Paths {
         // SQLite is told to follow no link, so that nobody can plant one for the database: those above are followed here.
         #[cfg(unix)]
         let dir = dir.canonicalize().map_err(|why| Error::io("find the directory", &dir, why))?;
+        if dir.join(UNFINISHED).exists() {
+            let message = format!(
+                "{} holds a backup that was not finished: remove the directory, and make the backup again",
+                dir.display()
+            );
+            return Err(Error::new(Code::Format, message).at(&dir));
+        }
         Ok(Self {
             database: dir.join("tierce.db"),
             epochs: dir.join("tierce.epochs"),

@@ -1,5 +1,7 @@
 //! The write path: encode outside every lock, announce and write files, then one transaction.
 
+use std::borrow::Cow;
+
 use super::Wait;
 use super::bound::Brought;
 use super::change::renew;
@@ -11,6 +13,7 @@ use super::lock;
 use super::meta::Transaction;
 use super::meta_rows::Holder;
 use super::number::Number;
+use super::restore::Past;
 use super::row::{EntryRow, Freshness, Place, Removed, weight};
 use super::side::Untagged;
 use super::victims::Scene;
@@ -19,6 +22,7 @@ use crate::error::{Code, Error, Result};
 use crate::frame::size_on_disk;
 use crate::frame::{HEADER, Header};
 use crate::key::{Digest, Key};
+use crate::snapshot::Record;
 
 /// One change to the cache.
 #[derive(Clone, Debug)]
@@ -83,6 +87,8 @@ pub enum Write<'a> {
         /// The [`Meta::version`](super::Meta::version) that was read; `None` where there was no live entry.
         version: Option<u64>,
     },
+    /// Stores an entry as it was in another cache: with its times, its hits, and its value as it is coded.
+    Restore(&'a Record),
 }
 
 /// When a [`Write::Set`] stores its value.
@@ -127,20 +133,22 @@ type Slots = Vec<(u32, u32)>;
 pub(super) struct Times {
     pub expires: Option<u64>,
     pub freshness: Freshness,
+    /// Of an entry that is not new.
+    pub past: Option<Past>,
 }
 
 impl Times {
-    fn new(expires: Option<u64>, freshness: Freshness) -> Self {
+    pub fn new(expires: Option<u64>, freshness: Freshness) -> Self {
         let most = |at: u64| at.min(i64::MAX as u64); // the column's last millisecond
         let freshness = Freshness { until: freshness.until.map(most), ..freshness };
-        Self { expires: expires.map(most), freshness }
+        Self { expires: expires.map(most), freshness, past: None }
     }
 }
 
 /// A write that is ready for its transaction.
 pub(super) enum Ready<'a> {
     Set {
-        key: &'a Key<'a>,
+        key: Cow<'a, Key<'a>>,
         digest: Digest,
         header: Header,
         frame: Vec<u8>,
@@ -213,11 +221,11 @@ pub(super) struct Entering<'a> {
     pub header: Header,
     pub frame: &'a [u8],
     pub times: Times,
-    pub extras: &'a Beside<'a>,
+    pub extras: Option<(&'a Extras<'a>, &'a [u8])>,
 }
 
 /// What an entry carries beside its value, and its stored form.
-pub(super) type Beside<'a> = Option<(&'a Extras<'a>, Vec<u8>)>;
+pub(super) type Beside<'a> = Option<(Cow<'a, Extras<'a>>, Vec<u8>)>;
 
 impl When {
     fn holds(self, existed: bool) -> bool {
@@ -278,19 +286,32 @@ impl Engine {
                 return Ok(Ready::Increment { key, digest: key.digest(), by: *by, times });
             }
             Write::Check { key, version } => return Ok(Ready::Check { key, version: *version }),
+            Write::Restore(record) => return self.restored(record),
         };
-        let extras = extras.map(|extras| Ok((extras, extras.to_bytes()?))).transpose()?;
-        let digest = key.digest();
+        let extras = extras.map(|extras| Ok((Cow::Borrowed(extras), extras.to_bytes()?))).transpose()?;
         let mut frame = Vec::with_capacity(HEADER + value.len());
         frame.resize(HEADER, 0);
         let codec = codec.encode(value, &mut frame)?;
+        let about = (kind, codec, value.len() as u64);
+        self.framed(Cow::Borrowed(key), frame, about, (times, extras, when))
+    }
+
+    /// Puts the header before a payload: kind, codec and size of the value are given.
+    pub fn framed<'a>(
+        &self,
+        key: Cow<'a, Key<'a>>,
+        mut frame: Vec<u8>,
+        (kind, codec, raw_size): (u8, u8, u64),
+        (times, extras, when): (Times, Beside<'a>, When),
+    ) -> Result<Ready<'a>> {
+        let digest = key.digest();
         let stored_size = (frame.len() - HEADER) as u64;
         let header = Header {
             kind,
             codec,
             in_file: stored_size > self.inline_max as u64,
             has_extras: extras.is_some(),
-            raw_size: value.len() as u64,
+            raw_size,
             stored_size,
             write_id: self.next_write_id(),
             checksum: 0,
@@ -379,6 +400,7 @@ impl Engine {
             Ready::Set { key, digest, header, frame, times, extras, when } => {
                 outcome.existed = *when != When::Always && self.version(transaction, key)?.is_some();
                 if when.holds(outcome.existed) {
+                    let extras = extras.as_ref().map(|(extras, body)| (&**extras, &body[..]));
                     let entry =
                         Entering { key, digest: *digest, header: *header, frame, times: *times, extras };
                     self.put(scene, &entry, progress)?;
@@ -454,12 +476,14 @@ impl Engine {
     pub(super) fn put(&self, scene: Scene<'_>, entry: &Entering<'_>, progress: &mut Progress) -> Result<()> {
         let Scene { transaction, now, .. } = scene;
         let Entering { key, digest, header, frame, times, extras } = *entry;
+        let tick = self.epochs.tick(now);
+        let past = times.past.unwrap_or(Past { created: now, accessed: tick, hits: 0 });
         let mut row = EntryRow {
             id: digest.id(),
             seal: 0,
-            accessed: self.epochs.tick(now),
-            hits: 0,
-            created: now,
+            accessed: past.accessed.min(tick),
+            hits: past.hits,
+            created: past.created,
             expires: times.expires,
             freshness: times.freshness,
             place: Place::default(),
@@ -480,7 +504,7 @@ impl Engine {
                 progress.left.push(expired);
             }
         }
-        let beside = extras.as_ref().map_or(0, |(_, body)| body.len());
+        let beside = extras.map_or(0, |(_, body)| body.len());
         let row_weight = weight((key.as_bytes().len() + row.frame.len() + beside) as u64);
         let brought = &mut progress.brought;
         brought.newest = row.id;

@@ -11,6 +11,17 @@ use super::flight::Flight;
 use super::shard::{Dropped, NEVER, Shard, Stats};
 use crate::clock::Clock;
 
+/// What an insert asks of what there is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum When {
+    /// Nothing.
+    Always,
+    /// There is no live entry.
+    Absent,
+    /// There is a live entry.
+    Present,
+}
+
 /// A shard on cache lines of its own, so that two locks never share one.
 ///
 /// The lock is the standard library's: without contention it is one atomic exchange, as any other, and it is held for a
@@ -108,12 +119,66 @@ impl<K: Hash + Eq, V: Clone, S: BuildHasher> MemoryCache<K, V, S> {
 
     #[inline]
     fn insert_for(&self, key: K, value: V, ttl_ms: Option<u64>) {
+        self.insert_when(key, value, ttl_ms, When::Always);
+    }
+
+    /// Puts a value in for `ttl_ms` milliseconds, or for ever, if what there is of its key is as `when` says; looks and
+    /// acts as one. Whether it did.
+    #[inline]
+    pub fn insert_when(&self, key: K, value: V, ttl_ms: Option<u64>, when: When) -> bool {
         let weight = self.weigher.as_ref().map_or(1, |weigher| weigher(&key, &value));
-        let expires_ms = ttl_ms.map_or(NEVER, |ttl| self.clock.now_ms().saturating_add(ttl));
+        let expires_ms = self.expiry(ttl_ms);
         let (hash, mut shard) = self.locate(&key);
+        if when != When::Always {
+            let is_there = shard.peek(hash, &key, || self.clock.now_ms()).is_some();
+            if is_there != (when == When::Present) {
+                return false;
+            }
+        }
         let Dropped { replaced, first, rest } = shard.insert(hash, key, value, weight, expires_ms);
         drop(shard);
         drop((replaced, first, rest));
+        true
+    }
+
+    fn expiry(&self, ttl_ms: Option<u64>) -> u64 {
+        ttl_ms.map_or(NEVER, |ttl| self.clock.now_ms().saturating_add(ttl))
+    }
+
+    /// The value of a key, as [`MemoryCache::get`] gives it, but without a use: neither the policy nor the counts notice.
+    pub fn peek<Q: Hash + Eq + ?Sized>(&self, key: &Q) -> Option<V>
+    where
+        K: Borrow<Q>,
+    {
+        let (hash, shard) = self.locate(key);
+        shard.peek(hash, key, || self.clock.now_ms()).map(|entry| entry.value.clone())
+    }
+
+    /// How long a key has still, in milliseconds: `Some(None)` for ever, `None` if it is not there.
+    pub fn ttl_ms<Q: Hash + Eq + ?Sized>(&self, key: &Q) -> Option<Option<u64>>
+    where
+        K: Borrow<Q>,
+    {
+        let now_ms = self.clock.now_ms();
+        let (hash, shard) = self.locate(key);
+        let expires_ms = shard.peek(hash, key, || now_ms)?.expires_ms;
+        Some((expires_ms != NEVER).then(|| expires_ms.saturating_sub(now_ms)))
+    }
+
+    /// Gives a key another time, from now on; whether it is there.
+    pub fn expire<Q: Hash + Eq + ?Sized>(&self, key: &Q, ttl_ms: Option<u64>) -> bool
+    where
+        K: Borrow<Q>,
+    {
+        let expires_ms = self.expiry(ttl_ms);
+        let (hash, mut shard) = self.locate(key);
+        shard.expire(hash, key, expires_ms, || self.clock.now_ms())
+    }
+
+    /// Removes the entries whose time is over, and returns how many. Looks at all entries, a shard at a time.
+    pub fn cleanup(&self) -> usize {
+        let now_ms = self.clock.now_ms();
+        self.each(|shard| shard.cleanup(now_ms)).map(|gone| gone.len()).sum()
     }
 
     /// The value of a key, made by `make` if there is none. Callers that miss the same key at the same time wait for one
@@ -191,6 +256,32 @@ impl<K: Hash + Eq, V: Clone, S: BuildHasher> MemoryCache<K, V, S> {
         let mut sum = Stats::default();
         self.each(|shard| shard.stats).for_each(|stats| sum += stats);
         sum
+    }
+
+    /// Starts all counts again.
+    pub fn reset_stats(&self) {
+        self.each(|shard| shard.stats = Stats::default()).for_each(drop);
+    }
+
+    /// Into how many parts the cache is divided.
+    pub fn shard_count(&self) -> usize {
+        self.shards.len()
+    }
+
+    /// The weight of the heaviest entry that is held at all: the smallest share of a shard.
+    pub fn heaviest(&self) -> u64 {
+        self.each(|shard| shard.capacity()).min().unwrap_or(0)
+    }
+
+    /// The keys of one part that have not expired, in the order in which they would be evicted.
+    pub fn keys_of(&self, shard: usize) -> Vec<K>
+    where
+        K: Clone,
+    {
+        let now_ms = self.clock.now_ms();
+        let Some(guarded) = self.shards.get(shard) else { return Vec::new() };
+        let shard = guarded.0.lock().unwrap_or_else(PoisonError::into_inner);
+        shard.in_order(now_ms).map(|entry| entry.key.clone()).collect()
     }
 
     /// All entries that have not expired: shard by shard, and in each in the order in which they would be evicted.

@@ -5,8 +5,10 @@ mod cache;
 mod flight;
 mod ledger;
 mod shard;
+mod shared;
 
 pub use builder::Builder;
-pub use cache::MemoryCache;
+pub use cache::{MemoryCache, When};
 pub use ledger::{Ledger, LedgerError, Op};
 pub use shard::Stats;
+pub use shared::{Shared, SharedMemory, SharedOptions};

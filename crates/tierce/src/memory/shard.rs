@@ -19,7 +19,7 @@ pub struct Stats {
     pub misses: u64,
     /// Entries that went because their time was over.
     pub expired: u64,
-    /// Entries that the policy evicted, or did not let in.
+    /// Entries that had to go for others, or were too heavy.
     pub evicted: u64,
     /// Values that were put in.
     pub inserts: u64,
@@ -39,7 +39,7 @@ pub(super) struct Entry<K, V> {
     hash: u64,
     pub(super) key: K,
     pub(super) value: V,
-    expires_ms: u64,
+    pub(super) expires_ms: u64,
 }
 
 impl<K, V> Entry<K, V> {
@@ -115,6 +115,55 @@ impl<K: Eq, V> Shard<K, V> {
         (self.entries[slot as usize].as_ref().map(|entry| &entry.value), None)
     }
 
+    /// The live entry of a key, without a use.
+    pub(super) fn peek<Q: Eq + ?Sized>(
+        &self,
+        hash: u64,
+        key: &Q,
+        now_ms: impl FnOnce() -> u64,
+    ) -> Option<&Entry<K, V>>
+    where
+        K: Borrow<Q>,
+    {
+        let slot = self.find(hash, key)?;
+        self.entries[slot as usize].as_ref().filter(|entry| entry.is_live(now_ms))
+    }
+
+    /// Gives a live entry another time; whether there is one.
+    pub(super) fn expire<Q: Eq + ?Sized>(
+        &mut self,
+        hash: u64,
+        key: &Q,
+        expires_ms: u64,
+        now_ms: impl FnOnce() -> u64,
+    ) -> bool
+    where
+        K: Borrow<Q>,
+    {
+        let Some(slot) = self.find(hash, key) else { return false };
+        match &mut self.entries[slot as usize] {
+            Some(entry) if entry.is_live(now_ms) => {
+                entry.expires_ms = expires_ms;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Takes out the entries whose time is over.
+    pub(super) fn cleanup(&mut self, now_ms: u64) -> Vec<Entry<K, V>> {
+        let is_over = |entry: &Entry<K, V>| !entry.is_live(|| now_ms);
+        let slots = 0..self.entries.len() as u32;
+        let over: Vec<u32> =
+            slots.filter(|&slot| self.entries[slot as usize].as_ref().is_some_and(is_over)).collect();
+        self.stats.expired += over.len() as u64;
+        let take = |slot| {
+            self.policy.remove(slot);
+            self.take(slot)
+        };
+        over.into_iter().filter_map(take).collect()
+    }
+
     /// Takes a slot, that the policy no longer has, out of the table.
     fn take(&mut self, slot: u32) -> Option<Entry<K, V>> {
         let entry = self.entries[slot as usize].take()?;
@@ -156,6 +205,7 @@ impl<K: Eq, V> Shard<K, V> {
             let old = self.entries[slot as usize].replace(entry);
             self.policy.hit(slot);
             self.policy.update(slot, weight, &mut self.victims);
+            self.keep(slot, hash, weight);
             return self.take_victims(old.map(|old| old.value));
         }
         let entry = Some(Entry { hash, key, value, expires_ms });
@@ -173,7 +223,22 @@ impl<K: Eq, V> Shard<K, V> {
         let rehash = |&slot: &u32| entries[slot as usize].as_ref().map_or(0, |entry| entry.hash);
         self.table.insert_unique(hash, slot, rehash);
         self.policy.insert(slot, hash, weight, &mut self.victims);
+        self.keep(slot, hash, weight);
         self.take_victims(None)
+    }
+
+    /// What was put in is there until others come, whatever the policy thinks of it: where it would rather give up `slot` than
+    /// others, others go.
+    fn keep(&mut self, slot: u32, hash: u64, weight: u32) {
+        let capacity = self.policy.capacity();
+        if self.victims.is_empty() || self.policy.contains(slot) || u64::from(weight) > capacity {
+            return;
+        }
+        self.victims.retain(|&victim| victim != slot);
+        while self.policy.weight() + u64::from(weight) > capacity {
+            self.victims.extend(self.policy.evict());
+        }
+        self.policy.insert(slot, hash, weight, &mut self.victims);
     }
 
     pub(super) fn remove<Q: Eq + ?Sized>(&mut self, hash: u64, key: &Q) -> Option<Entry<K, V>>
@@ -199,6 +264,10 @@ impl<K: Eq, V> Shard<K, V> {
 
     pub(super) fn weight(&self) -> u64 {
         self.policy.weight()
+    }
+
+    pub(super) fn capacity(&self) -> u64 {
+        self.policy.capacity()
     }
 
     /// The entries that have not expired, next victim first.

@@ -1,0 +1,481 @@
+//! A whole cache in one file (`docs/on-disk-format.md`, "Snapshot file").
+//!
+//! Entries follow each other as one stream of named fields, and the stream is cut into blocks with a checksum each. A
+//! block's checksum covers its number and the header, and the stream ends with the count of its entries: so what is
+//! cut, swapped, repeated or added is noticed. A reader takes memory for what it has read, never for what a length
+//! announces.
+
+use std::io::{ErrorKind, Read, Write};
+use std::path::{Path, PathBuf};
+
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
+
+use crate::codec;
+use crate::disk::{Extras, Freshness};
+use crate::error::{Code, Error, Result};
+
+const MAGIC: [u8; 8] = *b"TRCESNAP";
+const VERSION: u16 = 1;
+/// Bytes of the header: magic, version, flags, time, checksum.
+const HEADER: usize = 28;
+/// The most bytes of a block.
+const BLOCK: usize = 1 << 20;
+/// Before each entry, and before the count that ends the stream.
+const ENTRY: u8 = 1;
+const END: u8 = 0;
+/// The most bytes of a field that is not the value.
+const FIELD: u64 = 16 << 20;
+
+/// An entry as it is stored, apart from any directory.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Record {
+    /// The stored key.
+    pub key: Vec<u8>,
+    /// What the value is.
+    pub kind: u8,
+    /// The codec of the payload.
+    pub codec: u8,
+    /// Bytes of the value.
+    pub size: u64,
+    /// Milliseconds since the Unix epoch.
+    pub created: u64,
+    /// Milliseconds since the Unix epoch; `None` never expires.
+    pub expires: Option<u64>,
+    /// When it is stale, and what it cost.
+    pub freshness: Freshness,
+    /// Tick of the last access.
+    pub accessed: i64,
+    /// Reads.
+    pub hits: u64,
+    /// The body of what the entry carries beside its value; empty where that is nothing.
+    pub extras: Vec<u8>,
+    /// The coded value.
+    pub payload: Vec<u8>,
+    /// Fields of other names, in their order.
+    pub fields: Vec<(String, Vec<u8>)>,
+}
+
+impl Record {
+    /// The value.
+    ///
+    /// # Errors
+    /// [`Code::Corrupt`] when the payload is not what its codec made of a value of this size.
+    pub fn decode(&self) -> Result<Vec<u8>> {
+        codec::decode_sized(self.codec, self.size, &self.payload)
+    }
+
+    fn set(&mut self, name: &str, value: Vec<u8>) -> std::result::Result<(), &'static str> {
+        let number =
+            || <[u8; 8]>::try_from(&value[..]).map(u64::from_le_bytes).map_err(|_| "a number is cut");
+        match name {
+            "key" => self.key = value,
+            "kind" => self.kind = byte(&value)?,
+            "codec" => self.codec = byte(&value)?,
+            "size" => self.size = number()?,
+            "created" => self.created = number()?,
+            "expires" => self.expires = Some(number()?),
+            "accessed" => self.accessed = number()? as i64,
+            "fresh" => self.freshness.until = Some(number()?),
+            "cost" => self.freshness.cost = u32::try_from(number()?).unwrap_or(u32::MAX),
+            "hits" => self.hits = number()?,
+            "extras" => {
+                Extras::parse(&value).map_err(|_| "what an entry carries does not parse")?;
+                self.extras = value;
+            }
+            "value" => self.payload = value,
+            _ => self.fields.push((name.to_owned(), value)),
+        }
+        Ok(())
+    }
+}
+
+fn byte(value: &[u8]) -> std::result::Result<u8, &'static str> {
+    match value {
+        [byte] => Ok(*byte),
+        _ => Err("a byte is not one"),
+    }
+}
+
+/// Writes a snapshot.
+pub struct SnapshotWriter<W: Write> {
+    out: W,
+    path: PathBuf,
+    seed: u64,
+    blocks: u64,
+    block: Vec<u8>,
+    entries: u64,
+}
+
+impl<W: Write> SnapshotWriter<W> {
+    /// Starts with the header. `path` is for messages, `now` the time in milliseconds since the Unix epoch.
+    ///
+    /// # Errors
+    /// As [`SnapshotWriter::add`].
+    pub fn new(out: W, path: &Path, now: u64) -> Result<Self> {
+        let mut header = [0; HEADER];
+        header[..8].copy_from_slice(&MAGIC);
+        header[8..10].copy_from_slice(&VERSION.to_le_bytes());
+        header[12..20].copy_from_slice(&now.to_le_bytes());
+        let seed = xxh3_64(&header[..20]);
+        header[20..].copy_from_slice(&seed.to_le_bytes());
+        let mut writer = Self {
+            out,
+            path: path.to_owned(),
+            seed,
+            blocks: 0,
+            block: Vec::with_capacity(BLOCK),
+            entries: 0,
+        };
+        writer.write(&header)?;
+        Ok(writer)
+    }
+
+    /// Appends an entry.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn add(&mut self, record: &Record) -> Result<()> {
+        self.push(&[ENTRY])?;
+        self.field("key", &record.key)?;
+        self.field("kind", &[record.kind])?;
+        self.field("codec", &[record.codec])?;
+        self.field("size", &record.size.to_le_bytes())?;
+        self.field("created", &record.created.to_le_bytes())?;
+        if let Some(expires) = record.expires {
+            self.field("expires", &expires.to_le_bytes())?;
+        }
+        if let Some(until) = record.freshness.until {
+            self.field("fresh", &until.to_le_bytes())?;
+            self.field("cost", &u64::from(record.freshness.cost).to_le_bytes())?;
+        }
+        self.field("accessed", &record.accessed.to_le_bytes())?;
+        self.field("hits", &record.hits.to_le_bytes())?;
+        if !record.extras.is_empty() {
+            self.field("extras", &record.extras)?;
+        }
+        for (name, value) in &record.fields {
+            self.field(name, value)?;
+        }
+        self.field("value", &record.payload)?;
+        self.push(&[0])?;
+        self.entries += 1;
+        Ok(())
+    }
+
+    /// Ends the snapshot. Gives what was written to, and the count of entries.
+    ///
+    /// # Errors
+    /// As [`SnapshotWriter::add`].
+    pub fn finish(mut self) -> Result<(W, u64)> {
+        self.push(&[END])?;
+        self.push(&self.entries.to_le_bytes())?;
+        self.flush()?;
+        self.out.flush().map_err(|why| Error::io("write", &self.path, why))?;
+        Ok((self.out, self.entries))
+    }
+
+    fn field(&mut self, name: &str, value: &[u8]) -> Result<()> {
+        debug_assert!(!name.is_empty() && name.len() < 256, "names are short");
+        self.push(&[name.len() as u8])?;
+        self.push(name.as_bytes())?;
+        self.push(&(value.len() as u64).to_le_bytes())?;
+        self.push(value)
+    }
+
+    fn push(&mut self, mut bytes: &[u8]) -> Result<()> {
+        while !bytes.is_empty() {
+            let room = BLOCK - self.block.len();
+            let (now, later) = bytes.split_at(room.min(bytes.len()));
+            self.block.extend_from_slice(now);
+            bytes = later;
+            if self.block.len() == BLOCK {
+                self.flush()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        if self.block.is_empty() {
+            return Ok(());
+        }
+        let block = std::mem::take(&mut self.block);
+        let checksum = checksum(self.seed, self.blocks, &block);
+        self.write(&(block.len() as u32).to_le_bytes())?;
+        self.write(&checksum.to_le_bytes())?;
+        self.write(&block)?;
+        self.blocks += 1;
+        self.block = block;
+        self.block.clear();
+        Ok(())
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.out.write_all(bytes).map_err(|why| Error::io("write", &self.path, why))
+    }
+}
+
+fn checksum(seed: u64, number: u64, block: &[u8]) -> u64 {
+    xxh3_64_with_seed(block, seed.wrapping_add(number))
+}
+
+/// Reads a snapshot, entry by entry, and checks all of it on the way.
+pub struct SnapshotReader<R: Read> {
+    input: R,
+    path: PathBuf,
+    seed: u64,
+    saved_at: u64,
+    blocks: u64,
+    block: Vec<u8>,
+    at: usize,
+    entries: u64,
+    ended: bool,
+}
+
+impl<R: Read> SnapshotReader<R> {
+    /// Reads the header. `path` is for messages.
+    ///
+    /// # Errors
+    /// [`Code::Format`] for a file of something else, or of a newer release; [`Code::Corrupt`] for a damaged one.
+    pub fn new(mut input: R, path: &Path) -> Result<Self> {
+        let mut header = [0; HEADER];
+        let shown = path.display();
+        let foreign = |why: &str| Error::new(Code::Format, format!("cannot load {shown}: {why}")).at(path);
+        match input.read_exact(&mut header) {
+            Err(why) if why.kind() == ErrorKind::UnexpectedEof && header[..8] != MAGIC => {
+                return Err(foreign("it was not saved by a cache of tierce"));
+            }
+            Err(why) if why.kind() == ErrorKind::UnexpectedEof => return Err(damaged(path, "it is cut")),
+            outcome => outcome.map_err(|why| Error::io("read", path, why))?,
+        }
+        if header[..8] != MAGIC {
+            return Err(foreign("it was not saved by a cache of tierce"));
+        }
+        let seed = xxh3_64(&header[..20]);
+        if header[20..] != seed.to_le_bytes() {
+            return Err(damaged(path, "the checksum of its header differs"));
+        }
+        let version = u16::from_le_bytes([header[8], header[9]]);
+        if version != VERSION || header[10..12] != [0, 0] {
+            return Err(foreign(&format!(
+                "its format is {version}, and this release reads {VERSION}: load it with a newer release"
+            )));
+        }
+        let mut saved_at = [0; 8];
+        saved_at.copy_from_slice(&header[12..20]);
+        Ok(Self {
+            input,
+            path: path.to_owned(),
+            seed,
+            saved_at: u64::from_le_bytes(saved_at),
+            blocks: 0,
+            block: Vec::new(),
+            at: 0,
+            entries: 0,
+            ended: false,
+        })
+    }
+
+    /// When it was saved, in milliseconds since the Unix epoch.
+    pub fn saved_at(&self) -> u64 {
+        self.saved_at
+    }
+
+    /// The next entry; `None` at the end, and then the file is as it was written.
+    ///
+    /// # Errors
+    /// [`Code::Corrupt`] for a damaged file; [`Code::Unavailable`] when the disk fails.
+    #[expect(clippy::should_implement_trait, reason = "it can fail")]
+    pub fn next(&mut self) -> Result<Option<Record>> {
+        if self.ended {
+            return Ok(None);
+        }
+        match self.byte()? {
+            ENTRY => {}
+            END => return self.end().map(|()| None),
+            _ => return Err(self.damaged("an entry does not start where one should")),
+        }
+        let mut record = Record::default();
+        loop {
+            let length = u64::from(self.byte()?);
+            if length == 0 {
+                break;
+            }
+            let name =
+                String::from_utf8(self.bytes(length)?).map_err(|_| self.damaged("a field has no name"))?;
+            let length = self.number()?;
+            if length > FIELD && name != "value" {
+                return Err(self.damaged("a field is too long"));
+            }
+            let value = self.bytes(length)?;
+            record.set(&name, value).map_err(|why| self.damaged(why))?;
+        }
+        self.entries += 1;
+        Ok(Some(record))
+    }
+
+    fn end(&mut self) -> Result<()> {
+        if self.number()? != self.entries || self.at != self.block.len() {
+            return Err(self.damaged("it has not as many entries as it should"));
+        }
+        let read = self.input.read(&mut [0]).map_err(|why| Error::io("read", &self.path, why))?;
+        if read != 0 {
+            return Err(self.damaged("something follows its end"));
+        }
+        self.ended = true;
+        Ok(())
+    }
+
+    fn byte(&mut self) -> Result<u8> {
+        Ok(self.bytes(1)?[0])
+    }
+
+    fn number(&mut self) -> Result<u64> {
+        let mut number = [0; 8];
+        number.copy_from_slice(&self.bytes(8)?);
+        Ok(u64::from_le_bytes(number))
+    }
+
+    /// The next bytes of the stream. Memory grows with what is there, block by block.
+    fn bytes(&mut self, length: u64) -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        while (bytes.len() as u64) < length {
+            if self.at == self.block.len() {
+                self.next_block()?;
+            }
+            let rest = &self.block[self.at..];
+            let now = rest.len().min((length - bytes.len() as u64).try_into().unwrap_or(usize::MAX));
+            bytes.try_reserve(now).map_err(|why| {
+                let message = format!("no memory for an entry of {}", self.path.display());
+                Error::new(Code::ValueTooLarge, message).at(&self.path).because(why)
+            })?;
+            bytes.extend_from_slice(&rest[..now]);
+            self.at += now;
+        }
+        Ok(bytes)
+    }
+
+    fn next_block(&mut self) -> Result<()> {
+        let mut head = [0; 12];
+        self.fill(&mut head)?;
+        let mut words = [[0; 4], [0; 4], [0; 4]];
+        words.iter_mut().zip(head.chunks_exact(4)).for_each(|(word, bytes)| word.copy_from_slice(bytes));
+        let [length, low, high] = words.map(u32::from_le_bytes);
+        if length == 0 || length as usize > BLOCK {
+            return Err(self.damaged("a block has no possible length"));
+        }
+        let mut block = std::mem::take(&mut self.block);
+        block.clear();
+        let read = (&mut self.input).take(u64::from(length)).read_to_end(&mut block);
+        read.map_err(|why| Error::io("read", &self.path, why))?;
+        self.block = block;
+        self.at = 0;
+        if self.block.len() != length as usize {
+            return Err(self.damaged("it is cut"));
+        }
+        if checksum(self.seed, self.blocks, &self.block) != u64::from(low) | u64::from(high) << 32 {
+            return Err(self.damaged("a checksum differs"));
+        }
+        self.blocks += 1;
+        Ok(())
+    }
+
+    fn fill(&mut self, bytes: &mut [u8]) -> Result<()> {
+        match self.input.read_exact(bytes) {
+            Err(why) if why.kind() == ErrorKind::UnexpectedEof => Err(self.damaged("it is cut")),
+            outcome => outcome.map_err(|why| Error::io("read", &self.path, why)),
+        }
+    }
+
+    fn damaged(&self, why: &str) -> Error {
+        damaged(&self.path, why)
+    }
+}
+
+fn damaged(path: &Path, why: &str) -> Error {
+    Error::new(Code::Corrupt, format!("cannot load {}: it is damaged: {why}", path.display())).at(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn records() -> Vec<Record> {
+        let record = |key: &str, payload: Vec<u8>| Record {
+            key: key.into(),
+            kind: 6,
+            size: payload.len() as u64,
+            created: 5,
+            expires: (key == "b").then_some(7),
+            freshness: Freshness { until: (key == "b").then_some(6), cost: if key == "b" { 3 } else { 0 } },
+            accessed: -3,
+            hits: 9,
+            payload,
+            extras: Extras { tags: vec![key.to_owned().into()], ..Extras::default() }.to_bytes().unwrap(),
+            fields: vec![("later".into(), vec![1, 2])],
+            codec: 0,
+        };
+        vec![record("a", vec![]), record("b", vec![7; 3 * BLOCK]), record("c", vec![1, 2, 3])]
+    }
+
+    fn written(records: &[Record]) -> Vec<u8> {
+        let mut writer = SnapshotWriter::new(Vec::new(), Path::new("s"), 42).unwrap();
+        records.iter().for_each(|record| writer.add(record).unwrap());
+        writer.finish().unwrap().0
+    }
+
+    fn read(bytes: &[u8]) -> Result<Vec<Record>> {
+        let mut reader = SnapshotReader::new(bytes, Path::new("s"))?;
+        std::iter::from_fn(|| reader.next().transpose()).collect()
+    }
+
+    #[test]
+    fn what_is_read_is_what_was_written_unknown_fields_too() {
+        assert_eq!(read(&written(&records())).unwrap(), records());
+        assert_eq!(read(&written(&[])).unwrap(), []);
+    }
+
+    #[test]
+    fn a_file_of_something_else_and_a_newer_one_are_told_apart_from_a_damaged_one() {
+        for foreign in [&b""[..], b"{}", b"SQLite format 3\0and so on, for some length"] {
+            assert_eq!(read(foreign).unwrap_err().code(), Code::Format);
+        }
+        let mut newer = written(&records());
+        newer[8] = 2;
+        let seed = xxh3_64(&newer[..20]).to_le_bytes();
+        newer[20..28].copy_from_slice(&seed);
+        assert_eq!(read(&newer).unwrap_err().code(), Code::Format);
+    }
+
+    #[test]
+    fn blocks_that_are_swapped_repeated_cut_or_added_are_noticed() {
+        let whole = written(&records());
+        let block = |at: usize| HEADER + at * (BLOCK + 12)..HEADER + (at + 1) * (BLOCK + 12);
+        let swapped =
+            [&whole[..HEADER], &whole[block(1)], &whole[block(0)], &whole[block(2).start..]].concat();
+        let repeated = [&whole[..block(1).end], &whole[block(1).start..]].concat();
+        let cut = whole[..block(1).end].to_vec();
+        let added = [&whole[..], &[0]].concat();
+        for damaged in [swapped, repeated, cut, added] {
+            assert_eq!(read(&damaged).unwrap_err().code(), Code::Corrupt);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_changed_byte_is_noticed(at: prop::sample::Index, mask in 1u8..) {
+            let mut bytes = written(&records()[2..]);
+            let at = at.index(bytes.len());
+            bytes[at] ^= mask;
+            prop_assert!(read(&bytes).is_err());
+        }
+
+        #[test]
+        fn any_cut_is_noticed(at: prop::sample::Index) {
+            let bytes = written(&records()[2..]);
+            prop_assert!(read(&bytes[..at.index(bytes.len())]).is_err());
+        }
+    }
+}
