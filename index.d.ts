@@ -73,6 +73,10 @@ export declare class NativeDisk {
   page(listing: NativeListing, now: number): Promise<Buffer>
   /** Counts what is stored, on the thread pool. */
   stats(now: number): Promise<NativeStats>
+  /** Removes up to `limit` entries that have expired, on the thread pool. Gives how many. */
+  cleanup(limit: number, now: number): Promise<number>
+  /** Counts what has expired, on the thread pool. */
+  validity(now: number): Promise<NativeValidity>
   /** The counters by which the writes of other processes are noticed, mapped. */
   epochs(): Uint32Array
   /** The slot of a key among them. */
@@ -420,6 +424,8 @@ export interface NativeStats {
   size: number
   storedSize: number
   diskSize: number
+  logSize: number
+  logIsPinned: boolean
 }
 
 /** A step of a transaction: a statement that runs once with `params`, or once a row of `columns`. */
@@ -440,6 +446,12 @@ export interface NativeTable {
   names: Array<string>
   /** The rows, in parts. */
   batches: Array<NativeBatch>
+}
+
+/** What of it has expired: entries, and bytes of the values that have not. */
+export interface NativeValidity {
+  expired: number
+  validSize: number
 }
 
 /** Opens a database file, or makes it. `lockTimeout` in milliseconds. */

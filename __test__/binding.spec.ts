@@ -125,6 +125,8 @@ const CALLS: Record<string, ((opened: Opened) => unknown) | null> = {
   'NativeDisk.prototype.queryNow': ({ disk }) => disk.queryNow('SELECT 1', Buffer.alloc(0), NOW),
   'NativeDisk.prototype.query': ({ disk }) => disk.query('SELECT 1', Buffer.alloc(0), NOW),
   'NativeDisk.prototype.page': ({ disk }) => disk.page({ limit: 10, expiring: false }, NOW),
+  'NativeDisk.prototype.cleanup': ({ disk }) => disk.cleanup(10, NOW),
+  'NativeDisk.prototype.validity': ({ disk }) => disk.validity(NOW),
   'NativeDisk.prototype.stats': ({ disk }) => disk.stats(NOW),
   saveWrites: () => binding.saveWrites(join(tempDir(), 'saved'), packed(KEY, 'v'), [], NOW),
   NativeSnapshot: () => new binding.NativeSnapshot(saved()),
@@ -242,6 +244,7 @@ describe('the generated binding', () => {
     expect(Object.keys(outcomes).toSorted()).toEqual([
       'backup',
       'check',
+      'cleanup',
       'close',
       'databaseClose',
       'databaseQuery',
@@ -255,6 +258,7 @@ describe('the generated binding', () => {
       'readMany',
       'save',
       'stats',
+      'validity',
       'write',
     ])
     expect(new Set(Object.values(outcomes))).toEqual(new Set(['E_INTERNAL']))

@@ -1,5 +1,6 @@
 /** `Cache`: the verbs. Keys, tiers and loads each have a file of their own; here they meet. */
 import { type CacheOptions, type Duration, parseOptions } from './cache-options.js'
+import { addHost } from './caching.js'
 import type { CacheEntry } from './entry.js'
 import { makeError } from './errors.js'
 import { type ErrorListener, Faults } from './events.js'
@@ -11,7 +12,7 @@ import { type CheckOptions, type CheckReport, check } from './manage.js'
 import type { MetaInput, MetaTables, NoMeta } from './meta.js'
 import { callback, checkOptions, oneOf, parseDuration } from './options.js'
 import { query, type SqlValue } from './query.js'
-import { parseSetOptions, type SetOptions } from './set-options.js'
+import { parseSetOptions, parseTags, type SetOptions } from './set-options.js'
 import { now, type Soon, then } from './soon.js'
 import { type Storing, TierStack, type TierStats, type Write } from './tiers/stack.js'
 import type { Times } from './tiers/wire.js'
@@ -75,6 +76,13 @@ export class Cache<M extends MetaTables = NoMeta> {
       faults: this.#faults,
       isClosed: () => this.#closing !== undefined,
       open: () => this.#open(),
+    })
+    addHost(this, {
+      loading: this.#loading,
+      tiers: this.#tiers,
+      prefix: '',
+      defaults: undefined,
+      withDefaults: (given) => given,
     })
   }
 
@@ -264,6 +272,23 @@ export class Cache<M extends MetaTables = NoMeta> {
   #incrementing(by: unknown, options: IncrementOptions): Omit<Increment, 'text'> {
     checkOptions(options, ['ttl'], 'increment')
     return { by: addend(by), expiresAt: this.#storing(options).expiresAt }
+  }
+
+  /** Removes every entry that has one of these tags. Resolves to how many were live. */
+  async invalidateTags(tags: string | readonly string[]): Promise<number> {
+    return this.#invalidateTags(tags, false)
+  }
+
+  /** As `invalidateTags`, on this thread. */
+  invalidateTagsSync(tags: string | readonly string[]): number {
+    return now(this.#invalidateTags(tags, true))
+  }
+
+  #invalidateTags(given: string | readonly string[], sync: boolean): Soon<number> {
+    this.#open()
+    const tags = parseTags(typeof given === 'string' ? [given] : given)
+    this.#loading.loads.outdateTags(tags)
+    return this.#tiers.invalidateTags(tags, sync)
   }
 
   /** Removes every entry. */

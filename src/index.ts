@@ -10,6 +10,7 @@ export type {
   MemoryOptions,
   Size,
 } from './cache-options.js'
+export type { Caching } from './caching.js'
 export {
   boolean,
   Column,
@@ -26,7 +27,7 @@ export {
   timestamp,
 } from './columns.js'
 export { type ContentHash, ContentKey, type ContentOptions, directory, file } from './content.js'
-export { type CachedDecorator, type CachedOptions, cached, cachedSync } from './decorators.js'
+export { type CachedDecorator, type CachedOptions, cached, cachedSync, controls } from './decorators.js'
 export type { CacheEntry } from './entry.js'
 export {
   ClosedError,
@@ -113,7 +114,10 @@ export {
   type WrapControls,
   type WrapOptions,
   type Wrapped,
+  type WrappedGenerator,
   type WrappedSync,
+  type WrapStats,
   wrap,
+  wrapGenerator,
   wrapSync,
 } from './wrap.js'

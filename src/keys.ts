@@ -96,26 +96,29 @@ export function keyText(key: Key): string {
  * @throws InvalidKeyError `E_INVALID_KEY`, naming the path inside the key; the promise rejects with it, naming the file
  */
 export function keyTextSoon(key: Key): string | Promise<string> {
-  if (typeof key === 'string') return keyText(key)
+  return typeof key === 'string' ? keyText(key) : soonOf(() => keyText(key))
+}
+
+function soonOf(make: () => string): string | Promise<string> {
   // A getter in the key may ask for another key.
   const outerLater = later
   const outerUnread = unread
   later = true
   unread = undefined
   try {
-    const text = keyText(key)
-    return unread === undefined ? text : withContent(key, unread)
+    const text = make()
+    return unread === undefined ? text : withContent(make, unread)
   } finally {
     later = outerLater
     unread = outerUnread
   }
 }
 
-async function withContent(key: Key, parts: ReadonlySet<ContentKey>): Promise<string> {
+async function withContent(make: () => string, parts: ReadonlySet<ContentKey>): Promise<string> {
   const read = await digests([...parts])
   found = read
   try {
-    return keyText(key)
+    return make()
   } finally {
     found = undefined
   }
@@ -140,10 +143,31 @@ function contentText(part: ContentKey): string {
  * @throws InvalidKeyError `E_INVALID_KEY`, naming the path inside the arguments
  */
 export function callText(name: string, version: string, args: readonly unknown[]): string {
+  return callPrefix(name, version) + argsText(args)
+}
+
+/** What the text of each call of a function starts with. */
+export function callPrefix(name: string, version: string): string {
+  return `\0c${stringItem(name)}${stringItem(version)}`
+}
+
+function argsText(args: readonly unknown[]): string {
+  if (args.length === 1 && typeof args[0] === 'string') return `[${stringItem(args[0])}]`
   let count = args.length
   while (count > 0 && args[count - 1] === undefined) count--
   const given = count === args.length ? args : args.slice(0, count)
-  return `\0c${stringItem(name)}${stringItem(version)}${guarded('args', given).slice(1)}`
+  return guarded('args', given).slice(1)
+}
+
+/** As `callText`, where the start is known; only a promise where content of files has to be read. */
+export function callTextSoon(prefix: string, args: readonly unknown[]): string | Promise<string> {
+  const text = soonOf(() => argsText(args))
+  return typeof text === 'string' ? prefix + text : text.then((made) => prefix + made)
+}
+
+/** As `callTextSoon`; content that is not known yet is read on this thread. */
+export function callTextSync(prefix: string, args: readonly unknown[]): string {
+  return prefix + argsText(args)
 }
 
 /**

@@ -42,8 +42,8 @@ export interface Store {
 }
 
 /** What an entry gets beside its value, where that may depend on the value. */
-function entryOf(_answer: unknown, _call: LoadCall, plan: LoadPlan): SetOptions {
-  return plan.entry
+function entryOf(answer: unknown, { args }: LoadCall, { entry, tagsOf }: LoadPlan): SetOptions {
+  return tagsOf === undefined ? entry : { ...entry, tags: tagsOf(answer, ...args) }
 }
 
 /** A signal for loads that nobody can stop. */
@@ -155,6 +155,14 @@ export class Loads {
     flight.outdate()
   }
 
+  /** As `outdate`, for what may come to have one of these tags. */
+  outdateTags(tags: readonly string[]): void {
+    for (const [text, flight] of this.#flights) {
+      if (flight.loading === undefined || flight.tags === undefined) this.outdate(text)
+      else if (flight.tags.some((tag) => tags.includes(tag))) this.outdate(text)
+    }
+  }
+
   outdateAll(): void {
     this.#failures.clear()
     for (const text of [...this.#flights.keys()]) this.outdate(text)
@@ -264,6 +272,7 @@ export class Loads {
     const current = this.#flights.get(flight.text)
     if (current !== undefined && current !== flight) return this.#begin(current, call, plan, kept)
     if (!flight.outdated) this.#flights.set(flight.text, flight)
+    flight.tags = plan.tagsOf === undefined ? (plan.entry.tags ?? []) : undefined
     // Not at once: the load may ask for its own key, and must find this flight.
     flight.loading = Promise.resolve().then(() => this.#load(flight, call, plan, kept))
     flight.loading.catch(() => {}) // each waiter has its own promise

@@ -390,6 +390,18 @@ export class DiskTier {
     return readPage(await wait(() => this.#disk.page(listing, this.#now())))
   }
 
+  /** Removes up to `limit` entries that have expired, in short transactions off this thread; gives how many. */
+  async cleanup(limit = Number.POSITIVE_INFINITY): Promise<number> {
+    await this.settled()
+    return wait(() => this.#disk.cleanup(limit, this.#now()))
+  }
+
+  /** Entries that have expired and are still there, and the bytes of the values of all others. */
+  async validity(): Promise<Awaited<ReturnType<NativeDisk['validity']>>> {
+    await this.settled()
+    return wait(() => this.#disk.validity(this.#now()))
+  }
+
   async stats(): Promise<Awaited<ReturnType<NativeDisk['stats']>>> {
     await this.settled()
     return wait(() => this.#disk.stats(this.#now()))

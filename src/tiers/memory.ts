@@ -8,6 +8,7 @@ import { MOST_ENTRIES, Store } from '../memory/store.js'
 import { Wheel } from '../memory/wheel.js'
 import type { Access } from './disk.js'
 import type { Extras } from './extras.js'
+import { TagIndex } from './tags.js'
 
 /** Where an entry is on disk, and the epoch it was read at. */
 export interface DiskPlace {
@@ -22,9 +23,11 @@ export class MemoryEntry {
   hits = 0
   /** Hits that the disk tier was not told of. */
   untold = 0
-  accessedAt: number
+  accessedAt = 0 // a number from the start, or each change of it would allocate one
   /** Where it is in the tier; -1 where it is no longer. */
   slot = -1
+  /** Of an index that leads to it, and lets go of it when it leaves. */
+  cell: { entry: MemoryEntry | undefined; promise: Promise<unknown> | undefined } | undefined = undefined
 
   constructor(
     readonly text: string,
@@ -88,6 +91,7 @@ export class MemoryTier {
   evictions = 0
   readonly #heaviest: number
   readonly #store: Store<string, MemoryEntry>
+  readonly #tags = new TagIndex<MemoryEntry>()
   readonly #now: () => number
   readonly #onRemove: OnRemove | undefined
   readonly #tells: boolean
@@ -164,6 +168,7 @@ export class MemoryTier {
     const entry = new MemoryEntry(text, value, size, kind, ...times, cost, place, extras)
     entry.slot = this.#store.set(text, entry, size, Infinity, 0)
     this.#schedule(entry)
+    this.#tags.add(entry)
     return entry
   }
 
@@ -203,7 +208,14 @@ export class MemoryTier {
     this.#leaves(entry)
   }
 
+  /** The entries that have one of these tags, as far as they were given here. */
+  tagged(tags: readonly string[]): Set<MemoryEntry> {
+    return this.#tags.with(tags)
+  }
+
   clear(): void {
+    for (const entry of this.entries()) letGo(entry)
+    this.#tags.clear()
     this.#store.clear()
     this.#untold.clear()
     this.#untoldRoom = 0
@@ -270,7 +282,15 @@ export class MemoryTier {
     if (entry.untold > 0) this.#untold.unlink(entry.slot)
     entry.untold = 0
     entry.slot = -1
+    this.#tags.remove(entry)
+    letGo(entry)
   }
+}
+
+function letGo(entry: MemoryEntry): void {
+  if (entry.cell === undefined) return
+  entry.cell.entry = undefined
+  entry.cell.promise = undefined
 }
 
 /** Bytes of an entry, as the bound counts them. */

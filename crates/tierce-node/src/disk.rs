@@ -66,6 +66,15 @@ pub struct NativeStats {
     pub size: f64,
     pub stored_size: f64,
     pub disk_size: f64,
+    pub log_size: f64,
+    pub log_is_pinned: bool,
+}
+
+/// What of it has expired: entries, and bytes of the values that have not.
+#[napi(object, object_from_js = false)]
+pub struct NativeValidity {
+    pub expired: f64,
+    pub valid_size: f64,
 }
 
 /// A value and the facts of its entry (`wire.rs`).
@@ -363,6 +372,25 @@ impl NativeDisk {
         Ok(job(move || cache.stats(), |_, stats| Ok(native_stats(stats))))
     }
 
+    /// Removes up to `limit` entries that have expired, on the thread pool. Gives how many.
+    #[napi(ts_return_type = "Promise<number>")]
+    pub fn cleanup(&self, env: &Env, limit: f64, now: f64) -> napi::Result<Work<u64, f64>> {
+        let cache = guard(env, || self.at(now))?;
+        Ok(job(move || cache.cleanup(limit as u64), |_, removed| Ok(removed as f64)))
+    }
+
+    /// Counts what has expired, on the thread pool.
+    #[napi(ts_return_type = "Promise<NativeValidity>")]
+    pub fn validity(&self, env: &Env, now: f64) -> napi::Result<Work<tierce::Validity, NativeValidity>> {
+        let cache = guard(env, || self.at(now))?;
+        Ok(job(
+            move || cache.validity(),
+            |_, found| {
+                Ok(NativeValidity { expired: found.expired as f64, valid_size: found.valid_size as f64 })
+            },
+        ))
+    }
+
     /// The counters by which the writes of other processes are noticed, mapped.
     #[napi]
     pub fn epochs(&self, env: &Env) -> napi::Result<Uint32Array> {
@@ -421,6 +449,8 @@ fn native_stats(stats: tierce::Stats) -> NativeStats {
         size: stats.size as f64,
         stored_size: stats.stored_size as f64,
         disk_size: stats.disk_size as f64,
+        log_size: stats.log_size as f64,
+        log_is_pinned: stats.log_is_pinned,
     }
 }
 

@@ -17,8 +17,6 @@ use crate::error::{Code, Error, Result};
 pub(crate) const APPLICATION_ID: i32 = 0x5452_4345;
 /// Bytes of a database page. Measured: `docs/design-decisions.md`, D15.
 pub(super) const PAGE_SIZE: u64 = 4096;
-/// Bytes of the log that stay allocated after a checkpoint.
-const WAL_KEPT: u64 = 8 << 20;
 /// The schema of format version 1, exactly as SQLite stores it: an open compares it.
 pub(super) const SCHEMA: [&str; 7] = [
     "CREATE TABLE entries (id INTEGER PRIMARY KEY, seal INTEGER NOT NULL, accessed INTEGER NOT NULL, \
@@ -116,7 +114,7 @@ impl Db {
         let mut tune = || {
             // Checkpoints, and their fsync, belong to the maintenance thread and never to the thread that writes.
             conn.execute_batch(&format!(
-                "PRAGMA synchronous = {synchronous}; PRAGMA wal_autocheckpoint = 0; PRAGMA journal_size_limit = {WAL_KEPT}; \
+                "PRAGMA synchronous = {synchronous}; PRAGMA wal_autocheckpoint = 0; \
                  PRAGMA temp_store = MEMORY; PRAGMA mmap_size = 0; PRAGMA cell_size_check = ON; PRAGMA cache_size = -{cache_kib}"
             ))?;
             let pages = Arc::clone(&self.wal_pages);
@@ -240,17 +238,25 @@ impl Db {
     }
 
     /// Copies the log into the database beside readers and writers, then, with `end`, does what ends the log, which
-    /// keeps writers out for the short rest.
-    pub fn checkpoint(&self, end: Option<LogEnd>) -> Result<()> {
+    /// keeps writers out for the short rest. False where a reader or a writer was in the way of that.
+    pub fn checkpoint(&self, end: Option<LogEnd>) -> Result<bool> {
         self.release()?;
-        let copy =
-            |mode| self.wrap(self.conn.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |_| Ok(())));
+        let copy = |mode| {
+            let sql = format!("PRAGMA wal_checkpoint({mode})");
+            self.wrap(self.conn.query_row(&sql, [], |row| row.get::<_, i64>(0))).map(|busy| busy == 0)
+        };
         copy("PASSIVE")?;
         match end {
             Some(LogEnd::Restart) => copy("RESTART"),
             Some(LogEnd::Cut) => copy("TRUNCATE"),
-            None => Ok(()),
+            None => Ok(true),
         }
+    }
+
+    /// Bytes of the log that stay allocated when it starts again.
+    pub fn keep_of_log(&self, bytes: u64) -> Result<()> {
+        let sql = format!("PRAGMA journal_size_limit = {bytes}");
+        self.wrap(self.conn.query_row(&sql, [], |_| Ok(())))
     }
 
     pub(super) fn run(&self, sql: &str) -> Result<()> {

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::Wait;
 use super::bound::Brought;
 use super::change::renew;
-use super::db::{Durability, LogEnd};
+use super::db::{Db, Durability, LogEnd};
 use super::engine::Engine;
 use super::epoch;
 use super::extras::Extras;
@@ -242,21 +242,45 @@ fn only_removes(writes: &[Write<'_>]) -> bool {
 }
 
 impl Engine {
-    /// Applies writes in one transaction: all or none. Gives what became of each, and the pages in the log.
-    pub fn apply(&self, writes: &[Write<'_>], wait: Wait) -> Result<(Vec<Written>, u32)> {
+    /// Applies writes in one transaction: all or none. Gives what became of each.
+    pub fn apply(&self, writes: &[Write<'_>], wait: Wait) -> Result<Vec<Written>> {
+        self.keep_log_short(wait)?;
         match self.apply_once(writes, wait) {
             // The announcements were in a database that was rebuilt. Names of files are never used twice.
             Err(why) if why.code() == Code::Transaction => self.apply_once(writes, wait),
-            // What frees room must not fail for want of it: the log may take some that the database has.
-            Err(why) if why.code() == Code::StorageFull && wait == Wait::Yes && only_removes(writes) => {
-                let copied = self.connect().and_then(|db| self.copy_log(&db, Some(LogEnd::Restart)));
-                copied.and_then(|()| self.apply_once(writes, wait)).map_err(|_| why)
+            // What frees room must not fail for want of it.
+            Err(why) if why.code() == Code::StorageFull && only_removes(writes) => {
+                if wait == Wait::No {
+                    let message = "the disk is full, and making room takes a thread that may wait";
+                    return Err(Error::new(Code::LockTimeout, message).because(why));
+                }
+                self.apply_on_full_disk(writes).map_err(|_| why)
             }
             outcome => outcome,
         }
     }
 
-    fn apply_once(&self, writes: &[Write<'_>], wait: Wait) -> Result<(Vec<Written>, u32)> {
+    /// Removals for which there was no room. Where all is to go, the files of values go before their rows: a kill in
+    /// between leaves misses.
+    fn apply_on_full_disk(&self, writes: &[Write<'_>]) -> Result<Vec<Written>> {
+        let end = |how| self.copy_log(&*self.primary(Wait::Yes)?, Some(how));
+        self.reserve.spend();
+        let mut retried = self.apply_once(writes, Wait::Yes);
+        if retried.is_err() && writes.iter().any(|write| matches!(write, Write::Clear)) {
+            self.blobs.remove(&self.read(Db::entry_files)?);
+            retried = self.apply_once(writes, Wait::Yes);
+        }
+        for how in [LogEnd::Restart, LogEnd::Cut] {
+            if retried.is_err() {
+                // Started again, the log has the room that it took; cut, the database may have it.
+                retried = end(how).and_then(|_| self.apply_once(writes, Wait::Yes));
+            }
+        }
+        self.reserve.keep();
+        retried
+    }
+
+    fn apply_once(&self, writes: &[Write<'_>], wait: Wait) -> Result<Vec<Written>> {
         let ready = writes.iter().map(|write| self.prepare(write)).collect::<Result<Vec<_>>>()?;
         let has_files = ready.iter().any(|ready| ready.file().is_some());
         if has_files && wait == Wait::No {
@@ -323,16 +347,16 @@ impl Engine {
         Ok(Ready::Set { key, digest, header, frame, times, extras, when })
     }
 
-    fn apply_ready(&self, ready: &[Ready<'_>], wait: Wait) -> Result<(Vec<Written>, u32)> {
+    fn apply_ready(&self, ready: &[Ready<'_>], wait: Wait) -> Result<Vec<Written>> {
         let files: Vec<_> = ready.iter().filter_map(Ready::file).collect();
         self.write_files(&files)?;
         let applied = self.write(wait, |transaction| self.apply_in(transaction, ready, wait));
-        let ((mut written, condemned, before), pages) = applied.inspect_err(|_| {
+        let (mut written, condemned, before) = applied.inspect_err(|_| {
             self.unlink(&files.iter().map(|(header, _)| header.write_id).collect::<Vec<_>>());
         })?;
         self.publish(ready, &mut written, before);
         self.unlink(&condemned);
-        Ok((written, pages))
+        Ok(written)
     }
 
     /// Announces files in a transaction of their own, then writes them.
@@ -369,15 +393,7 @@ impl Engine {
         let unlinked = lock(&self.unlinked).clone();
         transaction.forget(&unlinked)?;
         let mut progress = Progress::default();
-        let scene = Scene {
-            transaction,
-            log: &self.accesses,
-            epochs: &self.epochs,
-            now,
-            wait,
-            newest: 0,
-            entered: false,
-        };
+        let scene = Scene::new(transaction, &self.accesses, &self.epochs, now, wait);
         let mut written = Vec::with_capacity(ready.len());
         for write in ready {
             written.push(self.apply_one(scene, write, &mut progress)?);

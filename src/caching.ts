@@ -1,0 +1,36 @@
+/** What call caching needs of a cache, or of a namespace in one. */
+import type { CallKey, Key } from './keys.js'
+import type { AnyGetOrSetOptions } from './load/options.js'
+import type { Loading } from './loading.js'
+import type { TierStack } from './tiers/stack.js'
+
+/** A cache, or a namespace in one. */
+export interface Caching {
+  get(key: Key | CallKey): Promise<unknown>
+  delete(key: Key | CallKey): Promise<boolean>
+}
+
+/** The inside of one. */
+export interface CallHost {
+  loading: Loading
+  tiers: TierStack
+  /** What the text of each key starts with. */
+  prefix: string
+  /** Options of every load. */
+  defaults: AnyGetOrSetOptions | undefined
+  withDefaults(options: AnyGetOrSetOptions | undefined): AnyGetOrSetOptions | undefined
+}
+
+const hosts = new WeakMap<object, CallHost>()
+
+export function addHost(caching: object, host: CallHost): void {
+  hosts.set(caching, host)
+}
+
+/** @throws TypeError where it is neither a cache nor a namespace */
+export function hostOf(caching: object): CallHost {
+  const host = hosts.get(caching)
+  if (host === undefined)
+    throw new TypeError('The first argument is no cache: give a Cache, or a namespace of one.')
+  return host
+}
