@@ -10,6 +10,7 @@ import type { GetOrSetOptions, GetOrSetSyncOptions } from './load/options.js'
 import { type Loader, type LoaderSync, Loading } from './loading.js'
 import { type CheckOptions, type CheckReport, check } from './manage.js'
 import type { MetaInput, MetaTables, NoMeta } from './meta.js'
+import { Namespace } from './namespace.js'
 import { callback, checkOptions, oneOf, parseDuration } from './options.js'
 import { query, type SqlValue } from './query.js'
 import { parseSetOptions, parseTags, type SetOptions } from './set-options.js'
@@ -81,8 +82,7 @@ export class Cache<M extends MetaTables = NoMeta> {
       loading: this.#loading,
       tiers: this.#tiers,
       prefix: '',
-      defaults: undefined,
-      withDefaults: (given) => given,
+      optionsOf: (given) => given,
     })
   }
 
@@ -289,6 +289,15 @@ export class Cache<M extends MetaTables = NoMeta> {
     const tags = parseTags(typeof given === 'string' ? [given] : given)
     this.#loading.loads.outdateTags(tags)
     return this.#tiers.invalidateTags(tags, sync)
+  }
+
+  /**
+   * A part of this cache with keys, tags, defaults and counts of its own: of the same name, it is the same part, in every
+   * process. Its entries share the cache's bounds.
+   * @throws InvalidOptionError `E_INVALID_OPTION`: the name, or one of the defaults
+   */
+  namespace(name: string, defaults: GetOrSetOptions = {}): Namespace {
+    return new Namespace(this, name, defaults)
   }
 
   /** Removes every entry. */

@@ -2,12 +2,16 @@
 import type { CallKey, Key } from './keys.js'
 import type { AnyGetOrSetOptions } from './load/options.js'
 import type { Loading } from './loading.js'
+import type { SetOptions } from './set-options.js'
 import type { TierStack } from './tiers/stack.js'
 
 /** A cache, or a namespace in one. */
 export interface Caching {
   get(key: Key | CallKey): Promise<unknown>
+  getSync(key: Key | CallKey): unknown
+  setSync(key: Key | CallKey, value: unknown, options?: SetOptions): void
   delete(key: Key | CallKey): Promise<boolean>
+  deleteSync(key: Key | CallKey): boolean
 }
 
 /** The inside of one. */
@@ -16,9 +20,8 @@ export interface CallHost {
   tiers: TierStack
   /** What the text of each key starts with. */
   prefix: string
-  /** Options of every load. */
-  defaults: AnyGetOrSetOptions | undefined
-  withDefaults(options: AnyGetOrSetOptions | undefined): AnyGetOrSetOptions | undefined
+  /** Options of a load, with what is added to all of them. */
+  optionsOf(options: AnyGetOrSetOptions | undefined): AnyGetOrSetOptions | undefined
 }
 
 const hosts = new WeakMap<object, CallHost>()

@@ -55,7 +55,7 @@ export {
 } from './errors.js'
 export type { ErrorListener } from './events.js'
 export type { Comparison, FindOptions, Found, OrderBy, Where } from './find.js'
-export { CallKey, HashedKey, type Key, keyFromText as keyOf } from './keys.js'
+export { CallKey, HashedKey, type Key, keyFromText as keyOf, NamespacedKey } from './keys.js'
 export type { LockLike, SingleFlight } from './load/barriers.js'
 export { type LoadContext, type NotModified, notModified, type StaleEntry } from './load/flight.js'
 export type {
@@ -79,6 +79,7 @@ export { defineSerializer, type Serializer } from './memory/serializers.js'
 export type { RemovalReason } from './memory/store.js'
 export { MemoryCache } from './memory-cache.js'
 export type { MetaInput, MetaRows, MetaTables, NoMeta } from './meta.js'
+export { Namespace, type NamespaceStats } from './namespace.js'
 export type { ArrowTable } from './pull-through/arrow.js'
 export type {
   Dialect,
@@ -107,6 +108,9 @@ export type { SetOptions } from './set-options.js'
 export type { SharedMemoryOptions, SharedSetOptions } from './shared/options.js'
 export { SharedMemoryCache, type SharedMemoryMetrics } from './shared-memory-cache.js'
 export type { LoadCacheOptions, LoadedCache, SavedCache } from './transfer.js'
+export { type LimiterOptions, type RateLimiter, rateLimiter, type Taken } from './utilities/limiter.js'
+export { type Lease, type LeaseOptions, lock } from './utilities/lock.js'
+export { type OnceOptions, once, onceKey } from './utilities/once.js'
 export { defineHandler, type Handler } from './values/index.js'
 export type { EntriesOptions, KeysOptions, ListedEntry } from './verbs/listing.js'
 export type { Transaction, TransactionOptions } from './verbs/transaction.js'
@@ -121,3 +125,4 @@ export {
   wrapGenerator,
   wrapSync,
 } from './wrap.js'
+export { type WrapManyOptions, type WrappedMany, wrapMany } from './wrap-many.js'

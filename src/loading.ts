@@ -33,10 +33,11 @@ export interface Owner {
 
 export class Loading {
   readonly loads: Loads
+  /** Locks that all processes on the directory share; undefined without one. */
+  readonly turns: Turns | undefined
   readonly #owner: Owner
   /** Refuses options of an entry that are not accepted. */
   readonly #check: (entry: SetOptions) => void
-  readonly #hasDisk: boolean
   readonly #defaults: AnyGetOrSetOptions
   readonly #syncDefaults: AnyGetOrSetOptions
   /** Of loads that are given no options of their own. */
@@ -47,7 +48,7 @@ export class Loading {
   constructor({ ttl, now, defaults, disk, meta }: ParsedOptions, owner: Owner) {
     this.#check = (entry) => void parseSetOptions(entry, ttl, 0, meta)
     this.#owner = owner
-    this.#hasDisk = disk !== undefined
+    this.turns = disk === undefined ? undefined : new Turns(disk.dir)
     this.#defaults = defaults
     this.#syncDefaults = withoutAsync(defaults)
     this.#plan = this.#checked(parseLoadOptions(defaults, this.#check))
@@ -69,7 +70,7 @@ export class Loading {
       now,
       random: Math.random,
       report: (fault) => faults.report(fault),
-      locks: disk === undefined ? undefined : new Turns(disk.dir),
+      locks: this.turns,
     })
   }
 
@@ -140,7 +141,7 @@ export class Loading {
   }
 
   #checked(plan: LoadPlan): LoadPlan {
-    if (plan.barrier !== 'machine' || this.#hasDisk) return plan
+    if (plan.barrier !== 'machine' || this.turns !== undefined) return plan
     throw makeError(
       'E_INVALID_OPTION',
       "singleFlight 'machine' keeps its locks in the cache's directory, and there is no dir: give dir, or a lock of yours.",

@@ -211,8 +211,8 @@ class Call {
 
   #planOf(options: AnyGetOrSetOptions, sync: boolean): LoadPlan {
     const given = Object.keys(options).length === 0 ? undefined : options
-    const { loading, defaults } = this.#host
-    const all = defaults === undefined ? given : this.#host.withDefaults(given)
+    const { loading } = this.#host
+    const all = this.#host.optionsOf(given)
     return sync ? loading.syncPlanOf(all) : loading.planOf(all)
   }
 
