@@ -1,4 +1,5 @@
 /** `Cache`: the verbs. Keys, tiers and loads each have a file of their own; here they meet. */
+import type { Readable } from 'node:stream'
 import { type CacheOptions, type Duration, parseOptions } from './cache-options.js'
 import { addHost } from './caching.js'
 import type { CacheEntry } from './entry.js'
@@ -27,6 +28,7 @@ import {
   keysWithExpiry,
   type ListedEntry,
 } from './verbs/listing.js'
+import { checkSource, getStream, type StreamSource, setStream } from './verbs/streams.js'
 import { type Transaction, type TransactionOptions, transact } from './verbs/transaction.js'
 
 /** Options of an entry that depend on what the cache declares. */
@@ -450,6 +452,27 @@ export class Cache<M extends MetaTables = NoMeta> {
       await cache.close()
       throw error
     }
+  }
+
+  /**
+   * Stores a value that comes as a stream: a Node stream, a web stream, or an (async) iterable of bytes or text. Of a disk tier,
+   * a piece is in memory at a time, and the source is held back while it is written; `get` gives a Buffer. It is there when the
+   * promise resolves; when the source fails, or does not fit, nothing is left of it and the old value stays.
+   * @throws what the source throws; ValueTooLargeError `E_VALUE_TOO_LARGE`; as `set`
+   */
+  async setStream(key: Key, source: StreamSource, options: SetOptions = {}): Promise<void> {
+    const given = checkSource(source)
+    const storing = this.#storing(options)
+    return this.#at(key, (text) => setStream(this.#tiers, text, given, storing))
+  }
+
+  /**
+   * The value of a key as a stream; `undefined` on a miss. Each piece is checked before it is handed out, and the stream fails
+   * with `E_CORRUPT` where the rest is damaged.
+   * @throws UnserializableError `E_UNSERIALIZABLE`: the value is neither bytes nor text
+   */
+  async getStream(key: Key): Promise<Readable | undefined> {
+    return this.#at(key, (text) => getStream(this.#tiers, text))
   }
 
   /** Listens to faults that broke no call: a damaged entry, a store that failed after a load. */

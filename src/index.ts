@@ -11,6 +11,7 @@ export type {
   Size,
 } from './cache-options.js'
 export type { Caching } from './caching.js'
+export { ERROR_CHANNEL, LOAD_CHANNEL, type LoadMessage } from './channels.js'
 export {
   boolean,
   Column,
@@ -107,12 +108,14 @@ export type { SqlValue } from './query.js'
 export type { SetOptions } from './set-options.js'
 export type { SharedMemoryOptions, SharedSetOptions } from './shared/options.js'
 export { SharedMemoryCache, type SharedMemoryMetrics } from './shared-memory-cache.js'
+export { type Instrumentation, type InstrumentationOptions, openTelemetry, prometheus } from './tracing.js'
 export type { LoadCacheOptions, LoadedCache, SavedCache } from './transfer.js'
 export { type LimiterOptions, type RateLimiter, rateLimiter, type Taken } from './utilities/limiter.js'
 export { type Lease, type LeaseOptions, lock } from './utilities/lock.js'
 export { type OnceOptions, once, onceKey } from './utilities/once.js'
 export { defineHandler, type Handler } from './values/index.js'
 export type { EntriesOptions, KeysOptions, ListedEntry } from './verbs/listing.js'
+export type { StreamPiece, StreamSource } from './verbs/streams.js'
 export type { Transaction, TransactionOptions } from './verbs/transaction.js'
 export {
   type WrapControls,

@@ -2,6 +2,7 @@
  * `getOrSet`: of all who ask for a key at one time, one loads; what is stale is given, renewed, or a fallback. The only place with
  * such control flow; its parts are in `load/`.
  */
+import { type LoadMessage, traced, tracedSync } from './channels.js'
 import { makeError } from './errors.js'
 import {
   acquireLock,
@@ -131,7 +132,10 @@ export class Loads {
     try {
       value = old && plan.validate?.(old, ...call.args)
       refusePromise(value, 'validate')
-      if (value === undefined) value = call.load({ signal: NEVER, old })
+      if (value === undefined) {
+        const message = () => this.#message(text, old, true)
+        value = tracedSync(message, () => call.load({ signal: NEVER, old }))
+      }
       answer = answerOf(value, kept)
     } catch (error) {
       this.#fail(text, error, plan)
@@ -306,7 +310,10 @@ export class Loads {
     try {
       const old = kept && staleEntry(kept)
       let value = old && plan.validate && (await plan.validate(old, ...call.args))
-      if (value === undefined) value = await call.load(contextOf(flight, old))
+      if (value === undefined) {
+        const message = () => this.#message(flight.text, old, false)
+        value = await traced(message, () => call.load(contextOf(flight, old)))
+      }
       const answer = answerOf(value, kept)
       if (!flight.outdated) {
         await this.#keep(flight, value, answer, call, plan, started).catch((fault) =>
@@ -372,6 +379,10 @@ export class Loads {
     if (issues === '') return
     const why = `A loaded value does not pass its schema and was not stored: ${issues}`
     this.#store.report(makeError('E_UNSERIALIZABLE', why, { key: text }))
+  }
+
+  #message(key: string, old: unknown, isSync: boolean): LoadMessage {
+    return { key, source: this, isStale: old !== undefined, isSync }
   }
 
   #fail(text: string, error: unknown, { cacheErrors }: LoadPlan): void {

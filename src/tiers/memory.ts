@@ -89,7 +89,8 @@ const TICK = 500
 export class MemoryTier {
   /** Entries that had to go for others. */
   evictions = 0
-  readonly #heaviest: number
+  /** Bytes of the largest value that it keeps. */
+  readonly heaviest: number
   readonly #store: Store<string, MemoryEntry>
   readonly #tags = new TagIndex<MemoryEntry>()
   readonly #now: () => number
@@ -106,7 +107,7 @@ export class MemoryTier {
 
   constructor(options: MemoryTierOptions, now: () => number, onRemove?: OnRemove) {
     const { max, maxSize, policy, tells } = options
-    this.#heaviest = Math.min(maxSize, HEAVIEST)
+    this.heaviest = Math.min(maxSize, HEAVIEST)
     this.#now = now
     this.#onRemove = onRemove
     this.#tells = tells
@@ -151,7 +152,7 @@ export class MemoryTier {
 
   /** Whether a value of so many bytes fits at all. */
   admits(text: string, size: number): boolean {
-    return sizeOf(text, size) <= this.#heaviest
+    return sizeOf(text, size) <= this.heaviest
   }
 
   /** Stores an entry in the place of any other. One that is larger than the whole tier is not kept. */
@@ -159,7 +160,7 @@ export class MemoryTier {
     const { text, value, kind, createdAt, expiresAt, freshUntil, cost, place, extras } = made
     const size = sizeOf(text, made.size)
     const replaced = this.peek(text)
-    if (size > this.#heaviest) {
+    if (size > this.heaviest) {
       if (replaced !== undefined) this.remove(replaced)
       return undefined
     }
