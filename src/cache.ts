@@ -28,6 +28,7 @@ import {
   keysWithExpiry,
   type ListedEntry,
 } from './verbs/listing.js'
+import { FrameScan, storedFrame } from './verbs/scan.js'
 import { checkSource, getStream, type StreamSource, setStream } from './verbs/streams.js'
 import { type Transaction, type TransactionOptions, transact } from './verbs/transaction.js'
 
@@ -135,6 +136,16 @@ export class Cache<M extends MetaTables = NoMeta> {
   /** The value of a key and what is known beside it; `undefined` on a miss. */
   async entry<V = unknown>(key: Key): Promise<CacheEntry<V, M> | undefined> {
     return this.#at(key, (text) => this.#tiers.entry<V>(text))
+  }
+
+  /**
+   * A part of a stored frame: `cache.scan(key).select('symbol', 'close').filter({ close: { gt: 100 } }).columns()`. Only what is asked for is
+   * read. Gives `undefined` on a miss. Needs `@tierce/columnar`.
+   * @throws when it is read: InvalidOptionError `E_INVALID_OPTION`: the value is no frame; QueryError `E_QUERY`: there is no such column
+   */
+  scan(key: Key): FrameScan {
+    const soon = this.#textSoon(key)
+    return new FrameScan(async () => storedFrame(this.#tiers, await soon))
   }
 
   /** Whether a key has a live entry. Does not count as an access. */

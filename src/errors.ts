@@ -18,6 +18,7 @@ export type ErrorCode =
   | 'E_TIMEOUT'
   | 'E_CONSTRAINT'
   | 'E_TRANSACTION'
+  | 'E_QUERY'
   | 'E_CLOSED'
   | 'E_UNAVAILABLE'
   | 'E_COLUMNAR_MISSING'
@@ -72,6 +73,8 @@ export class TimeoutError extends TierceError {}
 export class ConstraintError extends TierceError {}
 /** `E_TRANSACTION`: a transaction met a conflict, or was used after its end. */
 export class TransactionError extends TierceError {}
+/** `E_QUERY`: a statement given to a database failed; `context.type` is the database's name for the failure. */
+export class QueryError extends TierceError {}
 /** `E_CLOSED`: the cache is closed. */
 export class ClosedError extends TierceError {}
 /** `E_UNAVAILABLE`: a tier cannot be reached, or a stored form is unknown to this release or this run time. */
@@ -99,6 +102,7 @@ export const ERROR_CLASSES: Readonly<Record<ErrorCode, typeof TierceError>> = {
   E_TIMEOUT: TimeoutError,
   E_CONSTRAINT: ConstraintError,
   E_TRANSACTION: TransactionError,
+  E_QUERY: QueryError,
   E_CLOSED: ClosedError,
   E_UNAVAILABLE: UnavailableError,
   E_COLUMNAR_MISSING: ColumnarMissingError,

@@ -45,6 +45,7 @@ export {
   KeyExpiredError,
   KeyNotFoundError,
   LockTimeoutError,
+  QueryError,
   ReadOnlyError,
   StorageFullError,
   TierceError,
@@ -108,6 +109,23 @@ export type { SqlValue } from './query.js'
 export type { SetOptions } from './set-options.js'
 export type { SharedMemoryOptions, SharedSetOptions } from './shared/options.js'
 export { SharedMemoryCache, type SharedMemoryMetrics } from './shared-memory-cache.js'
+export type {
+  Connection,
+  Parameters,
+  Progress,
+  Query,
+  QueryOptions,
+} from './tables/database.js'
+export type { ColumnValues } from './tables/decode.js'
+export type { ColumnsSource, FileSource, RowsSource, TableSource } from './tables/source.js'
+export {
+  TableCache,
+  type TableCacheInfo,
+  type TableCacheOptions,
+  type TableFacts,
+  type TablePolicy,
+  type WriteOptions,
+} from './tables/table-cache.js'
 export { type Instrumentation, type InstrumentationOptions, openTelemetry, prometheus } from './tracing.js'
 export type { LoadCacheOptions, LoadedCache, SavedCache } from './transfer.js'
 export { type LimiterOptions, type RateLimiter, rateLimiter, type Taken } from './utilities/limiter.js'
@@ -115,6 +133,7 @@ export { type Lease, type LeaseOptions, lock } from './utilities/lock.js'
 export { type OnceOptions, once, onceKey } from './utilities/once.js'
 export { defineHandler, type Handler } from './values/index.js'
 export type { EntriesOptions, KeysOptions, ListedEntry } from './verbs/listing.js'
+export type { Filter, FilterConditions, FilterValue, FrameScan } from './verbs/scan.js'
 export type { StreamPiece, StreamSource } from './verbs/streams.js'
 export type { Transaction, TransactionOptions } from './verbs/transaction.js'
 export {

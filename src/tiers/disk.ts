@@ -174,6 +174,18 @@ export class DiskTier {
     return hit === TOO_LARGE ? this.#readLarge(text) : hit
   }
 
+  /** The stored form of a fresh entry. */
+  async stored(text: string): Promise<{ kind: number; data: Buffer } | undefined> {
+    await this.settled()
+    const entry = await wait(() => this.#disk.read(Buffer.from(text), this.#now()))
+    if (entry === null) {
+      this.#tellFaults()
+      return undefined
+    }
+    const { kind, freshUntil } = readFacts(viewOf(entry.meta), 0)
+    return freshUntil > this.#now() ? { kind, data: entry.value } : undefined
+  }
+
   async #readAfterWrites(text: string): Promise<DiskHit | undefined> {
     await this.settled()
     return this.#readNow(text)
