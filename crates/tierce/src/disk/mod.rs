@@ -33,6 +33,7 @@ mod transfer;
 mod turns;
 mod verbs;
 mod victims;
+mod wal_file;
 mod write;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
