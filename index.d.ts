@@ -100,6 +100,10 @@ export declare class NativeDisk {
   load(path: string, merge: boolean, now: number): Promise<NativeLoaded>
   /** Verifies everything in the directory; with `fix`, repairs it. */
   check(fix: boolean, now: number): Promise<NativeReport>
+  /** Begins a value that comes in pieces. `write` is one packed write, whose value does not count. */
+  writeStream(write: Uint8Array, now: number): NativeWriter
+  /** Opens a value for reading in pieces; null on a miss. */
+  readStream(key: Uint8Array, now: number): Promise<NativeReader | null>
 }
 
 /** A policy over slots. Its two arrays belong to JavaScript: `log` is what happened, `out` is what the last call gives. */
@@ -129,6 +133,14 @@ export declare class NativeLedger {
   account(): Array<number>
   /** What is wrong with the policy's own account, for tests; empty when nothing is. */
   check(): string
+}
+
+/** A value on its way out. */
+export declare class NativeReader {
+  /** What the value is. */
+  get kind(): number
+  /** The next piece; null at the end. */
+  next(): Promise<Buffer | null>
 }
 
 /**
@@ -196,6 +208,16 @@ export declare class NativeTurns {
   tryTake(key: string): boolean
   /** Ends a turn that was taken. */
   giveBack(key: string): void
+}
+
+/** A value on its way in. What is not finished leaves nothing. */
+export declare class NativeWriter {
+  /** Appends bytes, which must not change before the promise resolves. */
+  write(bytes: Uint8Array): Promise<void>
+  /** Stores what was written. */
+  finish(): Promise<void>
+  /** Drops what was written. */
+  abort(): Promise<void>
 }
 
 /** The clock's page; `null` where no thread can be had. */

@@ -1,5 +1,7 @@
 /** `Cache`: the verbs. Keys, tiers and loads each have a file of their own; here they meet. */
+import type { Readable } from 'node:stream'
 import { type CacheOptions, type Duration, parseOptions } from './cache-options.js'
+import { addHost } from './caching.js'
 import type { CacheEntry } from './entry.js'
 import { makeError } from './errors.js'
 import { type ErrorListener, Faults } from './events.js'
@@ -7,8 +9,9 @@ import { type CallKey, type Key, keyText, keyTextSoon } from './keys.js'
 import type { GetOrSetOptions, GetOrSetSyncOptions } from './load/options.js'
 import { type Loader, type LoaderSync, Loading } from './loading.js'
 import { type CheckOptions, type CheckReport, check } from './manage.js'
+import { Namespace } from './namespace.js'
 import { callback, checkOptions, oneOf, parseDuration } from './options.js'
-import { parseSetOptions, type SetOptions } from './set-options.js'
+import { parseSetOptions, parseTags, type SetOptions } from './set-options.js'
 import { now, type Soon, then } from './soon.js'
 import { type Storing, TierStack, type TierStats, type Write } from './tiers/stack.js'
 import type { Times } from './tiers/wire.js'
@@ -22,6 +25,7 @@ import {
   keysWithExpiry,
   type ListedEntry,
 } from './verbs/listing.js'
+import { checkSource, getStream, type StreamSource, setStream } from './verbs/streams.js'
 import { type Transaction, type TransactionOptions, transact } from './verbs/transaction.js'
 
 /** What a cache holds, and how the reads of this object fared. */
@@ -66,6 +70,12 @@ export class Cache {
       faults: this.#faults,
       isClosed: () => this.#closing !== undefined,
       open: () => this.#open(),
+    })
+    addHost(this, {
+      loading: this.#loading,
+      tiers: this.#tiers,
+      prefix: '',
+      optionsOf: (given) => given,
     })
   }
 
@@ -257,6 +267,32 @@ export class Cache {
     return { by: addend(by), expiresAt: this.#storing(options).expiresAt }
   }
 
+  /** Removes every entry that has one of these tags. Resolves to how many were live. */
+  async invalidateTags(tags: string | readonly string[]): Promise<number> {
+    return this.#invalidateTags(tags, false)
+  }
+
+  /** As `invalidateTags`, on this thread. */
+  invalidateTagsSync(tags: string | readonly string[]): number {
+    return now(this.#invalidateTags(tags, true))
+  }
+
+  #invalidateTags(given: string | readonly string[], sync: boolean): Soon<number> {
+    this.#open()
+    const tags = parseTags(typeof given === 'string' ? [given] : given)
+    this.#loading.loads.outdateTags(tags)
+    return this.#tiers.invalidateTags(tags, sync)
+  }
+
+  /**
+   * A part of this cache with keys, tags, defaults and counts of its own: of the same name, it is the same part, in every
+   * process. Its entries share the cache's bounds.
+   * @throws InvalidOptionError `E_INVALID_OPTION`: the name, or one of the defaults
+   */
+  namespace(name: string, defaults: GetOrSetOptions = {}): Namespace {
+    return new Namespace(this, name, defaults)
+  }
+
   /** Removes every entry. */
   async clear(): Promise<void> {
     this.#open()
@@ -382,6 +418,27 @@ export class Cache {
       await cache.close()
       throw error
     }
+  }
+
+  /**
+   * Stores a value that comes as a stream: a Node stream, a web stream, or an (async) iterable of bytes or text. Of a disk tier,
+   * a piece is in memory at a time, and the source is held back while it is written; `get` gives a Buffer. It is there when the
+   * promise resolves; when the source fails, or does not fit, nothing is left of it and the old value stays.
+   * @throws what the source throws; ValueTooLargeError `E_VALUE_TOO_LARGE`; as `set`
+   */
+  async setStream(key: Key, source: StreamSource, options: SetOptions = {}): Promise<void> {
+    const given = checkSource(source)
+    const storing = this.#storing(options)
+    return this.#at(key, (text) => setStream(this.#tiers, text, given, storing))
+  }
+
+  /**
+   * The value of a key as a stream; `undefined` on a miss. Each piece is checked before it is handed out, and the stream fails
+   * with `E_CORRUPT` where the rest is damaged.
+   * @throws UnserializableError `E_UNSERIALIZABLE`: the value is neither bytes nor text
+   */
+  async getStream(key: Key): Promise<Readable | undefined> {
+    return this.#at(key, (text) => getStream(this.#tiers, text))
   }
 
   /** Listens to faults that broke no call: a damaged entry, a store that failed after a load. */

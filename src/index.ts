@@ -10,6 +10,8 @@ export type {
   MemoryOptions,
   Size,
 } from './cache-options.js'
+export type { Caching } from './caching.js'
+export { ERROR_CHANNEL, LOAD_CHANNEL, type LoadMessage } from './channels.js'
 export {
   boolean,
   Column,
@@ -26,7 +28,7 @@ export {
   timestamp,
 } from './columns.js'
 export { type ContentHash, ContentKey, type ContentOptions, directory, file } from './content.js'
-export { type CachedDecorator, type CachedOptions, cached, cachedSync } from './decorators.js'
+export { type CachedDecorator, type CachedOptions, cached, cachedSync, controls } from './decorators.js'
 export type { CacheEntry } from './entry.js'
 export {
   ClosedError,
@@ -52,7 +54,7 @@ export {
   ValueTooLargeError,
 } from './errors.js'
 export type { ErrorListener } from './events.js'
-export { CallKey, HashedKey, type Key } from './keys.js'
+export { CallKey, HashedKey, type Key, NamespacedKey } from './keys.js'
 export type { LockLike, SingleFlight } from './load/barriers.js'
 export { type LoadContext, type NotModified, notModified, type StaleEntry } from './load/flight.js'
 export type {
@@ -75,6 +77,7 @@ export type { LoadOptions } from './memory/saving.js'
 export { defineSerializer, type Serializer } from './memory/serializers.js'
 export type { RemovalReason } from './memory/store.js'
 export { MemoryCache } from './memory-cache.js'
+export { Namespace, type NamespaceStats } from './namespace.js'
 export type { ArrowTable } from './pull-through/arrow.js'
 export type {
   Dialect,
@@ -101,15 +104,24 @@ export {
 export type { SetOptions } from './set-options.js'
 export type { SharedMemoryOptions, SharedSetOptions } from './shared/options.js'
 export { SharedMemoryCache, type SharedMemoryMetrics } from './shared-memory-cache.js'
+export { type Instrumentation, type InstrumentationOptions, openTelemetry, prometheus } from './tracing.js'
 export type { LoadCacheOptions, LoadedCache, SavedCache } from './transfer.js'
+export { type LimiterOptions, type RateLimiter, rateLimiter, type Taken } from './utilities/limiter.js'
+export { type Lease, type LeaseOptions, lock } from './utilities/lock.js'
+export { type OnceOptions, once, onceKey } from './utilities/once.js'
 export { defineHandler, type Handler } from './values/index.js'
 export type { EntriesOptions, KeysOptions, ListedEntry } from './verbs/listing.js'
+export type { StreamPiece, StreamSource } from './verbs/streams.js'
 export type { Transaction, TransactionOptions } from './verbs/transaction.js'
 export {
   type WrapControls,
   type WrapOptions,
   type Wrapped,
+  type WrappedGenerator,
   type WrappedSync,
+  type WrapStats,
   wrap,
+  wrapGenerator,
   wrapSync,
 } from './wrap.js'
+export { type WrapManyOptions, type WrappedMany, wrapMany } from './wrap-many.js'

@@ -33,8 +33,9 @@ export interface Owner {
 
 export class Loading {
   readonly loads: Loads
+  /** Locks that all processes on the directory share; undefined without one. */
+  readonly turns: Turns | undefined
   readonly #owner: Owner
-  readonly #hasDisk: boolean
   readonly #defaults: AnyGetOrSetOptions
   readonly #syncDefaults: AnyGetOrSetOptions
   /** Of loads that are given no options of their own. */
@@ -44,7 +45,7 @@ export class Loading {
   /** @throws InvalidOptionError `E_INVALID_OPTION`, InvalidTtlError `E_INVALID_TTL`: of the defaults */
   constructor({ ttl, now, defaults, disk }: ParsedOptions, owner: Owner) {
     this.#owner = owner
-    this.#hasDisk = disk !== undefined
+    this.turns = disk === undefined ? undefined : new Turns(disk.dir)
     this.#defaults = defaults
     this.#syncDefaults = withoutAsync(defaults)
     this.#plan = this.#checked(parseLoadOptions(defaults, checkEntry))
@@ -66,7 +67,7 @@ export class Loading {
       now,
       random: Math.random,
       report: (fault) => faults.report(fault),
-      locks: disk === undefined ? undefined : new Turns(disk.dir),
+      locks: this.turns,
     })
   }
 
@@ -137,7 +138,7 @@ export class Loading {
   }
 
   #checked(plan: LoadPlan): LoadPlan {
-    if (plan.barrier !== 'machine' || this.#hasDisk) return plan
+    if (plan.barrier !== 'machine' || this.turns !== undefined) return plan
     throw makeError(
       'E_INVALID_OPTION',
       "singleFlight 'machine' keeps its locks in the cache's directory, and there is no dir: give dir, or a lock of yours.",

@@ -19,6 +19,7 @@ const CALLS = {
   readMany: (disk) => disk.readMany(Buffer.alloc(0), now),
   write: (disk) => disk.write(write, [], now),
   page: (disk) => disk.page({ limit: 10, expiring: false }, now),
+  readStream: (disk) => disk.readStream(Buffer.from('key'), now),
   backup: (disk) => disk.backup(join(folder, 'copy'), now),
   save: (disk) => disk.save(join(folder, 'saved'), now),
   load: (disk) => disk.load(join(folder, 'saved'), true, now),

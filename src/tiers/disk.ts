@@ -402,6 +402,18 @@ export class DiskTier {
     return wait(() => this.#disk.stats(this.#now()))
   }
 
+  /** Calls the addon on this thread. */
+  native<T>(run: (disk: NativeDisk, now: number) => T): T {
+    return call(() => run(this.#disk, this.#now()))
+  }
+
+  /** Waits for a call that needs nothing of this object. */
+  async wait<T>(run: () => Promise<T>): Promise<T> {
+    const done = await wait(run)
+    this.#tellFaults()
+    return done
+  }
+
   /** Runs a verb of management on the thread pool, after the writes that were asked for. */
   async manage<T>(run: (disk: NativeDisk, now: number) => Promise<T>): Promise<T> {
     await this.settled()

@@ -13,6 +13,7 @@ mod scratch;
 pub mod shared;
 pub mod snapshot;
 pub mod sql;
+pub mod stream;
 mod turns;
 mod wire;
 

@@ -359,7 +359,7 @@ impl Cache {
     }
 
     /// Removes an entry whose file is damaged or gone, if it is still the one that points to it.
-    fn lost_file(&self, key: &Key<'_>, header: Header, fault: Error) {
+    pub(super) fn lost_file(&self, key: &Key<'_>, header: Header, fault: Error) {
         let id = key.digest().id();
         let seal = self.engine.read(|db| {
             db.find(id, |row| Header::parse(row.frame).is_ok_and(|now| now == header).then_some(row.seal))
@@ -374,7 +374,7 @@ impl Cache {
         entry
     }
 
-    fn count(&self, hit: Option<&Meta>) {
+    pub(super) fn count(&self, hit: Option<&Meta>) {
         if self.engine.count(hit) {
             self.maintenance.accesses_due(&self.engine);
         }

@@ -91,7 +91,7 @@ impl Transaction<'_> {
         let deleted = self.db.one(
             "DELETE FROM entries WHERE id = ?1 \
              RETURNING id, length(key) + length(frame), substr(frame, 1, 40), mark, \
-             expires IS NULL OR expires > ?2, key",
+             (expires IS NULL OR expires > ?2) AND (fresh IS NULL OR fresh > ?2), key",
             params![id, now as i64],
             |row| Ok((removed(row)?, row.get(4)?, blob(row, 5)?.to_vec())),
         )?;

@@ -319,6 +319,21 @@ impl Engine {
         self.framed(Cow::Borrowed(key), frame, about, (times, extras, when))
     }
 
+    /// An entry whose value is in a file that is written already.
+    pub fn streamed<'a>(
+        key: &'a Key<'a>,
+        header: Header,
+        frame: Vec<u8>,
+        times: Times,
+        extras: Option<&'a Extras<'a>>,
+    ) -> Result<Ready<'a>> {
+        let carried = extras.filter(|extras| !extras.is_empty());
+        let extras = carried.map(|extras| Ok((Cow::Borrowed(extras), extras.to_bytes()?))).transpose()?;
+        let digest = key.digest();
+        let when = When::Always;
+        Ok(Ready::Set { key: Cow::Borrowed(key), digest, header, frame, times, extras, when })
+    }
+
     /// Puts the header before a payload: kind, codec and size of the value are given.
     pub fn framed<'a>(
         &self,
@@ -349,9 +364,15 @@ impl Engine {
     fn apply_ready(&self, ready: &[Ready<'_>], wait: Wait) -> Result<Vec<Written>> {
         let files: Vec<_> = ready.iter().filter_map(Ready::file).collect();
         self.write_files(&files)?;
+        self.commit_ready(ready, wait)
+    }
+
+    /// One transaction, once all files are written.
+    pub fn commit_ready(&self, ready: &[Ready<'_>], wait: Wait) -> Result<Vec<Written>> {
+        let files = ready.iter().filter_map(Ready::file);
         let applied = self.write(wait, |transaction| self.apply_in(transaction, ready, wait));
         let (mut written, condemned, before) = applied.inspect_err(|_| {
-            self.unlink(&files.iter().map(|(header, _)| header.write_id).collect::<Vec<_>>());
+            self.unlink(&files.map(|(header, _)| header.write_id).collect::<Vec<_>>());
         })?;
         self.publish(ready, &mut written, before);
         self.unlink(&condemned);
@@ -519,7 +540,8 @@ impl Engine {
         let row_weight = weight((key.as_bytes().len() + row.frame.len() + beside) as u64);
         let brought = &mut progress.brought;
         brought.newest = row.id;
-        brought.written += row_weight + frame.len() as u64;
+        let in_file = if header.in_file { header.stored_size } else { 0 };
+        brought.written += row_weight + in_file.max(frame.len() as u64);
         brought.row_growth += row_weight as i64 - replaced.map_or(0, |old| weight(old.bytes) as i64);
         progress.left.extend(replaced);
         let expired = old.filter(|(old, _)| old.is_expired(now));
