@@ -38,6 +38,7 @@ mod transfer;
 mod turns;
 mod verbs;
 mod victims;
+mod wal_file;
 mod write;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
