@@ -33,6 +33,7 @@ export type { CacheEntry } from './entry.js'
 export {
   ClosedError,
   ColumnarMissingError,
+  ConstraintError,
   CorruptError,
   type ErrorCode,
   FormatError,
@@ -54,8 +55,9 @@ export {
   UnserializableError,
   ValueTooLargeError,
 } from './errors.js'
-export type { ErrorListener } from './events.js'
-export { CallKey, HashedKey, type Key, NamespacedKey } from './keys.js'
+export type { CacheEvents, CacheListener, EntryEvent, ErrorListener } from './events.js'
+export type { Comparison, FindOptions, Found, OrderBy, Where } from './find.js'
+export { CallKey, HashedKey, type Key, keyFromText as keyOf, NamespacedKey } from './keys.js'
 export type { LockLike, SingleFlight } from './load/barriers.js'
 export { type LoadContext, type NotModified, notModified, type StaleEntry } from './load/flight.js'
 export type {
@@ -78,6 +80,7 @@ export type { LoadOptions } from './memory/saving.js'
 export { defineSerializer, type Serializer } from './memory/serializers.js'
 export type { RemovalReason } from './memory/store.js'
 export { MemoryCache } from './memory-cache.js'
+export type { MetaInput, MetaRows, MetaTables, NoMeta } from './meta.js'
 export { Namespace, type NamespaceStats } from './namespace.js'
 export type { ArrowTable } from './pull-through/arrow.js'
 export type {
@@ -102,6 +105,7 @@ export {
   type RangeNames,
   type Table,
 } from './pull-through/table.js'
+export type { SqlValue } from './query.js'
 export type { SetOptions } from './set-options.js'
 export type { SharedMemoryOptions, SharedSetOptions } from './shared/options.js'
 export { SharedMemoryCache, type SharedMemoryMetrics } from './shared-memory-cache.js'
