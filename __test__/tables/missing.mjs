@@ -8,6 +8,8 @@ Module._resolveFilename = (name, ...rest) => {
 }
 
 const { TableCache } = createRequire(import.meta.url)('../../dist/index.js')
-const loaded = Object.keys(createRequire(import.meta.url).cache).some((path) => path.includes('/packages/columnar/'))
+const loaded = Object.keys(createRequire(import.meta.url).cache).some((path) =>
+  path.includes('/packages/columnar/'),
+)
 const { code, message } = await new TableCache().listTables().catch((error) => error)
 process.stdout.write(`${JSON.stringify({ code, message, loaded })}\n`)
