@@ -17,6 +17,7 @@ export type ErrorCode =
   | 'E_LOCK_TIMEOUT'
   | 'E_TIMEOUT'
   | 'E_TRANSACTION'
+  | 'E_QUERY'
   | 'E_CLOSED'
   | 'E_UNAVAILABLE'
   | 'E_COLUMNAR_MISSING'
@@ -69,6 +70,8 @@ export class LockTimeoutError extends TierceError {}
 export class TimeoutError extends TierceError {}
 /** `E_TRANSACTION`: a transaction met a conflict, or was used after its end. */
 export class TransactionError extends TierceError {}
+/** `E_QUERY`: a statement given to a database failed; `context.type` is the database's name for the failure. */
+export class QueryError extends TierceError {}
 /** `E_CLOSED`: the cache is closed. */
 export class ClosedError extends TierceError {}
 /** `E_UNAVAILABLE`: a tier cannot be reached, or a stored form is unknown to this release or this run time. */
@@ -95,6 +98,7 @@ export const ERROR_CLASSES: Readonly<Record<ErrorCode, typeof TierceError>> = {
   E_LOCK_TIMEOUT: LockTimeoutError,
   E_TIMEOUT: TimeoutError,
   E_TRANSACTION: TransactionError,
+  E_QUERY: QueryError,
   E_CLOSED: ClosedError,
   E_UNAVAILABLE: UnavailableError,
   E_COLUMNAR_MISSING: ColumnarMissingError,

@@ -42,6 +42,7 @@ export {
   KeyExpiredError,
   KeyNotFoundError,
   LockTimeoutError,
+  QueryError,
   ReadOnlyError,
   StorageFullError,
   TierceError,
@@ -101,6 +102,23 @@ export {
 export type { SetOptions } from './set-options.js'
 export type { SharedMemoryOptions, SharedSetOptions } from './shared/options.js'
 export { SharedMemoryCache, type SharedMemoryMetrics } from './shared-memory-cache.js'
+export type {
+  Connection,
+  Parameters,
+  Progress,
+  Query,
+  QueryOptions,
+} from './tables/database.js'
+export type { ColumnValues } from './tables/decode.js'
+export type { ColumnsSource, FileSource, RowsSource, TableSource } from './tables/source.js'
+export {
+  TableCache,
+  type TableCacheInfo,
+  type TableCacheOptions,
+  type TableFacts,
+  type TablePolicy,
+  type WriteOptions,
+} from './tables/table-cache.js'
 export type { LoadCacheOptions, LoadedCache, SavedCache } from './transfer.js'
 export { defineHandler, type Handler } from './values/index.js'
 export type { EntriesOptions, KeysOptions, ListedEntry } from './verbs/listing.js'

@@ -1,5 +1,6 @@
 import { cpSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { linkEnvironment, shipDuckdb } from './columnar.mjs'
 import { at, targetDir } from './paths.mjs'
 import { mustTool, output, say, TaskError } from './run.mjs'
 import { checkToolchain, installPackages } from './setup.mjs'
@@ -11,6 +12,7 @@ export async function build() {
   checkToolchain()
   await installPackages()
   await buildAddon()
+  await buildColumnar()
   await buildTypeScript()
 }
 
@@ -19,20 +21,24 @@ export async function build() {
  * @param {{ profile?: string, target?: string, flags?: string[] }} [options] `profile` is cargo's: 'release' is shared with the
  *   tests, 'dist' is what gets published
  */
-export async function buildAddon({ profile = 'release', target, flags = [] } = {}) {
-  say(`Building the addon (${profile})`)
-  const args = [
-    'build',
-    '--platform',
-    '--manifest-path',
-    'crates/tierce-node/Cargo.toml',
-    '--output-dir',
-    '.',
-  ]
-  args.push('--js', 'index.js', '--dts', 'index.d.ts', '--target-dir', targetDir)
+export async function buildAddon(options) {
+  await napiBuild('crates/tierce-node', '.', options)
+}
+
+/** The addon of `@tierce/columnar` with DuckDB's library beside it, in `packages/columnar`. Options as `buildAddon`. */
+export async function buildColumnar(options) {
+  shipDuckdb()
+  await napiBuild('crates/tierce-columnar-node', 'packages/columnar', options)
+}
+
+async function napiBuild(crate, output, { profile = 'release', target, flags = [] } = {}) {
+  say(`Building ${crate} (${profile})`)
+  const args = ['build', '--platform', '--manifest-path', `${crate}/Cargo.toml`, '--output-dir', output]
+  args.push('--package-json-path', `${output}/package.json`, '--js', 'index.js', '--dts', 'index.d.ts')
+  args.push('--target-dir', targetDir)
   args.push(...(profile === 'release' ? ['--release'] : ['--profile', profile]))
   if (target) args.push('--target', target)
-  await mustTool('@napi-rs/cli', 'napi', [...args, ...flags])
+  await mustTool('@napi-rs/cli', 'napi', [...args, ...flags], { env: linkEnvironment() })
 }
 
 export async function buildTypeScript() {

@@ -60,6 +60,8 @@ codes! {
     Timeout = "E_TIMEOUT",
     /// A transaction met a conflicting write.
     Transaction = "E_TRANSACTION",
+    /// A statement of the caller's failed.
+    Query = "E_QUERY",
     /// The cache was closed.
     Closed = "E_CLOSED",
     /// The directory or service cannot be reached.
