@@ -77,6 +77,7 @@ export { defineSerializer, type Serializer } from './memory/serializers.js'
 export type { RemovalReason } from './memory/store.js'
 export { MemoryCache } from './memory-cache.js'
 export type { ArrowTable } from './pull-through/arrow.js'
+export { type DuckdbOptions, duckdb } from './pull-through/duckdb.js'
 export type {
   Dialect,
   Insert,

@@ -715,9 +715,9 @@ export function pullThroughSuite(name: string, setUp: () => Promise<EngineUnderT
         ]) {
           expect(await codeOf(cache.query(sql))).toBe('E_READ_ONLY')
         }
-        expect(await codeOf(cache.query('SELECT nothing FROM stock_prices'))).toBe('E_INVALID_OPTION')
-        expect(await codeOf(cache.query('SELECT 1; DROP TABLE stock_prices'))).toBe('E_INVALID_OPTION')
-        expect(await codeOf(cache.query('COMMIT; DROP TABLE stock_prices'))).toBe('E_INVALID_OPTION')
+        expect(await codeOf(cache.query('SELECT nothing FROM stock_prices'))).toBe('E_QUERY')
+        expect(await codeOf(cache.query('SELECT 1; DROP TABLE stock_prices'))).toBe('E_QUERY')
+        expect(await codeOf(cache.query('COMMIT; DROP TABLE stock_prices'))).toBe('E_QUERY')
         expect(await codeOf(cache.query(7 as never))).toBe('E_INVALID_OPTION')
         expect(await codeOf(cache.query('SELECT 1', [Symbol('x') as never]))).toBe('E_INVALID_OPTION')
         expect((await cache.query('SELECT count(*) AS n FROM stock_prices')).rows()).toEqual([{ n: 23 }])

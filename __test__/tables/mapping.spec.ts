@@ -116,10 +116,13 @@ const column = scalar().chain((of) =>
   fc.oneof(
     fc.array(nullable(of), { minLength: 3, maxLength: 3 }),
     fc.array(nullable(fc.array(nullable(of), { maxLength: 4 })), { minLength: 3, maxLength: 3 }),
-    fc.array(nullable(fc.record({ a: nullable(of), 'b"c': nullable(fc.string()) }, { noNullPrototype: true })), {
-      minLength: 3,
-      maxLength: 3,
-    }),
+    fc.array(
+      nullable(fc.record({ a: nullable(of), 'b"c': nullable(fc.string()) }, { noNullPrototype: true })),
+      {
+        minLength: 3,
+        maxLength: 3,
+      },
+    ),
     fc.array(
       nullable(
         fc.array(fc.tuple(fc.string(), nullable(of)), { maxLength: 3 }).map((pairs) => new Map(pairs)),

@@ -10,7 +10,7 @@ import { makeError } from '../errors.js'
 import { type NativeCoverageRules, native } from '../native.js'
 import { describe, Refusal } from '../refusal.js'
 import { collect } from './batch.js'
-import type { PullEngine, QueryParam } from './engine.js'
+import { checkParams, type PullEngine, type QueryParam } from './engine.js'
 import { type Flight, Flights, unlessAborted } from './flights.js'
 import { type Parsed, type PullThroughOptions, parseOptions } from './options.js'
 import type { Positions } from './range.js'
@@ -92,7 +92,7 @@ export class PullThrough<C extends Columns = Columns, R extends string = string,
     options: PullCallOptions = {},
   ): Promise<QueryResult<T>> {
     if (typeof sql !== 'string') throw invalid('SQL', sql, 'one statement that reads')
-    if (!Array.isArray(params)) throw invalid('params', params, 'an array of values')
+    checkParams(params)
     const { signal } = options
     return this.#call(signal, async () => new QueryResult<T>(await this.#engine.query(sql, params, signal)))
   }
