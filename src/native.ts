@@ -9,6 +9,7 @@ export type {
   NativeDisk,
   NativeEntry,
   NativeLedger,
+  NativePlan,
   NativeRecord,
   NativeShared,
   NativeStep,
