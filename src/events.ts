@@ -1,4 +1,5 @@
 /** Faults that break no call, told to whoever listens. */
+import { publishError } from './channels.js'
 import { type ErrorCode, makeError, TierceError } from './errors.js'
 
 export type ErrorListener = (error: TierceError) => void
@@ -28,6 +29,7 @@ export class Faults {
         code: error.code,
       })
     }
+    publishError(error)
     for (const listener of this.#listeners) {
       try {
         listener(error)

@@ -10,6 +10,7 @@ export type {
   NativeEntry,
   NativeLedger,
   NativePlan,
+  NativeReader,
   NativeRecord,
   NativeShared,
   NativeStep,

@@ -93,6 +93,12 @@ export declare function eraseDatabase(path: string): Promise<void>
 /** Makes the next call into the addon panic, so that tests can see it become an `Error`. */
 export declare function forcePanic(): void
 
+/** Reads a frame from Parquet as a stream of Arrow's IPC format. */
+export declare function frameToIpc(parquet: Uint8Array): Buffer
+
+/** Writes a frame as Parquet, with LZ4. */
+export declare function frameToParquet(source: NativeSource): Buffer
+
 /** A column of a table. */
 export interface NativeColumn {
   name: string
@@ -127,11 +133,25 @@ export interface NativeDatabaseOptions {
   lockTimeout?: number
 }
 
+/** A condition on a column: the values are one column. */
+export interface NativeFilter {
+  column: string
+  compare: string
+  values: NativeColumns
+}
+
 /** How far a statement is. */
 export interface NativeProgress {
   percentage: number
   rows: number
   total: number
+}
+
+/** What is read of a frame. */
+export interface NativeScan {
+  columns?: Array<string>
+  filters: Array<NativeFilter>
+  limit?: number
 }
 
 /** Where rows come from: one of these. */
@@ -178,3 +198,6 @@ export interface NativeTablesOptions {
   maxSize?: number
   policy?: string
 }
+
+/** Reads a part of a frame. */
+export declare function scanFrame(parquet: Uint8Array, scan: NativeScan): Promise<NativeResult>

@@ -844,3 +844,6 @@ module.exports.duckdbVersion = nativeBinding.duckdbVersion
 module.exports.eraseBackup = nativeBinding.eraseBackup
 module.exports.eraseDatabase = nativeBinding.eraseDatabase
 module.exports.forcePanic = nativeBinding.forcePanic
+module.exports.frameToIpc = nativeBinding.frameToIpc
+module.exports.frameToParquet = nativeBinding.frameToParquet
+module.exports.scanFrame = nativeBinding.scanFrame

@@ -48,17 +48,18 @@ interface ArrowTable {
 /** Whether a value is a table of `apache-arrow`, of whatever copy of the package. */
 export function isArrowTable(value: unknown): value is ArrowTable {
   if (typeof value !== 'object' || value === null) return false
+  // Own properties: no getter of a stranger's runs.
+  if (!Object.hasOwn(value, 'schema') || !Object.hasOwn(value, 'batches')) return false
   const { schema, batches } = value as Partial<ArrowTable>
-  return (
-    Array.isArray(schema?.fields) &&
-    Array.isArray(batches) &&
-    typeof (value as { getChild?: unknown }).getChild === 'function'
-  )
+  return Array.isArray(schema?.fields) && Array.isArray(batches) && 'getChild' in value
 }
 
 /** Its batches. What has no plain buffers is written as IPC by the package itself. */
 export function arrowWires(table: ArrowTable): NativeSource {
-  const fields = table.schema.fields.map(fieldOf)
+  const hasNulls = (at: number) => table.batches.some(({ data }) => (data.children[at]?.nullCount ?? 0) > 0)
+  const fields = table.schema.fields.map(({ name, type, nullable }, at) =>
+    fieldOf({ name, type, nullable: nullable || hasNulls(at) }),
+  )
   if (fields.includes(undefined)) return { ipc: arrowModule().tableToIPC(table, 'stream') }
   const known = fields as Field[]
   const batches: Wire[] = []
@@ -123,7 +124,10 @@ function of(
   children: ArrowField[] | null | undefined,
   make: (fields: Field[]) => DataType,
 ): DataType | undefined {
-  const fields = (children ?? []).map(fieldOf)
+  // Fields of `apache-arrow` are not nullable by default, whatever they hold.
+  const fields = (children ?? []).map((child) =>
+    fieldOf({ name: child.name, type: child.type, nullable: true }),
+  )
   return fields.includes(undefined) ? undefined : make(fields as Field[])
 }
 

@@ -16,6 +16,9 @@ export interface Columnar {
   NativeTables: {
     open(database: NativeDatabase, options: { maxSize?: number; policy?: string }): Promise<NativeTables>
   }
+  frameToParquet(source: NativeSource): Buffer
+  frameToIpc(parquet: Uint8Array): Buffer
+  scanFrame(parquet: Uint8Array, scan: NativeScan): Promise<NativeResult>
   eraseBackup(dir: string): Promise<boolean>
   eraseDatabase(path: string): Promise<void>
   duckdbVersion(): string
@@ -29,6 +32,19 @@ export interface NativeSource {
   format?: string
   sql?: string
   parameters?: Wire
+}
+
+/** A condition on a column; the values are a column of their own. */
+export interface NativeFilter {
+  column: string
+  compare: string
+  values: Wire
+}
+
+export interface NativeScan {
+  columns?: string[]
+  filters: NativeFilter[]
+  limit?: number
 }
 
 export interface NativeSpec {

@@ -82,6 +82,11 @@ export function parametersWire(given: readonly unknown[] | Record<string, unknow
   )
 }
 
+/** Values as one column. */
+export function valuesWire(values: readonly unknown[]): Wire {
+  return assembled(['value'], [build(values)], values.length)
+}
+
 function parameter(value: unknown): Built {
   if (Number.isSafeInteger(value) && !Object.is(value, -0)) {
     const small = (value as number) === ((value as number) | 0)

@@ -39,10 +39,11 @@ export function polarsOfParquet(bytes: Buffer): PolarsFrame {
 
 /** Whether a value is a frame of `nodejs-polars`. */
 export function isPolars(value: unknown): value is PolarsFrame {
-  return (
-    typeof value === 'object' &&
-    value !== null &&
-    Object.prototype.toString.call(value) === '[object DataFrame]' &&
-    typeof (value as PolarsFrame).writeParquet === 'function'
-  )
+  if (typeof value !== 'object' || value === null) return false
+  try {
+    const isFrame = Object.prototype.toString.call(value) === '[object DataFrame]'
+    return isFrame && typeof (value as PolarsFrame).writeParquet === 'function'
+  } catch {
+    return false // a proxy that was revoked, or throws
+  }
 }

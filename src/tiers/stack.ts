@@ -1,13 +1,17 @@
 /** The tiers as one: memory in front of the disk, coherent with it. Keys are canonical texts here. */
 import type { ParsedOptions } from '../cache-options.js'
+import type { Cell } from '../cells.js'
 import { type CacheEntry, diskFacts, memoryFacts } from '../entry.js'
 import { makeError } from '../errors.js'
+import type { MetaTables } from '../meta.js'
 import { attempt, now, type Soon, then } from '../soon.js'
 import { giveOut, keep } from '../values/copies.js'
 import { type Encoded, encode, kindName, kindOf } from '../values/index.js'
+import type { Answer } from './answer.js'
 import { type DiskHit, DiskTier, packSet } from './disk.js'
 import type { Extras } from './extras.js'
 import { type MemoryEntry, MemoryTier } from './memory.js'
+import { TurnClock } from './turn-clock.js'
 import { weigh } from './weigh.js'
 import type { Batch, Coding, Outcome, Packed, SetTimes, Times } from './wire.js'
 
@@ -37,8 +41,12 @@ export interface TierStats {
   size: number
   /** Of the values after compression; the same as `size` without a disk tier. */
   storedSize: number
-  /** Database pages in use and value files; 0 without a disk tier. */
+  /** Database pages in use, value files and the log; 0 without a disk tier. */
   diskSize: number
+  /** The log, a part of it. */
+  logSize: number
+  /** Whether a reader elsewhere keeps the log from ending: as long as it does, `diskSize` may be above `maxSize`. */
+  logIsPinned: boolean
   /** Reads of this cache object that found an entry, and those that did not. */
   hits: number
   misses: number
@@ -62,12 +70,15 @@ export interface StackEvents {
 
 export class TierStack {
   readonly now: () => number
+  /** Of metadata. */
+  readonly tables: MetaTables
   readonly memory: MemoryTier | undefined
   readonly disk: DiskTier | undefined
   /** Memory keeps values apart from those that callers hold. */
-  readonly #copies: boolean
+  readonly copies: boolean
   readonly #codecs: ReadonlyMap<string, Coding>
   readonly #events: StackEvents
+  readonly #turn: TurnClock
   /** Keys whose entries are being changed on disk, and by how many writes: what a read brings of them may be old. */
   readonly #changing = new Map<string, number>()
   #hits = 0
@@ -76,8 +87,10 @@ export class TierStack {
   /** Opens the directory, if there is one. Errors as `Cache`. */
   constructor(parsed: ParsedOptions, events: StackEvents) {
     this.now = parsed.now
+    this.tables = parsed.meta
+    this.#turn = new TurnClock(parsed.now)
     this.#codecs = parsed.codecs
-    this.#copies = parsed.copies
+    this.copies = parsed.copies
     this.#events = events
     if (parsed.memory !== undefined) this.memory = new MemoryTier(parsed.memory, parsed.now)
     if (parsed.disk !== undefined) {
@@ -113,7 +126,33 @@ export class TierStack {
     const live = this.live(text)
     if (live === undefined) return undefined
     this.#hits++
-    return this.#copies ? giveOut(live.value) : live.value
+    return this.copies ? giveOut(live.value) : live.value
+  }
+
+  /** The value of an entry that is in the memory tier; `undefined` where it is not live any more. */
+  readEntry(entry: MemoryEntry): unknown {
+    const { place } = entry
+    if (place !== undefined && this.disk?.isCurrent(place.slot, place.epoch) === false) return undefined
+    const isTimed = entry.expiresAt !== Infinity || entry.freshUntil !== Infinity
+    const now = isTimed ? this.now() : this.#turn.now()
+    if (isTimed && !entry.isLive(now)) return undefined
+    this.memory!.use(entry, now)
+    this.#hits++
+    return this.copies ? giveOut(entry.value) : entry.value
+  }
+
+  /** Removes every entry that has one of these tags; gives how many were live. */
+  invalidateTags(tags: readonly string[], sync = false): Soon<number> {
+    const now = this.now()
+    let live = 0
+    for (const entry of this.memory?.tagged(tags) ?? []) {
+      if (entry.isLive(now)) live++
+      this.memory?.remove(entry)
+    }
+    if (this.disk === undefined) return live
+    this.#tellAccesses()
+    // What memory read from disk follows its epoch, and those of removed entries move.
+    return this.disk.invalidateTags(tags, sync)
   }
 
   /** The values of many keys, aligned with them; those on disk are read in one call, from one snapshot. */
@@ -146,7 +185,8 @@ export class TierStack {
     if (!isLive) return undefined
     const tier = live !== undefined && live === this.memory?.peek(text) ? 'memory' : 'disk'
     const { facts, value, extras } = hit
-    return { value: value as V, ...diskFacts(facts, kindName(facts.kind, value), tier, extras) }
+    const kind = kindName(facts.kind, value)
+    return { value: value as V, ...diskFacts(facts, kind, tier, extras, this.tables) }
   }
 
   /** What is known of a key. Does not count as an access. */
@@ -285,9 +325,19 @@ export class TierStack {
     const memory = { entries: this.memory?.count ?? 0, size: this.memory?.size ?? 0 }
     const reads = { hits: this.#hits, misses: this.#misses, memory }
     if (this.disk === undefined) {
-      return { entries: memory.entries, size: memory.size, storedSize: memory.size, diskSize: 0, ...reads }
+      const none = { storedSize: memory.size, diskSize: 0, logSize: 0, logIsPinned: false }
+      return { entries: memory.entries, size: memory.size, ...none, ...reads }
     }
     return { ...(await this.disk.stats()), ...reads }
+  }
+
+  /** @throws UnavailableError `E_UNAVAILABLE` without a disk tier */
+  async query(sql: string, params: readonly (Cell | bigint)[]): Promise<Answer> {
+    if (this.disk !== undefined) return this.disk.query(sql, params)
+    throw makeError(
+      'E_UNAVAILABLE',
+      'Metadata is kept on disk, and the cache has no disk tier: give it a dir.',
+    )
   }
 
   async close(): Promise<void> {
@@ -301,7 +351,7 @@ export class TierStack {
 
   /** What one of several callers gets of a value that all of them would share. */
   own(value: unknown): unknown {
-    if (!this.#copies) return value
+    if (!this.copies) return value
     try {
       return giveOut(keep(value))
     } catch {
@@ -311,7 +361,7 @@ export class TierStack {
 
   /** What is kept of a value: `given` makes a caller's of it. */
   held(value: unknown, encoded?: Encoded): unknown {
-    return this.#copies ? keep(value, encoded) : value
+    return this.copies ? keep(value, encoded) : value
   }
 
   /**
@@ -326,13 +376,13 @@ export class TierStack {
 
   /** What a caller gets of a value that was found. */
   given(hit: { value: unknown } | undefined): unknown {
-    return this.#copies ? giveOut(hit?.value) : hit?.value
+    return this.copies ? giveOut(hit?.value) : hit?.value
   }
 
   /** A value that was found, as its callers get it; what is stale counts as a miss. */
   #found(kept: Kept | undefined): Kept | undefined {
     this.#count(kept !== undefined && isFresh(kept, this.now()))
-    if (kept === undefined || !this.#copies) return kept
+    if (kept === undefined || !this.copies) return kept
     const { createdAt, expiresAt, freshUntil, cost } = kept
     return { value: giveOut(kept.value), createdAt, expiresAt, freshUntil, cost }
   }
@@ -380,7 +430,7 @@ export class TierStack {
     if (this.current(text) === undefined) {
       const { facts, value } = hit
       const { size, createdAt, expiresAt, freshUntil, cost } = facts
-      const kept = this.#copies ? keep(value) : value
+      const kept = this.copies ? keep(value) : value
       const kind = kindName(facts.kind, value)
       this.memory.set({ text, value: kept, kind, size, createdAt, expiresAt, freshUntil, cost, place: facts })
     }
@@ -390,7 +440,7 @@ export class TierStack {
   /** The stored form, where a tier needs one. */
   encode(value: unknown): Encoded | undefined {
     const given = storable(value)
-    return this.disk === undefined && !this.#copies ? undefined : encode(given)
+    return this.disk === undefined && !this.copies ? undefined : encode(given)
   }
 
   packed({ coding }: Write, encoded: Encoded): Packed {
@@ -414,7 +464,7 @@ export class TierStack {
       size: sizeOf(value, encoded),
       kind: encoded === undefined ? 'live' : kindOf(encoded),
       createdAt,
-      extras: this.disk === undefined ? extras : undefined, // else the disk has them
+      extras,
     })
   }
 

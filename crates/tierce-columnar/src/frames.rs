@@ -5,16 +5,17 @@
 
 use std::sync::Arc;
 
-use arrow_array::{Array, ArrayRef, BooleanArray, RecordBatch, Scalar};
+use arrow_array::{Array as _, ArrayRef, BooleanArray, RecordBatch, Scalar, make_array};
 use arrow_buffer::BooleanBuffer;
 use arrow_cast::{CastOptions, cast_with_options};
 use arrow_ord::cmp;
-use arrow_schema::{ArrowError, DataType, SchemaRef};
+use arrow_schema::{ArrowError, DataType, FieldRef, Fields, Schema, SchemaRef, TimeUnit};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::statistics::StatisticsConverter;
 use parquet::arrow::arrow_reader::{
-    ArrowPredicate, ArrowPredicateFn, ParquetRecordBatchReaderBuilder, RowFilter,
+    ArrowPredicate, ArrowPredicateFn, ArrowReaderMetadata, ArrowReaderOptions,
+    ParquetRecordBatchReaderBuilder, RowFilter,
 };
 use parquet::basic::Compression;
 use parquet::file::properties::WriterProperties;
@@ -130,7 +131,7 @@ pub struct Scanned {
 /// # Errors
 /// `Corrupt`: it is damaged; `Query`: there is no such column, or it cannot be compared with such a value
 pub fn scan(bytes: impl ChunkReader + Clone + 'static, scan: &Scan) -> Result<Scanned> {
-    let builder = ParquetRecordBatchReaderBuilder::try_new(bytes)?;
+    let builder = open(bytes)?;
     let schema = Arc::clone(builder.schema());
     let index = |name: &str| {
         schema.index_of(name).map_err(|_| {
@@ -189,6 +190,31 @@ pub fn scan(bytes: impl ChunkReader + Clone + 'static, scan: &Scan) -> Result<Sc
     Ok(Scanned { schema, batches, groups_read, groups })
 }
 
+/// Views, as Polars writes them, are read as plain text and bytes.
+fn open<R: ChunkReader + 'static>(bytes: R) -> Result<ParquetRecordBatchReaderBuilder<R>> {
+    let stored = ArrowReaderMetadata::load(&bytes, ArrowReaderOptions::new())?;
+    let fields: Fields = stored.schema().fields().iter().map(plain).collect();
+    if &fields == stored.schema().fields() {
+        return Ok(ParquetRecordBatchReaderBuilder::new_with_metadata(bytes, stored));
+    }
+    let schema = Arc::new(Schema::new_with_metadata(fields, stored.schema().metadata().clone()));
+    let options = ArrowReaderOptions::new().with_schema(schema);
+    Ok(ParquetRecordBatchReaderBuilder::try_new_with_options(bytes, options)?)
+}
+
+fn plain(field: &FieldRef) -> FieldRef {
+    let kind = match field.data_type() {
+        DataType::Utf8View => DataType::Utf8,
+        DataType::BinaryView => DataType::Binary,
+        DataType::List(item) => DataType::List(plain(item)),
+        DataType::LargeList(item) => DataType::LargeList(plain(item)),
+        DataType::FixedSizeList(item, size) => DataType::FixedSizeList(plain(item), *size),
+        DataType::Struct(fields) => DataType::Struct(fields.iter().map(plain).collect()),
+        _ => return Arc::clone(field),
+    };
+    Arc::new(field.as_ref().clone().with_data_type(kind))
+}
+
 /// Columns as they were asked for: Parquet gives them in its own order.
 fn ordered(
     schema: &SchemaRef,
@@ -215,17 +241,38 @@ struct Condition {
 const STRICT: CastOptions<'_> =
     CastOptions { safe: false, format_options: arrow_cast::display::FormatOptions::new() };
 
+/// The type in which a column's values and given ones are compared, so that neither is rounded: a fraction with whole numbers as
+/// a fraction, a day with an instant as an instant, instants in the finer unit. Else it is the column's.
+fn common(stored: &DataType, given: &DataType) -> DataType {
+    match (stored, given) {
+        (column, value) if column.is_integer() && value.is_floating() => DataType::Float64,
+        (DataType::Date32 | DataType::Date64, DataType::Timestamp(unit, _)) => {
+            DataType::Timestamp(*unit, None)
+        }
+        (DataType::Timestamp(TimeUnit::Second | TimeUnit::Millisecond, _), DataType::Timestamp(unit, _)) => {
+            DataType::Timestamp(*unit, None)
+        }
+        (DataType::Timestamp(unit, _), _) => DataType::Timestamp(*unit, None),
+        _ => stored.clone(),
+    }
+}
+
+/// Instants without their zone: what is stored counts from one moment in every zone.
+fn instants(array: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+    let DataType::Timestamp(unit, Some(_)) = array.data_type() else { return Ok(Arc::clone(array)) };
+    let data = array.to_data().into_builder().data_type(DataType::Timestamp(*unit, None)).build()?;
+    Ok(make_array(data))
+}
+
 impl Condition {
     fn new(filter: &Filter, column: &DataType) -> Result<Self> {
         let stored = match column {
             DataType::Dictionary(_, values) => values.as_ref(),
             other => other,
         };
-        // A fraction is compared with whole numbers as a fraction.
         let given = filter.values.data_type();
-        let kind =
-            if stored.is_integer() && given.is_floating() { DataType::Float64 } else { stored.clone() };
-        let cast = |array: &dyn Array| cast_with_options(array, &kind, &STRICT);
+        let kind = common(stored, given);
+        let cast = |array: &ArrayRef| cast_with_options(&instants(array)?, &kind, &STRICT);
         let values = if matches!(filter.compare, Compare::IsNull | Compare::NotNull) {
             Vec::new()
         } else {
@@ -239,10 +286,11 @@ impl Condition {
     }
 
     fn comparable(&self, column: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+        let column = instants(column)?;
         if column.data_type() == &self.kind {
-            Ok(Arc::clone(column))
+            Ok(column)
         } else {
-            cast_with_options(column, &self.kind, &STRICT)
+            cast_with_options(&column, &self.kind, &STRICT)
         }
     }
 

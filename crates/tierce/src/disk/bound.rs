@@ -2,7 +2,8 @@
 //!
 //! Deleting small rows seldom frees a page: the room is used by the next insert instead. So a page above the limit
 //! that an eviction did not free is *tolerated*, and from then on each write evicts as much as it brings. Only growth
-//! beyond what is tolerated evicts more. What is tolerated stays within half of the promised slack.
+//! beyond what is tolerated evicts more. What is tolerated stays within a quarter of the promised slack; the rest is for the log and
+//! for free pages (`log.rs`).
 //!
 //! Who goes first is up to [`Victims`].
 
@@ -21,6 +22,11 @@ use crate::policy::PolicyKind;
 pub(super) const FLOOR: u64 = 1 << 20;
 /// Real use stays within this of the limit, or within a tenth of it.
 const SLACK: u64 = 8 << 20;
+/// How far real use may be above a limit.
+pub(super) fn slack(limit: u64) -> u64 {
+    SLACK.max(limit / 10)
+}
+
 /// Bytes between looks at the page count, far from the limit.
 const STRIDE: u64 = 256 << 10;
 
@@ -155,6 +161,11 @@ impl Bound {
         if self.is_unbounded() { Ok(()) } else { lock(&self.state).victims.removed(scene, removed) }
     }
 
+    /// Rows have gone, and nobody looked which.
+    pub fn many_removed(&self) {
+        lock(&self.state).victims.reset();
+    }
+
     /// Every row has gone.
     pub fn cleared(&self, scene: Scene<'_>) {
         lock(&self.state).victims.cleared(scene.epochs);
@@ -173,7 +184,7 @@ impl Bound {
             return Ok(Vec::new());
         }
         let transaction = scene.transaction;
-        let slack = SLACK.max(limit / 10) / 2;
+        let slack = slack(limit) / 4; // the log has three eighths of it, free pages one
         let mut used = transaction.bytes_in_use()?;
         if used > limit + 2 * slack {
             transaction.recount_files()?; // before much is thrown away, make sure that it is too much
