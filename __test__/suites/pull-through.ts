@@ -428,7 +428,10 @@ export function pullThroughSuite(name: string, setUp: () => Promise<EngineUnderT
       it('a_chunk_that_would_make_fetches_without_end_is_refused', async () => {
         const { cache, fetched } = stock(source(), { chunk: '1d' })
         const ask = { symbol: 'AAPL', date: { start: '0001-01-01', end: '9999-12-31' } }
-        expect(await failure(cache.get(ask))).toMatchObject({ code: 'E_INVALID_OPTION', context: { name: 'chunk' } })
+        expect(await failure(cache.get(ask))).toMatchObject({
+          code: 'E_INVALID_OPTION',
+          context: { name: 'chunk' },
+        })
         expect(fetched).toEqual([])
       })
 
