@@ -83,7 +83,11 @@ impl Db {
             | OpenFlags::SQLITE_OPEN_NO_MUTEX
             | OpenFlags::SQLITE_OPEN_NOFOLLOW;
         let open = || {
-            let conn = Connection::open_with_flags(path, flags)?;
+            let conn = if super::wal_file::register() {
+                Connection::open_with_flags_and_vfs(path, flags, super::wal_file::NAME)?
+            } else {
+                Connection::open_with_flags(path, flags)?
+            };
             conn.busy_timeout(Duration::ZERO)?;
             conn.set_prepared_statement_cache_capacity(64);
             // Nothing that a hostile file contains may run.
@@ -115,8 +119,10 @@ impl Db {
             // Checkpoints, and their fsync, belong to the maintenance thread and never to the thread that writes.
             conn.execute_batch(&format!(
                 "PRAGMA synchronous = {synchronous}; PRAGMA wal_autocheckpoint = 0; \
-                 PRAGMA temp_store = MEMORY; PRAGMA mmap_size = 0; PRAGMA cell_size_check = ON; PRAGMA cache_size = -{cache_kib}"
+                 PRAGMA temp_store = MEMORY; PRAGMA mmap_size = 0; PRAGMA cell_size_check = ON; PRAGMA cache_spill = OFF; \
+                 PRAGMA cache_size = -{cache_kib}; SELECT count(*) FROM sqlite_schema"
             ))?;
+            super::wal_file::gather(conn);
             let pages = Arc::clone(&self.wal_pages);
             conn.wal_hook(Some(move |_: &mut _, count: i32| {
                 pages.store(count.unsigned_abs(), Ordering::Relaxed);
