@@ -26,6 +26,7 @@ const CALLS = {
   check: (disk) => disk.check(false, now),
   stats: (disk) => disk.stats(now),
   cleanup: (disk) => disk.cleanup(10, now),
+  query: (disk) => disk.query('SELECT 1', Buffer.alloc(0), now),
   validity: (disk) => disk.validity(now),
   hashContent: () => hashContent([{ path: folder, isDirectory: true, hash: 'xxh3' }]),
   openDatabase: () => openDatabase(join(folder, 'other.db'), 1000),
