@@ -219,7 +219,14 @@ export class TierStack {
       for (const entry of kept) if (entry !== undefined) this.memory?.remove(entry)
       throw error
     }
+    if (disk.isRelaxed && !sync)
+      return this.#writeLater(disk.writeLater(writes.length, pack).then(confirm, failed))
     return attempt(() => then(disk.write(writes.length, pack, sync), confirm), failed)
+  }
+
+  /** Nobody waits for it: what becomes of it is an event where it fails. */
+  #writeLater(done: Promise<void>): void {
+    done.catch((error) => this.#events.onFault(error.code, error.message))
   }
 
   /** Gives an entry new times, and leaves its value alone; a stale one too where `stale` is set. Gives whether there was one. */
