@@ -1,3 +1,4 @@
+import { workloads as calls } from './calls.mjs'
 import { workloads as disk } from './disk.mjs'
 import { workloads as start } from './import.mjs'
 import { workloads as memory } from './memory.mjs'
@@ -7,7 +8,7 @@ import { workloads as shared } from './shared.mjs'
 /**
  * @typedef {object} Workload
  * @property {string} id what `--only` picks it by
- * @property {'memory' | 'memory-cache' | 'shared' | 'disk' | 'import'} group the table it is in, and its file here
+ * @property {'memory' | 'memory-cache' | 'calls' | 'shared' | 'disk' | 'import'} group the table it is in, and its file here
  * @property {string[]} contenders
  * @property {Record<string, string>} rows what one run measures: a name in its result, and the title in the table
  * @property {(options: { contender: string, scale: number, folder: string }) => unknown} run in a process of its own
@@ -15,4 +16,4 @@ import { workloads as shared } from './shared.mjs'
  */
 
 /** @type {Workload[]} */
-export const workloads = [...memory, ...memoryCache, ...shared, ...disk, ...start]
+export const workloads = [...memory, ...memoryCache, ...calls, ...shared, ...disk, ...start]
