@@ -24,6 +24,7 @@ const TITLES = {
   calls: 'Call caching',
   shared: '`SharedMemoryCache`',
   disk: 'Disk',
+  tables: 'Tables',
   import: 'Start',
 }
 

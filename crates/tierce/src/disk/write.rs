@@ -11,6 +11,7 @@ use super::epoch;
 use super::extras::Extras;
 use super::lock;
 use super::meta::Transaction;
+use super::meta_rows::Holder;
 use super::number::Number;
 use super::restore::Past;
 use super::row::{EntryRow, Freshness, Place, Removed, weight};
@@ -113,7 +114,7 @@ pub struct Written {
     pub existed: bool,
     /// The sum of an increment.
     pub number: Option<Number>,
-    /// For tags: how many live entries were removed.
+    /// For tags: how many live entries were removed; for a clear, how many entries at all.
     pub invalidated: u64,
     /// The row of the key, for [`Cache::note`](super::Cache::note).
     pub id: i64,
@@ -463,7 +464,9 @@ impl Engine {
                 }
             }
             Ready::Clear => {
-                progress.condemned.extend(transaction.clear(self.owner.id()?)?);
+                let (files, gone) = transaction.clear(self.owner.id()?)?;
+                outcome.invalidated = gone;
+                progress.condemned.extend(files);
                 self.bound.cleared(scene);
             }
             Ready::Renew { key, digest, times, stale } => {
@@ -535,6 +538,10 @@ impl Engine {
         let replaced = old.map(|(_, removed)| removed);
         if let Some((extras, body)) = extras {
             transaction.put_extras(row.id, header.write_id, extras, body)?;
+            for expired in transaction.put_meta(&self.declared, Holder::of(&row), &extras.meta, now)? {
+                self.bound.removed(scene, &expired)?;
+                progress.left.push(expired);
+            }
         }
         let beside = extras.map_or(0, |(_, body)| body.len());
         let row_weight = weight((key.as_bytes().len() + row.frame.len() + beside) as u64);
