@@ -3,7 +3,15 @@
 import { makeError } from './errors.js'
 import type { AnyGetOrSetOptions } from './load/options.js'
 import { hasPolicy, type PolicyName, parsePolicy } from './memory/policies.js'
-import { callback, checkOptions, oneOf, parseDuration, parseSize, positiveInteger } from './options.js'
+import {
+  boolean,
+  callback,
+  checkOptions,
+  oneOf,
+  parseDuration,
+  parseSize,
+  positiveInteger,
+} from './options.js'
 import { describe } from './refusal.js'
 import type { DiskOptions } from './tiers/disk.js'
 import { DEFAULT_POLICY, type MemoryTierOptions } from './tiers/memory.js'
@@ -70,6 +78,11 @@ export interface CacheOptions {
   durability?: Durability | undefined
   /** How long a write waits for other processes. Default 10 s. */
   lockTimeout?: Duration | undefined
+  /**
+   * Removes what has expired when the directory is opened, in the background. Default false: it goes when it is met, and first
+   * when room is needed.
+   */
+  cleanupOnOpen?: boolean | undefined
   /** The memory tier in front of the disk; `false` turns it off. */
   memory?: MemoryOptions | boolean | undefined
   /**
@@ -90,6 +103,7 @@ export interface ParsedOptions {
   /** By kind. */
   codecs: ReadonlyMap<string, Coding>
   copies: boolean
+  cleanupOnOpen: boolean
   ttl: number
   defaults: AnyGetOrSetOptions
   now: () => number
@@ -106,6 +120,7 @@ const NAMES = [
   'codecs',
   'durability',
   'lockTimeout',
+  'cleanupOnOpen',
   'memory',
   'values',
   'defaults',
@@ -121,6 +136,7 @@ const DISK_ONLY = [
   'codecs',
   'durability',
   'lockTimeout',
+  'cleanupOnOpen',
 ] as const
 
 const DISK_POLICIES: readonly DiskPolicy[] = ['lru', 'lfu', 'fifo', 'lifo', 'mru', 'sieve', 's3-fifo']
@@ -150,6 +166,7 @@ export function parseOptions(options: CacheOptions): ParsedOptions {
     memory,
     codecs: parseCodecs(options.codecs),
     copies: oneOf(options.values ?? 'shared', 'values', ['shared', 'copy']) === 'copy',
+    cleanupOnOpen: boolean(options.cleanupOnOpen ?? false, 'cleanupOnOpen'),
     ttl: options.ttl === undefined ? Number.POSITIVE_INFINITY : parseDuration(options.ttl, 'ttl'),
     defaults: options.defaults ?? {},
     now: options.clock === undefined ? Date.now : callback<() => number>(options.clock, 'clock'),

@@ -89,6 +89,9 @@ export class TierStack {
     if (parsed.memory !== undefined) this.memory = new MemoryTier(parsed.memory, parsed.now)
     if (parsed.disk !== undefined) {
       this.disk = new DiskTier(parsed.disk, parsed.now, (code, message) => events.onFault(code, message))
+      if (parsed.cleanupOnOpen) {
+        this.disk.cleanup().catch(({ code, message }) => code !== 'E_CLOSED' && events.onFault(code, message))
+      }
     }
   }
 

@@ -25,7 +25,8 @@ pub fn frame(bytes: &[u8]) {
 
 /// The stream inside a snapshot, with sound checksums around it.
 pub fn snapshot(bytes: &[u8]) {
-    let _ = SnapshotReader::new(bytes, Path::new("raw")).map(|mut reader| while let Ok(Some(_)) = reader.next() {});
+    let _ = SnapshotReader::new(bytes, Path::new("raw"))
+        .map(|mut reader| while let Ok(Some(_)) = reader.next() {});
     let whole = mended(bytes);
     let Ok(mut reader) = SnapshotReader::new(&whole[..], Path::new("mended")) else { return };
     while let Ok(Some(record)) = reader.next() {
