@@ -100,6 +100,10 @@ export declare class NativeDisk {
   load(path: string, merge: boolean, now: number): Promise<NativeLoaded>
   /** Verifies everything in the directory; with `fix`, repairs it. */
   check(fix: boolean, now: number): Promise<NativeReport>
+  /** Answers a query on the calling thread; null where it would take long. */
+  queryNow(sql: string, params: Uint8Array, now: number): Buffer | null
+  /** Answers a query on the thread pool. */
+  query(sql: string, params: Uint8Array, now: number): Promise<Buffer>
   /** Begins a value that comes in pieces. `write` is one packed write, whose value does not count. */
   writeStream(write: Uint8Array, now: number): NativeWriter
   /** Opens a value for reading in pieces; null on a miss. */
@@ -354,6 +358,22 @@ export interface NativeLoaded {
   refused: number
 }
 
+/** A column of a declared table. */
+export interface NativeMetaColumn {
+  name: string
+  /** The name of a type: `text`, `integer` and so on. */
+  type: string
+  isNotNull: boolean
+  isUnique: boolean
+  isIndexed: boolean
+}
+
+/** A declared table. */
+export interface NativeMetaTable {
+  name: string
+  columns: Array<NativeMetaColumn>
+}
+
 /** Options of the disk tier, checked by the TypeScript layer. */
 export interface NativeOptions {
   /** Bytes; `undefined` for no bound. */
@@ -370,6 +390,8 @@ export interface NativeOptions {
   durability?: string
   /** Milliseconds. */
   lockTimeout?: number
+  /** Tables of custom metadata. */
+  meta?: Array<NativeMetaTable>
 }
 
 /** What is missing, and what to fetch for it: start and end of each interval, half-open. */

@@ -5,12 +5,15 @@ import { addHost } from './caching.js'
 import type { CacheEntry } from './entry.js'
 import { makeError } from './errors.js'
 import { type ErrorListener, Faults } from './events.js'
+import { type FindOptions, type Found, find } from './find.js'
 import { type CallKey, type Key, keyText, keyTextSoon } from './keys.js'
 import type { GetOrSetOptions, GetOrSetSyncOptions } from './load/options.js'
 import { type Loader, type LoaderSync, Loading } from './loading.js'
 import { type CheckOptions, type CheckReport, check } from './manage.js'
+import type { MetaInput, MetaTables, NoMeta } from './meta.js'
 import { Namespace } from './namespace.js'
 import { callback, checkOptions, oneOf, parseDuration } from './options.js'
+import { query, type SqlValue } from './query.js'
 import { parseSetOptions, parseTags, type SetOptions } from './set-options.js'
 import { now, type Soon, then } from './soon.js'
 import { type Storing, TierStack, type TierStats, type Write } from './tiers/stack.js'
@@ -25,8 +28,15 @@ import {
   keysWithExpiry,
   type ListedEntry,
 } from './verbs/listing.js'
+import { FrameScan, storedFrame } from './verbs/scan.js'
 import { checkSource, getStream, type StreamSource, setStream } from './verbs/streams.js'
 import { type Transaction, type TransactionOptions, transact } from './verbs/transaction.js'
+
+/** Options of an entry that depend on what the cache declares. */
+interface WithMeta<M extends MetaTables> {
+  /** A row for each declared table that the entry is to be found in. */
+  meta?: MetaInput<M> | undefined
+}
 
 /** What a cache holds, and how the reads of this object fared. */
 export type CacheStats = TierStats
@@ -43,7 +53,7 @@ export interface IncrementOptions {
  * A value that comes out is the value that went in, or it is a miss. Values handed out of memory are the live ones: treat
  * them as read-only.
  */
-export class Cache {
+export class Cache<M extends MetaTables = NoMeta> {
   readonly #ttl: number
   readonly #tiers: TierStack
   readonly #faults = new Faults()
@@ -58,7 +68,7 @@ export class Cache {
    * @throws ReadOnlyError `E_READ_ONLY`, StorageFullError `E_STORAGE_FULL`: as they say
    * @throws FormatError `E_FORMAT`: a newer release, or something else, wrote the directory
    */
-  constructor(options: CacheOptions = {}) {
+  constructor(options: CacheOptions<M> = {}) {
     const parsed = parseOptions(options)
     this.#ttl = parsed.ttl
     this.#tiers = new TierStack(parsed, {
@@ -86,14 +96,14 @@ export class Cache {
    * @throws ValueTooLargeError `E_VALUE_TOO_LARGE`: it does not fit into `maxSize`
    * @throws StorageFullError `E_STORAGE_FULL`, LockTimeoutError `E_LOCK_TIMEOUT`: what the disk says; nothing changed
    */
-  async set(key: Key, value: unknown, options: SetOptions = {}): Promise<void> {
+  async set(key: Key, value: unknown, options: SetOptions<M> = {}): Promise<void> {
     const text = this.#textSoon(key)
     const storing = this.#storing(options)
     await this.#tiers.write([{ text: typeof text === 'string' ? text : await text, value, ...storing }])
   }
 
   /** Stores many values in one transaction: all of them, or none. Errors as `set`. */
-  async setMany(entries: Iterable<readonly [Key, unknown]>, options: SetOptions = {}): Promise<void> {
+  async setMany(entries: Iterable<readonly [Key, unknown]>, options: SetOptions<M> = {}): Promise<void> {
     const storing = this.#storing(options)
     const given = [...entries]
     const texts = this.#textsSoon(given.map(([key]) => key))
@@ -102,7 +112,7 @@ export class Cache {
   }
 
   /** As `set`, on this thread: the value is on disk when this returns. */
-  setSync(key: Key, value: unknown, options: SetOptions = {}): void {
+  setSync(key: Key, value: unknown, options: SetOptions<M> = {}): void {
     now(this.#tiers.write([this.#write(key, value, options)], true))
   }
 
@@ -124,8 +134,18 @@ export class Cache {
   }
 
   /** The value of a key and what is known beside it; `undefined` on a miss. */
-  async entry<V = unknown>(key: Key): Promise<CacheEntry<V> | undefined> {
+  async entry<V = unknown>(key: Key): Promise<CacheEntry<V, M> | undefined> {
     return this.#at(key, (text) => this.#tiers.entry<V>(text))
+  }
+
+  /**
+   * A part of a stored frame: `cache.scan(key).select('symbol', 'close').filter({ close: { gt: 100 } }).columns()`. Only what is asked for is
+   * read. Gives `undefined` on a miss. Needs `@tierce/columnar`.
+   * @throws when it is read: InvalidOptionError `E_INVALID_OPTION`: the value is no frame; QueryError `E_QUERY`: there is no such column
+   */
+  scan(key: Key): FrameScan {
+    const soon = this.#textSoon(key)
+    return new FrameScan(async () => storedFrame(this.#tiers, await soon))
   }
 
   /** Whether a key has a live entry. Does not count as an access. */
@@ -154,13 +174,13 @@ export class Cache {
   /**
    * Stores a value if the key has no live entry, in one step between all processes. Resolves to whether it did. Errors as `set`.
    */
-  async add(key: Key, value: unknown, options: SetOptions = {}): Promise<boolean> {
+  async add(key: Key, value: unknown, options: SetOptions<M> = {}): Promise<boolean> {
     const storing = this.#storing(options)
     return this.#at(key, (text) => add(this.#tiers, { text, value, ...storing }, false))
   }
 
   /** As `add`, on this thread. */
-  addSync(key: Key, value: unknown, options: SetOptions = {}): boolean {
+  addSync(key: Key, value: unknown, options: SetOptions<M> = {}): boolean {
     return now(add(this.#tiers, this.#write(key, value, options), true))
   }
 
@@ -168,13 +188,13 @@ export class Cache {
    * Stores a value if the key has a live entry, in its place as `set` does: with the time to live that is given, or the cache's.
    * Resolves to whether it did. Errors as `set`.
    */
-  async update(key: Key, value: unknown, options: SetOptions = {}): Promise<boolean> {
+  async update(key: Key, value: unknown, options: SetOptions<M> = {}): Promise<boolean> {
     const storing = this.#storing(options)
     return this.#at(key, (text) => update(this.#tiers, { text, value, ...storing }, false))
   }
 
   /** As `update`, on this thread. */
-  updateSync(key: Key, value: unknown, options: SetOptions = {}): boolean {
+  updateSync(key: Key, value: unknown, options: SetOptions<M> = {}): boolean {
     return now(update(this.#tiers, this.#write(key, value, options), true))
   }
 
@@ -307,22 +327,22 @@ export class Cache {
    * @throws what `load` throws, untouched; InvalidKeyError, InvalidTtlError, InvalidOptionError; TimeoutError `E_TIMEOUT`; the
    * reason of `signal`
    */
-  async getOrSet<V>(key: Key, load: Loader<V>, options?: GetOrSetOptions<V>): Promise<V> {
+  async getOrSet<V>(key: Key, load: Loader<V>, options?: GetOrSetOptions<V> & WithMeta<M>): Promise<V> {
     return this.#loading.getOrSet(key, load as Loader<unknown>, options) as Promise<V>
   }
 
   /** Loads and stores although there may be a value. */
-  async refresh<V>(key: Key, load: Loader<V>, options?: GetOrSetOptions<V>): Promise<V> {
+  async refresh<V>(key: Key, load: Loader<V>, options?: GetOrSetOptions<V> & WithMeta<M>): Promise<V> {
     return this.#loading.refresh(key, load as Loader<unknown>, options) as Promise<V>
   }
 
   /** As `getOrSet` for a synchronous load, on this thread. Never waits for an asynchronous load of the same key. */
-  getOrSetSync<V>(key: Key, load: LoaderSync<V>, options?: GetOrSetSyncOptions<V>): V {
+  getOrSetSync<V>(key: Key, load: LoaderSync<V>, options?: GetOrSetSyncOptions<V> & WithMeta<M>): V {
     return this.#loading.getOrSetSync(key, load as Loader<unknown>, options) as V
   }
 
   /** As `refresh` for a synchronous load, on this thread. */
-  refreshSync<V>(key: Key, load: LoaderSync<V>, options?: GetOrSetSyncOptions<V>): V {
+  refreshSync<V>(key: Key, load: LoaderSync<V>, options?: GetOrSetSyncOptions<V> & WithMeta<M>): V {
     return this.#loading.refreshSync(key, load as Loader<unknown>, options) as V
   }
 
@@ -351,6 +371,31 @@ export class Cache {
   /** Keys and values of live entries, as `entries` with `values: true` gives them. */
   async *[Symbol.asyncIterator](): AsyncGenerator<[Key | CallKey, unknown], void, undefined> {
     for await (const { key, value } of this.entries({ values: true })) yield [key, value]
+  }
+
+  /**
+   * The live entries whose metadata answers conditions: `find('experiments', { where: { accuracy: { gte: 0.9 } }, limit: 10 })`.
+   * @throws InvalidOptionError `E_INVALID_OPTION`: an unknown table, column or condition, or a value that its column does not hold
+   * @throws UnavailableError `E_UNAVAILABLE`: the cache has no disk tier
+   */
+  async find<T extends keyof M & string>(table: T, options: FindOptions<M[T]> = {}): Promise<Found<M[T]>[]> {
+    this.#open()
+    return find(this.#tiers, this.#tiers.tables as M, table, options)
+  }
+
+  /**
+   * Answers a query in SQL (SQLite's) over the declared tables, each with the column `key`, and `entries` and `tags`: live
+   * entries only. Give values as parameters, for each `?`. Long ones run on the thread pool. `tierce/kysely` has typed queries.
+   * @throws InvalidOptionError `E_INVALID_OPTION`: SQLite does not understand it; its message says why
+   * @throws ReadOnlyError `E_READ_ONLY`: it would do more than read these
+   * @throws UnavailableError `E_UNAVAILABLE`: the cache has no disk tier
+   */
+  async query<R extends object = Record<string, unknown>>(
+    sql: string,
+    params: readonly SqlValue[] = [],
+  ): Promise<R[]> {
+    this.#open()
+    return query(this.#tiers, sql, params) as Promise<R[]>
   }
 
   /** How many entries there are, expired ones included until they are removed. */
@@ -495,7 +540,7 @@ export class Cache {
     return then(this.#textSoon(key), run)
   }
 
-  #write(key: Key, value: unknown, options: SetOptions): Write {
+  #write(key: Key, value: unknown, options: SetOptions<M>): Write {
     return { text: this.#text(key), value, ...this.#storing(options) }
   }
 
@@ -505,8 +550,8 @@ export class Cache {
     return texts.every((text) => typeof text === 'string') ? texts : Promise.all(texts)
   }
 
-  #storing(options: SetOptions): Storing {
-    return parseSetOptions(options, this.#ttl, this.#tiers.now())
+  #storing(options: SetOptions<M>): Storing {
+    return parseSetOptions(options, this.#ttl, this.#tiers.now(), this.#tiers.tables)
   }
 }
 

@@ -33,6 +33,7 @@ export type { CacheEntry } from './entry.js'
 export {
   ClosedError,
   ColumnarMissingError,
+  ConstraintError,
   CorruptError,
   type ErrorCode,
   FormatError,
@@ -44,6 +45,7 @@ export {
   KeyExpiredError,
   KeyNotFoundError,
   LockTimeoutError,
+  QueryError,
   ReadOnlyError,
   StorageFullError,
   TierceError,
@@ -54,7 +56,8 @@ export {
   ValueTooLargeError,
 } from './errors.js'
 export type { ErrorListener } from './events.js'
-export { CallKey, HashedKey, type Key, NamespacedKey } from './keys.js'
+export type { Comparison, FindOptions, Found, OrderBy, Where } from './find.js'
+export { CallKey, HashedKey, type Key, keyFromText as keyOf, NamespacedKey } from './keys.js'
 export type { LockLike, SingleFlight } from './load/barriers.js'
 export { type LoadContext, type NotModified, notModified, type StaleEntry } from './load/flight.js'
 export type {
@@ -77,6 +80,7 @@ export type { LoadOptions } from './memory/saving.js'
 export { defineSerializer, type Serializer } from './memory/serializers.js'
 export type { RemovalReason } from './memory/store.js'
 export { MemoryCache } from './memory-cache.js'
+export type { MetaInput, MetaRows, MetaTables, NoMeta } from './meta.js'
 export { Namespace, type NamespaceStats } from './namespace.js'
 export type { ArrowTable } from './pull-through/arrow.js'
 export type {
@@ -101,9 +105,27 @@ export {
   type RangeNames,
   type Table,
 } from './pull-through/table.js'
+export type { SqlValue } from './query.js'
 export type { SetOptions } from './set-options.js'
 export type { SharedMemoryOptions, SharedSetOptions } from './shared/options.js'
 export { SharedMemoryCache, type SharedMemoryMetrics } from './shared-memory-cache.js'
+export type {
+  Connection,
+  Parameters,
+  Progress,
+  Query,
+  QueryOptions,
+} from './tables/database.js'
+export type { ColumnValues } from './tables/decode.js'
+export type { ColumnsSource, FileSource, RowsSource, TableSource } from './tables/source.js'
+export {
+  TableCache,
+  type TableCacheInfo,
+  type TableCacheOptions,
+  type TableFacts,
+  type TablePolicy,
+  type WriteOptions,
+} from './tables/table-cache.js'
 export { type Instrumentation, type InstrumentationOptions, openTelemetry, prometheus } from './tracing.js'
 export type { LoadCacheOptions, LoadedCache, SavedCache } from './transfer.js'
 export { type LimiterOptions, type RateLimiter, rateLimiter, type Taken } from './utilities/limiter.js'
@@ -111,6 +133,7 @@ export { type Lease, type LeaseOptions, lock } from './utilities/lock.js'
 export { type OnceOptions, once, onceKey } from './utilities/once.js'
 export { defineHandler, type Handler } from './values/index.js'
 export type { EntriesOptions, KeysOptions, ListedEntry } from './verbs/listing.js'
+export type { Filter, FilterConditions, FilterValue, FrameScan } from './verbs/scan.js'
 export type { StreamPiece, StreamSource } from './verbs/streams.js'
 export type { Transaction, TransactionOptions } from './verbs/transaction.js'
 export {

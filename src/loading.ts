@@ -36,6 +36,8 @@ export class Loading {
   /** Locks that all processes on the directory share; undefined without one. */
   readonly turns: Turns | undefined
   readonly #owner: Owner
+  /** Refuses options of an entry that are not accepted. */
+  readonly #check: (entry: SetOptions) => void
   readonly #defaults: AnyGetOrSetOptions
   readonly #syncDefaults: AnyGetOrSetOptions
   /** Of loads that are given no options of their own. */
@@ -43,15 +45,16 @@ export class Loading {
   readonly #syncPlan: LoadPlan
 
   /** @throws InvalidOptionError `E_INVALID_OPTION`, InvalidTtlError `E_INVALID_TTL`: of the defaults */
-  constructor({ ttl, now, defaults, disk }: ParsedOptions, owner: Owner) {
+  constructor({ ttl, now, defaults, disk, meta }: ParsedOptions, owner: Owner) {
+    this.#check = (entry) => void parseSetOptions(entry, ttl, 0, meta)
     this.#owner = owner
     this.turns = disk === undefined ? undefined : new Turns(disk.dir)
     this.#defaults = defaults
     this.#syncDefaults = withoutAsync(defaults)
-    this.#plan = this.#checked(parseLoadOptions(defaults, checkEntry))
-    this.#syncPlan = parseLoadOptions(this.#syncDefaults, checkEntry)
+    this.#plan = this.#checked(parseLoadOptions(defaults, this.#check))
+    this.#syncPlan = parseLoadOptions(this.#syncDefaults, this.#check)
     const { tiers, faults } = owner
-    const storing = (entry: SetOptions) => parseSetOptions(entry, ttl, now())
+    const storing = (entry: SetOptions) => parseSetOptions(entry, ttl, now(), meta)
     this.loads = new Loads({
       find: (text) => tiers.find(text),
       findSync: (text) => tiers.findSync(text),
@@ -129,12 +132,12 @@ export class Loading {
   /** What the caller gave is refused now, not after a costly load. */
   planOf(options: AnyGetOrSetOptions | undefined): LoadPlan {
     if (options === undefined) return this.#plan
-    return this.#checked(parseLoadOptions({ ...this.#defaults, ...options }, checkEntry))
+    return this.#checked(parseLoadOptions({ ...this.#defaults, ...options }, this.#check))
   }
 
   syncPlanOf(options: AnyGetOrSetOptions | undefined): LoadPlan {
     if (options === undefined) return this.#syncPlan
-    return this.#checked(parseLoadSyncOptions({ ...this.#syncDefaults, ...options }, checkEntry))
+    return this.#checked(parseLoadSyncOptions({ ...this.#syncDefaults, ...options }, this.#check))
   }
 
   #checked(plan: LoadPlan): LoadPlan {
@@ -155,9 +158,4 @@ export class Loading {
     }
     return load({ signal: new AbortController().signal, old: undefined })
   }
-}
-
-/** Refuses options of an entry that are not accepted. */
-function checkEntry(entry: SetOptions): void {
-  parseSetOptions(entry, Infinity, 0)
 }

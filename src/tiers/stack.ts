@@ -1,10 +1,13 @@
 /** The tiers as one: memory in front of the disk, coherent with it. Keys are canonical texts here. */
 import type { ParsedOptions } from '../cache-options.js'
+import type { Cell } from '../cells.js'
 import { type CacheEntry, diskFacts, memoryFacts } from '../entry.js'
 import { makeError } from '../errors.js'
+import type { MetaTables } from '../meta.js'
 import { attempt, now, type Soon, then } from '../soon.js'
 import { giveOut, keep } from '../values/copies.js'
 import { type Encoded, encode, kindName, kindOf } from '../values/index.js'
+import type { Answer } from './answer.js'
 import { type DiskHit, DiskTier, packSet } from './disk.js'
 import type { Extras } from './extras.js'
 import { type MemoryEntry, MemoryTier } from './memory.js'
@@ -67,6 +70,8 @@ export interface StackEvents {
 
 export class TierStack {
   readonly now: () => number
+  /** Of metadata. */
+  readonly tables: MetaTables
   readonly memory: MemoryTier | undefined
   readonly disk: DiskTier | undefined
   /** Memory keeps values apart from those that callers hold. */
@@ -82,6 +87,7 @@ export class TierStack {
   /** Opens the directory, if there is one. Errors as `Cache`. */
   constructor(parsed: ParsedOptions, events: StackEvents) {
     this.now = parsed.now
+    this.tables = parsed.meta
     this.#turn = new TurnClock(parsed.now)
     this.#codecs = parsed.codecs
     this.copies = parsed.copies
@@ -182,7 +188,8 @@ export class TierStack {
     if (!isLive) return undefined
     const tier = live !== undefined && live === this.memory?.peek(text) ? 'memory' : 'disk'
     const { facts, value, extras } = hit
-    return { value: value as V, ...diskFacts(facts, kindName(facts.kind, value), tier, extras) }
+    const kind = kindName(facts.kind, value)
+    return { value: value as V, ...diskFacts(facts, kind, tier, extras, this.tables) }
   }
 
   /** What is known of a key. Does not count as an access. */
@@ -325,6 +332,15 @@ export class TierStack {
       return { entries: memory.entries, size: memory.size, ...none, ...reads }
     }
     return { ...(await this.disk.stats()), ...reads }
+  }
+
+  /** @throws UnavailableError `E_UNAVAILABLE` without a disk tier */
+  async query(sql: string, params: readonly (Cell | bigint)[]): Promise<Answer> {
+    if (this.disk !== undefined) return this.disk.query(sql, params)
+    throw makeError(
+      'E_UNAVAILABLE',
+      'Metadata is kept on disk, and the cache has no disk tier: give it a dir.',
+    )
   }
 
   async close(): Promise<void> {

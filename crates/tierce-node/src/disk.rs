@@ -10,8 +10,8 @@ use napi::bindgen_prelude::{Buffer, Uint8Array, Uint32Array};
 use napi_derive::napi;
 use tierce::policy::UnknownPolicy;
 use tierce::{
-    Cache, Code, CodecChoice, Durability, EPOCH_BITS, Entry, Error, Fetched, Key, Listed, Listing,
-    ManualClock, Result, State, Wait,
+    Cache, Code, CodecChoice, ColumnType, Durability, EPOCH_BITS, Entry, Error, Fetched, Key, Listed,
+    Listing, ManualClock, MetaColumn, MetaTable, Result, State, Wait,
 };
 use tierce_napi::{Work, guard, job};
 
@@ -36,6 +36,27 @@ pub struct NativeOptions {
     pub durability: Option<String>,
     /// Milliseconds.
     pub lock_timeout: Option<f64>,
+    /// Tables of custom metadata.
+    pub meta: Option<Vec<NativeMetaTable>>,
+}
+
+/// A declared table.
+#[napi(object, object_to_js = false)]
+pub struct NativeMetaTable {
+    pub name: String,
+    pub columns: Vec<NativeMetaColumn>,
+}
+
+/// A column of a declared table.
+#[napi(object, object_to_js = false)]
+pub struct NativeMetaColumn {
+    pub name: String,
+    /// The name of a type: `text`, `integer` and so on.
+    #[napi(js_name = "type")]
+    pub column_type: String,
+    pub is_not_null: bool,
+    pub is_unique: bool,
+    pub is_indexed: bool,
 }
 
 /// What is stored. Sizes in bytes.
@@ -133,7 +154,23 @@ fn builder(options: &NativeOptions, clock: Arc<ManualClock>) -> Result<tierce::B
     if let Some(ms) = options.lock_timeout {
         builder = builder.lock_timeout(Duration::from_millis(ms as u64));
     }
-    Ok(builder)
+    let tables = options.meta.iter().flatten().map(meta_table).collect::<Result<Vec<_>>>()?;
+    Ok(builder.meta(tables))
+}
+
+fn meta_table(table: &NativeMetaTable) -> Result<MetaTable> {
+    let column = |column: &NativeMetaColumn| {
+        let unknown = || Error::new(Code::Internal, format!("no column type {:?}", column.column_type));
+        Ok(MetaColumn {
+            name: column.name.clone(),
+            column_type: ColumnType::named(&column.column_type).ok_or_else(unknown)?,
+            is_not_null: column.is_not_null,
+            is_unique: column.is_unique,
+            is_indexed: column.is_indexed,
+        })
+    };
+    let columns = table.columns.iter().map(column).collect::<Result<_>>()?;
+    Ok(MetaTable { name: table.name.clone(), columns })
 }
 
 #[napi]

@@ -27,6 +27,10 @@ pub(super) fn slack(limit: u64) -> u64 {
     SLACK.max(limit / 10)
 }
 
+/// What one transaction evicts at most, in bytes and in entries: all that it changes is in memory until it commits. Where a
+/// bound was lowered by more, the next ones go on.
+const AT_ONCE: u64 = 16 << 20;
+const MOST_AT_ONCE: u64 = 50_000;
 /// Bytes between looks at the page count, far from the limit.
 const STRIDE: u64 = 256 << 10;
 
@@ -148,7 +152,7 @@ impl Bound {
                 count
             }
         };
-        for _ in max..count {
+        for _ in 0..count.saturating_sub(max).min(MOST_AT_ONCE) {
             state.evicting = true;
             let Some(removed) = state.victims.next(scene)? else { break };
             gone.push(removed);
@@ -200,10 +204,12 @@ impl Bound {
         let mut gone = Vec::new();
         state.evicting = true;
         // In steps, with a look at what each gave back: half-empty pages are merged, so rows free more than they weigh.
+        let mut freed = 0;
         while free(&mut state.victims, scene, need.min(STRIDE.max(growth)), &mut gone)? {
             let files: u64 = gone.iter().map(|removed| removed.file_bytes).sum();
             over = transaction.bytes_in_use()?.saturating_sub(files).saturating_sub(limit);
-            if over <= slack {
+            freed += need.min(STRIDE.max(growth));
+            if over <= slack || freed >= AT_ONCE {
                 break;
             }
             need = over - slack;

@@ -529,6 +529,7 @@ impl Cache {
     /// # Errors
     /// As [`Cache::set`].
     pub fn settle_down(&self) -> Result<()> {
+        self.engine.closing.store(true, Ordering::Relaxed);
         self.engine.log.close();
         self.maintenance.stop();
         self.flush()?;

@@ -9,12 +9,14 @@ use super::access::AccessLog;
 use super::blob::Blobs;
 use super::bound::Bound;
 use super::db::{Db, Durability, LogEnd};
+use super::declared::MetaTable;
 use super::epoch::EpochTable;
 use super::log::Log;
 use super::meta::Transaction;
 use super::open::{Opener, Paths};
 use super::options::Options;
 use super::owner::Owner;
+use super::query::Asker;
 use super::reserve::Reserve;
 use super::{Wait, lock, patiently};
 use crate::clock::Clock;
@@ -39,9 +41,15 @@ pub(super) struct Engine {
     pub default_ttl: Option<Duration>,
     pub inline_max: usize,
     pub lock_timeout: Duration,
+    /// Tables of custom metadata that this handle writes to.
+    pub declared: Vec<MetaTable>,
     /// Reads and writes of an uncontended handle go here: its page cache stays warm, as no other connection writes.
     primary: Mutex<Db>,
     readers: Mutex<Vec<Db>>,
+    /// Connections that can do nothing but read.
+    pub queries: Mutex<Vec<Asker>>,
+    /// Set when the cache is being closed: queries under way are given up.
+    pub closing: Arc<AtomicBool>,
     pub blobs: Blobs,
     pub epochs: Arc<EpochTable>,
     pub accesses: AccessLog,
@@ -92,8 +100,11 @@ impl Engine {
             default_ttl: options.ttl,
             inline_max: options.inline_max,
             lock_timeout: options.lock_timeout,
+            declared: options.meta.clone(),
             primary: Mutex::new(opened.db),
             readers: Mutex::default(),
+            queries: Mutex::default(),
+            closing: Arc::default(),
             write_ids: AtomicU64::new(super::owner::random()),
             unlinked: Mutex::default(),
             faults: Mutex::new(opened.faults),
@@ -104,6 +115,7 @@ impl Engine {
             paths,
         };
         engine.examine_if_changed()?;
+        engine.declare(&*engine.primary(Wait::Yes)?)?;
         match engine.settle() {
             Err(why) if why.code() == Code::Corrupt => {
                 engine.rebuild(&mut *engine.primary(Wait::Yes)?, why)?;
@@ -247,10 +259,24 @@ impl Engine {
         opened.db.keep_of_log(self.log.kept())?;
         *db = opened.db;
         lock(&self.readers).clear();
+        lock(&self.queries).clear();
         self.generation.store(opened.generation, Ordering::Relaxed);
+        self.declare(db)?; // what could not be read of it is gone
         self.accesses.clear();
         self.report(fault);
         Ok(())
+    }
+
+    /// Makes the database have the tables that this handle declares.
+    fn declare(&self, db: &Db) -> Result<()> {
+        if self.declared.is_empty() || db.has_declared(&self.declared)? {
+            return Ok(());
+        }
+        patiently(self.lock_timeout, || {
+            let transaction = db.begin()?;
+            transaction.declare(&self.declared)?;
+            transaction.commit()
+        })
     }
 
     /// Copies the log into the database; gives whether it could be ended as it was asked for. Keeps what its file is like then.

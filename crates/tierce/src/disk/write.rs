@@ -11,6 +11,7 @@ use super::epoch;
 use super::extras::Extras;
 use super::lock;
 use super::meta::Transaction;
+use super::meta_rows::Holder;
 use super::number::Number;
 use super::restore::Past;
 use super::row::{EntryRow, Freshness, Place, Removed, weight};
@@ -535,6 +536,10 @@ impl Engine {
         let replaced = old.map(|(_, removed)| removed);
         if let Some((extras, body)) = extras {
             transaction.put_extras(row.id, header.write_id, extras, body)?;
+            for expired in transaction.put_meta(&self.declared, Holder::of(&row), &extras.meta, now)? {
+                self.bound.removed(scene, &expired)?;
+                progress.left.push(expired);
+            }
         }
         let beside = extras.map_or(0, |(_, body)| body.len());
         let row_weight = weight((key.as_bytes().len() + row.frame.len() + beside) as u64);
