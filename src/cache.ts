@@ -4,15 +4,16 @@ import { type CacheOptions, type Duration, parseOptions } from './cache-options.
 import { addHost } from './caching.js'
 import type { CacheEntry } from './entry.js'
 import { makeError } from './errors.js'
-import { type ErrorListener, Faults } from './events.js'
+import { type CacheEvents, type CacheListener, Events, Faults } from './events.js'
 import { type FindOptions, type Found, find } from './find.js'
-import { type CallKey, type Key, keyText, keyTextSoon } from './keys.js'
+import { type CallKey, type Key, keyFromText, keyText, keyTextSoon } from './keys.js'
 import type { GetOrSetOptions, GetOrSetSyncOptions } from './load/options.js'
 import { type Loader, type LoaderSync, Loading } from './loading.js'
 import { type CheckOptions, type CheckReport, check } from './manage.js'
+import type { MemoryMetrics } from './memory/metrics.js'
 import type { MetaInput, MetaTables, NoMeta } from './meta.js'
 import { Namespace } from './namespace.js'
-import { callback, checkOptions, oneOf, parseDuration } from './options.js'
+import { checkOptions, parseDuration } from './options.js'
 import { query, type SqlValue } from './query.js'
 import { parseSetOptions, parseTags, type SetOptions } from './set-options.js'
 import { now, type Soon, then } from './soon.js'
@@ -20,6 +21,7 @@ import { type Storing, TierStack, type TierStats, type Write } from './tiers/sta
 import type { Times } from './tiers/wire.js'
 import { backup, type LoadCacheOptions, type LoadedCache, load, type SavedCache, save } from './transfer.js'
 import { add, addend, type Increment, increment, touch, ttl, update } from './verbs/changes.js'
+import { BackgroundCleanup, cleanup, expiredCount } from './verbs/cleanup.js'
 import {
   type EntriesOptions,
   entries,
@@ -28,6 +30,7 @@ import {
   keysWithExpiry,
   type ListedEntry,
 } from './verbs/listing.js'
+import { getOrThrow } from './verbs/reading.js'
 import { FrameScan, storedFrame } from './verbs/scan.js'
 import { checkSource, getStream, type StreamSource, setStream } from './verbs/streams.js'
 import { type Transaction, type TransactionOptions, transact } from './verbs/transaction.js'
@@ -57,6 +60,8 @@ export class Cache<M extends MetaTables = NoMeta> {
   readonly #ttl: number
   readonly #tiers: TierStack
   readonly #faults = new Faults()
+  readonly #events = new Events(this.#faults)
+  readonly #cleanup: BackgroundCleanup
   readonly #loading: Loading
   /** Set by the first `close`. */
   #closing: Promise<void> | undefined
@@ -74,6 +79,12 @@ export class Cache<M extends MetaTables = NoMeta> {
     this.#tiers = new TierStack(parsed, {
       onChange: (text) => this.#loading.loads.outdate(text),
       onFault: (code, message) => this.#faults.tell(code, message),
+      onLeave: (text, reason) =>
+        this.#events.tell(reason, () => ({ key: keyFromText(text), tier: 'memory' })),
+    })
+    this.#cleanup = new BackgroundCleanup(this.#tiers, {
+      onFault: (fault) => this.#faults.report(fault),
+      onRemoved: (removed) => this.#told(removed),
     })
     this.#loading = new Loading(parsed, {
       tiers: this.#tiers,
@@ -119,6 +130,20 @@ export class Cache<M extends MetaTables = NoMeta> {
   /** The value of a key; `undefined` on a miss. A stored null comes back as null. */
   async get<V = unknown>(key: Key): Promise<V | undefined> {
     return this.#at(key, (text) => this.#tiers.read(text) as Soon<V | undefined>)
+  }
+
+  /**
+   * As `get`, but a miss is an error.
+   * @throws KeyExpiredError `E_KEY_EXPIRED` where there is an entry whose time has passed, and which was not removed yet
+   * @throws KeyNotFoundError `E_KEY_NOT_FOUND`, its parent
+   */
+  async getOrThrow<V = unknown>(key: Key): Promise<V> {
+    return this.#at(key, (text) => getOrThrow(this.#tiers, text, key, false) as Soon<V>)
+  }
+
+  /** As `getOrThrow`, on this thread. */
+  getOrThrowSync<V = unknown>(key: Key): V {
+    return now(getOrThrow(this.#tiers, this.#text(key), key, true)) as V
   }
 
   /** The values of many keys, aligned with them; those on disk are read in one call, from one snapshot. */
@@ -403,6 +428,17 @@ export class Cache<M extends MetaTables = NoMeta> {
     return (await this.stats()).entries
   }
 
+  /** How many entries there are whose time has not passed. */
+  async validSize(): Promise<number> {
+    return (await this.size()) - (await this.expiredCount())
+  }
+
+  /** How many entries there are whose time has passed, and which were not removed yet. */
+  async expiredCount(): Promise<number> {
+    this.#open()
+    return expiredCount(this.#tiers)
+  }
+
   /** What is stored, and how the reads of this object fared. */
   async stats(): Promise<CacheStats> {
     this.#open()
@@ -486,18 +522,58 @@ export class Cache<M extends MetaTables = NoMeta> {
     return this.#at(key, (text) => getStream(this.#tiers, text))
   }
 
-  /** Listens to faults that broke no call: a damaged entry, a store that failed after a load. */
-  on(event: 'error', listener: ErrorListener): this {
-    oneOf(event, 'event', ['error'])
-    this.#faults.add(callback(listener, 'listener'))
+  /**
+   * Listens: to faults that broke no call, and to entries that leave memory (`CacheEvents`).
+   * @throws InvalidOptionError `E_INVALID_OPTION`
+   */
+  on<E extends keyof CacheEvents>(event: E, listener: CacheListener<E>): this {
+    this.#events.on(event, listener)
     return this
   }
 
   /** Stops listening. */
-  off(event: 'error', listener: ErrorListener): this {
-    oneOf(event, 'event', ['error'])
-    this.#faults.remove(listener)
+  off<E extends keyof CacheEvents>(event: E, listener: CacheListener<E>): this {
+    this.#events.off(event, listener)
     return this
+  }
+
+  /**
+   * What this object did since it was made, or since `resetMetrics()`: the counts of `MemoryCache`. `size`, `bytes` and evictions are
+   * those of memory; reads that found nothing in any tier are misses. `stats()` says what is stored.
+   */
+  metrics(): MemoryMetrics {
+    const { memory, counters } = this.#tiers
+    return counters.snapshot(memory?.count ?? 0, memory?.size ?? 0)
+  }
+
+  /** Starts all counts again. */
+  resetMetrics(): void {
+    this.#tiers.counters.reset()
+  }
+
+  /** Removes what has expired, without holding up other writers for long. Resolves to how many entries that were. */
+  async cleanup(): Promise<number> {
+    this.#open()
+    return this.#told(await cleanup(this.#tiers))
+  }
+
+  #told(removed: number): number {
+    if (removed > 0) this.#events.tell('cleanup', () => ({ removed }))
+    return removed
+  }
+
+  /**
+   * Cleans up every `interval`, in the background. Keeps neither the process nor the cache alive.
+   * @throws InvalidTtlError `E_INVALID_TTL`
+   */
+  startCleanup(interval: Duration = 500): void {
+    this.#open()
+    this.#cleanup.start(parseDuration(interval, 'interval'))
+  }
+
+  /** Ends the background cleanup. What has expired is a miss all the same. */
+  stopCleanup(): void {
+    this.#cleanup.stop()
   }
 
   /** Finishes the writes under way and lets go of the directory. Every later call is an `E_CLOSED`, but loads go on. */
@@ -508,6 +584,7 @@ export class Cache<M extends MetaTables = NoMeta> {
 
   async #close(): Promise<void> {
     this.#loading.loads.outdateAll()
+    this.#cleanup.stop()
     await this.#tiers.close()
   }
 

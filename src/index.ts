@@ -55,7 +55,7 @@ export {
   UnserializableError,
   ValueTooLargeError,
 } from './errors.js'
-export type { ErrorListener } from './events.js'
+export type { CacheEvents, CacheListener, EntryEvent, ErrorListener } from './events.js'
 export type { Comparison, FindOptions, Found, OrderBy, Where } from './find.js'
 export { CallKey, HashedKey, type Key, keyFromText as keyOf, NamespacedKey } from './keys.js'
 export type { LockLike, SingleFlight } from './load/barriers.js'

@@ -15,7 +15,7 @@ import { Turns } from './load/turns.js'
 import { Loads } from './load.js'
 import { callback } from './options.js'
 import { parseSetOptions, type SetOptions } from './set-options.js'
-import { now as done } from './soon.js'
+import { attempt, now as done, then } from './soon.js'
 import type { TierStack } from './tiers/stack.js'
 
 /** What makes a value. It may answer `notModified` where the context has an old one. */
@@ -113,20 +113,24 @@ export class Loading {
       const live = tiers.readMemory(text)
       if (live !== undefined) return live
     }
-    return tiers.own(await this.loads.get(text, call, plan))
+    return tiers.own(await this.loads.get(text, this.#counted(call), plan))
   }
 
   async fresh(text: string, call: LoadCall, plan: LoadPlan): Promise<unknown> {
     if (this.#owner.isClosed()) return this.#loadClosed(call)
-    return this.#owner.tiers.own(await this.loads.fresh(text, call, plan))
+    return this.#owner.tiers.own(await this.loads.fresh(text, this.#counted(call), plan))
   }
 
   getSync(text: string, call: LoadCall, plan: LoadPlan): unknown {
-    return this.#owner.isClosed() ? this.#loadClosed(call) : this.loads.getSync(text, call, plan)
+    return this.#owner.isClosed()
+      ? this.#loadClosed(call)
+      : this.loads.getSync(text, this.#counted(call), plan)
   }
 
   freshSync(text: string, call: LoadCall, plan: LoadPlan): unknown {
-    return this.#owner.isClosed() ? this.#loadClosed(call) : this.loads.freshSync(text, call, plan)
+    return this.#owner.isClosed()
+      ? this.#loadClosed(call)
+      : this.loads.freshSync(text, this.#counted(call), plan)
   }
 
   /** What the caller gave is refused now, not after a costly load. */
@@ -147,6 +151,24 @@ export class Loading {
       "singleFlight 'machine' keeps its locks in the cache's directory, and there is no dir: give dir, or a lock of yours.",
       { option: 'singleFlight' },
     )
+  }
+
+  /** The same load, counted when it is called. */
+  #counted(call: LoadCall): LoadCall {
+    const { counters } = this.#owner.tiers
+    const load: LoadCall['load'] = (context) => {
+      const { end } = counters.startLoad()
+      const failed = (error: unknown): never => {
+        end(true)
+        throw error
+      }
+      const loaded = (value: unknown): unknown => {
+        end(false)
+        return value
+      }
+      return attempt(() => then(call.load(context), loaded), failed)
+    }
+    return { ...call, load }
   }
 
   /** A program that is shutting down still gets its values. */

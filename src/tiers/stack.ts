@@ -2,7 +2,8 @@
 import type { ParsedOptions } from '../cache-options.js'
 import type { Cell } from '../cells.js'
 import { type CacheEntry, diskFacts, memoryFacts } from '../entry.js'
-import { makeError } from '../errors.js'
+import { makeError, TierceError } from '../errors.js'
+import { Counters } from '../memory/metrics.js'
 import type { MetaTables } from '../meta.js'
 import { attempt, now, type Soon, then } from '../soon.js'
 import { giveOut, keep } from '../values/copies.js'
@@ -66,6 +67,8 @@ export interface StackEvents {
   onChange(text: string): void
   /** A fault that breaks no call. */
   onFault(code: string, message: string): void
+  /** An entry left memory by itself. May be in the middle of a change. */
+  onLeave(text: string, reason: 'evict' | 'expire'): void
 }
 
 export class TierStack {
@@ -81,8 +84,7 @@ export class TierStack {
   readonly #turn: TurnClock
   /** Keys whose entries are being changed on disk, and by how many writes: what a read brings of them may be old. */
   readonly #changing = new Map<string, number>()
-  #hits = 0
-  #misses = 0
+  readonly counters = new Counters()
 
   /** Opens the directory, if there is one. Errors as `Cache`. */
   constructor(parsed: ParsedOptions, events: StackEvents) {
@@ -92,7 +94,8 @@ export class TierStack {
     this.#codecs = parsed.codecs
     this.copies = parsed.copies
     this.#events = events
-    if (parsed.memory !== undefined) this.memory = new MemoryTier(parsed.memory, parsed.now)
+    if (parsed.memory !== undefined)
+      this.memory = new MemoryTier(parsed.memory, parsed.now, (entry, reason) => this.#left(entry, reason))
     if (parsed.disk !== undefined) {
       this.disk = new DiskTier(parsed.disk, parsed.now, (code, message) => events.onFault(code, message))
       if (parsed.cleanupOnOpen) {
@@ -128,7 +131,7 @@ export class TierStack {
   readMemory(text: string): unknown {
     const live = this.live(text)
     if (live === undefined) return undefined
-    this.#hits++
+    this.counters.hits++
     return this.copies ? giveOut(live.value) : live.value
   }
 
@@ -140,7 +143,7 @@ export class TierStack {
     const now = isTimed ? this.now() : this.#turn.now()
     if (isTimed && !entry.isLive(now)) return undefined
     this.memory!.use(entry, now)
-    this.#hits++
+    this.counters.hits++
     return this.copies ? giveOut(entry.value) : entry.value
   }
 
@@ -208,6 +211,7 @@ export class TierStack {
     this.#tellAccesses()
     const { disk } = this
     if (disk === undefined) this.admit(writes.map((write, index) => ({ write, encoded: encoded[index] })))
+    this.counters.sets += writes.length
     const kept = writes.map((write, index) => this.keep(write, encoded[index]))
     if (disk === undefined) return
     const pack = (batch: Batch) => {
@@ -220,6 +224,7 @@ export class TierStack {
     }
     const failed = (error: unknown): never => {
       for (const entry of kept) if (entry !== undefined) this.memory?.remove(entry)
+      this.#countRefused(error)
       throw error
     }
     return attempt(() => then(disk.write(writes.length, pack, sync), confirm), failed)
@@ -268,12 +273,16 @@ export class TierStack {
   /** Removes keys in one transaction; gives how many had a live entry. */
   delete(texts: readonly string[], sync = false): Soon<number> {
     const live = texts.filter((text) => this.forget(text))
-    if (this.disk === undefined) return live.length
+    const counted = (deleted: number): number => {
+      this.counters.deleted += deleted
+      return deleted
+    }
+    if (this.disk === undefined) return counted(live.length)
     const pack = (batch: Batch) => {
       for (const text of texts) batch.delete(text)
     }
     const count = (outcomes: Outcome[]) => outcomes.filter(({ existed }) => existed).length
-    return then(this.change(texts, texts.length, pack, sync), count)
+    return then(then(this.change(texts, texts.length, pack, sync), count), counted)
   }
 
   /**
@@ -300,6 +309,7 @@ export class TierStack {
     }
     const failed = (error: unknown): never => {
       done()
+      this.#countRefused(error)
       throw error
     }
     const succeeded = (outcomes: Outcome[]): Outcome[] => {
@@ -310,8 +320,10 @@ export class TierStack {
   }
 
   async clear(): Promise<void> {
+    const { count = 0 } = this.memory ?? {}
     this.memory?.clear()
-    await this.disk?.write(1, (batch) => batch.clear(), false)
+    const outcomes = await this.disk?.write(1, (batch) => batch.clear(), false)
+    this.counters.cleared += outcomes?.[0]?.invalidated ?? count
   }
 
   /** What is in memory and has not expired, the least recently used first. */
@@ -326,7 +338,8 @@ export class TierStack {
 
   async stats(): Promise<TierStats> {
     const memory = { entries: this.memory?.count ?? 0, size: this.memory?.size ?? 0 }
-    const reads = { hits: this.#hits, misses: this.#misses, memory }
+    const { hits, misses } = this.counters
+    const reads = { hits, misses, memory }
     if (this.disk === undefined) {
       const none = { storedSize: memory.size, diskSize: 0, logSize: 0, logIsPinned: false }
       return { entries: memory.entries, size: memory.size, ...none, ...reads }
@@ -373,7 +386,10 @@ export class TierStack {
    */
   admit(writes: readonly { write: Write; encoded: Encoded | undefined }[]): void {
     for (const { write, encoded } of writes) {
-      if (this.memory?.admits(write.text, sizeOf(write.value, encoded)) === false) throw tooLarge()
+      if (this.memory?.admits(write.text, sizeOf(write.value, encoded)) === false) {
+        this.counters.rejected++
+        throw tooLarge()
+      }
     }
   }
 
@@ -394,9 +410,13 @@ export class TierStack {
     return kept !== undefined && isFresh(kept, this.now()) ? kept.value : undefined
   }
 
+  #countRefused(error: unknown): void {
+    if (error instanceof TierceError && error.code === 'E_VALUE_TOO_LARGE') this.counters.rejected++
+  }
+
   #count(hit: boolean): void {
-    if (hit) this.#hits++
-    else this.#misses++
+    if (hit) this.counters.hits++
+    else this.counters.misses++
   }
 
   /** The entry in memory, stale or not, if it is neither expired nor overtaken by a write of another process or thread. */
@@ -405,9 +425,17 @@ export class TierStack {
     if (entry === undefined) return undefined
     const { place } = entry
     const overtaken = place !== undefined && this.disk?.isCurrent(place.slot, place.epoch) === false
-    if (entry.expiresAt > now && !overtaken) return entry
+    const isOver = entry.expiresAt <= now
+    if (!isOver && !overtaken) return entry
     this.memory?.remove(entry)
+    if (isOver) this.#left(entry, 'expire')
     return undefined
+  }
+
+  #left({ text }: MemoryEntry, reason: 'evict' | 'expire'): void {
+    if (reason === 'evict') this.counters.evicted++
+    else if (this.disk === undefined) this.counters.expired++ // else it is counted where it leaves the disk
+    this.#events.onLeave(text, reason)
   }
 
   /** As `current`, and notes the access. */

@@ -22,7 +22,7 @@ pub use disk::{
     Answer, AnswerColumn, AtomicFile, Backup, Builder, Cache, Cell, CheckReport, ColumnType, Durability,
     EPOCH_BITS, Entry, EpochTable, Extras, Fetched, Freshness, KeyPage, Listed, Listing, Loaded, Meta,
     MetaColumn, MetaRow, MetaTable, Number, Problem, ProblemKind, SetOptions, State, Stats, StreamOptions,
-    Turns, Validity, ValueReader, ValueWriter, Wait, When, Write, Written, open_snapshot,
+    Transaction, Turns, Validity, ValueReader, ValueWriter, Wait, When, Write, Written, open_snapshot,
 };
 pub use error::{Code, Error, Result};
 pub use hash::{Algorithm, Content, ContentDigest, ContentItem, Hasher};

@@ -348,15 +348,15 @@ impl Transaction<'_> {
         self.db.bytes_in_use()
     }
 
-    /// Deletes every entry, condemns every file to `owner`, and names the files.
-    pub fn clear(&self, owner: i64) -> Result<Vec<u64>> {
+    /// Deletes every entry, condemns every file to `owner`, names the files, and counts the entries.
+    pub fn clear(&self, owner: i64) -> Result<(Vec<u64>, u64)> {
         let files = self.db.entry_files()?;
-        self.db.change("DELETE FROM entries", [])?;
+        let gone = self.db.change("DELETE FROM entries", [])?;
         self.forget_count()?;
         self.clear_extras()?;
         self.db.change("UPDATE files SET owner = ?1 WHERE owner IS NULL", [owner])?;
         self.db.change("UPDATE facts SET value = 0 WHERE name = 'file_bytes'", [])?;
-        Ok(files)
+        Ok((files, gone as u64))
     }
 
     /// Records accesses: the tick of the newest, and how many there were.

@@ -114,7 +114,7 @@ pub struct Written {
     pub existed: bool,
     /// The sum of an increment.
     pub number: Option<Number>,
-    /// For tags: how many live entries were removed.
+    /// For tags: how many live entries were removed; for a clear, how many entries at all.
     pub invalidated: u64,
     /// The row of the key, for [`Cache::note`](super::Cache::note).
     pub id: i64,
@@ -464,7 +464,9 @@ impl Engine {
                 }
             }
             Ready::Clear => {
-                progress.condemned.extend(transaction.clear(self.owner.id()?)?);
+                let (files, gone) = transaction.clear(self.owner.id()?)?;
+                outcome.invalidated = gone;
+                progress.condemned.extend(files);
                 self.bound.cleared(scene);
             }
             Ready::Renew { key, digest, times, stale } => {
