@@ -25,6 +25,7 @@ const CALLS = {
   load: (disk) => disk.load(join(folder, 'saved'), true, now),
   check: (disk) => disk.check(false, now),
   stats: (disk) => disk.stats(now),
+  query: (disk) => disk.query('SELECT 1', Buffer.alloc(0), now),
   cleanup: (disk) => disk.cleanup(10, now),
   validity: (disk) => disk.validity(now),
   hashContent: () => hashContent([{ path: folder, isDirectory: true, hash: 'xxh3' }]),
