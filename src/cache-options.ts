@@ -4,7 +4,15 @@ import { makeError } from './errors.js'
 import type { AnyGetOrSetOptions } from './load/options.js'
 import { hasPolicy, type PolicyName, parsePolicy } from './memory/policies.js'
 import { checkTables, declaredTables, type MetaTables } from './meta.js'
-import { callback, checkOptions, oneOf, parseDuration, parseSize, positiveInteger } from './options.js'
+import {
+  boolean,
+  callback,
+  checkOptions,
+  oneOf,
+  parseDuration,
+  parseSize,
+  positiveInteger,
+} from './options.js'
 import { describe } from './refusal.js'
 import type { DiskOptions } from './tiers/disk.js'
 import { DEFAULT_POLICY, type MemoryTierOptions } from './tiers/memory.js'
@@ -72,6 +80,11 @@ export interface CacheOptions<M extends MetaTables = MetaTables> {
   durability?: Durability | undefined
   /** How long a write waits for other processes. Default 10 s. */
   lockTimeout?: Duration | undefined
+  /**
+   * Removes what has expired when the directory is opened, in the background. Default false: it goes when it is met, and first
+   * when room is needed.
+   */
+  cleanupOnOpen?: boolean | undefined
   /** The memory tier in front of the disk; `false` turns it off. */
   memory?: MemoryOptions | boolean | undefined
   /**
@@ -97,6 +110,7 @@ export interface ParsedOptions {
   /** By kind. */
   codecs: ReadonlyMap<string, Coding>
   copies: boolean
+  cleanupOnOpen: boolean
   meta: MetaTables
   ttl: number
   defaults: AnyGetOrSetOptions
@@ -114,6 +128,7 @@ const NAMES = [
   'codecs',
   'durability',
   'lockTimeout',
+  'cleanupOnOpen',
   'memory',
   'values',
   'meta',
@@ -130,6 +145,7 @@ const DISK_ONLY = [
   'codecs',
   'durability',
   'lockTimeout',
+  'cleanupOnOpen',
   'meta',
 ] as const
 
@@ -162,6 +178,7 @@ export function parseOptions(options: CacheOptions): ParsedOptions {
     codecs: parseCodecs(options.codecs),
     meta,
     copies: oneOf(options.values ?? 'shared', 'values', ['shared', 'copy']) === 'copy',
+    cleanupOnOpen: boolean(options.cleanupOnOpen ?? false, 'cleanupOnOpen'),
     ttl: options.ttl === undefined ? Number.POSITIVE_INFINITY : parseDuration(options.ttl, 'ttl'),
     defaults: options.defaults ?? {},
     now: options.clock === undefined ? Date.now : callback<() => number>(options.clock, 'clock'),
