@@ -396,21 +396,18 @@ export class Cache<M extends MetaTables = NoMeta> {
    * over 1024 bytes comes back as a `HashedKey`. Entries that are added meanwhile may or may not be seen, others are seen once.
    * @throws InvalidOptionError `E_INVALID_OPTION`, InvalidKeyError `E_INVALID_KEY`
    */
-  async *keys(options: KeysOptions = {}): AsyncGenerator<Key | CallKey, void, undefined> {
-    this.#open()
-    yield* keys(this.#tiers, options)
+  keys(options: KeysOptions = {}): AsyncGenerator<Key | CallKey, void, undefined> {
+    return keys(this.#tiers, options, () => this.#open())
   }
 
   /** As `keys`: what is known of live entries, and with `values: true` their values, which counts as reading them. */
-  async *entries<V = unknown>(options: EntriesOptions = {}): AsyncGenerator<ListedEntry<V>, void, undefined> {
-    this.#open()
-    yield* entries<V>(this.#tiers, options)
+  entries<V = unknown>(options: EntriesOptions = {}): AsyncGenerator<ListedEntry<V>, void, undefined> {
+    return entries<V>(this.#tiers, options, () => this.#open())
   }
 
   /** As `keys`, of live entries that expire: each key with its time in milliseconds since the Unix epoch. */
-  async *keysWithExpiry(options: KeysOptions = {}): AsyncGenerator<[Key | CallKey, number], void, undefined> {
-    this.#open()
-    yield* keysWithExpiry(this.#tiers, options)
+  keysWithExpiry(options: KeysOptions = {}): AsyncGenerator<[Key | CallKey, number], void, undefined> {
+    return keysWithExpiry(this.#tiers, options, () => this.#open())
   }
 
   /** Keys and values of live entries, as `entries` with `values: true` gives them. */

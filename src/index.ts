@@ -83,6 +83,7 @@ export { MemoryCache } from './memory-cache.js'
 export type { MetaInput, MetaRows, MetaTables, NoMeta } from './meta.js'
 export { Namespace, type NamespaceStats } from './namespace.js'
 export type { ArrowTable } from './pull-through/arrow.js'
+export { type DuckdbOptions, duckdb } from './pull-through/duckdb.js'
 export type {
   Dialect,
   Insert,

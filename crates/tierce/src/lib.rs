@@ -6,6 +6,9 @@ pub mod coverage;
 mod disk;
 mod error;
 mod frame;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod hash;
 pub mod key;
 pub mod memory;
