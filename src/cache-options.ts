@@ -33,10 +33,11 @@ export interface CodecOptions {
   level?: number | undefined
 }
 /**
- * When a write counts as done: `process`, when other processes see it and no kill can lose it; `power`, when it survives a
- * power cut (each commit waits for the disk).
+ * When a write counts as done: `relaxed`, for a set, when it is queued (within some milliseconds it is where `process` has it; a
+ * kill may lose the newest ones, in their order and never half a one; `close` and the end of the process write them); `process`, when other
+ * processes see it and no kill can lose it; `power`, when it survives a power cut (each commit waits for the disk).
  */
-export type Durability = 'process' | 'power'
+export type Durability = 'relaxed' | 'process' | 'power'
 
 /** The policies of the disk tier: those whose order can be kept in the rows. */
 export type DiskPolicy = 'lru' | 'lfu' | 'fifo' | 'lifo' | 'mru' | 'sieve' | 's3-fifo'
@@ -195,7 +196,7 @@ function parseDisk(options: CacheOptions, dir: unknown): DiskOptions {
     policy: parseDiskPolicy(options.policy ?? 'lru'),
     ...(options.max === undefined ? {} : { max: positiveInteger(options.max, 'max') }),
     codec: oneOf(options.codec ?? 'auto', 'codec', CODECS),
-    durability: oneOf(options.durability ?? 'process', 'durability', ['process', 'power']),
+    durability: oneOf(options.durability ?? 'process', 'durability', ['relaxed', 'process', 'power']),
     lockTimeout: Math.min(lockTimeout, Number.MAX_SAFE_INTEGER),
     ...(options.level === undefined ? {} : { level: parseLevel(options.level) }),
     ...(options.meta === undefined ? {} : { meta: declaredTables(options.meta) }),
