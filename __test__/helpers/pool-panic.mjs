@@ -19,7 +19,6 @@ const CALLS = {
   readMany: (disk) => disk.readMany(Buffer.alloc(0), now),
   write: (disk) => disk.write(write, [], now),
   map: (disk) => disk.map(Buffer.from('key'), now),
-  query: (disk) => disk.query('SELECT 1', Buffer.alloc(0), now),
   page: (disk) => disk.page({ limit: 10, expiring: false }, now),
   readStream: (disk) => disk.readStream(Buffer.from('key'), now),
   backup: (disk) => disk.backup(join(folder, 'copy'), now),
