@@ -1,6 +1,6 @@
 /** The public entry of `tierce`. */
 export { NdArray, type NumberArray, ndarray, Series, series } from './arrays.js'
-export { Cache, type CacheStats, type IncrementOptions } from './cache.js'
+export { Cache, type CacheStats, type GetOptions, type IncrementOptions } from './cache.js'
 export type {
   CacheOptions,
   Codec,

@@ -18,6 +18,7 @@ const CALLS = {
   read: (disk) => disk.read(Buffer.from('key'), now),
   readMany: (disk) => disk.readMany(Buffer.alloc(0), now),
   write: (disk) => disk.write(write, [], now),
+  map: (disk) => disk.map(Buffer.from('key'), now),
   page: (disk) => disk.page({ limit: 10, expiring: false }, now),
   readStream: (disk) => disk.readStream(Buffer.from('key'), now),
   backup: (disk) => disk.backup(join(folder, 'copy'), now),

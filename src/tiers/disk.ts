@@ -214,6 +214,15 @@ export class DiskTier {
     return this.#decoded(await wait(() => this.#disk.read(Buffer.from(text), this.#now())))
   }
 
+  /** Reads a fresh entry; a large value that is stored as it is shares its memory with a private map of the file. */
+  async map(text: string): Promise<DiskHit | undefined> {
+    await this.settled()
+    const entry = await wait(() => this.#disk.map(Buffer.from(text), this.#now()))
+    if (entry === null) return this.#decoded(null)
+    const { buffer, byteOffset, byteLength } = entry.value
+    return this.#decoded({ meta: entry.meta, value: Buffer.from(buffer, byteOffset, byteLength) })
+  }
+
   /** Reads an entry, a stale one too, on this thread. A write that is still on its way to the disk is not waited for. */
   readSync(text: string): DiskHit | undefined {
     this.#flush()

@@ -354,6 +354,15 @@ export class TierStack {
     return { ...(await this.disk.stats()), ...reads }
   }
 
+  /** As `read`, but of the disk alone, by a map of the file where it can be: the value is the caller's own. */
+  async map(text: string): Promise<unknown> {
+    if (this.disk === undefined) return this.read(text)
+    this.#tellAccesses()
+    const hit = await this.disk.map(text)
+    this.#count(hit !== undefined)
+    return hit?.value
+  }
+
   /** @throws UnavailableError `E_UNAVAILABLE` without a disk tier */
   async query(sql: string, params: readonly (Cell | bigint)[]): Promise<Answer> {
     if (this.disk !== undefined) return this.disk.query(sql, params)
