@@ -73,6 +73,10 @@ export declare class NativeDisk {
   page(listing: NativeListing, now: number): Promise<Buffer>
   /** Counts what is stored, on the thread pool. */
   stats(now: number): Promise<NativeStats>
+  /** Removes up to `limit` entries that have expired, on the thread pool. Gives how many. */
+  cleanup(limit: number, now: number): Promise<number>
+  /** Counts what has expired, on the thread pool. */
+  validity(now: number): Promise<NativeValidity>
   /** The counters by which the writes of other processes are noticed, mapped. */
   epochs(): Uint32Array
   /** The slot of a key among them. */
@@ -96,6 +100,14 @@ export declare class NativeDisk {
   load(path: string, merge: boolean, now: number): Promise<NativeLoaded>
   /** Verifies everything in the directory; with `fix`, repairs it. */
   check(fix: boolean, now: number): Promise<NativeReport>
+  /** Answers a query on the calling thread; null where it would take long. */
+  queryNow(sql: string, params: Uint8Array, now: number): Buffer | null
+  /** Answers a query on the thread pool. */
+  query(sql: string, params: Uint8Array, now: number): Promise<Buffer>
+  /** Begins a value that comes in pieces. `write` is one packed write, whose value does not count. */
+  writeStream(write: Uint8Array, now: number): NativeWriter
+  /** Opens a value for reading in pieces; null on a miss. */
+  readStream(key: Uint8Array, now: number): Promise<NativeReader | null>
 }
 
 /** A policy over slots. Its two arrays belong to JavaScript: `log` is what happened, `out` is what the last call gives. */
@@ -125,6 +137,14 @@ export declare class NativeLedger {
   account(): Array<number>
   /** What is wrong with the policy's own account, for tests; empty when nothing is. */
   check(): string
+}
+
+/** A value on its way out. */
+export declare class NativeReader {
+  /** What the value is. */
+  get kind(): number
+  /** The next piece; null at the end. */
+  next(): Promise<Buffer | null>
 }
 
 /**
@@ -192,6 +212,16 @@ export declare class NativeTurns {
   tryTake(key: string): boolean
   /** Ends a turn that was taken. */
   giveBack(key: string): void
+}
+
+/** A value on its way in. What is not finished leaves nothing. */
+export declare class NativeWriter {
+  /** Appends bytes, which must not change before the promise resolves. */
+  write(bytes: Uint8Array): Promise<void>
+  /** Stores what was written. */
+  finish(): Promise<void>
+  /** Drops what was written. */
+  abort(): Promise<void>
 }
 
 /** The clock's page; `null` where no thread can be had. */
@@ -328,6 +358,22 @@ export interface NativeLoaded {
   refused: number
 }
 
+/** A column of a declared table. */
+export interface NativeMetaColumn {
+  name: string
+  /** The name of a type: `text`, `integer` and so on. */
+  type: string
+  isNotNull: boolean
+  isUnique: boolean
+  isIndexed: boolean
+}
+
+/** A declared table. */
+export interface NativeMetaTable {
+  name: string
+  columns: Array<NativeMetaColumn>
+}
+
 /** Options of the disk tier, checked by the TypeScript layer. */
 export interface NativeOptions {
   /** Bytes; `undefined` for no bound. */
@@ -344,6 +390,8 @@ export interface NativeOptions {
   durability?: string
   /** Milliseconds. */
   lockTimeout?: number
+  /** Tables of custom metadata. */
+  meta?: Array<NativeMetaTable>
 }
 
 /** What is missing, and what to fetch for it: start and end of each interval, half-open. */
@@ -398,6 +446,8 @@ export interface NativeStats {
   size: number
   storedSize: number
   diskSize: number
+  logSize: number
+  logIsPinned: boolean
 }
 
 /** A step of a transaction: a statement that runs once with `params`, or once a row of `columns`. */
@@ -418,6 +468,12 @@ export interface NativeTable {
   names: Array<string>
   /** The rows, in parts. */
   batches: Array<NativeBatch>
+}
+
+/** What of it has expired: entries, and bytes of the values that have not. */
+export interface NativeValidity {
+  expired: number
+  validSize: number
 }
 
 /** Opens a database file, or makes it. `lockTimeout` in milliseconds. */

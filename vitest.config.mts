@@ -5,7 +5,7 @@ const root = fileURLToPath(new URL('.', import.meta.url))
 
 export default defineConfig({
   // The same modules as the tests of the parts load; what is published is one file of them, which the package test loads.
-  resolve: { alias: { tierce: `${root}build/index.js` } },
+  resolve: { alias: { 'tierce/kysely': `${root}build/kysely.js`, tierce: `${root}build/index.js` } },
   test: {
     include: ['__test__/**/*.spec.ts'],
     // A process a file: the addon is loaded and unloaded as users do it, and a crash is pinned to its file.

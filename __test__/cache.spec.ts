@@ -7,7 +7,9 @@ import { modelSuite } from './suites/model-suite.js'
 import { orderSuite } from './suites/order-suite.js'
 import { timeSuite } from './suites/time-suite.js'
 import { transactionSuite } from './suites/transaction-suite.js'
+import { upkeepSuite } from './suites/upkeep-suite.js'
 import { valuesSuite } from './suites/values-suite.js'
+import { verbsModelSuite } from './suites/verbs-model-suite.js'
 
 describe.each([
   { name: 'memory', memory: true, disk: false },
@@ -20,6 +22,8 @@ describe.each([
   changesSuite(tiers)
   listingSuite(tiers)
   transactionSuite(tiers)
+  upkeepSuite(tiers)
+  verbsModelSuite(tiers)
   timeSuite(tiers)
   keysSuite(tiers)
   valuesSuite(tiers)

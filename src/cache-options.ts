@@ -3,6 +3,7 @@
 import { makeError } from './errors.js'
 import type { AnyGetOrSetOptions } from './load/options.js'
 import { hasPolicy, type PolicyName, parsePolicy } from './memory/policies.js'
+import { checkTables, declaredTables, type MetaTables } from './meta.js'
 import { callback, checkOptions, oneOf, parseDuration, parseSize, positiveInteger } from './options.js'
 import { describe } from './refusal.js'
 import type { DiskOptions } from './tiers/disk.js'
@@ -46,7 +47,7 @@ export interface MemoryOptions {
 }
 
 /** Options of a `Cache`. */
-export interface CacheOptions {
+export interface CacheOptions<M extends MetaTables = MetaTables> {
   /** The directory of the disk tier. Without it the cache is in memory only. Its parent must exist. */
   dir?: string | undefined
   /** Bytes on disk: database pages in use and value files. Default `'1GB'`, at least 1 MiB. */
@@ -77,6 +78,11 @@ export interface CacheOptions {
    * set (`copy`: each read pays for decoding it).
    */
   values?: 'shared' | 'copy' | undefined
+  /**
+   * Tables that entries may have a row in, to be found by: `{ experiments: { accuracy: double().index(), model: text() } }`. It
+   * needs a `dir`. What is declared is kept there: later caches may add indexes and columns that may be null.
+   */
+  meta?: M | undefined
   /** Options of every load, unless the call says otherwise. */
   defaults?: AnyGetOrSetOptions | undefined
   /** Where the time comes from, in milliseconds since the Unix epoch. Default `Date.now`; for tests. */
@@ -90,6 +96,7 @@ export interface ParsedOptions {
   /** By kind. */
   codecs: ReadonlyMap<string, Coding>
   copies: boolean
+  meta: MetaTables
   ttl: number
   defaults: AnyGetOrSetOptions
   now: () => number
@@ -108,6 +115,7 @@ const NAMES = [
   'lockTimeout',
   'memory',
   'values',
+  'meta',
   'defaults',
   'clock',
 ]
@@ -121,6 +129,7 @@ const DISK_ONLY = [
   'codecs',
   'durability',
   'lockTimeout',
+  'meta',
 ] as const
 
 const DISK_POLICIES: readonly DiskPolicy[] = ['lru', 'lfu', 'fifo', 'lifo', 'mru', 'sieve', 's3-fifo']
@@ -134,6 +143,7 @@ const DEFAULTS = { maxSize: '1GB', memorySize: '64MB', lockTimeout: '10s' }
 export function parseOptions(options: CacheOptions): ParsedOptions {
   checkOptions(options, NAMES, 'Cache')
   const memory = parseMemory(options.memory ?? {}, options.dir !== undefined)
+  const meta = options.meta === undefined ? {} : checkTables(options.meta)
   const disk = options.dir === undefined ? undefined : parseDisk(options, options.dir)
   if (disk === undefined) {
     const idle = DISK_ONLY.find((name) => options[name] !== undefined)
@@ -149,6 +159,7 @@ export function parseOptions(options: CacheOptions): ParsedOptions {
     disk,
     memory,
     codecs: parseCodecs(options.codecs),
+    meta,
     copies: oneOf(options.values ?? 'shared', 'values', ['shared', 'copy']) === 'copy',
     ttl: options.ttl === undefined ? Number.POSITIVE_INFINITY : parseDuration(options.ttl, 'ttl'),
     defaults: options.defaults ?? {},
@@ -170,6 +181,7 @@ function parseDisk(options: CacheOptions, dir: unknown): DiskOptions {
     durability: oneOf(options.durability ?? 'process', 'durability', ['process', 'power']),
     lockTimeout: Math.min(lockTimeout, Number.MAX_SAFE_INTEGER),
     ...(options.level === undefined ? {} : { level: parseLevel(options.level) }),
+    ...(options.meta === undefined ? {} : { meta: declaredTables(options.meta) }),
   }
 }
 

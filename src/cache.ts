@@ -1,19 +1,27 @@
 /** `Cache`: the verbs. Keys, tiers and loads each have a file of their own; here they meet. */
+import type { Readable } from 'node:stream'
 import { type CacheOptions, type Duration, parseOptions } from './cache-options.js'
+import { addHost } from './caching.js'
 import type { CacheEntry } from './entry.js'
 import { makeError } from './errors.js'
-import { type ErrorListener, Faults } from './events.js'
-import { type CallKey, type Key, keyText, keyTextSoon } from './keys.js'
+import { type CacheEvents, type CacheListener, Events, Faults } from './events.js'
+import { type FindOptions, type Found, find } from './find.js'
+import { type CallKey, type Key, keyFromText, keyText, keyTextSoon } from './keys.js'
 import type { GetOrSetOptions, GetOrSetSyncOptions } from './load/options.js'
 import { type Loader, type LoaderSync, Loading } from './loading.js'
 import { type CheckOptions, type CheckReport, check } from './manage.js'
-import { callback, checkOptions, oneOf, parseDuration } from './options.js'
-import { parseSetOptions, type SetOptions } from './set-options.js'
+import type { MemoryMetrics } from './memory/metrics.js'
+import type { MetaInput, MetaTables, NoMeta } from './meta.js'
+import { Namespace } from './namespace.js'
+import { checkOptions, parseDuration } from './options.js'
+import { query, type SqlValue } from './query.js'
+import { parseSetOptions, parseTags, type SetOptions } from './set-options.js'
 import { now, type Soon, then } from './soon.js'
 import { type Storing, TierStack, type TierStats, type Write } from './tiers/stack.js'
 import type { Times } from './tiers/wire.js'
 import { backup, type LoadCacheOptions, type LoadedCache, load, type SavedCache, save } from './transfer.js'
 import { add, addend, type Increment, increment, touch, ttl, update } from './verbs/changes.js'
+import { BackgroundCleanup, cleanup, expiredCount } from './verbs/cleanup.js'
 import {
   type EntriesOptions,
   entries,
@@ -22,7 +30,16 @@ import {
   keysWithExpiry,
   type ListedEntry,
 } from './verbs/listing.js'
+import { getOrThrow } from './verbs/reading.js'
+import { FrameScan, storedFrame } from './verbs/scan.js'
+import { checkSource, getStream, type StreamSource, setStream } from './verbs/streams.js'
 import { type Transaction, type TransactionOptions, transact } from './verbs/transaction.js'
+
+/** Options of an entry that depend on what the cache declares. */
+interface WithMeta<M extends MetaTables> {
+  /** A row for each declared table that the entry is to be found in. */
+  meta?: MetaInput<M> | undefined
+}
 
 /** What a cache holds, and how the reads of this object fared. */
 export type CacheStats = TierStats
@@ -39,10 +56,12 @@ export interface IncrementOptions {
  * A value that comes out is the value that went in, or it is a miss. Values handed out of memory are the live ones: treat
  * them as read-only.
  */
-export class Cache {
+export class Cache<M extends MetaTables = NoMeta> {
   readonly #ttl: number
   readonly #tiers: TierStack
   readonly #faults = new Faults()
+  readonly #events = new Events(this.#faults)
+  readonly #cleanup: BackgroundCleanup
   readonly #loading: Loading
   /** Set by the first `close`. */
   #closing: Promise<void> | undefined
@@ -54,18 +73,30 @@ export class Cache {
    * @throws ReadOnlyError `E_READ_ONLY`, StorageFullError `E_STORAGE_FULL`: as they say
    * @throws FormatError `E_FORMAT`: a newer release, or something else, wrote the directory
    */
-  constructor(options: CacheOptions = {}) {
+  constructor(options: CacheOptions<M> = {}) {
     const parsed = parseOptions(options)
     this.#ttl = parsed.ttl
     this.#tiers = new TierStack(parsed, {
       onChange: (text) => this.#loading.loads.outdate(text),
       onFault: (code, message) => this.#faults.tell(code, message),
+      onLeave: (text, reason) =>
+        this.#events.tell(reason, () => ({ key: keyFromText(text), tier: 'memory' })),
+    })
+    this.#cleanup = new BackgroundCleanup(this.#tiers, {
+      onFault: (fault) => this.#faults.report(fault),
+      onRemoved: (removed) => this.#told(removed),
     })
     this.#loading = new Loading(parsed, {
       tiers: this.#tiers,
       faults: this.#faults,
       isClosed: () => this.#closing !== undefined,
       open: () => this.#open(),
+    })
+    addHost(this, {
+      loading: this.#loading,
+      tiers: this.#tiers,
+      prefix: '',
+      optionsOf: (given) => given,
     })
   }
 
@@ -76,14 +107,14 @@ export class Cache {
    * @throws ValueTooLargeError `E_VALUE_TOO_LARGE`: it does not fit into `maxSize`
    * @throws StorageFullError `E_STORAGE_FULL`, LockTimeoutError `E_LOCK_TIMEOUT`: what the disk says; nothing changed
    */
-  async set(key: Key, value: unknown, options: SetOptions = {}): Promise<void> {
+  async set(key: Key, value: unknown, options: SetOptions<M> = {}): Promise<void> {
     const text = this.#textSoon(key)
     const storing = this.#storing(options)
     await this.#tiers.write([{ text: typeof text === 'string' ? text : await text, value, ...storing }])
   }
 
   /** Stores many values in one transaction: all of them, or none. Errors as `set`. */
-  async setMany(entries: Iterable<readonly [Key, unknown]>, options: SetOptions = {}): Promise<void> {
+  async setMany(entries: Iterable<readonly [Key, unknown]>, options: SetOptions<M> = {}): Promise<void> {
     const storing = this.#storing(options)
     const given = [...entries]
     const texts = this.#textsSoon(given.map(([key]) => key))
@@ -92,13 +123,27 @@ export class Cache {
   }
 
   /** As `set`, on this thread: the value is on disk when this returns. */
-  setSync(key: Key, value: unknown, options: SetOptions = {}): void {
+  setSync(key: Key, value: unknown, options: SetOptions<M> = {}): void {
     now(this.#tiers.write([this.#write(key, value, options)], true))
   }
 
   /** The value of a key; `undefined` on a miss. A stored null comes back as null. */
   async get<V = unknown>(key: Key): Promise<V | undefined> {
     return this.#at(key, (text) => this.#tiers.read(text) as Soon<V | undefined>)
+  }
+
+  /**
+   * As `get`, but a miss is an error.
+   * @throws KeyExpiredError `E_KEY_EXPIRED` where there is an entry whose time has passed, and which was not removed yet
+   * @throws KeyNotFoundError `E_KEY_NOT_FOUND`, its parent
+   */
+  async getOrThrow<V = unknown>(key: Key): Promise<V> {
+    return this.#at(key, (text) => getOrThrow(this.#tiers, text, key, false) as Soon<V>)
+  }
+
+  /** As `getOrThrow`, on this thread. */
+  getOrThrowSync<V = unknown>(key: Key): V {
+    return now(getOrThrow(this.#tiers, this.#text(key), key, true)) as V
   }
 
   /** The values of many keys, aligned with them; those on disk are read in one call, from one snapshot. */
@@ -114,8 +159,18 @@ export class Cache {
   }
 
   /** The value of a key and what is known beside it; `undefined` on a miss. */
-  async entry<V = unknown>(key: Key): Promise<CacheEntry<V> | undefined> {
+  async entry<V = unknown>(key: Key): Promise<CacheEntry<V, M> | undefined> {
     return this.#at(key, (text) => this.#tiers.entry<V>(text))
+  }
+
+  /**
+   * A part of a stored frame: `cache.scan(key).select('symbol', 'close').filter({ close: { gt: 100 } }).columns()`. Only what is asked for is
+   * read. Gives `undefined` on a miss. Needs `@tierce/columnar`.
+   * @throws when it is read: InvalidOptionError `E_INVALID_OPTION`: the value is no frame; QueryError `E_QUERY`: there is no such column
+   */
+  scan(key: Key): FrameScan {
+    const soon = this.#textSoon(key)
+    return new FrameScan(async () => storedFrame(this.#tiers, await soon))
   }
 
   /** Whether a key has a live entry. Does not count as an access. */
@@ -144,13 +199,13 @@ export class Cache {
   /**
    * Stores a value if the key has no live entry, in one step between all processes. Resolves to whether it did. Errors as `set`.
    */
-  async add(key: Key, value: unknown, options: SetOptions = {}): Promise<boolean> {
+  async add(key: Key, value: unknown, options: SetOptions<M> = {}): Promise<boolean> {
     const storing = this.#storing(options)
     return this.#at(key, (text) => add(this.#tiers, { text, value, ...storing }, false))
   }
 
   /** As `add`, on this thread. */
-  addSync(key: Key, value: unknown, options: SetOptions = {}): boolean {
+  addSync(key: Key, value: unknown, options: SetOptions<M> = {}): boolean {
     return now(add(this.#tiers, this.#write(key, value, options), true))
   }
 
@@ -158,13 +213,13 @@ export class Cache {
    * Stores a value if the key has a live entry, in its place as `set` does: with the time to live that is given, or the cache's.
    * Resolves to whether it did. Errors as `set`.
    */
-  async update(key: Key, value: unknown, options: SetOptions = {}): Promise<boolean> {
+  async update(key: Key, value: unknown, options: SetOptions<M> = {}): Promise<boolean> {
     const storing = this.#storing(options)
     return this.#at(key, (text) => update(this.#tiers, { text, value, ...storing }, false))
   }
 
   /** As `update`, on this thread. */
-  updateSync(key: Key, value: unknown, options: SetOptions = {}): boolean {
+  updateSync(key: Key, value: unknown, options: SetOptions<M> = {}): boolean {
     return now(update(this.#tiers, this.#write(key, value, options), true))
   }
 
@@ -257,6 +312,32 @@ export class Cache {
     return { by: addend(by), expiresAt: this.#storing(options).expiresAt }
   }
 
+  /** Removes every entry that has one of these tags. Resolves to how many were live. */
+  async invalidateTags(tags: string | readonly string[]): Promise<number> {
+    return this.#invalidateTags(tags, false)
+  }
+
+  /** As `invalidateTags`, on this thread. */
+  invalidateTagsSync(tags: string | readonly string[]): number {
+    return now(this.#invalidateTags(tags, true))
+  }
+
+  #invalidateTags(given: string | readonly string[], sync: boolean): Soon<number> {
+    this.#open()
+    const tags = parseTags(typeof given === 'string' ? [given] : given)
+    this.#loading.loads.outdateTags(tags)
+    return this.#tiers.invalidateTags(tags, sync)
+  }
+
+  /**
+   * A part of this cache with keys, tags, defaults and counts of its own: of the same name, it is the same part, in every
+   * process. Its entries share the cache's bounds.
+   * @throws InvalidOptionError `E_INVALID_OPTION`: the name, or one of the defaults
+   */
+  namespace(name: string, defaults: GetOrSetOptions = {}): Namespace {
+    return new Namespace(this, name, defaults)
+  }
+
   /** Removes every entry. */
   async clear(): Promise<void> {
     this.#open()
@@ -271,22 +352,22 @@ export class Cache {
    * @throws what `load` throws, untouched; InvalidKeyError, InvalidTtlError, InvalidOptionError; TimeoutError `E_TIMEOUT`; the
    * reason of `signal`
    */
-  async getOrSet<V>(key: Key, load: Loader<V>, options?: GetOrSetOptions<V>): Promise<V> {
+  async getOrSet<V>(key: Key, load: Loader<V>, options?: GetOrSetOptions<V> & WithMeta<M>): Promise<V> {
     return this.#loading.getOrSet(key, load as Loader<unknown>, options) as Promise<V>
   }
 
   /** Loads and stores although there may be a value. */
-  async refresh<V>(key: Key, load: Loader<V>, options?: GetOrSetOptions<V>): Promise<V> {
+  async refresh<V>(key: Key, load: Loader<V>, options?: GetOrSetOptions<V> & WithMeta<M>): Promise<V> {
     return this.#loading.refresh(key, load as Loader<unknown>, options) as Promise<V>
   }
 
   /** As `getOrSet` for a synchronous load, on this thread. Never waits for an asynchronous load of the same key. */
-  getOrSetSync<V>(key: Key, load: LoaderSync<V>, options?: GetOrSetSyncOptions<V>): V {
+  getOrSetSync<V>(key: Key, load: LoaderSync<V>, options?: GetOrSetSyncOptions<V> & WithMeta<M>): V {
     return this.#loading.getOrSetSync(key, load as Loader<unknown>, options) as V
   }
 
   /** As `refresh` for a synchronous load, on this thread. */
-  refreshSync<V>(key: Key, load: LoaderSync<V>, options?: GetOrSetSyncOptions<V>): V {
+  refreshSync<V>(key: Key, load: LoaderSync<V>, options?: GetOrSetSyncOptions<V> & WithMeta<M>): V {
     return this.#loading.refreshSync(key, load as Loader<unknown>, options) as V
   }
 
@@ -317,9 +398,45 @@ export class Cache {
     for await (const { key, value } of this.entries({ values: true })) yield [key, value]
   }
 
+  /**
+   * The live entries whose metadata answers conditions: `find('experiments', { where: { accuracy: { gte: 0.9 } }, limit: 10 })`.
+   * @throws InvalidOptionError `E_INVALID_OPTION`: an unknown table, column or condition, or a value that its column does not hold
+   * @throws UnavailableError `E_UNAVAILABLE`: the cache has no disk tier
+   */
+  async find<T extends keyof M & string>(table: T, options: FindOptions<M[T]> = {}): Promise<Found<M[T]>[]> {
+    this.#open()
+    return find(this.#tiers, this.#tiers.tables as M, table, options)
+  }
+
+  /**
+   * Answers a query in SQL (SQLite's) over the declared tables, each with the column `key`, and `entries` and `tags`: live
+   * entries only. Give values as parameters, for each `?`. Long ones run on the thread pool. `tierce/kysely` has typed queries.
+   * @throws InvalidOptionError `E_INVALID_OPTION`: SQLite does not understand it; its message says why
+   * @throws ReadOnlyError `E_READ_ONLY`: it would do more than read these
+   * @throws UnavailableError `E_UNAVAILABLE`: the cache has no disk tier
+   */
+  async query<R extends object = Record<string, unknown>>(
+    sql: string,
+    params: readonly SqlValue[] = [],
+  ): Promise<R[]> {
+    this.#open()
+    return query(this.#tiers, sql, params) as Promise<R[]>
+  }
+
   /** How many entries there are, expired ones included until they are removed. */
   async size(): Promise<number> {
     return (await this.stats()).entries
+  }
+
+  /** How many entries there are whose time has not passed. */
+  async validSize(): Promise<number> {
+    return (await this.size()) - (await this.expiredCount())
+  }
+
+  /** How many entries there are whose time has passed, and which were not removed yet. */
+  async expiredCount(): Promise<number> {
+    this.#open()
+    return expiredCount(this.#tiers)
   }
 
   /** What is stored, and how the reads of this object fared. */
@@ -384,18 +501,79 @@ export class Cache {
     }
   }
 
-  /** Listens to faults that broke no call: a damaged entry, a store that failed after a load. */
-  on(event: 'error', listener: ErrorListener): this {
-    oneOf(event, 'event', ['error'])
-    this.#faults.add(callback(listener, 'listener'))
+  /**
+   * Stores a value that comes as a stream: a Node stream, a web stream, or an (async) iterable of bytes or text. Of a disk tier,
+   * a piece is in memory at a time, and the source is held back while it is written; `get` gives a Buffer. It is there when the
+   * promise resolves; when the source fails, or does not fit, nothing is left of it and the old value stays.
+   * @throws what the source throws; ValueTooLargeError `E_VALUE_TOO_LARGE`; as `set`
+   */
+  async setStream(key: Key, source: StreamSource, options: SetOptions = {}): Promise<void> {
+    const given = checkSource(source)
+    const storing = this.#storing(options)
+    return this.#at(key, (text) => setStream(this.#tiers, text, given, storing))
+  }
+
+  /**
+   * The value of a key as a stream; `undefined` on a miss. Each piece is checked before it is handed out, and the stream fails
+   * with `E_CORRUPT` where the rest is damaged.
+   * @throws UnserializableError `E_UNSERIALIZABLE`: the value is neither bytes nor text
+   */
+  async getStream(key: Key): Promise<Readable | undefined> {
+    return this.#at(key, (text) => getStream(this.#tiers, text))
+  }
+
+  /**
+   * Listens: to faults that broke no call, and to entries that leave memory (`CacheEvents`).
+   * @throws InvalidOptionError `E_INVALID_OPTION`
+   */
+  on<E extends keyof CacheEvents>(event: E, listener: CacheListener<E>): this {
+    this.#events.on(event, listener)
     return this
   }
 
   /** Stops listening. */
-  off(event: 'error', listener: ErrorListener): this {
-    oneOf(event, 'event', ['error'])
-    this.#faults.remove(listener)
+  off<E extends keyof CacheEvents>(event: E, listener: CacheListener<E>): this {
+    this.#events.off(event, listener)
     return this
+  }
+
+  /**
+   * What this object did since it was made, or since `resetMetrics()`: the counts of `MemoryCache`. `size`, `bytes` and evictions are
+   * those of memory; reads that found nothing in any tier are misses. `stats()` says what is stored.
+   */
+  metrics(): MemoryMetrics {
+    const { memory, counters } = this.#tiers
+    return counters.snapshot(memory?.count ?? 0, memory?.size ?? 0)
+  }
+
+  /** Starts all counts again. */
+  resetMetrics(): void {
+    this.#tiers.counters.reset()
+  }
+
+  /** Removes what has expired, without holding up other writers for long. Resolves to how many entries that were. */
+  async cleanup(): Promise<number> {
+    this.#open()
+    return this.#told(await cleanup(this.#tiers))
+  }
+
+  #told(removed: number): number {
+    if (removed > 0) this.#events.tell('cleanup', () => ({ removed }))
+    return removed
+  }
+
+  /**
+   * Cleans up every `interval`, in the background. Keeps neither the process nor the cache alive.
+   * @throws InvalidTtlError `E_INVALID_TTL`
+   */
+  startCleanup(interval: Duration = 500): void {
+    this.#open()
+    this.#cleanup.start(parseDuration(interval, 'interval'))
+  }
+
+  /** Ends the background cleanup. What has expired is a miss all the same. */
+  stopCleanup(): void {
+    this.#cleanup.stop()
   }
 
   /** Finishes the writes under way and lets go of the directory. Every later call is an `E_CLOSED`, but loads go on. */
@@ -406,6 +584,7 @@ export class Cache {
 
   async #close(): Promise<void> {
     this.#loading.loads.outdateAll()
+    this.#cleanup.stop()
     await this.#tiers.close()
   }
 
@@ -438,7 +617,7 @@ export class Cache {
     return then(this.#textSoon(key), run)
   }
 
-  #write(key: Key, value: unknown, options: SetOptions): Write {
+  #write(key: Key, value: unknown, options: SetOptions<M>): Write {
     return { text: this.#text(key), value, ...this.#storing(options) }
   }
 
@@ -448,8 +627,8 @@ export class Cache {
     return texts.every((text) => typeof text === 'string') ? texts : Promise.all(texts)
   }
 
-  #storing(options: SetOptions): Storing {
-    return parseSetOptions(options, this.#ttl, this.#tiers.now())
+  #storing(options: SetOptions<M>): Storing {
+    return parseSetOptions(options, this.#ttl, this.#tiers.now(), this.#tiers.tables)
   }
 }
 

@@ -1,16 +1,17 @@
 /** `@cached` and `@cachedSync`: `wrap` and `wrapSync` as decorators, standard and legacy. */
-import type { Cache } from './cache.js'
+import type { Caching } from './caching.js'
 import { makeError } from './errors.js'
-import { type WrapOptions, wrap, wrapSync } from './wrap.js'
+import { type AnyFunction, type WrapControls, type WrapOptions, wrap, wrapSync } from './wrap.js'
 
 // biome-ignore lint/suspicious/noExplicitAny: only `any` accepts every method
 type Method = (this: any, ...args: any[]) => any
 
 /** Options of a decorated method. The name is that of its class and method, unless one is given. */
-export interface CachedOptions extends WrapOptions<never[]> {
+// biome-ignore lint/suspicious/noExplicitAny: results of every method
+export interface CachedOptions extends WrapOptions<never[], any> {
   /** The cache, or how to find it on the object. */
   // biome-ignore lint/suspicious/noExplicitAny: the class is not known here
-  cache: Cache | ((self: any) => Cache)
+  cache: Caching | ((self: any) => Caching)
 }
 
 /** A decorator for methods, in both of TypeScript's forms. */
@@ -33,7 +34,31 @@ export function cachedSync(options: CachedOptions): CachedDecorator {
   return decorator(options, wrapSync as Wrap)
 }
 
-type Wrap = (cache: Cache, fn: Method, options: WrapOptions) => Method
+const controlled = new WeakMap<Method, (self: unknown) => Method>()
+
+/**
+ * The controls of a decorated method, as a wrapped function has them: `controls(api.user).invalidate(5)`. Where the cache is
+ * found on the object, or `this` is part of the key, give the object too.
+ * @throws InvalidOptionError `E_INVALID_OPTION` where it is not decorated with `cached` or `cachedSync`
+ */
+export function controls<F extends AnyFunction>(
+  method: F,
+  self?: ThisParameterType<F> | object,
+): WrapControls<Parameters<F>, ReturnType<F>> {
+  const wrappedFor = controlled.get(method)
+  if (wrappedFor === undefined) {
+    throw makeError(
+      'E_INVALID_OPTION',
+      'The function has no controls: give a method that is decorated with cached or cachedSync.',
+    )
+  }
+  const wrapped = wrappedFor(self) as unknown as Record<string, AnyFunction>
+  const names = ['fresh', 'invalidate', 'peek', 'key', 'stats']
+  const bound = names.map((name) => [name, (...args: unknown[]) => wrapped[name]!.apply(self, args)])
+  return Object.fromEntries(bound) as WrapControls<Parameters<F>, ReturnType<F>>
+}
+
+type Wrap = (cache: Caching, fn: Method, options: WrapOptions) => Method
 
 function decorator(options: CachedOptions, wrapper: Wrap): CachedDecorator {
   return ((first: unknown, second: unknown, descriptor?: PropertyDescriptor) => {
@@ -69,17 +94,21 @@ function decorate(
   owner: { name: string },
 ): Method {
   const { cache, ...rest } = options
-  const byCache = new WeakMap<Cache, Method>()
-  const decorated: Method = function (...args) {
-    const found = typeof cache === 'function' ? cache(this) : cache
+  const byCache = new WeakMap<Caching, Method>()
+  const wrappedFor = (self: unknown): Method => {
+    const found = typeof cache === 'function' ? cache(self) : cache
     let wrapped = byCache.get(found)
     if (wrapped === undefined) {
-      const full = rest.name ?? `${owner.name || ownerName(this, name, decorated)}.${String(name)}`
+      const full = rest.name ?? `${owner.name || ownerName(self, name, decorated)}.${String(name)}`
       wrapped = wrapper(found, method, { ...rest, name: full } as WrapOptions)
       byCache.set(found, wrapped)
     }
-    return wrapped.apply(this, args)
+    return wrapped
   }
+  const decorated: Method = function (...args) {
+    return wrappedFor(this).apply(this, args)
+  }
+  controlled.set(decorated, wrappedFor)
   return Object.defineProperty(decorated, 'name', { value: method.name, configurable: true })
 }
 

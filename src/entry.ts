@@ -1,11 +1,12 @@
 /** What is known of an entry beside its value. */
+import { fromMetaCells, type MetaRows, type MetaTables, type NoMeta } from './meta.js'
 import { codecName } from './tiers/disk.js'
 import type { Extras } from './tiers/extras.js'
 import type { MemoryEntry } from './tiers/memory.js'
 import type { Facts } from './tiers/wire.js'
 
 /** What is known of an entry. Sizes in bytes, times in milliseconds since the Unix epoch. */
-export interface CacheEntry<V = unknown> {
+export interface CacheEntry<V = unknown, M extends MetaTables = NoMeta> {
   value: V
   /**
    * The form that the value is stored in: bytes, string, typed-array, ndarray, series, json, structured, or the name of a handler
@@ -27,6 +28,8 @@ export interface CacheEntry<V = unknown> {
   tier: 'memory' | 'disk'
   tags: readonly string[]
   description: string | undefined
+  /** The entry's rows in declared tables; `undefined` where it has none. */
+  meta: MetaRows<M> | undefined
 }
 
 /** The same without the value. */
@@ -47,6 +50,7 @@ export function memoryFacts(entry: MemoryEntry, hits: number): EntryFacts {
     tier: 'memory',
     tags: entry.extras?.tags ?? [],
     description: entry.extras?.description,
+    meta: undefined,
   }
 }
 
@@ -56,6 +60,7 @@ export function diskFacts(
   kind: string,
   tier: 'memory' | 'disk',
   extras: Extras | undefined,
+  tables: MetaTables,
 ): EntryFacts {
   const { createdAt, expiresAt, accessedAt, hits, size, storedSize } = facts
   return {
@@ -70,5 +75,6 @@ export function diskFacts(
     tier,
     tags: extras?.tags ?? [],
     description: extras?.description,
+    meta: fromMetaCells(tables as NoMeta, extras?.meta),
   }
 }

@@ -16,7 +16,9 @@ export type ErrorCode =
   | 'E_FORMAT'
   | 'E_LOCK_TIMEOUT'
   | 'E_TIMEOUT'
+  | 'E_CONSTRAINT'
   | 'E_TRANSACTION'
+  | 'E_QUERY'
   | 'E_CLOSED'
   | 'E_UNAVAILABLE'
   | 'E_COLUMNAR_MISSING'
@@ -67,8 +69,12 @@ export class FormatError extends TierceError {}
 export class LockTimeoutError extends TierceError {}
 /** `E_TIMEOUT`: a loader or a tier did not answer in time. */
 export class TimeoutError extends TierceError {}
+/** `E_CONSTRAINT`: a unique column has the value already, or a column that needs a value has none; nothing was stored. */
+export class ConstraintError extends TierceError {}
 /** `E_TRANSACTION`: a transaction met a conflict, or was used after its end. */
 export class TransactionError extends TierceError {}
+/** `E_QUERY`: a statement given to a database failed; `context.type` is the database's name for the failure. */
+export class QueryError extends TierceError {}
 /** `E_CLOSED`: the cache is closed. */
 export class ClosedError extends TierceError {}
 /** `E_UNAVAILABLE`: a tier cannot be reached, or a stored form is unknown to this release or this run time. */
@@ -94,7 +100,9 @@ export const ERROR_CLASSES: Readonly<Record<ErrorCode, typeof TierceError>> = {
   E_FORMAT: FormatError,
   E_LOCK_TIMEOUT: LockTimeoutError,
   E_TIMEOUT: TimeoutError,
+  E_CONSTRAINT: ConstraintError,
   E_TRANSACTION: TransactionError,
+  E_QUERY: QueryError,
   E_CLOSED: ClosedError,
   E_UNAVAILABLE: UnavailableError,
   E_COLUMNAR_MISSING: ColumnarMissingError,

@@ -10,6 +10,8 @@ export type {
   MemoryOptions,
   Size,
 } from './cache-options.js'
+export type { Caching } from './caching.js'
+export { ERROR_CHANNEL, LOAD_CHANNEL, type LoadMessage } from './channels.js'
 export {
   boolean,
   Column,
@@ -26,11 +28,12 @@ export {
   timestamp,
 } from './columns.js'
 export { type ContentHash, ContentKey, type ContentOptions, directory, file } from './content.js'
-export { type CachedDecorator, type CachedOptions, cached, cachedSync } from './decorators.js'
+export { type CachedDecorator, type CachedOptions, cached, cachedSync, controls } from './decorators.js'
 export type { CacheEntry } from './entry.js'
 export {
   ClosedError,
   ColumnarMissingError,
+  ConstraintError,
   CorruptError,
   type ErrorCode,
   FormatError,
@@ -42,6 +45,7 @@ export {
   KeyExpiredError,
   KeyNotFoundError,
   LockTimeoutError,
+  QueryError,
   ReadOnlyError,
   StorageFullError,
   TierceError,
@@ -51,8 +55,9 @@ export {
   UnserializableError,
   ValueTooLargeError,
 } from './errors.js'
-export type { ErrorListener } from './events.js'
-export { CallKey, HashedKey, type Key } from './keys.js'
+export type { CacheEvents, CacheListener, EntryEvent, ErrorListener } from './events.js'
+export type { Comparison, FindOptions, Found, OrderBy, Where } from './find.js'
+export { CallKey, HashedKey, type Key, keyFromText as keyOf, NamespacedKey } from './keys.js'
 export type { LockLike, SingleFlight } from './load/barriers.js'
 export { type LoadContext, type NotModified, notModified, type StaleEntry } from './load/flight.js'
 export type {
@@ -75,6 +80,8 @@ export type { LoadOptions } from './memory/saving.js'
 export { defineSerializer, type Serializer } from './memory/serializers.js'
 export type { RemovalReason } from './memory/store.js'
 export { MemoryCache } from './memory-cache.js'
+export type { MetaInput, MetaRows, MetaTables, NoMeta } from './meta.js'
+export { Namespace, type NamespaceStats } from './namespace.js'
 export type { ArrowTable } from './pull-through/arrow.js'
 export type {
   Dialect,
@@ -98,18 +105,46 @@ export {
   type RangeNames,
   type Table,
 } from './pull-through/table.js'
+export type { SqlValue } from './query.js'
 export type { SetOptions } from './set-options.js'
 export type { SharedMemoryOptions, SharedSetOptions } from './shared/options.js'
 export { SharedMemoryCache, type SharedMemoryMetrics } from './shared-memory-cache.js'
+export type {
+  Connection,
+  Parameters,
+  Progress,
+  Query,
+  QueryOptions,
+} from './tables/database.js'
+export type { ColumnValues } from './tables/decode.js'
+export type { ColumnsSource, FileSource, RowsSource, TableSource } from './tables/source.js'
+export {
+  TableCache,
+  type TableCacheInfo,
+  type TableCacheOptions,
+  type TableFacts,
+  type TablePolicy,
+  type WriteOptions,
+} from './tables/table-cache.js'
+export { type Instrumentation, type InstrumentationOptions, openTelemetry, prometheus } from './tracing.js'
 export type { LoadCacheOptions, LoadedCache, SavedCache } from './transfer.js'
+export { type LimiterOptions, type RateLimiter, rateLimiter, type Taken } from './utilities/limiter.js'
+export { type Lease, type LeaseOptions, lock } from './utilities/lock.js'
+export { type OnceOptions, once, onceKey } from './utilities/once.js'
 export { defineHandler, type Handler } from './values/index.js'
 export type { EntriesOptions, KeysOptions, ListedEntry } from './verbs/listing.js'
+export type { Filter, FilterConditions, FilterValue, FrameScan } from './verbs/scan.js'
+export type { StreamPiece, StreamSource } from './verbs/streams.js'
 export type { Transaction, TransactionOptions } from './verbs/transaction.js'
 export {
   type WrapControls,
   type WrapOptions,
   type Wrapped,
+  type WrappedGenerator,
   type WrappedSync,
+  type WrapStats,
   wrap,
+  wrapGenerator,
   wrapSync,
 } from './wrap.js'
+export { type WrapManyOptions, type WrappedMany, wrapMany } from './wrap-many.js'

@@ -17,6 +17,7 @@
  *     {<name><item>...}    plain data sorted by name (UTF-16 order); a property that is undefined is absent
  *     M<key><value>...;  S<item>...;          Map and Set, sorted
  *     c<name><version>[<arguments>]           a call of a wrapped function, only as a whole key
+ *     N<name><text>                           a key in a namespace, only as a whole key: behind the name is the key's own text
  *     F<hash><hex>         the content of a file, T<hash><hex> of a folder: x and 32 digits of XXH3-128, b and 64 of BLAKE3
  *     #<64 hex>            the digest of a text over 1024 bytes, only as a whole key
  */
@@ -77,6 +78,26 @@ export class CallKey {
   ) {}
 }
 
+/** A key in a namespace, as the whole cache lists it. It can be given to `get`, `has`, `delete`. */
+export class NamespacedKey {
+  readonly #brand = true
+
+  /** @internal */
+  static is(value: object): value is NamespacedKey {
+    return #brand in value
+  }
+
+  constructor(
+    readonly namespace: string,
+    readonly key: Key | CallKey,
+  ) {}
+}
+
+/** What the text of each key of a namespace starts with. */
+export function namespacePrefix(name: string): string {
+  return `\0N${stringItem(name)}`
+}
+
 /**
  * The canonical text of a key. Content of files that is not known yet is read on this thread.
  * @throws InvalidKeyError `E_INVALID_KEY`, naming the path inside the key
@@ -86,6 +107,7 @@ export function keyText(key: Key): string {
   if (typeof key === 'object' && key !== null) {
     if (HashedKey.is(key)) return `\0#${key.hash}`
     if (CallKey.is(key)) return callText(key.name, key.version, key.args)
+    if (NamespacedKey.is(key)) return namespacePrefix(key.namespace) + keyText(key.key)
   }
   return guarded('key', key)
 }
@@ -96,26 +118,29 @@ export function keyText(key: Key): string {
  * @throws InvalidKeyError `E_INVALID_KEY`, naming the path inside the key; the promise rejects with it, naming the file
  */
 export function keyTextSoon(key: Key): string | Promise<string> {
-  if (typeof key === 'string') return keyText(key)
+  return typeof key === 'string' ? keyText(key) : soonOf(() => keyText(key))
+}
+
+function soonOf(make: () => string): string | Promise<string> {
   // A getter in the key may ask for another key.
   const outerLater = later
   const outerUnread = unread
   later = true
   unread = undefined
   try {
-    const text = keyText(key)
-    return unread === undefined ? text : withContent(key, unread)
+    const text = make()
+    return unread === undefined ? text : withContent(make, unread)
   } finally {
     later = outerLater
     unread = outerUnread
   }
 }
 
-async function withContent(key: Key, parts: ReadonlySet<ContentKey>): Promise<string> {
+async function withContent(make: () => string, parts: ReadonlySet<ContentKey>): Promise<string> {
   const read = await digests([...parts])
   found = read
   try {
-    return keyText(key)
+    return make()
   } finally {
     found = undefined
   }
@@ -140,10 +165,31 @@ function contentText(part: ContentKey): string {
  * @throws InvalidKeyError `E_INVALID_KEY`, naming the path inside the arguments
  */
 export function callText(name: string, version: string, args: readonly unknown[]): string {
+  return callPrefix(name, version) + argsText(args)
+}
+
+/** What the text of each call of a function starts with. */
+export function callPrefix(name: string, version: string): string {
+  return `\0c${stringItem(name)}${stringItem(version)}`
+}
+
+function argsText(args: readonly unknown[]): string {
+  if (args.length === 1 && typeof args[0] === 'string') return `[${stringItem(args[0])}]`
   let count = args.length
   while (count > 0 && args[count - 1] === undefined) count--
   const given = count === args.length ? args : args.slice(0, count)
-  return `\0c${stringItem(name)}${stringItem(version)}${guarded('args', given).slice(1)}`
+  return guarded('args', given).slice(1)
+}
+
+/** As `callText`, where the start is known; only a promise where content of files has to be read. */
+export function callTextSoon(prefix: string, args: readonly unknown[]): string | Promise<string> {
+  const text = soonOf(() => argsText(args))
+  return typeof text === 'string' ? prefix + text : text.then((made) => prefix + made)
+}
+
+/** As `callTextSoon`; content that is not known yet is read on this thread. */
+export function callTextSync(prefix: string, args: readonly unknown[]): string {
+  return prefix + argsText(args)
 }
 
 /**
@@ -154,10 +200,19 @@ export function callText(name: string, version: string, args: readonly unknown[]
 export function keyFromText(text: string): Key | CallKey {
   if (text.charCodeAt(0) !== 0 && text.isWellFormed()) return text
   if (/^\0#[0-9a-f]{64}$/.test(text)) return new HashedKey(text.slice(2))
+  if (text[1] === 'N') return namespacedFromText(text)
   const whole = decodeKeyItem(text)
   const key: Key | CallKey = whole.call === undefined ? (whole.item as Key) : new CallKey(...whole.call)
   // Encoding is one to one, so this one comparison finds every text that is not canonical.
   if (isCanonical(key, text)) return key
+  throw makeError('E_CORRUPT', 'A stored key is damaged: its text is not canonical.')
+}
+
+function namespacedFromText(text: string): NamespacedKey {
+  const [head = '', length = ''] = /^\0Ns(\d+):/.exec(text) ?? []
+  const end = head.length + Number(length)
+  const key = new NamespacedKey(text.slice(head.length, end), keyFromText(text.slice(end)))
+  if (head !== '' && isCanonical(key, text)) return key
   throw makeError('E_CORRUPT', 'A stored key is damaged: its text is not canonical.')
 }
 

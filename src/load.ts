@@ -2,6 +2,7 @@
  * `getOrSet`: of all who ask for a key at one time, one loads; what is stale is given, renewed, or a fallback. The only place with
  * such control flow; its parts are in `load/`.
  */
+import { type LoadMessage, traced, tracedSync } from './channels.js'
 import { makeError } from './errors.js'
 import {
   acquireLock,
@@ -42,8 +43,8 @@ export interface Store {
 }
 
 /** What an entry gets beside its value, where that may depend on the value. */
-function entryOf(_answer: unknown, _call: LoadCall, plan: LoadPlan): SetOptions {
-  return plan.entry
+function entryOf(answer: unknown, { args }: LoadCall, { entry, tagsOf }: LoadPlan): SetOptions {
+  return tagsOf === undefined ? entry : { ...entry, tags: tagsOf(answer, ...args) }
 }
 
 /** A signal for loads that nobody can stop. */
@@ -131,7 +132,10 @@ export class Loads {
     try {
       value = old && plan.validate?.(old, ...call.args)
       refusePromise(value, 'validate')
-      if (value === undefined) value = call.load({ signal: NEVER, old })
+      if (value === undefined) {
+        const message = () => this.#message(text, old, true)
+        value = tracedSync(message, () => call.load({ signal: NEVER, old }))
+      }
       answer = answerOf(value, kept)
     } catch (error) {
       this.#fail(text, error, plan)
@@ -153,6 +157,14 @@ export class Loads {
     if (flight === undefined) return
     this.#flights.delete(text)
     flight.outdate()
+  }
+
+  /** As `outdate`, for what may come to have one of these tags. */
+  outdateTags(tags: readonly string[]): void {
+    for (const [text, flight] of this.#flights) {
+      if (flight.loading === undefined || flight.tags === undefined) this.outdate(text)
+      else if (flight.tags.some((tag) => tags.includes(tag))) this.outdate(text)
+    }
   }
 
   outdateAll(): void {
@@ -264,6 +276,7 @@ export class Loads {
     const current = this.#flights.get(flight.text)
     if (current !== undefined && current !== flight) return this.#begin(current, call, plan, kept)
     if (!flight.outdated) this.#flights.set(flight.text, flight)
+    flight.tags = plan.tagsOf === undefined ? (plan.entry.tags ?? []) : undefined
     // Not at once: the load may ask for its own key, and must find this flight.
     flight.loading = Promise.resolve().then(() => this.#load(flight, call, plan, kept))
     flight.loading.catch(() => {}) // each waiter has its own promise
@@ -297,7 +310,10 @@ export class Loads {
     try {
       const old = kept && staleEntry(kept)
       let value = old && plan.validate && (await plan.validate(old, ...call.args))
-      if (value === undefined) value = await call.load(contextOf(flight, old))
+      if (value === undefined) {
+        const message = () => this.#message(flight.text, old, false)
+        value = await traced(message, () => call.load(contextOf(flight, old)))
+      }
       const answer = answerOf(value, kept)
       if (!flight.outdated) {
         await this.#keep(flight, value, answer, call, plan, started).catch((fault) =>
@@ -363,6 +379,10 @@ export class Loads {
     if (issues === '') return
     const why = `A loaded value does not pass its schema and was not stored: ${issues}`
     this.#store.report(makeError('E_UNSERIALIZABLE', why, { key: text }))
+  }
+
+  #message(key: string, old: unknown, isSync: boolean): LoadMessage {
+    return { key, source: this, isStale: old !== undefined, isSync }
   }
 
   #fail(text: string, error: unknown, { cacheErrors }: LoadPlan): void {

@@ -15,7 +15,7 @@ import { Turns } from './load/turns.js'
 import { Loads } from './load.js'
 import { callback } from './options.js'
 import { parseSetOptions, type SetOptions } from './set-options.js'
-import { now as done } from './soon.js'
+import { attempt, now as done, then } from './soon.js'
 import type { TierStack } from './tiers/stack.js'
 
 /** What makes a value. It may answer `notModified` where the context has an old one. */
@@ -33,8 +33,11 @@ export interface Owner {
 
 export class Loading {
   readonly loads: Loads
+  /** Locks that all processes on the directory share; undefined without one. */
+  readonly turns: Turns | undefined
   readonly #owner: Owner
-  readonly #hasDisk: boolean
+  /** Refuses options of an entry that are not accepted. */
+  readonly #check: (entry: SetOptions) => void
   readonly #defaults: AnyGetOrSetOptions
   readonly #syncDefaults: AnyGetOrSetOptions
   /** Of loads that are given no options of their own. */
@@ -42,15 +45,16 @@ export class Loading {
   readonly #syncPlan: LoadPlan
 
   /** @throws InvalidOptionError `E_INVALID_OPTION`, InvalidTtlError `E_INVALID_TTL`: of the defaults */
-  constructor({ ttl, now, defaults, disk }: ParsedOptions, owner: Owner) {
+  constructor({ ttl, now, defaults, disk, meta }: ParsedOptions, owner: Owner) {
+    this.#check = (entry) => void parseSetOptions(entry, ttl, 0, meta)
     this.#owner = owner
-    this.#hasDisk = disk !== undefined
+    this.turns = disk === undefined ? undefined : new Turns(disk.dir)
     this.#defaults = defaults
     this.#syncDefaults = withoutAsync(defaults)
-    this.#plan = this.#checked(parseLoadOptions(defaults, checkEntry))
-    this.#syncPlan = parseLoadOptions(this.#syncDefaults, checkEntry)
+    this.#plan = this.#checked(parseLoadOptions(defaults, this.#check))
+    this.#syncPlan = parseLoadOptions(this.#syncDefaults, this.#check)
     const { tiers, faults } = owner
-    const storing = (entry: SetOptions) => parseSetOptions(entry, ttl, now())
+    const storing = (entry: SetOptions) => parseSetOptions(entry, ttl, now(), meta)
     this.loads = new Loads({
       find: (text) => tiers.find(text),
       findSync: (text) => tiers.findSync(text),
@@ -66,7 +70,7 @@ export class Loading {
       now,
       random: Math.random,
       report: (fault) => faults.report(fault),
-      locks: disk === undefined ? undefined : new Turns(disk.dir),
+      locks: this.turns,
     })
   }
 
@@ -109,40 +113,62 @@ export class Loading {
       const live = tiers.readMemory(text)
       if (live !== undefined) return live
     }
-    return tiers.own(await this.loads.get(text, call, plan))
+    return tiers.own(await this.loads.get(text, this.#counted(call), plan))
   }
 
   async fresh(text: string, call: LoadCall, plan: LoadPlan): Promise<unknown> {
     if (this.#owner.isClosed()) return this.#loadClosed(call)
-    return this.#owner.tiers.own(await this.loads.fresh(text, call, plan))
+    return this.#owner.tiers.own(await this.loads.fresh(text, this.#counted(call), plan))
   }
 
   getSync(text: string, call: LoadCall, plan: LoadPlan): unknown {
-    return this.#owner.isClosed() ? this.#loadClosed(call) : this.loads.getSync(text, call, plan)
+    return this.#owner.isClosed()
+      ? this.#loadClosed(call)
+      : this.loads.getSync(text, this.#counted(call), plan)
   }
 
   freshSync(text: string, call: LoadCall, plan: LoadPlan): unknown {
-    return this.#owner.isClosed() ? this.#loadClosed(call) : this.loads.freshSync(text, call, plan)
+    return this.#owner.isClosed()
+      ? this.#loadClosed(call)
+      : this.loads.freshSync(text, this.#counted(call), plan)
   }
 
   /** What the caller gave is refused now, not after a costly load. */
   planOf(options: AnyGetOrSetOptions | undefined): LoadPlan {
     if (options === undefined) return this.#plan
-    return this.#checked(parseLoadOptions({ ...this.#defaults, ...options }, checkEntry))
+    return this.#checked(parseLoadOptions({ ...this.#defaults, ...options }, this.#check))
   }
 
   syncPlanOf(options: AnyGetOrSetOptions | undefined): LoadPlan {
     if (options === undefined) return this.#syncPlan
-    return this.#checked(parseLoadSyncOptions({ ...this.#syncDefaults, ...options }, checkEntry))
+    return this.#checked(parseLoadSyncOptions({ ...this.#syncDefaults, ...options }, this.#check))
   }
 
   #checked(plan: LoadPlan): LoadPlan {
-    if (plan.barrier !== 'machine' || this.#hasDisk) return plan
+    if (plan.barrier !== 'machine' || this.turns !== undefined) return plan
     throw makeError(
       'E_INVALID_OPTION',
       "singleFlight 'machine' keeps its locks in the cache's directory, and there is no dir: give dir, or a lock of yours.",
       { option: 'singleFlight' },
     )
+  }
+
+  /** The same load, counted when it is called. */
+  #counted(call: LoadCall): LoadCall {
+    const { counters } = this.#owner.tiers
+    const load: LoadCall['load'] = (context) => {
+      const { end } = counters.startLoad()
+      const failed = (error: unknown): never => {
+        end(true)
+        throw error
+      }
+      const loaded = (value: unknown): unknown => {
+        end(false)
+        return value
+      }
+      return attempt(() => then(call.load(context), loaded), failed)
+    }
+    return { ...call, load }
   }
 
   /** A program that is shutting down still gets its values. */
@@ -154,9 +180,4 @@ export class Loading {
     }
     return load({ signal: new AbortController().signal, old: undefined })
   }
-}
-
-/** Refuses options of an entry that are not accepted. */
-function checkEntry(entry: SetOptions): void {
-  parseSetOptions(entry, Infinity, 0)
 }

@@ -9,6 +9,7 @@ export type {
   NativeDisk,
   NativeEntry,
   NativeLedger,
+  NativeReader,
   NativeRecord,
   NativeShared,
   NativeStep,

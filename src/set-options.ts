@@ -1,13 +1,14 @@
 /** Options of one entry, parsed and checked once. */
 import { type Codec, type Duration, parseCoding } from './cache-options.js'
 import { makeError } from './errors.js'
+import { type MetaInput, type MetaTables, type NoMeta, toMetaCells } from './meta.js'
 import { checkOptions, parseDuration } from './options.js'
 import { describe } from './refusal.js'
 import type { Extras } from './tiers/extras.js'
 import type { Storing } from './tiers/stack.js'
 
 /** Options of one entry. */
-export interface SetOptions {
+export interface SetOptions<M extends MetaTables = NoMeta> {
   /** Time to live. Default: the cache's. */
   ttl?: Duration | undefined
   /** Compression on disk. Default: that of the value's kind, else the cache's. */
@@ -18,16 +19,24 @@ export interface SetOptions {
   tags?: readonly string[] | undefined
   /** What the entry is, for people: `entry(key)` gives it back. */
   description?: string | undefined
+  /** A row for each declared table that the entry is to be found in. */
+  meta?: MetaInput<M> | undefined
 }
 
 /** Their names. */
-export const SET_OPTIONS = ['ttl', 'codec', 'level', 'tags', 'description'] as const
+export const SET_OPTIONS = ['ttl', 'codec', 'level', 'tags', 'description', 'meta'] as const
 
 /**
  * @param ttl of entries that are set without one, in milliseconds
- * @throws InvalidTtlError `E_INVALID_TTL`, InvalidOptionError `E_INVALID_OPTION`
+ * @param tables what the cache declares
+ * @throws InvalidTtlError `E_INVALID_TTL`, InvalidOptionError `E_INVALID_OPTION`, ConstraintError `E_CONSTRAINT`
  */
-export function parseSetOptions(options: SetOptions, ttl: number, now: number): Storing {
+export function parseSetOptions(
+  options: SetOptions<MetaTables>,
+  ttl: number,
+  now: number,
+  tables: MetaTables = {},
+): Storing {
   checkOptions(options, SET_OPTIONS, 'an entry')
   const own = options.ttl === undefined ? ttl : parseDuration(options.ttl, 'ttl')
   return {
@@ -35,19 +44,22 @@ export function parseSetOptions(options: SetOptions, ttl: number, now: number): 
     freshUntil: Number.POSITIVE_INFINITY,
     cost: 0,
     coding: parseCoding(options),
-    extras: parseExtras(options),
+    extras: parseExtras(options, tables),
   }
 }
 
-function parseExtras({ tags, description }: SetOptions): Extras | undefined {
-  if (tags === undefined && description === undefined) return undefined
+function parseExtras(
+  { tags, description, meta }: SetOptions<MetaTables>,
+  tables: MetaTables,
+): Extras | undefined {
+  if (tags === undefined && description === undefined && meta === undefined) return undefined
   if (description !== undefined && !(typeof description === 'string' && description.isWellFormed())) {
     throw invalid('description', description, 'well-formed text')
   }
   const known = tags === undefined ? [] : parseTags(tags)
-  return known.length === 0 && description === undefined
-    ? undefined
-    : { tags: known, description, meta: undefined }
+  const rows = toMetaCells(tables, meta)
+  const isEmpty = known.length === 0 && description === undefined && rows === undefined
+  return isEmpty ? undefined : { tags: known, description, meta: rows }
 }
 
 /** Bytes of a tag, and tags of an entry or of one invalidation. */

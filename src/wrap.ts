@@ -1,34 +1,49 @@
 /** Call caching: a function whose results are kept in a cache, by its name, its version and its arguments. */
-import type { Cache } from './cache.js'
-import type { Duration } from './cache-options.js'
+import { type Caching, type CallHost, hostOf } from './caching.js'
+import { CallIndex, type Cell, isIndexable } from './call-index.js'
 import { makeError } from './errors.js'
-import { CallKey, type Key, keyText } from './keys.js'
-import { callback, checkOptions, parseDuration } from './options.js'
-import type { SetOptions } from './set-options.js'
+import { CallKey, callPrefix, callTextSoon, callTextSync, type Key, keyText } from './keys.js'
+import { type AnyGetOrSetOptions, type GetOrSetOptions, LOAD_OPTIONS, type LoadPlan } from './load/options.js'
+import { callback, checkOptions } from './options.js'
+import type { TierStack } from './tiers/stack.js'
 
 // biome-ignore lint/suspicious/noExplicitAny: only `any` accepts every function
-type AnyFunction = (...args: any[]) => any
+export type AnyFunction = (...args: any[]) => any
 
-/** Options of a wrapped function. */
-export interface WrapOptions<Args extends unknown[] = unknown[]> {
+/** Options of a wrapped function; those that are functions get the arguments of the call too. */
+export interface WrapOptions<Args extends unknown[] = unknown[], V = unknown>
+  extends Omit<GetOrSetOptions<V, Args>, 'signal'> {
   /** Part of the key. Default: the function's own name, which a minifier may change. */
   name?: string | undefined
   /** Part of the key: a new version never gets the results of an old one. Default `''`. */
   version?: string | undefined
-  /** Time to live of a result. Default: the cache's. */
-  ttl?: Duration | undefined
   /** What the result depends on. Default: all arguments, as a structured key. */
   key?: ((...args: Args) => Key) | undefined
+  /** Whether `this` is part of the key, or what of it is. Default false. */
+  // biome-ignore lint/suspicious/noExplicitAny: the object is not known here
+  keyThis?: boolean | ((self: any) => Key) | undefined
 }
 
-/** What a wrapped function can do beside being called. */
+/** How the calls of a wrapped function fared. */
+export interface WrapStats {
+  calls: number
+  /** Calls of the function itself; all others were answered by the cache or by a load under way. */
+  loads: number
+  /** Of those, such as failed. */
+  errors: number
+}
+
+/** What a wrapped function can do beside being called. With `keyThis`, call them with the object: `fn.fresh.call(object, …)`. */
 export interface WrapControls<Args extends unknown[], Result> {
   /** Calls the function although there may be a result, and stores the new one. */
   fresh(...args: Args): Result
   /** Removes the result of these arguments. Resolves to whether there was one. */
   invalidate(...args: Args): Promise<boolean>
+  /** The result of these arguments, if there is one: the function is not called. */
+  peek(...args: Args): Promise<Awaited<Result> | undefined>
   /** The key of these arguments, for the verbs of the cache. */
   key(...args: Args): CallKey
+  stats(): WrapStats
 }
 
 /** An asynchronous function keeps its type, overloads and generics included; a synchronous one returns promises. */
@@ -41,26 +56,30 @@ export type Wrapped<F extends AnyFunction> = (ReturnType<F> extends Promise<unkn
 export type WrappedSync<F extends AnyFunction> = F & WrapControls<Parameters<F>, ReturnType<F>>
 
 /** Functions by cache, name and version: two of them under one key would answer for each other. */
-const registered = new WeakMap<Cache, Map<string, string | AnyFunction>>()
+const registered = new WeakMap<Caching, Map<string, string | AnyFunction>>()
 
 /**
  * Wraps a function: its results come from the cache, and of all calls with equal arguments at one time one is made. `this`
- * is not part of the key.
+ * is not part of the key, unless `keyThis` says so.
  * @throws InvalidOptionError `E_INVALID_OPTION`: there is no name, or another function has it
  */
 export function wrap<F extends AnyFunction>(
-  cache: Cache,
+  cache: Caching,
   fn: F,
-  options: WrapOptions<Parameters<F>> = {},
+  options: WrapOptions<Parameters<F>, Awaited<ReturnType<F>>> = {},
 ): Wrapped<F> {
-  const call = describeCall(cache, fn, options)
-  const wrapped = function (this: unknown, ...args: Parameters<F>) {
-    return promised(() => cache.getOrSet(call.key(...args), () => fn.apply(this, args), call.options))
+  const call = new Call(cache, fn, options, false)
+  const wrapped = function (this: unknown, argument: unknown) {
+    call.calls++
+    // biome-ignore lint/complexity/noArguments: one that is found in the index needs no array
+    if (arguments.length === 1) {
+      const found = call.indexedSoon(argument)
+      if (found !== undefined) return found
+    }
+    // biome-ignore lint/complexity/noArguments: as above
+    return call.get(this, [...arguments])
   }
-  const fresh = function (this: unknown, ...args: Parameters<F>) {
-    return promised(() => cache.refresh(call.key(...args), () => fn.apply(this, args), call.options))
-  }
-  return finish(fn, wrapped, { fresh, invalidate: call.invalidate, key: call.key }) as unknown as Wrapped<F>
+  return call.finish(wrapped, (self, args) => call.fresh(self, args)) as unknown as Wrapped<F>
 }
 
 /**
@@ -68,67 +87,271 @@ export function wrap<F extends AnyFunction>(
  * @throws InvalidOptionError `E_INVALID_OPTION`: there is no name, or another function has it
  */
 export function wrapSync<F extends AnyFunction>(
-  cache: Cache,
+  cache: Caching,
   fn: F,
-  options: WrapOptions<Parameters<F>> = {},
+  options: Omit<WrapOptions<Parameters<F>, ReturnType<F>>, 'staleWhileRevalidate' | 'timeout'> = {},
 ): WrappedSync<F> {
-  const call = describeCall(cache, fn, options)
-  const load = (self: unknown, args: Parameters<F>) => {
-    const result = fn.apply(self, args)
-    if (typeof result?.then !== 'function') return result
-    throw invalid(
-      fn.name,
-      `${fn.name || 'The function'} returned a promise: wrap it with wrap or cached, not with wrapSync or cachedSync.`,
-    )
+  const call = new Call(cache, fn, options, true)
+  const wrapped = function (this: unknown, argument: unknown) {
+    call.calls++
+    // biome-ignore lint/complexity/noArguments: one that is found in the index needs no array
+    if (arguments.length === 1) {
+      const found = call.indexed(argument)
+      if (found !== undefined) return found
+    }
+    // biome-ignore lint/complexity/noArguments: as above
+    return call.getSync(this, [...arguments])
   }
-  const wrapped = function (this: unknown, ...args: Parameters<F>) {
-    return cache.getOrSetSync(call.key(...args), () => load(this, args), call.options)
-  }
-  const fresh = function (this: unknown, ...args: Parameters<F>) {
-    return cache.refreshSync(call.key(...args), () => load(this, args), call.options)
-  }
-  return finish(fn, wrapped, {
-    fresh,
-    invalidate: call.invalidate,
-    key: call.key,
-  }) as unknown as WrappedSync<F>
+  return call.finish(wrapped, (self, args) => call.freshSync(self, args)) as unknown as WrappedSync<F>
 }
 
-interface Call<Args extends unknown[]> {
-  options: SetOptions
-  key(...args: Args): CallKey
-  invalidate(...args: Args): Promise<boolean>
+/** What a generator gives. */
+export type ItemOf<F extends AnyFunction> =
+  ReturnType<F> extends Iterable<infer T> | AsyncIterable<infer T> ? T : never
+
+/** A generator with what it gives cached. */
+export type WrappedGenerator<F extends AnyFunction> = ((
+  this: ThisParameterType<F>,
+  ...args: Parameters<F>
+) => AsyncGenerator<ItemOf<F>, void, undefined>) &
+  Omit<WrapControls<Parameters<F>, Promise<ItemOf<F>[]>>, 'fresh'>
+
+/**
+ * Wraps a generator, synchronous or not: what it gives is stored as an array once it was consumed to its end, and never
+ * part of it. Those who consume one at one time each run it.
+ * @throws InvalidOptionError `E_INVALID_OPTION`: there is no name, or another function has it
+ */
+export function wrapGenerator<F extends AnyFunction>(
+  cache: Caching,
+  fn: F,
+  options: WrapOptions<Parameters<F>, ItemOf<F>[]> = {},
+): WrappedGenerator<F> {
+  const call = new Call(cache, fn, options, false)
+  const wrapped = async function* (this: unknown, ...args: unknown[]) {
+    call.calls++
+    const known = (await cache.get(call.key(this, args))) as unknown[] | undefined
+    if (known !== undefined) {
+      yield* known
+      return
+    }
+    // A load that is under way as long as the items are consumed, so that an invalidation meanwhile is heard of.
+    let finish!: (items: unknown[] | undefined) => void
+    const consumed = new Promise<unknown[] | undefined>((resolve) => {
+      finish = resolve
+    })
+    const stored = call.load(this, args, () => consumed)
+    let items: unknown[] | undefined
+    try {
+      const given: unknown[] = []
+      for await (const item of fn.apply(this, args)) {
+        given.push(item)
+        yield item
+      }
+      items = given
+    } catch (error) {
+      call.errors++
+      throw error
+    } finally {
+      call.loads++
+      finish(items)
+      await stored
+    }
+  }
+  return call.finish(wrapped, undefined) as unknown as WrappedGenerator<F>
 }
 
-function describeCall<Args extends unknown[]>(
-  cache: Cache,
-  fn: AnyFunction,
-  options: WrapOptions<Args>,
-): Call<Args> {
-  callback(fn, 'the wrapped function')
-  checkOptions(options, ['name', 'version', 'ttl', 'key'], 'a wrapped function')
-  if (options.ttl !== undefined) parseDuration(options.ttl, 'ttl')
-  const { name = fn.name, version = '', key: makeKey } = options
-  if (makeKey !== undefined) callback(makeKey, 'key')
-  register(cache, fn, name, version)
-  const key = (...args: Args) => new CallKey(name, version, makeKey === undefined ? args : [makeKey(...args)])
-  return {
-    options: options.ttl === undefined ? {} : { ttl: options.ttl },
-    key,
-    invalidate: (...args) => promised(() => cache.delete(key(...args))),
+const WRAP_OPTIONS = [
+  'name',
+  'version',
+  'key',
+  'keyThis',
+  ...LOAD_OPTIONS.filter((name) => name !== 'signal'),
+]
+
+/** A function that is wrapped: its keys, its options, its results. */
+class Call {
+  calls = 0
+  loads = 0
+  errors = 0
+  readonly #cache: Caching
+  readonly #host: CallHost
+  readonly #tiers: TierStack
+  readonly #fn: AnyFunction
+  readonly #name: string
+  readonly #version: string
+  readonly #prefix: string
+  readonly #makeKey: ((...args: never[]) => Key) | undefined
+  readonly #keyThis: boolean | ((self: unknown) => Key)
+  readonly #plan: LoadPlan
+  readonly #isSync: boolean
+  /** Undefined where a hit takes more than to be found. */
+  readonly #index: CallIndex | undefined
+
+  // biome-ignore lint/suspicious/noExplicitAny: options of every function
+  constructor(cache: Caching, fn: AnyFunction, options: WrapOptions<any[], any>, sync: boolean) {
+    callback(fn, 'the wrapped function')
+    checkOptions(options, WRAP_OPTIONS, 'a wrapped function')
+    const { name = fn.name, version = '', key, keyThis = false, ...rest } = options
+    if (key !== undefined) callback(key, 'key')
+    if (typeof keyThis !== 'boolean') callback(keyThis, 'keyThis')
+    register(cache, fn, name, version)
+    this.#cache = cache
+    this.#host = hostOf(cache)
+    this.#tiers = this.#host.tiers
+    this.#fn = fn
+    this.#name = name
+    this.#version = version
+    this.#prefix = this.#host.prefix + callPrefix(name, version)
+    this.#makeKey = key
+    this.#keyThis = keyThis
+    this.#plan = this.#planOf(rest, sync)
+    this.#isSync = sync
+    if (this.#plan.isPlain && key === undefined && keyThis === false) this.#index = new CallIndex()
+  }
+
+  #planOf(options: AnyGetOrSetOptions, sync: boolean): LoadPlan {
+    const given = Object.keys(options).length === 0 ? undefined : options
+    const { loading } = this.#host
+    const all = this.#host.optionsOf(given)
+    return sync ? loading.syncPlanOf(all) : loading.planOf(all)
+  }
+
+  /** The result of a single argument, if the index leads to one that is live in memory. */
+  indexed(argument: unknown): unknown {
+    const entry = this.#cell(argument)?.entry
+    return entry === undefined ? undefined : this.#tiers.readEntry(entry)
+  }
+
+  /** As `indexed`, in a promise: one for all callers, unless each is to have a copy. */
+  indexedSoon(argument: unknown): Promise<unknown> | undefined {
+    const cell = this.#cell(argument)
+    if (cell?.entry === undefined) return undefined
+    const value = this.#tiers.readEntry(cell.entry)
+    if (value === undefined) return undefined
+    if (this.#tiers.copies) return Promise.resolve(value)
+    cell.promise ??= Promise.resolve(value)
+    return cell.promise
+  }
+
+  #cell(argument: unknown): Cell | undefined {
+    if (this.#index === undefined || !(typeof argument === 'string' || isIndexable(argument)))
+      return undefined
+    return this.#index.get(argument)
+  }
+
+  get(self: unknown, args: unknown[]): Promise<unknown> {
+    return this.#withText(self, args, (text) => {
+      const found = this.#inMemory(text, args)
+      return found === undefined ? this.#host.loading.get(text, this.#call(self, args), this.#plan) : found
+    })
+  }
+
+  fresh(self: unknown, args: unknown[]): Promise<unknown> {
+    return this.load(self, args, undefined)
+  }
+
+  /** As `fresh`, with another load in the place of the function. */
+  load(self: unknown, args: unknown[], load: (() => unknown) | undefined): Promise<unknown> {
+    const call = load === undefined ? this.#call(self, args) : { load, args }
+    return this.#withText(self, args, (text) => this.#host.loading.fresh(text, call, this.#plan))
+  }
+
+  getSync(self: unknown, args: unknown[]): unknown {
+    const text = callTextSync(this.#prefix, this.#dependsOn(self, args))
+    return this.#inMemory(text, args) ?? this.#host.loading.getSync(text, this.#call(self, args), this.#plan)
+  }
+
+  freshSync(self: unknown, args: unknown[]): unknown {
+    const text = callTextSync(this.#prefix, this.#dependsOn(self, args))
+    return this.#host.loading.freshSync(text, this.#call(self, args), this.#plan)
+  }
+
+  key(self: unknown, args: unknown[]): CallKey {
+    return new CallKey(this.#name, this.#version, this.#dependsOn(self, args))
+  }
+
+  /** Gives a wrapper the looks of its function, and its controls. */
+  finish(
+    wrapper: AnyFunction,
+    fresh: ((self: unknown, args: unknown[]) => unknown) | undefined,
+  ): AnyFunction {
+    const call = this
+    const cache = this.#cache
+    Object.defineProperty(wrapper, 'name', { value: this.#fn.name, configurable: true })
+    Object.defineProperty(wrapper, 'length', { value: this.#fn.length, configurable: true })
+    return Object.assign(wrapper, {
+      ...(fresh !== undefined && {
+        fresh(this: unknown, ...args: unknown[]) {
+          return fresh(this, args)
+        },
+      }),
+      async invalidate(this: unknown, ...args: unknown[]) {
+        return cache.delete(call.key(this, args))
+      },
+      async peek(this: unknown, ...args: unknown[]) {
+        return cache.get(call.key(this, args))
+      },
+      key(this: unknown, ...args: unknown[]) {
+        return call.key(this, args)
+      },
+      stats: (): WrapStats => ({ calls: call.calls, loads: call.loads, errors: call.errors }),
+    })
+  }
+
+  /** Where the key of a call cannot be made, the promise rejects. */
+  #withText(self: unknown, args: unknown[], then: (text: string) => unknown): Promise<unknown> {
+    try {
+      const text = callTextSoon(this.#prefix, this.#dependsOn(self, args))
+      return typeof text === 'string' ? Promise.resolve(then(text)) : text.then(then)
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  #dependsOn(self: unknown, args: unknown[]): unknown[] {
+    const own = this.#makeKey === undefined ? args : [this.#makeKey(...(args as never[]))]
+    if (this.#keyThis === false) return own
+    return [{ this: this.#keyThis === true ? self : this.#keyThis(self) }, ...own]
+  }
+
+  /** A live result in memory, which the index leads to from now on. */
+  #inMemory(text: string, args: unknown[]): unknown {
+    if (this.#index === undefined || args.length !== 1 || !isIndexable(args[0])) return undefined
+    const entry = this.#tiers.memory?.peek(text)
+    const found = entry === undefined ? undefined : this.#tiers.readEntry(entry)
+    if (found !== undefined) this.#index.set(args[0], entry!)
+    return found
+  }
+
+  #call(self: unknown, args: unknown[]) {
+    return { load: () => this.#run(self, args), args }
+  }
+
+  #run(self: unknown, args: unknown[]): unknown {
+    this.loads++
+    let result: unknown
+    try {
+      result = this.#fn.apply(self, args)
+    } catch (error) {
+      this.errors++
+      throw error
+    }
+    if (typeof (result as Promise<unknown> | undefined)?.then !== 'function') return result
+    const name = this.#fn.name || 'The function'
+    if (this.#isSync) {
+      throw invalid(
+        name,
+        `${name} returned a promise: wrap it with wrap or cached, not with wrapSync or cachedSync.`,
+      )
+    }
+    return (result as Promise<unknown>).then(undefined, (error) => {
+      this.errors++
+      throw error
+    })
   }
 }
 
-/** Where `options.key` throws, the promise rejects. */
-function promised<T>(run: () => Promise<T>): Promise<T> {
-  try {
-    return run()
-  } catch (error) {
-    return Promise.reject(error)
-  }
-}
-
-function register(cache: Cache, fn: AnyFunction, name: string, version: string): void {
+function register(cache: Caching, fn: AnyFunction, name: string, version: string): void {
   if (typeof name !== 'string' || name === '') {
     throw invalid(name, 'The function has no name of its own: give options.name, which is part of the key.')
   }
@@ -146,12 +369,6 @@ function register(cache: Cache, fn: AnyFunction, name: string, version: string):
     )
   }
   functions.set(id, mark)
-}
-
-function finish(fn: AnyFunction, wrapped: AnyFunction, controls: object): AnyFunction {
-  Object.defineProperty(wrapped, 'name', { value: fn.name, configurable: true })
-  Object.defineProperty(wrapped, 'length', { value: fn.length, configurable: true })
-  return Object.assign(wrapped, controls)
 }
 
 function invalid(name: unknown, message: string): Error {

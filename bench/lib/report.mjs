@@ -23,6 +23,7 @@ const TITLES = {
   'memory-cache': '`MemoryCache`',
   shared: '`SharedMemoryCache`',
   disk: 'Disk',
+  tables: 'Tables',
   import: 'Start',
 }
 

@@ -3,11 +3,12 @@ import { workloads as start } from './import.mjs'
 import { workloads as memory } from './memory.mjs'
 import { workloads as memoryCache } from './memory-cache.mjs'
 import { workloads as shared } from './shared.mjs'
+import { workloads as tables } from './tables.mjs'
 
 /**
  * @typedef {object} Workload
  * @property {string} id what `--only` picks it by
- * @property {'memory' | 'memory-cache' | 'shared' | 'disk' | 'import'} group the table it is in, and its file here
+ * @property {'memory' | 'memory-cache' | 'shared' | 'disk' | 'tables' | 'import'} group the table it is in, and its file here
  * @property {string[]} contenders
  * @property {Record<string, string>} rows what one run measures: a name in its result, and the title in the table
  * @property {(options: { contender: string, scale: number, folder: string }) => unknown} run in a process of its own
@@ -15,4 +16,4 @@ import { workloads as shared } from './shared.mjs'
  */
 
 /** @type {Workload[]} */
-export const workloads = [...memory, ...memoryCache, ...shared, ...disk, ...start]
+export const workloads = [...memory, ...memoryCache, ...shared, ...disk, ...tables, ...start]

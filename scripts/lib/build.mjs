@@ -1,5 +1,6 @@
 import { cpSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { linkEnvironment, shipDuckdb } from './columnar.mjs'
 import { at, targetDir } from './paths.mjs'
 import { mustTool, output, say, TaskError } from './run.mjs'
 import { checkToolchain, installPackages } from './setup.mjs'
@@ -11,6 +12,7 @@ export async function build() {
   checkToolchain()
   await installPackages()
   await buildAddon()
+  await buildColumnar()
   await buildTypeScript()
 }
 
@@ -19,20 +21,24 @@ export async function build() {
  * @param {{ profile?: string, target?: string, flags?: string[] }} [options] `profile` is cargo's: 'release' is shared with the
  *   tests, 'dist' is what gets published
  */
-export async function buildAddon({ profile = 'release', target, flags = [] } = {}) {
-  say(`Building the addon (${profile})`)
-  const args = [
-    'build',
-    '--platform',
-    '--manifest-path',
-    'crates/tierce-node/Cargo.toml',
-    '--output-dir',
-    '.',
-  ]
-  args.push('--js', 'index.js', '--dts', 'index.d.ts', '--target-dir', targetDir)
+export async function buildAddon(options) {
+  await napiBuild('crates/tierce-node', '.', options)
+}
+
+/** The addon of `@tierce/columnar` with DuckDB's library beside it, in `packages/columnar`. Options as `buildAddon`. */
+export async function buildColumnar(options) {
+  shipDuckdb()
+  await napiBuild('crates/tierce-columnar-node', 'packages/columnar', options)
+}
+
+async function napiBuild(crate, output, { profile = 'release', target, flags = [] } = {}) {
+  say(`Building ${crate} (${profile})`)
+  const args = ['build', '--platform', '--manifest-path', `${crate}/Cargo.toml`, '--output-dir', output]
+  args.push('--package-json-path', `${output}/package.json`, '--js', 'index.js', '--dts', 'index.d.ts')
+  args.push('--target-dir', targetDir)
   args.push(...(profile === 'release' ? ['--release'] : ['--profile', profile]))
   if (target) args.push('--target', target)
-  await mustTool('@napi-rs/cli', 'napi', [...args, ...flags])
+  await mustTool('@napi-rs/cli', 'napi', [...args, ...flags], { env: linkEnvironment() })
 }
 
 export async function buildTypeScript() {
@@ -41,11 +47,17 @@ export async function buildTypeScript() {
   // looks up and loads costs 0.3 ms of every program's start.
   await mustTool('typescript', 'tsc', ['--project', 'tsconfig.json'])
   removeOrphans()
-  const bundle = ['src/index.ts', '--format', 'cjs', '--platform', 'node', '--file', 'dist/index.js']
-  await mustTool('rolldown', 'rolldown', [...bundle, '--external', '../index.js', '--keep-names'])
+  for (const [entry, externals] of Object.entries(ENTRIES)) {
+    const bundle = [`src/${entry}.ts`, '--format', 'cjs', '--platform', 'node', '--file', `dist/${entry}.js`]
+    const apart = externals.flatMap((name) => ['--external', name])
+    await mustTool('rolldown', 'rolldown', [...bundle, ...apart, '--keep-names'])
+  }
   copyTypes()
-  writeEsmEntry()
+  for (const entry of Object.keys(ENTRIES)) writeEsmEntry(entry)
 }
+
+/** What the package exports, and what stays outside of each bundle. */
+const ENTRIES = { index: ['../index.js'], kysely: ['kysely', './index.js'] }
 
 // tsc leaves the output of a deleted source file behind.
 function removeOrphans() {
@@ -70,18 +82,18 @@ function copyTypes() {
  * give two sets of classes and registries. The names come from the module itself, in a process of its own because a loaded
  * addon cannot be replaced on Windows.
  */
-function writeEsmEntry() {
-  const list = `process.stdout.write(JSON.stringify(Object.keys(require(${JSON.stringify(at('dist', 'index.js'))}))))`
+function writeEsmEntry(entry) {
+  const list = `process.stdout.write(JSON.stringify(Object.keys(require(${JSON.stringify(at('dist', `${entry}.js`))}))))`
   const json = output(process.execPath, ['-e', list])
   if (json === undefined)
-    throw new TaskError('dist/index.js does not load: run `node dist/index.js` to see why')
+    throw new TaskError(`dist/${entry}.js does not load: run \`node dist/${entry}.js\` to see why`)
   const names = JSON.parse(json).sort()
-  if (names.length === 0) throw new TaskError('dist/index.js exports nothing')
+  if (names.length === 0) throw new TaskError(`dist/${entry}.js exports nothing`)
   const exported = `export const {\n${names.map((name) => `  ${name},\n`).join('')}} = tierce\n`
   // Not `import tierce from './index.js'`: Node would parse the file once more, for names that are known here (2 ms).
-  const load = `import { createRequire } from 'node:module'\n\nconst tierce = createRequire(import.meta.url)('./index.js')\n`
-  writeIfChanged(at('dist', 'index.mjs'), `${GENERATED}${load}\n${exported}`)
-  writeIfChanged(at('dist', 'index.d.mts'), `${GENERATED}export * from './index.js'\n`)
+  const load = `import { createRequire } from 'node:module'\n\nconst tierce = createRequire(import.meta.url)('./${entry}.js')\n`
+  writeIfChanged(at('dist', `${entry}.mjs`), `${GENERATED}${load}\n${exported}`)
+  writeIfChanged(at('dist', `${entry}.d.mts`), `${GENERATED}export * from './${entry}.js'\n`)
 }
 
 function writeIfChanged(path, text) {

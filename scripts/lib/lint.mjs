@@ -1,3 +1,4 @@
+import { linkEnvironment } from './columnar.mjs'
 import { output, run, say, tool } from './run.mjs'
 
 /** What is checked without running the library; each is a name and a function that gives an exit code. */
@@ -5,7 +6,10 @@ const checks = [
   ['rustfmt', () => run('cargo', ['fmt', '--all', '--check'])],
   [
     'clippy',
-    () => run('cargo', ['clippy', '--release', '--workspace', '--all-targets', '--', '-D', 'warnings']),
+    () =>
+      run('cargo', ['clippy', '--release', '--workspace', '--all-targets', '--', '-D', 'warnings'], {
+        env: linkEnvironment(),
+      }),
   ],
   [
     'biome',
@@ -17,12 +21,13 @@ const checks = [
 
 // Outside a git work tree there is nothing to compare with: a source archive is linted all the same.
 function generatedIsCommitted() {
-  if (!output('git', ['ls-files', '--error-unmatch', 'index.js', 'index.d.ts'])) {
+  const generated = ['index.js', 'index.d.ts', 'packages/columnar/index.js', 'packages/columnar/index.d.ts']
+  if (!output('git', ['ls-files', '--error-unmatch', ...generated])) {
     if (!output('git', ['rev-parse', '--is-inside-work-tree'])) return 0
-    process.stdout.write('index.js and index.d.ts are not committed\n')
+    process.stdout.write(`Not all of ${generated.join(', ')} are committed\n`)
     return 1
   }
-  return run('git', ['diff', '--exit-code', '--stat', '--patch', 'HEAD', '--', 'index.js', 'index.d.ts'])
+  return run('git', ['diff', '--exit-code', '--stat', '--patch', 'HEAD', '--', ...generated])
 }
 
 /** @returns {Promise<boolean>} whether all checks passed */

@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { linkEnvironment } from './columnar.mjs'
 import { at } from './paths.mjs'
 import { run, say, tool } from './run.mjs'
 
@@ -33,7 +34,10 @@ async function rust() {
       counts.skipped += Number(found[3])
     }
   }
-  const code = await run('cargo', ['test', '--release', '--workspace', '--no-fail-fast'], { onOutput })
+  const code = await run('cargo', ['test', '--release', '--workspace', '--no-fail-fast'], {
+    env: linkEnvironment(),
+    onOutput,
+  })
   return { name: 'rust', code, ...counts }
 }
 
@@ -94,7 +98,7 @@ async function examples() {
   const outcome = { name: 'examples', code: 0, passed: 0, failed: 0, skipped: 0 }
   for (const [title, command, args] of [...nodeExamples(), ...rustExamples()]) {
     say(`Example ${title}`)
-    const code = await run(command, args)
+    const code = await run(command, args, { env: linkEnvironment() })
     outcome[code === 0 ? 'passed' : 'failed'] += 1
     if (code !== 0) outcome.code = code
   }

@@ -45,6 +45,8 @@ export class Flight {
   loading: Promise<unknown> | undefined
   /** The key was written or removed since: what the load brings is the waiters' alone. */
   outdated = false
+  /** Those of the entry that it makes; `undefined` where only its value tells. */
+  tags: readonly string[] | undefined = []
   /** An error of it was kept from a caller, and told. */
   isTold = false
   /** Lets others in before the load has landed, as it is outdated. */

@@ -21,9 +21,11 @@ export interface TimeoutOptions {
 
 /** Options of a load on this thread. */
 export interface GetOrSetSyncOptions<V = unknown, Args extends unknown[] = []>
-  extends Omit<SetOptions, 'ttl'> {
+  extends Omit<SetOptions, 'ttl' | 'tags'> {
   /** Time to live, or how to tell it from the value. Default: the cache's. */
   ttl?: Duration | ((value: V, ...args: Args) => Duration) | undefined
+  /** Names under which entries are invalidated together, or how to tell them from the value. */
+  tags?: readonly string[] | ((value: V, ...args: Args) => readonly string[]) | undefined
   /** Each hit starts the time to live again. On disk it is exact to a 64th of it. Default false. */
   sliding?: boolean | undefined
   /** Each time to live is shorter by a random part of this: a fraction up to 1, or a duration. Keeps entries from expiring together. */
@@ -72,6 +74,7 @@ export interface LoadPlan {
   /** What the entry gets, checked. */
   entry: SetOptions
   ttlOf: ((value: unknown, ...args: unknown[]) => Duration) | undefined
+  tagsOf: ((value: unknown, ...args: unknown[]) => readonly string[]) | undefined
   sliding: boolean
   /** A fraction of the time to live up to 1, or from `jitterMs`. */
   jitter: number
@@ -115,6 +118,7 @@ const LOCK_TIMEOUT = 30_000
 const PLAIN: LoadPlan = {
   entry: {},
   ttlOf: undefined,
+  tagsOf: undefined,
   sliding: false,
   jitter: 0,
   jitterMs: 0,
@@ -146,6 +150,7 @@ export function parseLoadOptions(options: AnyGetOrSetOptions, check: (entry: Set
   const plan: LoadPlan = { ...PLAIN, entry: entryOf(options) }
   check(plan.entry)
   if (typeof options.ttl === 'function') plan.ttlOf = callback(options.ttl, 'ttl')
+  if (typeof options.tags === 'function') plan.tagsOf = callback(options.tags, 'tags')
   if (options.sliding !== undefined) plan.sliding = boolean(options.sliding, 'sliding')
   if (options.jitter !== undefined) parseJitter(options.jitter, plan)
   if (options.early !== undefined) plan.early = parseEarly(options.early)
@@ -191,7 +196,7 @@ function entryOf(options: AnyGetOrSetOptions): SetOptions {
   const entry: Record<string, unknown> = {}
   for (const name of SET_OPTIONS) {
     const value = options[name as keyof AnyGetOrSetOptions]
-    if (value === undefined || (name === 'ttl' && typeof value === 'function')) continue
+    if (value === undefined || typeof value === 'function') continue
     entry[name] = value
   }
   return entry

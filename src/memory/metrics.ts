@@ -54,6 +54,11 @@ export class Counters {
     }
   }
 
+  /** Starts all counts again. */
+  reset(): void {
+    Object.assign(this, new Counters())
+  }
+
   snapshot(size: number, bytes: number): MemoryMetrics {
     const { hits, misses, sets, expired, rejected, loads, loadFailures, loadTime } = this
     return {

@@ -1,9 +1,8 @@
-/** The background cleanup of a `MemoryCache`. */
+/** Background cleanups. */
 
 /** What is cleaned up. */
 interface Swept {
-  readonly size: number
-  cleanup(): number
+  cleanup(): void
 }
 
 /**

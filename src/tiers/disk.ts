@@ -1,9 +1,13 @@
 /** The disk tier: entries as bytes, in and out of the addon. */
+
+import type { Cell } from '../cells.js'
 import { fromNative } from '../errors.js'
+import type { DeclaredTable } from '../meta.js'
 import { type NativeDisk, type NativeEntry, native } from '../native.js'
 import { type Soon, then } from '../soon.js'
 import { decode } from '../values/index.js'
-import { decodeExtras, type Extras, encodeExtras } from './extras.js'
+import { type Answer, readAnswer } from './answer.js'
+import { decodeExtras, type Extras, encodeCells, encodeExtras } from './extras.js'
 import {
   Batch,
   type Facts,
@@ -42,6 +46,7 @@ export interface DiskOptions {
   level?: number
   durability: string
   lockTimeout: number
+  meta?: DeclaredTable[]
 }
 
 /** An entry that was read. */
@@ -167,6 +172,18 @@ export class DiskTier {
     await this.settled()
     const hit = this.#fetch(text, true)
     return hit === TOO_LARGE ? this.#readLarge(text) : hit
+  }
+
+  /** The stored form of a fresh entry. */
+  async stored(text: string): Promise<{ kind: number; data: Buffer } | undefined> {
+    await this.settled()
+    const entry = await wait(() => this.#disk.read(Buffer.from(text), this.#now()))
+    if (entry === null) {
+      this.#tellFaults()
+      return undefined
+    }
+    const { kind, freshUntil } = readFacts(viewOf(entry.meta), 0)
+    return freshUntil > this.#now() ? { kind, data: entry.value } : undefined
   }
 
   async #readAfterWrites(text: string): Promise<DiskHit | undefined> {
@@ -385,9 +402,41 @@ export class DiskTier {
     return readPage(await wait(() => this.#disk.page(listing, this.#now())))
   }
 
+  /** Removes up to `limit` entries that have expired, in short transactions off this thread; gives how many. */
+  async cleanup(limit = Number.POSITIVE_INFINITY): Promise<number> {
+    await this.settled()
+    return wait(() => this.#disk.cleanup(limit, this.#now()))
+  }
+
+  /** Entries that have expired and are still there, and the bytes of the values of all others. */
+  async validity(): Promise<Awaited<ReturnType<NativeDisk['validity']>>> {
+    await this.settled()
+    return wait(() => this.#disk.validity(this.#now()))
+  }
+
   async stats(): Promise<Awaited<ReturnType<NativeDisk['stats']>>> {
     await this.settled()
     return wait(() => this.#disk.stats(this.#now()))
+  }
+
+  /** Answers a query: on this thread when that is quick, and after the writes that were asked for. */
+  async query(sql: string, params: readonly (Cell | bigint)[]): Promise<Answer> {
+    await this.settled()
+    const cells = encodeCells(params)
+    const now = call(() => this.#disk.queryNow(sql, cells, this.#now()))
+    return readAnswer(now ?? (await wait(() => this.#disk.query(sql, cells, this.#now()))))
+  }
+
+  /** Calls the addon on this thread. */
+  native<T>(run: (disk: NativeDisk, now: number) => T): T {
+    return call(() => run(this.#disk, this.#now()))
+  }
+
+  /** Waits for a call that needs nothing of this object. */
+  async wait<T>(run: () => Promise<T>): Promise<T> {
+    const done = await wait(run)
+    this.#tellFaults()
+    return done
   }
 
   /** Runs a verb of management on the thread pool, after the writes that were asked for. */

@@ -5,7 +5,7 @@
 import type { Cell } from '../cells.js'
 
 /** Rows of custom metadata, with their columns in stored form. */
-export type MetaCells = Readonly<Record<string, Readonly<Record<string, Cell | bigint>>>>
+export type MetaCells = Readonly<Record<string, Readonly<Record<string, Cell>>>>
 
 /** Tags, a description, rows of metadata: checked. */
 export interface Extras {
@@ -15,16 +15,13 @@ export interface Extras {
 }
 
 const NO_DESCRIPTION = 0xffffffff
-const TYPE = { integer: 1, real: 2, text: 3 } as const
+const TYPE = { null: 0, integer: 1, real: 2, text: 3 } as const
 
 /** UTF-8 takes at most this many bytes for a UTF-16 code unit. */
 const UTF8_MAX = 3
 
-/** A column that holds reals, also where the number is whole. */
-export type IsReal = (table: string, column: string) => boolean
-
 /** The body. */
-export function encodeExtras(extras: Extras, isReal: IsReal = () => false): Buffer {
+export function encodeExtras(extras: Extras): Buffer {
   const { tags, description, meta } = extras
   const writer = new Writer(roomFor(extras))
   if (description === undefined) writer.u32(NO_DESCRIPTION)
@@ -39,7 +36,7 @@ export function encodeExtras(extras: Extras, isReal: IsReal = () => false): Buff
     writer.u16(cells.length)
     for (const [column, cell] of cells) {
       writer.name(column)
-      writer.cell(cell as NonNullable<Cell> | bigint, isReal(table, column))
+      writer.cell(cell)
     }
   }
   return writer.done()
@@ -91,13 +88,15 @@ class Writer {
     this.#at += 4 + length
   }
 
-  cell(cell: string | number | bigint, isReal: boolean): void {
-    if (typeof cell === 'string') {
+  cell(cell: Cell | bigint): void {
+    if (cell === null) {
+      this.#bytes[this.#at++] = TYPE.null
+    } else if (typeof cell === 'string') {
       this.#bytes[this.#at++] = TYPE.text
       this.long(cell)
-    } else if (isReal || (typeof cell === 'number' && !Number.isInteger(cell))) {
+    } else if (typeof cell === 'number' && !Number.isSafeInteger(cell)) {
       this.#bytes[this.#at++] = TYPE.real
-      this.#at = this.#bytes.writeDoubleLE(Number(cell), this.#at)
+      this.#at = this.#bytes.writeDoubleLE(cell, this.#at)
     } else {
       this.#bytes[this.#at++] = TYPE.integer
       this.#at = this.#bytes.writeBigInt64LE(BigInt(cell), this.#at)
@@ -107,6 +106,15 @@ class Writer {
   done(): Buffer {
     return this.#bytes.subarray(0, this.#at)
   }
+}
+
+/** Values of a query's parameters, each as a cell. */
+export function encodeCells(cells: readonly (Cell | bigint)[]): Buffer {
+  let room = 0
+  for (const cell of cells) room += 9 + (typeof cell === 'string' ? cell.length * UTF8_MAX : 0)
+  const writer = new Writer(room)
+  for (const cell of cells) writer.cell(cell)
+  return writer.done()
 }
 
 /** Reads a body, which the addon has checked. */

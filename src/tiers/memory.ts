@@ -8,6 +8,7 @@ import { MOST_ENTRIES, Store } from '../memory/store.js'
 import { Wheel } from '../memory/wheel.js'
 import type { Access } from './disk.js'
 import type { Extras } from './extras.js'
+import { TagIndex } from './tags.js'
 
 /** Where an entry is on disk, and the epoch it was read at. */
 export interface DiskPlace {
@@ -22,9 +23,11 @@ export class MemoryEntry {
   hits = 0
   /** Hits that the disk tier was not told of. */
   untold = 0
-  accessedAt: number
+  accessedAt = 0 // a number from the start, or each change of it would allocate one
   /** Where it is in the tier; -1 where it is no longer. */
   slot = -1
+  /** Of an index that leads to it, and lets go of it when it leaves. */
+  cell: { entry: MemoryEntry | undefined; promise: Promise<unknown> | undefined } | undefined = undefined
 
   constructor(
     readonly text: string,
@@ -86,8 +89,10 @@ const TICK = 500
 export class MemoryTier {
   /** Entries that had to go for others. */
   evictions = 0
-  readonly #heaviest: number
+  /** Bytes of the largest value that it keeps. */
+  readonly heaviest: number
   readonly #store: Store<string, MemoryEntry>
+  readonly #tags = new TagIndex<MemoryEntry>()
   readonly #now: () => number
   readonly #onRemove: OnRemove | undefined
   readonly #tells: boolean
@@ -102,7 +107,7 @@ export class MemoryTier {
 
   constructor(options: MemoryTierOptions, now: () => number, onRemove?: OnRemove) {
     const { max, maxSize, policy, tells } = options
-    this.#heaviest = Math.min(maxSize, HEAVIEST)
+    this.heaviest = Math.min(maxSize, HEAVIEST)
     this.#now = now
     this.#onRemove = onRemove
     this.#tells = tells
@@ -147,7 +152,7 @@ export class MemoryTier {
 
   /** Whether a value of so many bytes fits at all. */
   admits(text: string, size: number): boolean {
-    return sizeOf(text, size) <= this.#heaviest
+    return sizeOf(text, size) <= this.heaviest
   }
 
   /** Stores an entry in the place of any other. One that is larger than the whole tier is not kept. */
@@ -155,7 +160,7 @@ export class MemoryTier {
     const { text, value, kind, createdAt, expiresAt, freshUntil, cost, place, extras } = made
     const size = sizeOf(text, made.size)
     const replaced = this.peek(text)
-    if (size > this.#heaviest) {
+    if (size > this.heaviest) {
       if (replaced !== undefined) this.remove(replaced)
       return undefined
     }
@@ -164,6 +169,7 @@ export class MemoryTier {
     const entry = new MemoryEntry(text, value, size, kind, ...times, cost, place, extras)
     entry.slot = this.#store.set(text, entry, size, Infinity, 0)
     this.#schedule(entry)
+    this.#tags.add(entry)
     return entry
   }
 
@@ -203,7 +209,14 @@ export class MemoryTier {
     this.#leaves(entry)
   }
 
+  /** The entries that have one of these tags, as far as they were given here. */
+  tagged(tags: readonly string[]): Set<MemoryEntry> {
+    return this.#tags.with(tags)
+  }
+
   clear(): void {
+    for (const entry of this.entries()) letGo(entry)
+    this.#tags.clear()
     this.#store.clear()
     this.#untold.clear()
     this.#untoldRoom = 0
@@ -270,7 +283,15 @@ export class MemoryTier {
     if (entry.untold > 0) this.#untold.unlink(entry.slot)
     entry.untold = 0
     entry.slot = -1
+    this.#tags.remove(entry)
+    letGo(entry)
   }
+}
+
+function letGo(entry: MemoryEntry): void {
+  if (entry.cell === undefined) return
+  entry.cell.entry = undefined
+  entry.cell.promise = undefined
 }
 
 /** Bytes of an entry, as the bound counts them. */

@@ -1,13 +1,18 @@
 /** The tiers as one: memory in front of the disk, coherent with it. Keys are canonical texts here. */
 import type { ParsedOptions } from '../cache-options.js'
+import type { Cell } from '../cells.js'
 import { type CacheEntry, diskFacts, memoryFacts } from '../entry.js'
-import { makeError } from '../errors.js'
+import { makeError, TierceError } from '../errors.js'
+import { Counters } from '../memory/metrics.js'
+import type { MetaTables } from '../meta.js'
 import { attempt, now, type Soon, then } from '../soon.js'
 import { giveOut, keep } from '../values/copies.js'
 import { type Encoded, encode, kindName, kindOf } from '../values/index.js'
+import type { Answer } from './answer.js'
 import { type DiskHit, DiskTier, packSet } from './disk.js'
 import type { Extras } from './extras.js'
 import { type MemoryEntry, MemoryTier } from './memory.js'
+import { TurnClock } from './turn-clock.js'
 import { weigh } from './weigh.js'
 import type { Batch, Coding, Outcome, Packed, SetTimes, Times } from './wire.js'
 
@@ -37,8 +42,12 @@ export interface TierStats {
   size: number
   /** Of the values after compression; the same as `size` without a disk tier. */
   storedSize: number
-  /** Database pages in use and value files; 0 without a disk tier. */
+  /** Database pages in use, value files and the log; 0 without a disk tier. */
   diskSize: number
+  /** The log, a part of it. */
+  logSize: number
+  /** Whether a reader elsewhere keeps the log from ending: as long as it does, `diskSize` may be above `maxSize`. */
+  logIsPinned: boolean
   /** Reads of this cache object that found an entry, and those that did not. */
   hits: number
   misses: number
@@ -58,28 +67,35 @@ export interface StackEvents {
   onChange(text: string): void
   /** A fault that breaks no call. */
   onFault(code: string, message: string): void
+  /** An entry left memory by itself. May be in the middle of a change. */
+  onLeave(text: string, reason: 'evict' | 'expire'): void
 }
 
 export class TierStack {
   readonly now: () => number
+  /** Of metadata. */
+  readonly tables: MetaTables
   readonly memory: MemoryTier | undefined
   readonly disk: DiskTier | undefined
   /** Memory keeps values apart from those that callers hold. */
-  readonly #copies: boolean
+  readonly copies: boolean
   readonly #codecs: ReadonlyMap<string, Coding>
   readonly #events: StackEvents
+  readonly #turn: TurnClock
   /** Keys whose entries are being changed on disk, and by how many writes: what a read brings of them may be old. */
   readonly #changing = new Map<string, number>()
-  #hits = 0
-  #misses = 0
+  readonly counters = new Counters()
 
   /** Opens the directory, if there is one. Errors as `Cache`. */
   constructor(parsed: ParsedOptions, events: StackEvents) {
     this.now = parsed.now
+    this.tables = parsed.meta
+    this.#turn = new TurnClock(parsed.now)
     this.#codecs = parsed.codecs
-    this.#copies = parsed.copies
+    this.copies = parsed.copies
     this.#events = events
-    if (parsed.memory !== undefined) this.memory = new MemoryTier(parsed.memory, parsed.now)
+    if (parsed.memory !== undefined)
+      this.memory = new MemoryTier(parsed.memory, parsed.now, (entry, reason) => this.#left(entry, reason))
     if (parsed.disk !== undefined) {
       this.disk = new DiskTier(parsed.disk, parsed.now, (code, message) => events.onFault(code, message))
     }
@@ -112,8 +128,34 @@ export class TierStack {
   readMemory(text: string): unknown {
     const live = this.live(text)
     if (live === undefined) return undefined
-    this.#hits++
-    return this.#copies ? giveOut(live.value) : live.value
+    this.counters.hits++
+    return this.copies ? giveOut(live.value) : live.value
+  }
+
+  /** The value of an entry that is in the memory tier; `undefined` where it is not live any more. */
+  readEntry(entry: MemoryEntry): unknown {
+    const { place } = entry
+    if (place !== undefined && this.disk?.isCurrent(place.slot, place.epoch) === false) return undefined
+    const isTimed = entry.expiresAt !== Infinity || entry.freshUntil !== Infinity
+    const now = isTimed ? this.now() : this.#turn.now()
+    if (isTimed && !entry.isLive(now)) return undefined
+    this.memory!.use(entry, now)
+    this.counters.hits++
+    return this.copies ? giveOut(entry.value) : entry.value
+  }
+
+  /** Removes every entry that has one of these tags; gives how many were live. */
+  invalidateTags(tags: readonly string[], sync = false): Soon<number> {
+    const now = this.now()
+    let live = 0
+    for (const entry of this.memory?.tagged(tags) ?? []) {
+      if (entry.isLive(now)) live++
+      this.memory?.remove(entry)
+    }
+    if (this.disk === undefined) return live
+    this.#tellAccesses()
+    // What memory read from disk follows its epoch, and those of removed entries move.
+    return this.disk.invalidateTags(tags, sync)
   }
 
   /** The values of many keys, aligned with them; those on disk are read in one call, from one snapshot. */
@@ -146,7 +188,8 @@ export class TierStack {
     if (!isLive) return undefined
     const tier = live !== undefined && live === this.memory?.peek(text) ? 'memory' : 'disk'
     const { facts, value, extras } = hit
-    return { value: value as V, ...diskFacts(facts, kindName(facts.kind, value), tier, extras) }
+    const kind = kindName(facts.kind, value)
+    return { value: value as V, ...diskFacts(facts, kind, tier, extras, this.tables) }
   }
 
   /** What is known of a key. Does not count as an access. */
@@ -165,6 +208,7 @@ export class TierStack {
     this.#tellAccesses()
     const { disk } = this
     if (disk === undefined) this.admit(writes.map((write, index) => ({ write, encoded: encoded[index] })))
+    this.counters.sets += writes.length
     const kept = writes.map((write, index) => this.keep(write, encoded[index]))
     if (disk === undefined) return
     const pack = (batch: Batch) => {
@@ -177,6 +221,7 @@ export class TierStack {
     }
     const failed = (error: unknown): never => {
       for (const entry of kept) if (entry !== undefined) this.memory?.remove(entry)
+      this.#countRefused(error)
       throw error
     }
     return attempt(() => then(disk.write(writes.length, pack, sync), confirm), failed)
@@ -225,12 +270,16 @@ export class TierStack {
   /** Removes keys in one transaction; gives how many had a live entry. */
   delete(texts: readonly string[], sync = false): Soon<number> {
     const live = texts.filter((text) => this.forget(text))
-    if (this.disk === undefined) return live.length
+    const counted = (deleted: number): number => {
+      this.counters.deleted += deleted
+      return deleted
+    }
+    if (this.disk === undefined) return counted(live.length)
     const pack = (batch: Batch) => {
       for (const text of texts) batch.delete(text)
     }
     const count = (outcomes: Outcome[]) => outcomes.filter(({ existed }) => existed).length
-    return then(this.change(texts, texts.length, pack, sync), count)
+    return then(then(this.change(texts, texts.length, pack, sync), count), counted)
   }
 
   /**
@@ -257,6 +306,7 @@ export class TierStack {
     }
     const failed = (error: unknown): never => {
       done()
+      this.#countRefused(error)
       throw error
     }
     const succeeded = (outcomes: Outcome[]): Outcome[] => {
@@ -267,8 +317,10 @@ export class TierStack {
   }
 
   async clear(): Promise<void> {
+    const { count = 0 } = this.memory ?? {}
     this.memory?.clear()
-    await this.disk?.write(1, (batch) => batch.clear(), false)
+    const outcomes = await this.disk?.write(1, (batch) => batch.clear(), false)
+    this.counters.cleared += outcomes?.[0]?.invalidated ?? count
   }
 
   /** What is in memory and has not expired, the least recently used first. */
@@ -283,11 +335,22 @@ export class TierStack {
 
   async stats(): Promise<TierStats> {
     const memory = { entries: this.memory?.count ?? 0, size: this.memory?.size ?? 0 }
-    const reads = { hits: this.#hits, misses: this.#misses, memory }
+    const { hits, misses } = this.counters
+    const reads = { hits, misses, memory }
     if (this.disk === undefined) {
-      return { entries: memory.entries, size: memory.size, storedSize: memory.size, diskSize: 0, ...reads }
+      const none = { storedSize: memory.size, diskSize: 0, logSize: 0, logIsPinned: false }
+      return { entries: memory.entries, size: memory.size, ...none, ...reads }
     }
     return { ...(await this.disk.stats()), ...reads }
+  }
+
+  /** @throws UnavailableError `E_UNAVAILABLE` without a disk tier */
+  async query(sql: string, params: readonly (Cell | bigint)[]): Promise<Answer> {
+    if (this.disk !== undefined) return this.disk.query(sql, params)
+    throw makeError(
+      'E_UNAVAILABLE',
+      'Metadata is kept on disk, and the cache has no disk tier: give it a dir.',
+    )
   }
 
   async close(): Promise<void> {
@@ -301,7 +364,7 @@ export class TierStack {
 
   /** What one of several callers gets of a value that all of them would share. */
   own(value: unknown): unknown {
-    if (!this.#copies) return value
+    if (!this.copies) return value
     try {
       return giveOut(keep(value))
     } catch {
@@ -311,7 +374,7 @@ export class TierStack {
 
   /** What is kept of a value: `given` makes a caller's of it. */
   held(value: unknown, encoded?: Encoded): unknown {
-    return this.#copies ? keep(value, encoded) : value
+    return this.copies ? keep(value, encoded) : value
   }
 
   /**
@@ -320,19 +383,22 @@ export class TierStack {
    */
   admit(writes: readonly { write: Write; encoded: Encoded | undefined }[]): void {
     for (const { write, encoded } of writes) {
-      if (this.memory?.admits(write.text, sizeOf(write.value, encoded)) === false) throw tooLarge()
+      if (this.memory?.admits(write.text, sizeOf(write.value, encoded)) === false) {
+        this.counters.rejected++
+        throw tooLarge()
+      }
     }
   }
 
   /** What a caller gets of a value that was found. */
   given(hit: { value: unknown } | undefined): unknown {
-    return this.#copies ? giveOut(hit?.value) : hit?.value
+    return this.copies ? giveOut(hit?.value) : hit?.value
   }
 
   /** A value that was found, as its callers get it; what is stale counts as a miss. */
   #found(kept: Kept | undefined): Kept | undefined {
     this.#count(kept !== undefined && isFresh(kept, this.now()))
-    if (kept === undefined || !this.#copies) return kept
+    if (kept === undefined || !this.copies) return kept
     const { createdAt, expiresAt, freshUntil, cost } = kept
     return { value: giveOut(kept.value), createdAt, expiresAt, freshUntil, cost }
   }
@@ -341,9 +407,13 @@ export class TierStack {
     return kept !== undefined && isFresh(kept, this.now()) ? kept.value : undefined
   }
 
+  #countRefused(error: unknown): void {
+    if (error instanceof TierceError && error.code === 'E_VALUE_TOO_LARGE') this.counters.rejected++
+  }
+
   #count(hit: boolean): void {
-    if (hit) this.#hits++
-    else this.#misses++
+    if (hit) this.counters.hits++
+    else this.counters.misses++
   }
 
   /** The entry in memory, stale or not, if it is neither expired nor overtaken by a write of another process or thread. */
@@ -352,9 +422,17 @@ export class TierStack {
     if (entry === undefined) return undefined
     const { place } = entry
     const overtaken = place !== undefined && this.disk?.isCurrent(place.slot, place.epoch) === false
-    if (entry.expiresAt > now && !overtaken) return entry
+    const isOver = entry.expiresAt <= now
+    if (!isOver && !overtaken) return entry
     this.memory?.remove(entry)
+    if (isOver) this.#left(entry, 'expire')
     return undefined
+  }
+
+  #left({ text }: MemoryEntry, reason: 'evict' | 'expire'): void {
+    if (reason === 'evict') this.counters.evicted++
+    else if (this.disk === undefined) this.counters.expired++ // else it is counted where it leaves the disk
+    this.#events.onLeave(text, reason)
   }
 
   /** As `current`, and notes the access. */
@@ -380,7 +458,7 @@ export class TierStack {
     if (this.current(text) === undefined) {
       const { facts, value } = hit
       const { size, createdAt, expiresAt, freshUntil, cost } = facts
-      const kept = this.#copies ? keep(value) : value
+      const kept = this.copies ? keep(value) : value
       const kind = kindName(facts.kind, value)
       this.memory.set({ text, value: kept, kind, size, createdAt, expiresAt, freshUntil, cost, place: facts })
     }
@@ -390,7 +468,7 @@ export class TierStack {
   /** The stored form, where a tier needs one. */
   encode(value: unknown): Encoded | undefined {
     const given = storable(value)
-    return this.disk === undefined && !this.#copies ? undefined : encode(given)
+    return this.disk === undefined && !this.copies ? undefined : encode(given)
   }
 
   packed({ coding }: Write, encoded: Encoded): Packed {
@@ -414,7 +492,7 @@ export class TierStack {
       size: sizeOf(value, encoded),
       kind: encoded === undefined ? 'live' : kindOf(encoded),
       createdAt,
-      extras: this.disk === undefined ? extras : undefined, // else the disk has them
+      extras,
     })
   }
 

@@ -132,7 +132,7 @@ export interface Outcome {
   idHigh: number
   slot: number
   epoch: number
-  /** For tags: how many live entries were removed. */
+  /** For tags: how many live entries were removed; for a clear, how many entries at all. */
   invalidated: number
 }
 

@@ -43,6 +43,9 @@ export const Kind = {
   typedArray: 16,
   ndArray: 32,
   series: 48,
+  /** Parquet. */
+  arrow: 64,
+  polars: 65,
 } as const
 
 /** `E_CORRUPT`: the bytes of a value are damaged. */

@@ -3,6 +3,7 @@
  */
 import { bytes } from './bytes.js'
 import { decodeBy, encodeBy, handlerFor, unwrap, wrap } from './custom.js'
+import { frame } from './frames.js'
 import { damagedValue, type Encoded, Kind, unreadable, type ValueHandler } from './handler.js'
 import { json } from './json.js'
 import { ndArray, series, typedArray } from './numbers.js'
@@ -13,7 +14,16 @@ export { defineHandler, type Handler } from './custom.js'
 export type { Encoded, ValueHandler } from './handler.js'
 
 /** Asked in this order; the last one takes every value or throws. */
-const HANDLERS: readonly ValueHandler[] = [bytes, string, typedArray, ndArray, series, json, structured]
+const HANDLERS: readonly ValueHandler[] = [
+  bytes,
+  string,
+  typedArray,
+  ndArray,
+  series,
+  frame,
+  json,
+  structured,
+]
 
 const BY_KIND: readonly (ValueHandler | undefined)[] = HANDLERS.reduce<(ValueHandler | undefined)[]>(
   (table, handler) => {

@@ -40,7 +40,11 @@ function setWhen(
   else tiers.outdate(write.text)
   const entry = { ...write, encoded: tiers.packed(write, encoded) }
   const changed = tiers.change([write.text], 1, (batch) => packSet(batch, entry, when), sync)
-  return then(changed, ([outcome]) => outcome!.existed)
+  return then(changed, ([outcome]) => {
+    const { existed } = outcome!
+    if (existed === (when === 'present')) tiers.counters.sets++
+    return existed
+  })
 }
 
 /** Counts as an access of a live entry; whether there is one. */
@@ -74,7 +78,10 @@ export function increment(
   if (tiers.disk === undefined) return incrementInMemory(tiers, { text, by, expiresAt })
   tiers.forget(text)
   const changed = tiers.change([text], 1, (batch) => batch.increment(text, by, expiresAt), sync)
-  return then(changed, ([outcome]) => (outcome as Outcome).number!)
+  return then(changed, ([outcome]) => {
+    tiers.counters.sets++
+    return (outcome as Outcome).number!
+  })
 }
 
 function incrementInMemory(tiers: TierStack, { text, by, expiresAt }: Increment): number | bigint {
@@ -83,6 +90,7 @@ function incrementInMemory(tiers: TierStack, { text, by, expiresAt }: Increment)
   const times = live ?? { expiresAt, freshUntil: Number.POSITIVE_INFINITY, cost: 0 }
   const write = { ...pickTimes(times), text, value, coding: undefined, extras: live?.extras }
   const kept = tiers.keep(write, tiers.encode(value), live?.createdAt)
+  tiers.counters.sets++
   if (kept !== undefined && live !== undefined) kept.hits = live.hits
   return value
 }

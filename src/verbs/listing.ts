@@ -99,7 +99,7 @@ function factsOf(tiers: TierStack, item: Item, value?: unknown): EntryFacts {
   const { text, listed } = item
   const tier = tiers.current(text)?.place === undefined ? 'disk' : 'memory'
   const extras = listed.extras.length === 0 ? undefined : decodeExtras(listed.extras)
-  return diskFacts(listed.facts, kindName(listed.facts.kind, value), tier, extras)
+  return diskFacts(listed.facts, kindName(listed.facts.kind, value), tier, extras, tiers.tables)
 }
 
 /** Pages of what was selected; none is empty. */

@@ -10,8 +10,8 @@ use napi::bindgen_prelude::{Buffer, Uint8Array, Uint32Array};
 use napi_derive::napi;
 use tierce::policy::UnknownPolicy;
 use tierce::{
-    Cache, Code, CodecChoice, Durability, EPOCH_BITS, Entry, Error, Fetched, Key, Listed, Listing,
-    ManualClock, Result, State, Wait,
+    Cache, Code, CodecChoice, ColumnType, Durability, EPOCH_BITS, Entry, Error, Fetched, Key, Listed,
+    Listing, ManualClock, MetaColumn, MetaTable, Result, State, Wait,
 };
 use tierce_napi::{Work, guard, job};
 
@@ -36,6 +36,27 @@ pub struct NativeOptions {
     pub durability: Option<String>,
     /// Milliseconds.
     pub lock_timeout: Option<f64>,
+    /// Tables of custom metadata.
+    pub meta: Option<Vec<NativeMetaTable>>,
+}
+
+/// A declared table.
+#[napi(object, object_to_js = false)]
+pub struct NativeMetaTable {
+    pub name: String,
+    pub columns: Vec<NativeMetaColumn>,
+}
+
+/// A column of a declared table.
+#[napi(object, object_to_js = false)]
+pub struct NativeMetaColumn {
+    pub name: String,
+    /// The name of a type: `text`, `integer` and so on.
+    #[napi(js_name = "type")]
+    pub column_type: String,
+    pub is_not_null: bool,
+    pub is_unique: bool,
+    pub is_indexed: bool,
 }
 
 /// What is stored. Sizes in bytes.
@@ -45,6 +66,15 @@ pub struct NativeStats {
     pub size: f64,
     pub stored_size: f64,
     pub disk_size: f64,
+    pub log_size: f64,
+    pub log_is_pinned: bool,
+}
+
+/// What of it has expired: entries, and bytes of the values that have not.
+#[napi(object, object_from_js = false)]
+pub struct NativeValidity {
+    pub expired: f64,
+    pub valid_size: f64,
 }
 
 /// A value and the facts of its entry (`wire.rs`).
@@ -124,7 +154,23 @@ fn builder(options: &NativeOptions, clock: Arc<ManualClock>) -> Result<tierce::B
     if let Some(ms) = options.lock_timeout {
         builder = builder.lock_timeout(Duration::from_millis(ms as u64));
     }
-    Ok(builder)
+    let tables = options.meta.iter().flatten().map(meta_table).collect::<Result<Vec<_>>>()?;
+    Ok(builder.meta(tables))
+}
+
+fn meta_table(table: &NativeMetaTable) -> Result<MetaTable> {
+    let column = |column: &NativeMetaColumn| {
+        let unknown = || Error::new(Code::Internal, format!("no column type {:?}", column.column_type));
+        Ok(MetaColumn {
+            name: column.name.clone(),
+            column_type: ColumnType::named(&column.column_type).ok_or_else(unknown)?,
+            is_not_null: column.is_not_null,
+            is_unique: column.is_unique,
+            is_indexed: column.is_indexed,
+        })
+    };
+    let columns = table.columns.iter().map(column).collect::<Result<_>>()?;
+    Ok(MetaTable { name: table.name.clone(), columns })
 }
 
 #[napi]
@@ -326,6 +372,25 @@ impl NativeDisk {
         Ok(job(move || cache.stats(), |_, stats| Ok(native_stats(stats))))
     }
 
+    /// Removes up to `limit` entries that have expired, on the thread pool. Gives how many.
+    #[napi(ts_return_type = "Promise<number>")]
+    pub fn cleanup(&self, env: &Env, limit: f64, now: f64) -> napi::Result<Work<u64, f64>> {
+        let cache = guard(env, || self.at(now))?;
+        Ok(job(move || cache.cleanup(limit as u64), |_, removed| Ok(removed as f64)))
+    }
+
+    /// Counts what has expired, on the thread pool.
+    #[napi(ts_return_type = "Promise<NativeValidity>")]
+    pub fn validity(&self, env: &Env, now: f64) -> napi::Result<Work<tierce::Validity, NativeValidity>> {
+        let cache = guard(env, || self.at(now))?;
+        Ok(job(
+            move || cache.validity(),
+            |_, found| {
+                Ok(NativeValidity { expired: found.expired as f64, valid_size: found.valid_size as f64 })
+            },
+        ))
+    }
+
     /// The counters by which the writes of other processes are noticed, mapped.
     #[napi]
     pub fn epochs(&self, env: &Env) -> napi::Result<Uint32Array> {
@@ -384,6 +449,8 @@ fn native_stats(stats: tierce::Stats) -> NativeStats {
         size: stats.size as f64,
         stored_size: stats.stored_size as f64,
         disk_size: stats.disk_size as f64,
+        log_size: stats.log_size as f64,
+        log_is_pinned: stats.log_is_pinned,
     }
 }
 

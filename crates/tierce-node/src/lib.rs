@@ -9,10 +9,12 @@ mod gate;
 pub mod hash;
 pub mod ledger;
 mod manage;
+mod query;
 mod scratch;
 pub mod shared;
 pub mod snapshot;
 pub mod sql;
+pub mod stream;
 mod turns;
 mod wire;
 

@@ -58,8 +58,12 @@ codes! {
     LockTimeout = "E_LOCK_TIMEOUT",
     /// A load took longer than its timeout.
     Timeout = "E_TIMEOUT",
+    /// A unique column has the value already, or one that needs a value has none.
+    Constraint = "E_CONSTRAINT",
     /// A transaction met a conflicting write.
     Transaction = "E_TRANSACTION",
+    /// A statement of the caller's failed.
+    Query = "E_QUERY",
     /// The cache was closed.
     Closed = "E_CLOSED",
     /// The directory or service cannot be reached.

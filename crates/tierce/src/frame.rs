@@ -78,7 +78,34 @@ impl Header {
     }
 
     fn checksum_of(self, digest: Digest, payload: &[u8]) -> u64 {
-        xxh3_64_with_seed(payload, self.seed(digest))
+        let plain = xxh3_64_with_seed(payload, self.payload_seed(digest));
+        if self.is_stream() { self.with_sizes(plain) } else { plain }
+    }
+
+    /// Whether the payload came as a stream. Its sizes were not known when its checksum was begun: they are mixed in
+    /// when it ends.
+    fn is_stream(self) -> bool {
+        self.codec == codec::CHUNKS
+    }
+
+    fn payload_seed(self, digest: Digest) -> u64 {
+        if self.is_stream() { self.stream_seed(digest) } else { self.seed(digest) }
+    }
+
+    /// As what is known of a stream when it begins.
+    pub fn stream_seed(self, digest: Digest) -> u64 {
+        Self { raw_size: 0, stored_size: 0, ..self }.seed(digest)
+    }
+
+    fn with_sizes(self, checksum: u64) -> u64 {
+        xxh3_64_with_seed(&self.checked_part()[8..24], checksum)
+    }
+
+    /// The header of a stream that is at its end; all its payload went through the hasher.
+    #[must_use]
+    pub fn concluded(mut self, hasher: &Xxh3) -> Self {
+        self.checksum = self.with_sizes(hasher.digest());
+        self
     }
 
     /// What binds a payload's checksum to its key and its write.
@@ -137,7 +164,7 @@ impl Header {
 
     /// As [`Header::verify`], of a payload that comes in pieces: `next` gives them, an empty one ends.
     pub fn verify_pieces(self, digest: Digest, mut next: impl FnMut(&mut Xxh3) -> Result<u64>) -> Result<()> {
-        let mut hasher = Xxh3::with_seed(self.seed(digest));
+        let mut hasher = Xxh3::with_seed(self.payload_seed(digest));
         let mut length = 0u64;
         loop {
             match next(&mut hasher)? {
@@ -148,7 +175,8 @@ impl Header {
         if length != self.stored_size {
             return Err(damaged("its payload is cut or too long"));
         }
-        if hasher.digest() != self.checksum {
+        let plain = hasher.digest();
+        if (if self.is_stream() { self.with_sizes(plain) } else { plain }) != self.checksum {
             return Err(damaged("its checksum differs"));
         }
         Ok(())

@@ -288,3 +288,92 @@ proptest! {
         prop_assert!(caches[0].take_faults().is_empty());
     }
 }
+
+#[test]
+fn a_transaction_commits_all_or_nothing() {
+    let temp = temp();
+    let (_, cache) = open(temp.path());
+    cache.set("a", b"1").unwrap();
+    let result: tierce::Result<&str> = cache.transaction(0, |tx| {
+        assert_eq!(tx.get("a")?.unwrap(), b"1");
+        tx.set("a", b"2")?;
+        assert_eq!(tx.get("a")?.unwrap(), b"2");
+        assert_eq!(tx.increment("a", 5)?, 7);
+        assert!(tx.delete("a")? && !tx.delete("a")? && !tx.has("a")?);
+        assert_eq!(tx.increment("n", 3)?, 3);
+        tx.set_for("b", &noise(1, 50_000), Duration::from_secs(1))?;
+        assert!(!cache.has("n")?, "nobody else sees it yet");
+        Ok("done")
+    });
+    assert_eq!(result.unwrap(), "done");
+    assert!(!cache.has("a").unwrap() && cache.has("b").unwrap());
+    assert_eq!(cache.get("n").unwrap().unwrap(), b"3");
+
+    #[derive(Debug, PartialEq)]
+    struct Mine;
+    impl From<tierce::Error> for Mine {
+        fn from(why: tierce::Error) -> Self {
+            panic!("{why}")
+        }
+    }
+    let failed: Result<(), Mine> = cache.transaction(5, |tx| {
+        tx.set("n", b"0")?;
+        Err(Mine)
+    });
+    assert_eq!(failed, Err(Mine));
+    assert_eq!(cache.get("n").unwrap().unwrap(), b"3");
+}
+
+#[test]
+fn a_transaction_sees_one_state_or_ends_with_the_conflict() {
+    let temp = temp();
+    let (_, cache) = open(temp.path());
+    cache.set("a", b"1").unwrap();
+    cache.set("b", b"1").unwrap();
+    let mut seen = Vec::new();
+    let outcome: tierce::Result<()> = cache.transaction(0, |tx| {
+        seen.push(tx.get("a")?);
+        cache.set("a", b"2")?;
+        cache.set("b", b"2")?;
+        seen.push(tx.get("b")?);
+        Ok(())
+    });
+    assert_eq!(outcome.unwrap_err().code(), Code::Transaction);
+    assert_eq!(seen.len(), 1);
+    let mut runs = 0;
+    let outcome: tierce::Result<i64> = cache.transaction(3, |tx| {
+        runs += 1;
+        let sum = tx.increment("a", 1)?;
+        if runs < 3 {
+            cache.set("a", format!("{}", 10 * runs).as_bytes())?;
+        }
+        Ok(sum)
+    });
+    assert_eq!((outcome.unwrap(), runs), (21, 3));
+    assert_eq!(cache.get("a").unwrap().unwrap(), b"21");
+}
+
+#[test]
+fn transactions_of_threads_and_handles_lose_nothing() {
+    let temp = temp();
+    let (_, a) = open(temp.path());
+    let (_, b) = open(temp.path());
+    a.set("from", b"400").unwrap();
+    std::thread::scope(|scope| {
+        for cache in [&a, &b, &a, &b] {
+            scope.spawn(move || {
+                for _ in 0..50 {
+                    let moved: tierce::Result<()> = cache.transaction(u32::MAX, |tx| {
+                        let from = tx.increment("from", -1)?;
+                        let to = tx.increment("to", 1)?;
+                        assert_eq!(from + to, 400, "two states at once");
+                        Ok(())
+                    });
+                    moved.unwrap();
+                }
+            });
+        }
+    });
+    assert_eq!(a.get("from").unwrap().unwrap(), b"200");
+    assert_eq!(b.get("to").unwrap().unwrap(), b"200");
+}

@@ -3,6 +3,7 @@
 //! Adding one: a file beside this one and a row in [`TABLE`]. Numbers are on disk: never reuse one.
 
 mod choice;
+pub(crate) mod chunks;
 mod decimal;
 mod lz4;
 mod numbers;
@@ -34,7 +35,7 @@ pub(crate) struct Codec {
 }
 
 /// Ordered by number.
-static TABLE: [Codec; 5] = [
+static TABLE: [Codec; 6] = [
     Codec {
         first: NONE,
         count: 1,
@@ -66,6 +67,13 @@ static TABLE: [Codec; 5] = [
         decode: pco_decode,
         limit: numbers::limit,
     },
+    Codec {
+        first: CHUNKS,
+        count: 1,
+        name: "stream",
+        decode: |coded, raw, _| chunks::decode(coded, raw),
+        limit: chunks::limit,
+    },
 ];
 
 const NONE: u8 = 0;
@@ -73,6 +81,8 @@ const LZ4: u8 = 1;
 const ZSTD: u8 = 2;
 const SHUFFLE: u8 = 0x10;
 const PCO: u8 = 0x20;
+/// Chunks that are coded one by one.
+pub(crate) const CHUNKS: u8 = 0x40;
 
 /// The names of the codecs, by number; empty where there is none.
 pub fn codec_names() -> impl Iterator<Item = &'static str> {

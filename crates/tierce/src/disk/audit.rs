@@ -112,6 +112,12 @@ impl Transaction<'_> {
             .map(|_| ())
     }
 
+    /// The bytes of an announced file, once they are known.
+    pub fn resize_file(&self, write_id: u64, bytes: u64) -> Result<()> {
+        let sql = "UPDATE files SET bytes = ?2 WHERE write_id = ?1 AND owner IS NOT NULL";
+        self.db.change(sql, [write_id as i64, bytes as i64]).map(|_| ())
+    }
+
     /// Drops the rows of the side tables that belong to no entry.
     pub fn drop_surplus_extras(&self) -> Result<()> {
         self.db.change("DELETE FROM extras WHERE id NOT IN (SELECT id FROM entries)", [])?;

@@ -86,7 +86,8 @@ impl Blobs {
         self.path(write_id).parent().map_or(Ok(()), make_dir)
     }
 
-    fn create(&self, path: &Path) -> Result<File> {
+    /// Creates the file of a write that was announced.
+    pub fn create(&self, path: &Path) -> Result<File> {
         let mut outcome = new_file(path);
         if outcome.as_ref().is_err_and(|why| why.kind() == ErrorKind::NotFound) {
             make_dir(&self.root)?;
@@ -131,7 +132,7 @@ impl Blobs {
     }
 
     /// Opens the file of a row at its payload, and compares its length and its header. `None` when there is no such file.
-    fn open(&self, header: Header) -> Result<Option<File>> {
+    pub fn open(&self, header: Header) -> Result<Option<File>> {
         let path = self.path(header.write_id);
         let failed = |why| Error::io("read the value file", &path, why);
         let mut file = match File::open(&path) {

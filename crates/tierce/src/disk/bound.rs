@@ -2,7 +2,8 @@
 //!
 //! Deleting small rows seldom frees a page: the room is used by the next insert instead. So a page above the limit
 //! that an eviction did not free is *tolerated*, and from then on each write evicts as much as it brings. Only growth
-//! beyond what is tolerated evicts more. What is tolerated stays within half of the promised slack.
+//! beyond what is tolerated evicts more. What is tolerated stays within a quarter of the promised slack; the rest is for the log and
+//! for free pages (`log.rs`).
 //!
 //! Who goes first is up to [`Victims`].
 
@@ -21,6 +22,15 @@ use crate::policy::PolicyKind;
 pub(super) const FLOOR: u64 = 1 << 20;
 /// Real use stays within this of the limit, or within a tenth of it.
 const SLACK: u64 = 8 << 20;
+/// How far real use may be above a limit.
+pub(super) fn slack(limit: u64) -> u64 {
+    SLACK.max(limit / 10)
+}
+
+/// What one transaction evicts at most, in bytes and in entries: all that it changes is in memory until it commits. Where a
+/// bound was lowered by more, the next ones go on.
+const AT_ONCE: u64 = 16 << 20;
+const MOST_AT_ONCE: u64 = 50_000;
 /// Bytes between looks at the page count, far from the limit.
 const STRIDE: u64 = 256 << 10;
 
@@ -142,7 +152,7 @@ impl Bound {
                 count
             }
         };
-        for _ in max..count {
+        for _ in 0..count.saturating_sub(max).min(MOST_AT_ONCE) {
             state.evicting = true;
             let Some(removed) = state.victims.next(scene)? else { break };
             gone.push(removed);
@@ -153,6 +163,11 @@ impl Bound {
     /// A row has gone, and not by eviction.
     pub fn removed(&self, scene: Scene<'_>, removed: &Removed) -> Result<()> {
         if self.is_unbounded() { Ok(()) } else { lock(&self.state).victims.removed(scene, removed) }
+    }
+
+    /// Rows have gone, and nobody looked which.
+    pub fn many_removed(&self) {
+        lock(&self.state).victims.reset();
     }
 
     /// Every row has gone.
@@ -173,7 +188,7 @@ impl Bound {
             return Ok(Vec::new());
         }
         let transaction = scene.transaction;
-        let slack = SLACK.max(limit / 10) / 2;
+        let slack = slack(limit) / 4; // the log has three eighths of it, free pages one
         let mut used = transaction.bytes_in_use()?;
         if used > limit + 2 * slack {
             transaction.recount_files()?; // before much is thrown away, make sure that it is too much
@@ -189,10 +204,12 @@ impl Bound {
         let mut gone = Vec::new();
         state.evicting = true;
         // In steps, with a look at what each gave back: half-empty pages are merged, so rows free more than they weigh.
+        let mut freed = 0;
         while free(&mut state.victims, scene, need.min(STRIDE.max(growth)), &mut gone)? {
             let files: u64 = gone.iter().map(|removed| removed.file_bytes).sum();
             over = transaction.bytes_in_use()?.saturating_sub(files).saturating_sub(limit);
-            if over <= slack {
+            freed += need.min(STRIDE.max(growth));
+            if over <= slack || freed >= AT_ONCE {
                 break;
             }
             need = over - slack;

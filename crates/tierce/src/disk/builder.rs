@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::cache::Cache;
 use super::db::Durability;
+use super::declared::MetaTable;
 use super::engine::Engine;
 use super::options::Options;
 use crate::clock::Clock;
@@ -72,6 +73,13 @@ impl Builder {
         self
     }
 
+    /// Tables that entries may have rows in. What is declared is kept in the directory: columns that may be null, and
+    /// indexes, are added to what was declared before.
+    pub fn meta(mut self, tables: impl IntoIterator<Item = MetaTable>) -> Self {
+        self.0.meta = tables.into_iter().collect();
+        self
+    }
+
     /// Where the time comes from. The system's clock by default.
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.0.clock = clock;
@@ -81,7 +89,7 @@ impl Builder {
     /// Opens the directory, and makes it if it is missing; its parent must exist.
     ///
     /// # Errors
-    /// [`Code::InvalidOption`](crate::Code::InvalidOption) for an option out of range; [`Code::Unavailable`](crate::Code::Unavailable) when the parent is missing or a file
+    /// [`Code::InvalidOption`](crate::Code::InvalidOption) for an option out of range, and for tables that were declared in another way before; [`Code::Unavailable`](crate::Code::Unavailable) when the parent is missing or a file
     /// is in the way; [`Code::ReadOnly`](crate::Code::ReadOnly), [`Code::StorageFull`](crate::Code::StorageFull) as they say; [`Code::Format`](crate::Code::Format) when a newer release, or
     /// something else, wrote the directory; [`Code::LockTimeout`](crate::Code::LockTimeout) when another process holds it for too long.
     pub fn open(self, dir: impl AsRef<Path>) -> Result<Cache> {

@@ -39,7 +39,7 @@ pub(super) const LOOKS: usize = 8;
 /// ```
 pub struct Cache {
     pub(super) engine: Arc<Engine>,
-    maintenance: Maintenance,
+    pub(super) maintenance: Maintenance,
     /// Loads under way in this process, by row.
     loads: Mutex<HashMap<i64, Arc<Mutex<()>>>>,
 }
@@ -90,8 +90,13 @@ pub struct Stats {
     pub size: u64,
     /// Bytes of the values as stored, after compression.
     pub stored_size: u64,
-    /// Bytes in use: database pages that hold something and value files.
+    /// Bytes in use: database pages that hold something, value files in blocks, and the log.
     pub disk_size: u64,
+    /// Bytes of the log, a part of these.
+    pub log_size: u64,
+    /// Whether the log is longer than this cache lets it get: a reader elsewhere stays on an old snapshot, and as long as it
+    /// does, real use may be above the bound.
+    pub log_is_pinned: bool,
     /// Reads of this handle that found an entry.
     pub hits: u64,
     /// Reads of this handle that did not.
@@ -203,8 +208,11 @@ impl Cache {
     /// # Errors
     /// As [`Cache::set`].
     pub fn apply(&self, writes: &[Write<'_>], wait: Wait) -> Result<Vec<Written>> {
-        let (written, log_pages) = self.engine.apply(writes, wait)?;
-        self.maintenance.log_grew(&self.engine, log_pages);
+        let written = self.engine.apply(writes, wait)?;
+        self.maintenance.committed(&self.engine);
+        if writes.iter().any(|write| matches!(write, Write::Clear)) {
+            self.maintenance.emptied(&self.engine);
+        }
         Ok(written)
     }
 
@@ -351,7 +359,7 @@ impl Cache {
     }
 
     /// Removes an entry whose file is damaged or gone, if it is still the one that points to it.
-    fn lost_file(&self, key: &Key<'_>, header: Header, fault: Error) {
+    pub(super) fn lost_file(&self, key: &Key<'_>, header: Header, fault: Error) {
         let id = key.digest().id();
         let seal = self.engine.read(|db| {
             db.find(id, |row| Header::parse(row.frame).is_ok_and(|now| now == header).then_some(row.seal))
@@ -366,7 +374,7 @@ impl Cache {
         entry
     }
 
-    fn count(&self, hit: Option<&Meta>) {
+    pub(super) fn count(&self, hit: Option<&Meta>) {
         if self.engine.count(hit) {
             self.maintenance.accesses_due(&self.engine);
         }
@@ -481,11 +489,14 @@ impl Cache {
     /// As [`Cache::get`].
     pub fn stats(&self) -> Result<Stats> {
         let (sums, disk_size) = self.engine.read_mending(false, |db| Ok((db.sums()?, db.bytes_in_use()?)))?;
+        let log_size = self.engine.paths.log_size();
         Ok(Stats {
             entries: sums.entries,
             size: sums.size,
             stored_size: sums.stored,
-            disk_size,
+            disk_size: disk_size + log_size,
+            log_size,
+            log_is_pinned: self.engine.log.is_pinned(log_size),
             hits: self.engine.hits.load(Ordering::Relaxed),
             misses: self.engine.misses.load(Ordering::Relaxed),
         })
@@ -518,9 +529,11 @@ impl Cache {
     /// # Errors
     /// As [`Cache::set`].
     pub fn settle_down(&self) -> Result<()> {
+        self.engine.closing.store(true, Ordering::Relaxed);
+        self.engine.log.close();
         self.maintenance.stop();
         self.flush()?;
-        self.engine.copy_log(&*self.engine.primary(Wait::Yes)?, Some(LogEnd::Cut))
+        self.engine.copy_log(&*self.engine.primary(Wait::Yes)?, Some(LogEnd::Cut)).map(|_| ())
     }
 
     /// Bytes of a database page: the grain of [`Stats::disk_size`].

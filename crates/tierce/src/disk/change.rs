@@ -3,6 +3,7 @@
 
 use super::engine::Engine;
 use super::meta::Transaction;
+use super::meta_rows::Holder;
 use super::number::{LONGEST, Number};
 use super::read::{Lookup, Meta};
 use super::row::{EntryRow, Freshness, Place};
@@ -116,17 +117,20 @@ pub(super) fn renew(
 ) -> Result<bool> {
     let renewed = transaction.find(digest.id(), |row| {
         let kept = if stale { !row.is_expired(now) } else { row.is_live(now) };
-        let checksum = Header::parse(row.frame).ok()?.checksum;
+        let Header { checksum, has_extras, .. } = Header::parse(row.frame).ok()?;
         if row.key != key.as_bytes() || !kept || row.seal != row.expected_seal(digest, checksum) {
             return None;
         }
         let freshness = Freshness { until: times.freshness.until, ..row.freshness };
         let mut renewed = EntryRow { key: &[], frame: &[], expires: times.expires, freshness, ..row };
         renewed.seal = renewed.expected_seal(digest, checksum);
-        Some(renewed)
+        Some((renewed, has_extras))
     })?;
-    let Some(renewed) = renewed.flatten() else { return Ok(false) };
+    let Some((renewed, has_extras)) = renewed.flatten() else { return Ok(false) };
     transaction.renew(&renewed)?;
+    if has_extras {
+        transaction.retime(Holder::of(&renewed))?;
+    }
     Ok(true)
 }
 

@@ -343,7 +343,7 @@ impl Check<'_> {
 
     /// Sets rows right in one transaction, unless they were written again since.
     fn repair(&self, repairs: &[Repair]) -> Result<()> {
-        let (files, _) = self.engine.write(Wait::Yes, |transaction| {
+        let files = self.engine.write(Wait::Yes, |transaction| {
             let mut files = Vec::new();
             for repair in repairs {
                 match *repair {

@@ -17,10 +17,8 @@ use crate::error::{Code, Error, Result};
 pub(crate) const APPLICATION_ID: i32 = 0x5452_4345;
 /// Bytes of a database page. Measured: `docs/design-decisions.md`, D15.
 pub(super) const PAGE_SIZE: u64 = 4096;
-/// Bytes of the log that stay allocated after a checkpoint.
-const WAL_KEPT: u64 = 8 << 20;
 /// The schema of format version 1, exactly as SQLite stores it: an open compares it.
-pub(super) const SCHEMA: [&str; 6] = [
+pub(super) const SCHEMA: [&str; 7] = [
     "CREATE TABLE entries (id INTEGER PRIMARY KEY, seal INTEGER NOT NULL, accessed INTEGER NOT NULL, \
      hits INTEGER NOT NULL, created INTEGER NOT NULL, expires INTEGER, fresh INTEGER, cost INTEGER, \
      size INTEGER NOT NULL, stored INTEGER NOT NULL, entered INTEGER NOT NULL, earlier INTEGER NOT NULL, \
@@ -30,7 +28,12 @@ pub(super) const SCHEMA: [&str; 6] = [
     "CREATE TABLE facts (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID",
     "CREATE TABLE extras (id INTEGER PRIMARY KEY, seal INTEGER NOT NULL, body BLOB NOT NULL)",
     "CREATE TABLE tags (tag TEXT NOT NULL, id INTEGER NOT NULL, PRIMARY KEY (tag, id)) WITHOUT ROWID",
+    "CREATE TABLE declared (table_name TEXT NOT NULL, position INTEGER NOT NULL, name TEXT NOT NULL, \
+     type TEXT NOT NULL, flags INTEGER NOT NULL, PRIMARY KEY (table_name, position)) WITHOUT ROWID",
 ];
+/// What is not compared: tables of custom metadata with their indexes, which are made from `declared`.
+const DECLARED: &str =
+    "tbl_name GLOB 'meta_*' AND (type = 'index' OR type = 'table' AND sql GLOB 'CREATE TABLE *')";
 
 /// How the log is synced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -80,7 +83,11 @@ impl Db {
             | OpenFlags::SQLITE_OPEN_NO_MUTEX
             | OpenFlags::SQLITE_OPEN_NOFOLLOW;
         let open = || {
-            let conn = Connection::open_with_flags(path, flags)?;
+            let conn = if super::wal_file::register() {
+                Connection::open_with_flags_and_vfs(path, flags, super::wal_file::NAME)?
+            } else {
+                Connection::open_with_flags(path, flags)?
+            };
             conn.busy_timeout(Duration::ZERO)?;
             conn.set_prepared_statement_cache_capacity(64);
             // Nothing that a hostile file contains may run.
@@ -88,6 +95,11 @@ impl Db {
             conn.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
             conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
             conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_VIEW, false)?;
+            // A bound value must not make SQLite plan again: that takes longer than most queries.
+            conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+            // A name that is unknown is an error, not a text.
+            conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, false)?;
+            conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DDL, false)?;
             // The last one to go must not stop for a checkpoint: it may be a garbage collector's thread.
             conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
             Ok(conn)
@@ -106,9 +118,11 @@ impl Db {
         let mut tune = || {
             // Checkpoints, and their fsync, belong to the maintenance thread and never to the thread that writes.
             conn.execute_batch(&format!(
-                "PRAGMA synchronous = {synchronous}; PRAGMA wal_autocheckpoint = 0; PRAGMA journal_size_limit = {WAL_KEPT}; \
-                 PRAGMA temp_store = MEMORY; PRAGMA mmap_size = 0; PRAGMA cell_size_check = ON; PRAGMA cache_size = -{cache_kib}"
+                "PRAGMA synchronous = {synchronous}; PRAGMA wal_autocheckpoint = 0; \
+                 PRAGMA temp_store = MEMORY; PRAGMA mmap_size = 0; PRAGMA cell_size_check = ON; PRAGMA cache_spill = OFF; \
+                 PRAGMA cache_size = -{cache_kib}; SELECT count(*) FROM sqlite_schema"
             ))?;
+            super::wal_file::gather(conn);
             let pages = Arc::clone(&self.wal_pages);
             conn.wal_hook(Some(move |_: &mut _, count: i32| {
                 pages.store(count.unsigned_abs(), Ordering::Relaxed);
@@ -154,8 +168,9 @@ impl Db {
     pub fn stamp(&self) -> Result<Stamp> {
         let pragma = |name| self.conn.query_row(&format!("PRAGMA {name}"), [], |row| row.get(0));
         let read = || {
-            let mut statement =
-                self.conn.prepare("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY rowid")?;
+            let mut statement = self.conn.prepare(&format!(
+                "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL AND NOT ({DECLARED}) ORDER BY rowid"
+            ))?;
             let schema = statement.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
             let mode = self.conn.query_row("PRAGMA journal_mode", [], |row| row.get::<_, String>(0))?;
             Ok(Stamp {
@@ -229,22 +244,35 @@ impl Db {
     }
 
     /// Copies the log into the database beside readers and writers, then, with `end`, does what ends the log, which
-    /// keeps writers out for the short rest.
-    pub fn checkpoint(&self, end: Option<LogEnd>) -> Result<()> {
+    /// keeps writers out for the short rest. False where a reader or a writer was in the way of that.
+    pub fn checkpoint(&self, end: Option<LogEnd>) -> Result<bool> {
         self.release()?;
-        let copy =
-            |mode| self.wrap(self.conn.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |_| Ok(())));
+        let copy = |mode| {
+            let sql = format!("PRAGMA wal_checkpoint({mode})");
+            self.wrap(self.conn.query_row(&sql, [], |row| row.get::<_, i64>(0))).map(|busy| busy == 0)
+        };
         copy("PASSIVE")?;
         match end {
             Some(LogEnd::Restart) => copy("RESTART"),
             Some(LogEnd::Cut) => copy("TRUNCATE"),
-            None => Ok(()),
+            None => Ok(true),
         }
+    }
+
+    /// Bytes of the log that stay allocated when it starts again.
+    pub fn keep_of_log(&self, bytes: u64) -> Result<()> {
+        let sql = format!("PRAGMA journal_size_limit = {bytes}");
+        self.wrap(self.conn.query_row(&sql, [], |_| Ok(())))
     }
 
     pub(super) fn run(&self, sql: &str) -> Result<()> {
         let execute = || self.conn.prepare_cached(sql)?.execute([]);
         self.wrap(execute()).map(|_| ())
+    }
+
+    /// Runs a statement that is not needed again.
+    pub(super) fn run_once(&self, sql: &str) -> Result<()> {
+        self.wrap(self.conn.execute_batch(sql))
     }
 
     pub(super) fn change(&self, sql: &str, params: impl rusqlite::Params) -> Result<usize> {
@@ -283,7 +311,7 @@ pub(super) fn settings() -> String {
 }
 
 /// Turns an error of SQLite into ours. Whatever a healthy file cannot cause counts as damage.
-fn explain(why: rusqlite::Error, path: &Path) -> Error {
+pub(super) fn explain(why: rusqlite::Error, path: &Path) -> Error {
     let shown = path.display();
     let extended = why.sqlite_error().map_or(0, |error| error.extended_code);
     let error = match why.sqlite_error_code() {

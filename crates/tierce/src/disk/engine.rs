@@ -9,11 +9,15 @@ use super::access::AccessLog;
 use super::blob::Blobs;
 use super::bound::Bound;
 use super::db::{Db, Durability, LogEnd};
+use super::declared::MetaTable;
 use super::epoch::EpochTable;
+use super::log::Log;
 use super::meta::Transaction;
 use super::open::{Opener, Paths};
 use super::options::Options;
 use super::owner::Owner;
+use super::query::Asker;
+use super::reserve::Reserve;
 use super::{Wait, lock, patiently};
 use crate::clock::Clock;
 use crate::codec::CodecChoice;
@@ -37,14 +41,24 @@ pub(super) struct Engine {
     pub default_ttl: Option<Duration>,
     pub inline_max: usize,
     pub lock_timeout: Duration,
+    /// Tables of custom metadata that this handle writes to.
+    pub declared: Vec<MetaTable>,
     /// Reads and writes of an uncontended handle go here: its page cache stays warm, as no other connection writes.
     primary: Mutex<Db>,
     readers: Mutex<Vec<Db>>,
+    /// Connections that can do nothing but read.
+    pub queries: Mutex<Vec<Asker>>,
+    /// Set when the cache is being closed: queries under way are given up.
+    pub closing: Arc<AtomicBool>,
     pub blobs: Blobs,
     pub epochs: Arc<EpochTable>,
     pub accesses: AccessLog,
     pub owner: Owner,
     pub bound: Bound,
+    pub log: Log,
+    pub reserve: Reserve,
+    /// Held while the log is copied: two at once are in each other's way.
+    copying: Mutex<()>,
     generation: AtomicI64,
     write_ids: AtomicU64,
     /// Files that are unlinked while the database still lists them: forgotten in the next transaction.
@@ -68,12 +82,17 @@ impl Engine {
             durability: options.durability,
         };
         let opened = opener.open()?;
+        let log = Log::new(options.max_size);
+        opened.db.keep_of_log(log.kept())?;
         let bound = Bound::new(options.max_size, options.max, options.policy);
         let engine = Self {
             blobs: Blobs::new(&paths.dir),
             owner: Owner::new(&paths.dir),
             accesses: bound.access_log(),
             bound,
+            log,
+            reserve: Reserve::new(paths.reserve.clone()),
+            copying: Mutex::default(),
             generation: AtomicI64::new(opened.generation),
             clock: Arc::clone(&options.clock),
             codec: options.codec,
@@ -81,8 +100,11 @@ impl Engine {
             default_ttl: options.ttl,
             inline_max: options.inline_max,
             lock_timeout: options.lock_timeout,
+            declared: options.meta.clone(),
             primary: Mutex::new(opened.db),
             readers: Mutex::default(),
+            queries: Mutex::default(),
+            closing: Arc::default(),
             write_ids: AtomicU64::new(super::owner::random()),
             unlinked: Mutex::default(),
             faults: Mutex::new(opened.faults),
@@ -93,6 +115,7 @@ impl Engine {
             paths,
         };
         engine.examine_if_changed()?;
+        engine.declare(&*engine.primary(Wait::Yes)?)?;
         match engine.settle() {
             Err(why) if why.code() == Code::Corrupt => {
                 engine.rebuild(&mut *engine.primary(Wait::Yes)?, why)?;
@@ -163,6 +186,7 @@ impl Engine {
     pub fn connect(&self) -> Result<Db> {
         let mut db = Db::connect(&self.paths.database)?;
         db.tune(CACHE_KIB.1, self.durability)?;
+        db.keep_of_log(self.log.kept())?;
         Ok(db)
     }
 
@@ -181,11 +205,7 @@ impl Engine {
 
     /// Runs one write transaction and commits it. A damaged database is rebuilt and the write tried again: twice,
     /// where another process rebuilt it before and it was damaged again.
-    pub fn write<T>(
-        &self,
-        wait: Wait,
-        mut run: impl FnMut(&Transaction<'_>) -> Result<T>,
-    ) -> Result<(T, u32)> {
+    pub fn write<T>(&self, wait: Wait, mut run: impl FnMut(&Transaction<'_>) -> Result<T>) -> Result<T> {
         let mut db = self.primary(wait)?;
         for _ in 0..2 {
             match self.transact(&db, wait, &mut run) {
@@ -205,7 +225,7 @@ impl Engine {
         db: &Db,
         wait: Wait,
         run: &mut impl FnMut(&Transaction<'_>) -> Result<T>,
-    ) -> Result<(T, u32)> {
+    ) -> Result<T> {
         let timeout = if wait == Wait::Yes { self.lock_timeout } else { Duration::ZERO };
         let transaction = patiently(timeout, || {
             let transaction = db.begin()?;
@@ -219,7 +239,8 @@ impl Engine {
             transaction.commit().map(|()| value)
         });
         self.bound.done(outcome.is_ok());
-        Ok((outcome?, db.wal_pages()))
+        self.log.grew(db.wal_pages());
+        outcome
     }
 
     /// Replaces a damaged database by one with what can be saved of it. The rest is a miss from now on, and the fault
@@ -235,19 +256,35 @@ impl Engine {
         };
         db.release()?; // a snapshot of ours would be in the way
         let opened = opener.rebuild(known)?;
+        opened.db.keep_of_log(self.log.kept())?;
         *db = opened.db;
         lock(&self.readers).clear();
+        lock(&self.queries).clear();
         self.generation.store(opened.generation, Ordering::Relaxed);
+        self.declare(db)?; // what could not be read of it is gone
         self.accesses.clear();
         self.report(fault);
         Ok(())
     }
 
-    /// Copies the log into the database, and keeps what its file is like then.
-    pub fn copy_log(&self, db: &Db, end: Option<LogEnd>) -> Result<()> {
-        db.checkpoint(end)?;
+    /// Makes the database have the tables that this handle declares.
+    fn declare(&self, db: &Db) -> Result<()> {
+        if self.declared.is_empty() || db.has_declared(&self.declared)? {
+            return Ok(());
+        }
+        patiently(self.lock_timeout, || {
+            let transaction = db.begin()?;
+            transaction.declare(&self.declared)?;
+            transaction.commit()
+        })
+    }
+
+    /// Copies the log into the database; gives whether it could be ended as it was asked for. Keeps what its file is like then.
+    pub fn copy_log(&self, db: &Db, end: Option<LogEnd>) -> Result<bool> {
+        let _turn = lock(&self.copying);
+        let ended = db.checkpoint(end)?;
         self.epochs.leave(self.paths.fingerprint()?.0);
-        Ok(())
+        Ok(ended)
     }
 
     /// A file that is not as it was left was restored, copied or damaged: rows verify one by one, but a tree out of

@@ -153,6 +153,27 @@ impl<'a> Extras<'a> {
     }
 }
 
+impl<'a> Cell<'a> {
+    /// Reads cells, each as in a body; a null has type 0.
+    ///
+    /// # Errors
+    /// [`Code::Corrupt`] when they are none.
+    pub fn parse_all(bytes: &'a [u8]) -> Result<Vec<Self>> {
+        let mut rest = Rest(bytes);
+        let mut cells = Vec::new();
+        while !rest.0.is_empty() {
+            cells.push(match rest.0 {
+                [0, after @ ..] => {
+                    rest.0 = after;
+                    Self::Null
+                }
+                _ => rest.cell()?,
+            });
+        }
+        Ok(cells)
+    }
+}
+
 /// What binds a body to the write that brought it.
 pub(super) fn seal(body: &[u8], write_id: u64) -> u64 {
     xxh3_64_with_seed(body, write_id)

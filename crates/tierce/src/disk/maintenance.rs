@@ -12,11 +12,6 @@ use super::engine::Engine;
 use super::{lock, patiently};
 use crate::error::Result;
 
-/// Pages in the log after which it is copied into the database: one that keeps 8 MiB of log is copied each second of
-/// a steady stream of sets, while more would eat into what the bound on real use allows.
-const LOG_DUE: u32 = 2000;
-/// Pages after which writers are kept out for a moment, as a steady stream of them would never let the log end.
-const LOG_LONG: u32 = 2 * LOG_DUE;
 /// Accesses written in one transaction: short enough that a writer beside it barely waits.
 const BATCH: usize = 512;
 
@@ -37,10 +32,19 @@ pub(super) struct Maintenance {
 }
 
 impl Maintenance {
-    /// After a commit that left so many pages in the log.
-    pub fn log_grew(&self, engine: &Arc<Engine>, pages: u32) {
-        if pages >= LOG_DUE && !self.checkpoint_waits.swap(true, Ordering::AcqRel) {
-            self.send(engine, Job::Checkpoint((pages >= LOG_LONG).then_some(LogEnd::Restart)));
+    /// After a commit.
+    pub fn committed(&self, engine: &Arc<Engine>) {
+        if let Some(end) = engine.log.is_due()
+            && !self.checkpoint_waits.swap(true, Ordering::AcqRel)
+        {
+            self.send(engine, Job::Checkpoint(end));
+        }
+    }
+
+    /// After much was removed: what is free goes back to the file system.
+    pub fn emptied(&self, engine: &Arc<Engine>) {
+        if !self.checkpoint_waits.swap(true, Ordering::AcqRel) {
+            self.send(engine, Job::Checkpoint(None));
         }
     }
 
@@ -104,7 +108,10 @@ impl Worker {
             let outcome = match job {
                 Job::Checkpoint(end) => {
                     self.checkpoint_waits.store(false, Ordering::Release);
-                    self.engine.connect().and_then(|db| self.engine.copy_log(&db, end))
+                    self.engine.connect().and_then(|db| {
+                        self.engine.copy_log(&db, end)?;
+                        self.engine.give_back(&db)
+                    })
                 }
                 Job::Accesses => {
                     self.accesses_wait.store(false, Ordering::Release);
@@ -129,7 +136,8 @@ pub(super) fn flush(engine: &Engine, db: &Db) -> Result<()> {
         }
         transaction.commit()?;
         engine.accesses.flushed(batch);
-        if db.wal_pages() >= LOG_DUE {
+        engine.log.grew(db.wal_pages());
+        if engine.log.is_due().is_some() {
             engine.copy_log(db, None)?;
         }
     }

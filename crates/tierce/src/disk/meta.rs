@@ -176,9 +176,14 @@ impl Db {
 
     /// Bytes of the pages that hold something and of the value files.
     pub fn bytes_in_use(&self) -> Result<u64> {
-        let free = self.one("PRAGMA freelist_count", [], |row| row.get::<_, i64>(0))?.unwrap_or(0) as u64;
+        let free = self.free_pages()?;
         let files = self.fact("file_bytes")?.max(0) as u64;
         Ok((self.pages()?.saturating_sub(free) * PAGE_SIZE).saturating_add(files))
+    }
+
+    /// Pages of the file that hold nothing.
+    pub fn free_pages(&self) -> Result<u64> {
+        self.one("PRAGMA freelist_count", [], |row| row.get::<_, i64>(0)).map(|free| free.unwrap_or(0) as u64)
     }
 
     /// Runs several reads on one snapshot.
@@ -198,6 +203,12 @@ impl Db {
     /// Owners of files that are announced or condemned.
     pub fn file_owners(&self) -> Result<Vec<i64>> {
         self.all("SELECT DISTINCT owner FROM files WHERE owner IS NOT NULL", [], |row| row.get(0))
+    }
+
+    /// The files that entries point to.
+    pub fn entry_files(&self) -> Result<Vec<u64>> {
+        let sql = "SELECT write_id FROM files WHERE owner IS NULL";
+        self.all(sql, [], |row| Ok(row.get::<_, i64>(0)? as u64))
     }
 
     /// The announced and condemned files of one owner.
@@ -337,17 +348,15 @@ impl Transaction<'_> {
         self.db.bytes_in_use()
     }
 
-    /// Deletes every entry, condemns every file to `owner`, and names the files.
-    pub fn clear(&self, owner: i64) -> Result<Vec<u64>> {
-        let files = self.db.all("SELECT write_id FROM files WHERE owner IS NULL", [], |row| {
-            Ok(row.get::<_, i64>(0)? as u64)
-        })?;
-        self.db.change("DELETE FROM entries", [])?;
+    /// Deletes every entry, condemns every file to `owner`, names the files, and counts the entries.
+    pub fn clear(&self, owner: i64) -> Result<(Vec<u64>, u64)> {
+        let files = self.db.entry_files()?;
+        let gone = self.db.change("DELETE FROM entries", [])?;
         self.forget_count()?;
         self.clear_extras()?;
         self.db.change("UPDATE files SET owner = ?1 WHERE owner IS NULL", [owner])?;
         self.db.change("UPDATE facts SET value = 0 WHERE name = 'file_bytes'", [])?;
-        Ok(files)
+        Ok((files, gone as u64))
     }
 
     /// Records accesses: the tick of the newest, and how many there were.
@@ -395,6 +404,11 @@ impl Transaction<'_> {
                 .change("DELETE FROM files WHERE write_id = ?1 AND owner IS NOT NULL", [*write_id as i64])?;
         }
         Ok(())
+    }
+
+    /// Takes up to so many free pages off the end of the file.
+    pub fn vacuum(&self, pages: u32) -> Result<()> {
+        self.db.wrap(self.db.conn.execute_batch(&format!("PRAGMA incremental_vacuum({pages})")))
     }
 
     /// Counts the files that belong to entries anew.

@@ -30,6 +30,7 @@ pub(super) struct Paths {
     pub database: PathBuf,
     pub epochs: PathBuf,
     lock: PathBuf,
+    pub reserve: PathBuf,
 }
 
 impl Paths {
@@ -52,6 +53,7 @@ impl Paths {
             database: dir.join("tierce.db"),
             epochs: dir.join("tierce.epochs"),
             lock: dir.join("tierce.lock"),
+            reserve: dir.join("tierce.reserve"),
             dir,
         })
     }
@@ -100,6 +102,13 @@ impl Paths {
         known[..8].copy_from_slice(&about.len().to_le_bytes());
         known[8..].copy_from_slice(&changed.unwrap_or_default().as_nanos().to_le_bytes());
         Ok((xxhash_rust::xxh3::xxh3_64(&known), about.len()))
+    }
+
+    /// Bytes of the log's file. Its metadata only: see `create_database`.
+    pub fn log_size(&self) -> u64 {
+        let mut name = self.database.clone().into_os_string();
+        name.push("-wal");
+        fs::metadata(PathBuf::from(name)).map_or(0, |log| log.len())
     }
 
     /// Makes the empty file for its owner alone. An existing one is not even opened: closing a file drops every lock

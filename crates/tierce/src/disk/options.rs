@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::bound;
 use super::db::Durability;
+use super::declared::MetaTable;
 use crate::clock::{Clock, SystemClock};
 use crate::codec::CodecChoice;
 use crate::error::{Code, Error, Result};
@@ -35,6 +36,7 @@ pub(super) struct Options {
     pub durability: Durability,
     pub lock_timeout: Duration,
     pub inline_max: usize,
+    pub meta: Vec<MetaTable>,
     pub clock: Arc<dyn Clock>,
 }
 
@@ -49,6 +51,7 @@ impl Default for Options {
             durability: Durability::Process,
             lock_timeout: Duration::from_secs(10),
             inline_max: INLINE_MAX,
+            meta: Vec::new(),
             clock: Arc::new(SystemClock),
         }
     }
@@ -84,6 +87,6 @@ impl Options {
                 "ttl is zero; leave it out for entries that never expire",
             ));
         }
-        Ok(())
+        MetaTable::check_all(&self.meta)
     }
 }

@@ -218,7 +218,7 @@ impl Engine {
     /// Removes a damaged entry, when nobody is writing just now: the next read would try again.
     pub fn discard(&self, id: i64, seal: u64, fault: Error) {
         let removal = || -> Result<()> {
-            let (file, _) = self.write(Wait::No, |transaction| {
+            let file = self.write(Wait::No, |transaction| {
                 let file = transaction.discard(id, seal)?.and_then(|removed| removed.file);
                 file.map_or(Ok(()), |file| transaction.condemn(file, self.owner.id()?))?;
                 Ok(file)

@@ -7,6 +7,7 @@
 
 use super::blob::Blobs;
 use super::db::Db;
+use super::declared::MetaTable;
 use super::meta::Transaction;
 use super::row::EntryRow;
 use super::side::Body;
@@ -22,6 +23,7 @@ const GIVE_UP: u32 = 20_000;
 /// Rows on their way from a damaged database into the one that takes its place.
 pub(super) struct Salvage {
     rows: Db,
+    declared: Vec<MetaTable>,
 }
 
 impl Salvage {
@@ -34,7 +36,9 @@ impl Salvage {
             Err(_) => return Ok(None),
         };
         let Ok(rows) = Db::scratch() else { return Ok(None) };
-        let salvage = Self { rows };
+        // Where it cannot be read, those who declare it make it again, with its rows.
+        let declared = damaged.declared().unwrap_or_default();
+        let salvage = Self { rows, declared };
         salvage.walk(damaged, |row| {
             let Some(header) = sound(row, blobs) else { return true };
             // A tree out of order can hold an entry twice: the later one is the one that was acknowledged last.
@@ -91,7 +95,8 @@ impl Salvage {
             outcome = self.restore(transaction, &row);
             outcome.is_ok()
         })?;
-        outcome
+        outcome?;
+        transaction.declare(&self.declared)
     }
 
     fn restore(&self, transaction: &Transaction<'_>, row: &EntryRow<'_>) -> Result<()> {

@@ -7,6 +7,7 @@ use rusqlite::params;
 use super::db::Db;
 use super::extras::{self, Extras};
 use super::meta::{Transaction, blob, integer, removed};
+use super::meta_rows::Holder;
 use super::row::Removed;
 use crate::error::Result;
 
@@ -41,6 +42,24 @@ impl Db {
         self.one("SELECT seal, body FROM extras WHERE id = ?1", [id], body)
     }
 
+    /// Hands every body to `each` with the id, key and times of its entry, until it is false.
+    pub fn bodies(&self, mut each: impl FnMut(Holder<'_>, &[u8]) -> bool) -> Result<()> {
+        let mut walk = || {
+            let mut statement = self.conn.prepare(
+                "SELECT id, key, coalesce(min(expires, fresh), expires, fresh), body FROM extras JOIN entries USING (id)",
+            )?;
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                let until = row.get::<_, Option<i64>>(2)?.unwrap_or(i64::MAX);
+                if !each(Holder { id: row.get(0)?, key: blob(row, 1)?, until }, blob(row, 3)?) {
+                    break;
+                }
+            }
+            Ok(())
+        };
+        self.wrap(walk())
+    }
+
     /// Keeps a body in the place of any other of its row.
     pub fn put_body(&self, id: i64, seal: u64, body: &[u8]) -> Result<()> {
         let sql = "INSERT OR REPLACE INTO extras (id, seal, body) VALUES (?1, ?2, ?3)";
@@ -49,13 +68,24 @@ impl Db {
 }
 
 impl Transaction<'_> {
-    /// Stores what an entry carries: the body and what is made from it.
+    /// Stores what an entry carries: the body and its tags.
     pub fn put_extras(&self, id: i64, write_id: u64, extras: &Extras<'_>, body: &[u8]) -> Result<()> {
         self.db.put_body(id, extras::seal(body, write_id), body)?;
         for tag in &extras.tags {
             self.db.change("INSERT OR IGNORE INTO tags (tag, id) VALUES (?1, ?2)", params![tag, id])?;
         }
         Ok(())
+    }
+
+    /// Removes a row if it has expired.
+    pub fn delete_expired(&self, id: i64, now: u64) -> Result<Option<Removed>> {
+        let expired = self.db.one(
+            "DELETE FROM entries WHERE id = ?1 AND expires <= ?2 \
+             RETURNING id, length(key) + length(frame), substr(frame, 1, 40), mark",
+            params![id, now as i64],
+            removed,
+        )?;
+        self.gone(expired)
     }
 
     /// Takes what the side tables have of a row that leaves, counts its bytes, and one entry less.
@@ -71,10 +101,12 @@ impl Transaction<'_> {
                     self.db
                         .change("DELETE FROM tags WHERE tag = ?1 AND id = ?2", params![tag, leaving.id])?;
                 }
+                self.drop_meta(leaving.id, &known.meta)?;
             }
             // Damage took the list: without it, every row is looked at.
             None => {
                 self.db.change("DELETE FROM tags WHERE id = ?1", [leaving.id])?;
+                self.drop_all_meta(Some(leaving.id))?;
             }
         }
         leaving.bytes += body.map_or(0, |body| body.bytes.len() as u64);
@@ -91,7 +123,7 @@ impl Transaction<'_> {
         let deleted = self.db.one(
             "DELETE FROM entries WHERE id = ?1 \
              RETURNING id, length(key) + length(frame), substr(frame, 1, 40), mark, \
-             expires IS NULL OR expires > ?2, key",
+             (expires IS NULL OR expires > ?2) AND (fresh IS NULL OR fresh > ?2), key",
             params![id, now as i64],
             |row| Ok((removed(row)?, row.get(4)?, blob(row, 5)?.to_vec())),
         )?;
@@ -105,6 +137,7 @@ impl Transaction<'_> {
     /// Empties the side tables.
     pub fn clear_extras(&self) -> Result<()> {
         self.db.change("DELETE FROM extras", [])?;
-        self.db.change("DELETE FROM tags", []).map(|_| ())
+        self.db.change("DELETE FROM tags", [])?;
+        self.drop_all_meta(None)
     }
 }

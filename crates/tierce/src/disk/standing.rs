@@ -1,13 +1,16 @@
 //! The statements that eviction policies need: who stands where, who goes, and how many there are.
 
-use rusqlite::{Row, params};
+use rusqlite::{Row, StatementStatus, params};
 
+use super::cleanup::{Stretch, Validity};
 use super::db::Db;
 use super::meta::{HITS_BIAS, Transaction, blob, integer, leaving, moment, removed};
 use super::row::{Place, Removed, Standing, weight};
 use crate::error::Result;
 use crate::frame::{HEADER, size_on_disk};
 
+/// Steps of SQLite's machine for each row found, below which nearly every row was one.
+const STEPS_A_HIT: u64 = 24;
 /// Columns of [`standing`], in its order.
 const STANDING: &str =
     "id, accessed, hits, expires, entered, earlier, mark, length(key), length(frame), stored";
@@ -19,7 +22,54 @@ impl Db {
     }
 }
 
+impl Db {
+    /// Up to `most` rows from `from` on whose time has passed. `None` where there are none.
+    pub fn expired(&self, from: i64, now: u64, most: u64) -> Result<Option<Stretch>> {
+        let find = || {
+            let mut statement = self.conn.prepare_cached(
+                "SELECT id, substr(frame, 8, 1) <> x'00' FROM entries WHERE id >= ?1 AND expires <= ?2 ORDER BY id LIMIT ?3",
+            )?;
+            statement.reset_status(StatementStatus::VmStep);
+            let (mut ids, mut special) = (Vec::new(), Vec::new());
+            let mut rows = statement.query(params![from, now as i64, most as i64])?;
+            while let Some(row) = rows.next()? {
+                let id = row.get(0)?;
+                ids.push(id);
+                if integer(row, 1)? != 0 {
+                    special.push(id);
+                }
+            }
+            drop(rows);
+            let steps = u64::from(statement.get_status(StatementStatus::VmStep).unsigned_abs());
+            Ok((ids, special, steps))
+        };
+        let (ids, special, steps) = self.wrap(find())?;
+        let (Some(first), Some(last)) = (ids.first(), ids.last()) else { return Ok(None) };
+        let count = ids.len() as u64;
+        let (first, last, is_dense) = (*first, *last, steps < count * STEPS_A_HIT);
+        Ok(Some(Stretch { first, last, is_dense, special, ids }))
+    }
+
+    /// What has expired, and what has not.
+    pub fn validity(&self, now: u64) -> Result<Validity> {
+        let sql = "SELECT count(*) FILTER (WHERE expires <= ?1), \
+                   total(size) FILTER (WHERE expires IS NULL OR expires > ?1) FROM entries";
+        let found = self.one(sql, [now as i64], |row| {
+            Ok(Validity { expired: row.get::<_, i64>(0)? as u64, valid_size: row.get::<_, f64>(1)? as u64 })
+        })?;
+        Ok(found.unwrap_or_default())
+    }
+}
+
 impl Transaction<'_> {
+    /// Deletes the rows from `first` to `last` whose time has passed and which have nothing beside them.
+    pub fn expire_plain(&self, first: i64, last: i64, now: u64) -> Result<u64> {
+        let sql = "DELETE FROM entries WHERE id BETWEEN ?1 AND ?2 AND expires <= ?3 AND substr(frame, 8, 1) = x'00'";
+        let count = self.db.change(sql, params![first, last, now as i64])?;
+        self.grown.set(self.grown.get() - count as i64);
+        Ok(count as u64)
+    }
+
     /// Shows where every row stands.
     pub fn standings(&self, mut look: impl FnMut(Standing)) -> Result<()> {
         let mut scan = || {

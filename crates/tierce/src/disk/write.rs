@@ -5,12 +5,13 @@ use std::borrow::Cow;
 use super::Wait;
 use super::bound::Brought;
 use super::change::renew;
-use super::db::{Durability, LogEnd};
+use super::db::{Db, Durability, LogEnd};
 use super::engine::Engine;
 use super::epoch;
 use super::extras::Extras;
 use super::lock;
 use super::meta::Transaction;
+use super::meta_rows::Holder;
 use super::number::Number;
 use super::restore::Past;
 use super::row::{EntryRow, Freshness, Place, Removed, weight};
@@ -113,7 +114,7 @@ pub struct Written {
     pub existed: bool,
     /// The sum of an increment.
     pub number: Option<Number>,
-    /// For tags: how many live entries were removed.
+    /// For tags: how many live entries were removed; for a clear, how many entries at all.
     pub invalidated: u64,
     /// The row of the key, for [`Cache::note`](super::Cache::note).
     pub id: i64,
@@ -241,21 +242,45 @@ fn only_removes(writes: &[Write<'_>]) -> bool {
 }
 
 impl Engine {
-    /// Applies writes in one transaction: all or none. Gives what became of each, and the pages in the log.
-    pub fn apply(&self, writes: &[Write<'_>], wait: Wait) -> Result<(Vec<Written>, u32)> {
+    /// Applies writes in one transaction: all or none. Gives what became of each.
+    pub fn apply(&self, writes: &[Write<'_>], wait: Wait) -> Result<Vec<Written>> {
+        self.keep_log_short(wait)?;
         match self.apply_once(writes, wait) {
             // The announcements were in a database that was rebuilt. Names of files are never used twice.
             Err(why) if why.code() == Code::Transaction => self.apply_once(writes, wait),
-            // What frees room must not fail for want of it: the log may take some that the database has.
-            Err(why) if why.code() == Code::StorageFull && wait == Wait::Yes && only_removes(writes) => {
-                let copied = self.connect().and_then(|db| self.copy_log(&db, Some(LogEnd::Restart)));
-                copied.and_then(|()| self.apply_once(writes, wait)).map_err(|_| why)
+            // What frees room must not fail for want of it.
+            Err(why) if why.code() == Code::StorageFull && only_removes(writes) => {
+                if wait == Wait::No {
+                    let message = "the disk is full, and making room takes a thread that may wait";
+                    return Err(Error::new(Code::LockTimeout, message).because(why));
+                }
+                self.apply_on_full_disk(writes).map_err(|_| why)
             }
             outcome => outcome,
         }
     }
 
-    fn apply_once(&self, writes: &[Write<'_>], wait: Wait) -> Result<(Vec<Written>, u32)> {
+    /// Removals for which there was no room. Where all is to go, the files of values go before their rows: a kill in
+    /// between leaves misses.
+    fn apply_on_full_disk(&self, writes: &[Write<'_>]) -> Result<Vec<Written>> {
+        let end = |how| self.copy_log(&*self.primary(Wait::Yes)?, Some(how));
+        self.reserve.spend();
+        let mut retried = self.apply_once(writes, Wait::Yes);
+        if retried.is_err() && writes.iter().any(|write| matches!(write, Write::Clear)) {
+            self.blobs.remove(&self.read(Db::entry_files)?);
+            retried = self.apply_once(writes, Wait::Yes);
+        }
+        for how in [LogEnd::Restart, LogEnd::Cut] {
+            if retried.is_err() {
+                // Started again, the log has the room that it took; cut, the database may have it.
+                retried = end(how).and_then(|_| self.apply_once(writes, Wait::Yes));
+            }
+        }
+        self.reserve.keep();
+        retried
+    }
+
+    fn apply_once(&self, writes: &[Write<'_>], wait: Wait) -> Result<Vec<Written>> {
         let ready = writes.iter().map(|write| self.prepare(write)).collect::<Result<Vec<_>>>()?;
         let has_files = ready.iter().any(|ready| ready.file().is_some());
         if has_files && wait == Wait::No {
@@ -295,6 +320,21 @@ impl Engine {
         self.framed(Cow::Borrowed(key), frame, about, (times, extras, when))
     }
 
+    /// An entry whose value is in a file that is written already.
+    pub fn streamed<'a>(
+        key: &'a Key<'a>,
+        header: Header,
+        frame: Vec<u8>,
+        times: Times,
+        extras: Option<&'a Extras<'a>>,
+    ) -> Result<Ready<'a>> {
+        let carried = extras.filter(|extras| !extras.is_empty());
+        let extras = carried.map(|extras| Ok((Cow::Borrowed(extras), extras.to_bytes()?))).transpose()?;
+        let digest = key.digest();
+        let when = When::Always;
+        Ok(Ready::Set { key: Cow::Borrowed(key), digest, header, frame, times, extras, when })
+    }
+
     /// Puts the header before a payload: kind, codec and size of the value are given.
     pub fn framed<'a>(
         &self,
@@ -322,16 +362,22 @@ impl Engine {
         Ok(Ready::Set { key, digest, header, frame, times, extras, when })
     }
 
-    fn apply_ready(&self, ready: &[Ready<'_>], wait: Wait) -> Result<(Vec<Written>, u32)> {
+    fn apply_ready(&self, ready: &[Ready<'_>], wait: Wait) -> Result<Vec<Written>> {
         let files: Vec<_> = ready.iter().filter_map(Ready::file).collect();
         self.write_files(&files)?;
+        self.commit_ready(ready, wait)
+    }
+
+    /// One transaction, once all files are written.
+    pub fn commit_ready(&self, ready: &[Ready<'_>], wait: Wait) -> Result<Vec<Written>> {
+        let files = ready.iter().filter_map(Ready::file);
         let applied = self.write(wait, |transaction| self.apply_in(transaction, ready, wait));
-        let ((mut written, condemned, before), pages) = applied.inspect_err(|_| {
-            self.unlink(&files.iter().map(|(header, _)| header.write_id).collect::<Vec<_>>());
+        let (mut written, condemned, before) = applied.inspect_err(|_| {
+            self.unlink(&files.map(|(header, _)| header.write_id).collect::<Vec<_>>());
         })?;
         self.publish(ready, &mut written, before);
         self.unlink(&condemned);
-        Ok((written, pages))
+        Ok(written)
     }
 
     /// Announces files in a transaction of their own, then writes them.
@@ -368,15 +414,7 @@ impl Engine {
         let unlinked = lock(&self.unlinked).clone();
         transaction.forget(&unlinked)?;
         let mut progress = Progress::default();
-        let scene = Scene {
-            transaction,
-            log: &self.accesses,
-            epochs: &self.epochs,
-            now,
-            wait,
-            newest: 0,
-            entered: false,
-        };
+        let scene = Scene::new(transaction, &self.accesses, &self.epochs, now, wait);
         let mut written = Vec::with_capacity(ready.len());
         for write in ready {
             written.push(self.apply_one(scene, write, &mut progress)?);
@@ -426,7 +464,9 @@ impl Engine {
                 }
             }
             Ready::Clear => {
-                progress.condemned.extend(transaction.clear(self.owner.id()?)?);
+                let (files, gone) = transaction.clear(self.owner.id()?)?;
+                outcome.invalidated = gone;
+                progress.condemned.extend(files);
                 self.bound.cleared(scene);
             }
             Ready::Renew { key, digest, times, stale } => {
@@ -498,12 +538,17 @@ impl Engine {
         let replaced = old.map(|(_, removed)| removed);
         if let Some((extras, body)) = extras {
             transaction.put_extras(row.id, header.write_id, extras, body)?;
+            for expired in transaction.put_meta(&self.declared, Holder::of(&row), &extras.meta, now)? {
+                self.bound.removed(scene, &expired)?;
+                progress.left.push(expired);
+            }
         }
         let beside = extras.map_or(0, |(_, body)| body.len());
         let row_weight = weight((key.as_bytes().len() + row.frame.len() + beside) as u64);
         let brought = &mut progress.brought;
         brought.newest = row.id;
-        brought.written += row_weight + frame.len() as u64;
+        let in_file = if header.in_file { header.stored_size } else { 0 };
+        brought.written += row_weight + in_file.max(frame.len() as u64);
         brought.row_growth += row_weight as i64 - replaced.map_or(0, |old| weight(old.bytes) as i64);
         progress.left.extend(replaced);
         let expired = old.filter(|(old, _)| old.is_expired(now));

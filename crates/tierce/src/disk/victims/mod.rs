@@ -45,7 +45,17 @@ pub(super) struct Scene<'a> {
     pub entered: bool,
 }
 
-impl Scene<'_> {
+impl<'a> Scene<'a> {
+    pub fn new(
+        transaction: &'a Transaction<'a>,
+        log: &'a AccessLog,
+        epochs: &'a EpochTable,
+        now: u64,
+        wait: Wait,
+    ) -> Self {
+        Self { transaction, log, epochs, now, wait, newest: 0, entered: false }
+    }
+
     /// With the accesses that are not in the database yet.
     fn current(&self, mut standing: Standing) -> Standing {
         if let Some(noted) = self.log.get(standing.id) {

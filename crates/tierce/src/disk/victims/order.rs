@@ -133,8 +133,15 @@ impl Ordered {
                     break Next::Victim(removed);
                 }
                 // Changed since, or gone.
-                if let Some(known) = scene.transaction.standing(known.id)? {
-                    self.push_as(self.rank(&scene.current(known)), known);
+                match scene.transaction.standing(known.id)? {
+                    // No value of a damaged row equals what was read of it, so it would be asked for again for ever.
+                    Some(found) if found == known => {
+                        if let Some(removed) = scene.evict(&found)? {
+                            break Next::Victim(removed);
+                        }
+                    }
+                    Some(found) => self.push_as(self.rank(&scene.current(found)), found),
+                    None => {}
                 }
             } else {
                 self.push_as(now, known);

@@ -1,0 +1,27 @@
+//! The Node addon of `@tierce/columnar`: conversions only. `tierce` is its one user and gives it its meaning.
+#![allow(unsafe_code, reason = "the code that napi's macros generate; ours is in wire.rs")]
+#![allow(clippy::needless_pass_by_value, reason = "napi hands arguments over by value")]
+
+mod duck;
+mod errors;
+mod frames;
+mod tables;
+mod wire;
+
+use napi::Env;
+use napi_derive::napi;
+
+/// The release of DuckDB inside.
+#[napi]
+pub fn duckdb_version(env: &Env) -> napi::Result<String> {
+    errors::guard(env, || Ok(tierce_columnar::duck::version()))
+}
+
+/// Makes the next call into the addon panic, so that tests can see it become an `Error`.
+#[napi]
+pub fn force_panic(env: &Env) -> napi::Result<()> {
+    errors::guard(env, || {
+        tierce_napi::force_panic();
+        Ok(())
+    })
+}

@@ -1,0 +1,108 @@
+//! Values that came as a stream: chunks, each coded and checked by itself.
+//!
+//! | offset | bytes | field |
+//! |---|---|---|
+//! | 0 | 4 | bytes of the chunk, [`CHUNK`] at most |
+//! | 4 | 4 | bytes that it is stored in |
+//! | 8 | 1 | codec |
+//! | 9 | 7 | 0 |
+//! | 16 | 8 | XXH3-64 of the stored bytes; the seed is the stream's plus the number of the chunk |
+
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use super::{CHUNKS, damaged, decode as decode_by, limit as limit_of};
+use crate::error::Result;
+
+/// The most bytes of a chunk.
+pub(crate) const CHUNK: usize = 256 * 1024;
+/// Bytes before a chunk.
+pub(crate) const CHUNK_HEADER: usize = 24;
+
+/// What stands before a chunk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ChunkHeader {
+    pub raw: u32,
+    pub stored: u32,
+    pub codec: u8,
+    pub checksum: u64,
+}
+
+impl ChunkHeader {
+    pub fn to_bytes(self) -> [u8; CHUNK_HEADER] {
+        let mut bytes = [0; CHUNK_HEADER];
+        bytes[..4].copy_from_slice(&self.raw.to_le_bytes());
+        bytes[4..8].copy_from_slice(&self.stored.to_le_bytes());
+        bytes[8] = self.codec;
+        bytes[16..].copy_from_slice(&self.checksum.to_le_bytes());
+        bytes
+    }
+
+    /// No chunk is larger than [`CHUNK`], coded or not.
+    pub fn parse(bytes: &[u8]) -> Result<Self> {
+        let bytes = bytes.first_chunk::<CHUNK_HEADER>().ok_or_else(|| damaged("stream", "a chunk is cut"))?;
+        let word = |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
+        let (raw, stored) = (word(0), word(4));
+        let sizes = raw as usize <= CHUNK && stored as usize <= CHUNK;
+        if !sizes || bytes[8] == CHUNKS || bytes[9..16] != [0; 7] {
+            return Err(damaged("stream", "a chunk has no possible header"));
+        }
+        let checksum = u64::from(word(16)) | u64::from(word(20)) << 32;
+        Ok(Self { raw, stored, codec: bytes[8], checksum })
+    }
+
+    /// Decodes a chunk behind its header.
+    pub fn decode(self, stored: &[u8], raw: &mut [u8]) -> Result<()> {
+        if raw.len() != self.raw as usize {
+            return Err(damaged("stream", "a chunk is longer than the value"));
+        }
+        decode_by(self.codec, stored, raw)
+    }
+}
+
+/// The checksum of a stored chunk.
+pub(crate) fn checksum(stored: &[u8], seed: u64, number: u64) -> u64 {
+    xxh3_64_with_seed(stored, seed.wrapping_add(number))
+}
+
+/// The chunks of a payload, until one is damaged.
+fn chunks(mut coded: &[u8]) -> impl Iterator<Item = Result<(ChunkHeader, &[u8])>> {
+    std::iter::from_fn(move || {
+        if coded.is_empty() {
+            return None;
+        }
+        let next = ChunkHeader::parse(coded).and_then(|header| {
+            let (stored, rest) = coded[CHUNK_HEADER..]
+                .split_at_checked(header.stored as usize)
+                .ok_or_else(|| damaged("stream", "a chunk is cut"))?;
+            coded = rest;
+            Ok((header, stored))
+        });
+        if next.is_err() {
+            coded = &[];
+        }
+        Some(next)
+    })
+}
+
+/// Decodes a whole payload, whose checksum held.
+pub(super) fn decode(coded: &[u8], mut raw: &mut [u8]) -> Result<()> {
+    for chunk in chunks(coded) {
+        let (header, stored) = chunk?;
+        let (now, later) = raw
+            .split_at_mut_checked(header.raw as usize)
+            .ok_or_else(|| damaged("stream", "it has more than its value"))?;
+        header.decode(stored, now)?;
+        raw = later;
+    }
+    if raw.is_empty() { Ok(()) } else { Err(damaged("stream", "it has less than its value")) }
+}
+
+/// What the chunks say, where each can hold as much.
+pub(super) fn limit(coded: &[u8]) -> u64 {
+    let sound = |chunk: Result<(ChunkHeader, &[u8])>| {
+        let (header, stored) = chunk.ok()?;
+        let raw = u64::from(header.raw);
+        (raw <= limit_of(header.codec, stored).ok()?).then_some(raw)
+    };
+    chunks(coded).map_while(sound).sum()
+}

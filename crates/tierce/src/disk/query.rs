@@ -1,0 +1,241 @@
+//! Queries by SQL: of a connection that reads what it is shown, and can do nothing else.
+//!
+//! It sees a view of each declared table and of `entries` and `tags`, live rows only, through an authorizer that denies
+//! everything but reading these. A query that is asked on a thread that must not wait is given up after some steps of
+//! SQLite's machine, so that it can be asked on another.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rusqlite::fallible_iterator::FallibleIterator as _;
+use rusqlite::functions::FunctionFlags;
+use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
+use rusqlite::types::ValueRef;
+use rusqlite::{Batch, ErrorCode, Statement, params_from_iter};
+
+use super::Cache;
+use super::Wait;
+use super::db::{Db, Durability};
+use super::declared::{ColumnType, LIVE};
+use super::engine::Engine;
+use super::extras::Cell;
+use super::lock;
+use crate::error::{Code, Error, Result};
+
+/// Steps of SQLite's machine between looks at the budget, and the budget of a thread that must not wait: about 1 ms.
+const STEPS: (i32, u64) = (1000, 30_000);
+/// Rows that such a thread reads at most.
+const ROWS: usize = 4096;
+/// Connections that stay open, and the page cache of each.
+const KEPT: usize = 2;
+const CACHE_KIB: u32 = 64 * 1024;
+
+/// A column of an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AnswerColumn {
+    /// Its name.
+    pub name: String,
+    /// The type of the declared column that it is; `None` for what is computed.
+    pub column_type: Option<ColumnType>,
+}
+
+/// What a query found.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct Answer {
+    /// Its columns.
+    pub columns: Vec<AnswerColumn>,
+    /// Its cells, row by row.
+    pub cells: Vec<Cell<'static>>,
+}
+
+/// A connection for queries.
+pub(super) struct Asker {
+    db: Db,
+    /// Steps that are left, in thousands, before a query is given up.
+    budget: Arc<AtomicU64>,
+    now: Arc<AtomicU64>,
+}
+
+impl std::fmt::Debug for Asker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Asker").finish_non_exhaustive()
+    }
+}
+
+impl Cache {
+    /// Answers a query in SQL. It sees a view of each declared table (`key` and its columns) and the views `entries`
+    /// (`key`, `createdAt`, `expiresAt`, `accessedAt`, `hits`, `size`, `storedSize`) and `tags` (`key`, `tag`), of live
+    /// entries only. A key that is no string has a text that starts with NUL (`docs/on-disk-format.md`).
+    ///
+    /// Gives `None` where the query takes long and may not wait.
+    ///
+    /// # Errors
+    /// [`Code::InvalidOption`] for what is no query; [`Code::ReadOnly`] for one that does more than read; [`Code::Closed`]
+    /// when the cache was closed meanwhile; as [`Cache::get`].
+    pub fn query(&self, sql: &str, params: &[Cell<'_>], wait: Wait) -> Result<Option<Answer>> {
+        let engine = &self.engine;
+        match engine.ask(sql, params, wait) {
+            Err(fault) if fault.code() == Code::Corrupt => {
+                engine.rebuild(&mut *engine.primary(wait)?, fault)?;
+                engine.ask(sql, params, wait)
+            }
+            outcome => outcome,
+        }
+    }
+}
+
+impl Engine {
+    fn ask(&self, sql: &str, params: &[Cell<'_>], wait: Wait) -> Result<Option<Answer>> {
+        let pooled = lock(&self.queries).pop();
+        let asker = match pooled {
+            Some(asker) => asker,
+            None => self.asker()?,
+        };
+        asker.now.store(self.now(), Ordering::Relaxed);
+        let steps = if wait == Wait::Yes { u64::MAX } else { STEPS.1 / STEPS.0 as u64 };
+        asker.budget.store(steps, Ordering::Relaxed);
+        let outcome = asker.answer(sql, params, wait);
+        let mut queries = lock(&self.queries);
+        if queries.len() < KEPT {
+            queries.push(asker);
+        }
+        match outcome {
+            Err(rusqlite::Error::SqliteFailure(why, _)) if why.code == ErrorCode::OperationInterrupted => {
+                match self.closing.load(Ordering::Relaxed) {
+                    true => Err(Error::new(Code::Closed, "the cache was closed while it was queried")),
+                    false => Ok(None),
+                }
+            }
+            outcome => outcome.map_err(|why| self.refused(why)),
+        }
+    }
+
+    /// A connection that has only views of what it may read.
+    fn asker(&self) -> Result<Asker> {
+        let mut db = Db::connect(&self.paths.database)?;
+        db.tune(CACHE_KIB, Durability::Process)?;
+        let (budget, now) = (Arc::new(AtomicU64::new(u64::MAX)), Arc::new(AtomicU64::new(0)));
+        let declared = db.declared()?;
+        let (clock, left, closing) = (Arc::clone(&now), Arc::clone(&budget), Arc::clone(&self.closing));
+        let flags = FunctionFlags::SQLITE_UTF8
+            | FunctionFlags::SQLITE_DETERMINISTIC
+            | FunctionFlags::SQLITE_INNOCUOUS;
+        let conn = &mut db.conn;
+        let prepare = || {
+            conn.create_scalar_function("tierce_now", 0, flags, move |_| {
+                Ok(clock.load(Ordering::Relaxed) as i64)
+            })?;
+            conn.execute_batch(&format!(
+                "CREATE TEMP VIEW entries AS SELECT CAST(e.key AS TEXT) AS key, e.created AS createdAt, \
+                 e.expires AS expiresAt, e.accessed / 4096 AS accessedAt, e.hits - (1 << 40) AS hits, e.size AS size, \
+                 e.stored AS storedSize FROM main.entries e WHERE {LIVE}; \
+                 CREATE TEMP VIEW tags AS SELECT CAST(e.key AS TEXT) AS key, t.tag AS tag FROM main.tags t \
+                 JOIN main.entries e ON e.id = t.id WHERE {LIVE}"
+            ))?;
+            for table in &declared {
+                conn.execute_batch(&table.view())?;
+            }
+            conn.execute_batch("PRAGMA query_only = ON")?;
+            conn.authorizer(Some(authorize))?;
+            conn.progress_handler(STEPS.0, Some(move || is_spent(&left) || closing.load(Ordering::Relaxed)))
+        };
+        let prepared = prepare();
+        db.wrap(prepared)?;
+        Ok(Asker { db, budget, now })
+    }
+
+    /// What SQLite says of a query is about the query, unless it is about the file.
+    fn refused(&self, why: rusqlite::Error) -> Error {
+        let message = why.to_string();
+        let writes = matches!(why, rusqlite::Error::InvalidQuery)
+            || ["cannot modify", "not authorized"].iter().any(|what| message.starts_with(what));
+        let code = match why.sqlite_error_code() {
+            Some(ErrorCode::AuthorizationForStatementDenied | ErrorCode::ReadOnly) => Code::ReadOnly,
+            _ if writes => Code::ReadOnly,
+            Some(
+                ErrorCode::Unknown
+                | ErrorCode::TypeMismatch
+                | ErrorCode::ParameterOutOfRange
+                | ErrorCode::TooBig,
+            )
+            | None => Code::InvalidOption,
+            _ => return super::db::explain(why, &self.paths.database),
+        };
+        let advice = match code {
+            Code::ReadOnly => {
+                "a query may only read, and only declared tables and the views entries and tags"
+            }
+            _ => "give one statement that SQLite understands, with a value for each parameter",
+        };
+        Error::new(code, format!("the query was refused: {message}; {advice}")).because(why)
+    }
+}
+
+fn is_spent(budget: &AtomicU64) -> bool {
+    budget.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_err()
+}
+
+/// Reading of views, and of tables through them.
+fn authorize(context: AuthContext<'_>) -> Authorization {
+    let allowed = match context.action {
+        AuthAction::Select | AuthAction::Recursive => true,
+        AuthAction::Function { function_name } => !function_name.eq_ignore_ascii_case("load_extension"),
+        // A read through a view names the view. Rows that are only counted have no column, and then also no view.
+        AuthAction::Read { table_name, column_name } => {
+            context.accessor.is_some()
+                || column_name.is_empty()
+                || context.database_name == Some("temp") && !table_name.starts_with("sqlite_")
+        }
+        _ => false,
+    };
+    if allowed { Authorization::Allow } else { Authorization::Deny }
+}
+
+impl Asker {
+    fn answer(&self, sql: &str, params: &[Cell<'_>], wait: Wait) -> rusqlite::Result<Option<Answer>> {
+        let conn = &self.db.conn;
+        // Only the first of several statements would run.
+        if sql.trim_end_matches(|c: char| c == ';' || c.is_whitespace()).contains(';') {
+            let mut statements = Batch::new(conn, sql);
+            if statements.next()?.is_some() && statements.next()?.is_some() {
+                return Err(rusqlite::Error::MultipleStatement);
+            }
+        }
+        let mut statement = conn.prepare_cached(sql)?;
+        if !statement.readonly() {
+            return Err(rusqlite::Error::InvalidQuery);
+        }
+        if statement.column_count() == 0 {
+            return Err(rusqlite::Error::QueryReturnedNoRows);
+        }
+        let columns = columns(&statement);
+        let mut answer = Answer { columns, cells: Vec::new() };
+        let width = answer.columns.len();
+        let mut rows = statement.query(params_from_iter(params))?;
+        while let Some(row) = rows.next()? {
+            for at in 0..width {
+                answer.cells.push(match row.get_ref(at)? {
+                    ValueRef::Null => Cell::Null,
+                    ValueRef::Integer(number) => Cell::Integer(number),
+                    ValueRef::Real(number) => Cell::Real(number),
+                    ValueRef::Text(text) | ValueRef::Blob(text) => {
+                        Cell::Text(String::from_utf8_lossy(text).into_owned().into())
+                    }
+                });
+            }
+            if wait == Wait::No && answer.cells.len() > ROWS * width {
+                return Ok(None);
+            }
+        }
+        Ok(Some(answer))
+    }
+}
+
+fn columns(statement: &Statement<'_>) -> Vec<AnswerColumn> {
+    let column = |column: rusqlite::Column<'_>| AnswerColumn {
+        name: column.name().to_owned(),
+        column_type: ColumnType::declared_as(column.decl_type()),
+    };
+    statement.columns().map(column).collect()
+}

@@ -1,0 +1,161 @@
+//! What a directory really takes, what goes back to the file system, and what has expired.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test, a failure is a panic")]
+
+mod common;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use common::{Dice, assert_settled, assert_settled_files, database, noise, temp, uncoded};
+use tierce::{Cache, ManualClock};
+
+const MIB: u64 = 1 << 20;
+const NOW: u64 = 1_800_000_000_000;
+
+/// Bytes that the file system has given to what is in a folder.
+fn real_size(dir: &Path) -> u64 {
+    let Ok(entries) = std::fs::read_dir(dir) else { return 0 };
+    let size = |entry: std::fs::DirEntry| match entry.metadata() {
+        Ok(about) if about.is_dir() => real_size(&entry.path()),
+        Ok(about) => about.len().div_ceil(4096) * 4096,
+        Err(_) => 0, // it went meanwhile
+    };
+    entries.flatten().map(size).sum()
+}
+
+/// Looks again until it is so; what is done in the background is done soon.
+fn soon(mut is_so: impl FnMut() -> bool) -> bool {
+    (0..2_000).any(|_| {
+        std::thread::sleep(Duration::from_millis(10));
+        is_so()
+    })
+}
+
+#[test]
+fn the_directory_stays_near_the_bound_during_churn() {
+    for sizes in [&[100][..], &[100, 3_000, 20_000, 100_000]] {
+        for limit in [MIB, 3 * MIB] {
+            let temp = temp();
+            let cache = Cache::builder().max_size(limit).codec(uncoded("none")).open(temp.path()).unwrap();
+            let mut dice = Dice::new(limit);
+            let (mut brought, mut looked, mut greatest) = (0, 0, 0);
+            while brought < 6 * limit {
+                let size = sizes[dice.below(sizes.len() as u64) as usize];
+                cache.set(dice.below(1 << 20).to_string(), &noise(dice.roll(), size)).unwrap();
+                brought += size as u64 + 100;
+                if brought > looked + limit / 40 {
+                    looked = brought;
+                    greatest = greatest.max(real_size(temp.path()));
+                }
+            }
+            assert!(greatest <= limit + 8 * MIB, "{sizes:?}: {greatest} bytes for a bound of {limit}");
+            let stats = cache.stats().unwrap();
+            assert!(stats.disk_size >= limit / 2 && stats.log_size < 8 * MIB, "{stats:?}");
+            assert!(!stats.log_is_pinned);
+        }
+    }
+}
+
+#[test]
+fn a_reader_outside_may_hold_the_log_and_stats_say_so() {
+    let temp = temp();
+    let cache = Cache::builder().max_size(MIB).codec(uncoded("none")).open(temp.path()).unwrap();
+    cache.set("k", b"v").unwrap();
+    let outside = database(temp.path());
+    outside.execute_batch("BEGIN; SELECT count(*) FROM entries").unwrap();
+    for key in 0..3_000 {
+        cache.set(format!("{}", key % 100), &noise(key, 5_000)).unwrap();
+    }
+    let stats = cache.stats().unwrap();
+    assert!(stats.log_is_pinned && stats.log_size > 4 * MIB, "{stats:?}");
+    outside.execute_batch("COMMIT").unwrap();
+    let mut key = 0;
+    let ends = soon(|| {
+        key += 1;
+        cache.set("more", &noise(key, 5_000)).unwrap();
+        !cache.stats().unwrap().log_is_pinned
+    });
+    assert!(ends, "{:?}", cache.stats());
+}
+
+#[test]
+fn what_is_cleared_goes_back_to_the_file_system() {
+    let temp = temp();
+    let cache = Cache::builder().codec(uncoded("none")).open(temp.path()).unwrap();
+    let writes: Vec<_> = (0..3_000).map(|key| (key.to_string(), noise(key, 8_000))).collect();
+    for (key, value) in &writes {
+        cache.set(key.as_str(), value).unwrap();
+    }
+    cache.flush().unwrap();
+    assert!(real_size(temp.path()) > 20 * MIB);
+    cache.clear().unwrap();
+    cache.set("after", b"v").unwrap();
+    let shrunk = || std::fs::metadata(temp.path().join("tierce.db")).unwrap().len() < 18 * MIB;
+    assert!(soon(shrunk), "{} bytes of nothing", real_size(temp.path()));
+    assert_eq!(cache.get("after").unwrap().unwrap(), b"v");
+    assert!(cache.take_faults().is_empty());
+}
+
+#[test]
+fn cleanup_removes_what_has_expired_and_nothing_else() {
+    for dense in [true, false] {
+        let temp = temp();
+        let clock = Arc::new(ManualClock::new(NOW));
+        let cache = Cache::builder().codec(uncoded("none")).clock(clock.clone()).max(100_000);
+        let cache = cache.open(temp.path()).unwrap();
+        for key in 0..3_000_u64 {
+            let size = if key % 300 == 0 { 50_000 } else { 20 };
+            if dense || key % 20 == 0 {
+                cache.set_for(format!("short {key}"), &noise(key, size), Duration::from_secs(1)).unwrap();
+            } else {
+                cache.set(format!("long {key}"), &noise(key, size)).unwrap();
+            }
+        }
+        cache.set("stays", &noise(1, 40_000)).unwrap();
+        let before = cache.validity().unwrap();
+        assert_eq!(before.expired, 0);
+        assert_eq!(before.valid_size, cache.stats().unwrap().size);
+        assert_eq!(cache.cleanup(u64::MAX).unwrap(), 0);
+        clock.set(NOW + 5_000);
+        let expired = if dense { 3_000 } else { 150 };
+        assert_eq!(cache.expired_count().unwrap(), expired);
+        assert!(cache.valid_size().unwrap() < before.valid_size);
+        assert_eq!(cache.cleanup(7).unwrap(), 7, "no more than was asked for");
+        assert_eq!(cache.cleanup(u64::MAX).unwrap(), expired - 7);
+        assert_eq!(cache.validity().unwrap().expired, 0);
+        assert_eq!(cache.len().unwrap(), 3_001 - expired);
+        assert_eq!(cache.get("stays").unwrap().unwrap(), noise(1, 40_000));
+        cache.set("next", b"v").unwrap(); // forgets the files that are unlinked
+        assert_settled(temp.path());
+        assert_settled_files(temp.path(), 1);
+        assert_eq!(cache.cleanup(u64::MAX).unwrap(), 0);
+    }
+}
+
+#[test]
+fn cleanup_beside_writers_takes_nothing_that_lives() {
+    let temp = temp();
+    let clock = Arc::new(ManualClock::new(NOW));
+    let open = || Cache::builder().clock(clock.clone()).open(temp.path()).unwrap();
+    let (cache, other) = (open(), open());
+    for key in 0..2_000 {
+        cache.set_for(key.to_string(), b"old", Duration::from_secs(1)).unwrap();
+    }
+    clock.set(NOW + 5_000);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for key in 0..2_000 {
+                other.set_for(key.to_string(), b"new", Duration::from_secs(60)).unwrap();
+            }
+        });
+        scope.spawn(|| {
+            while cache.expired_count().unwrap() > 0 {
+                cache.cleanup(100).unwrap();
+            }
+        });
+    });
+    for key in 0..2_000 {
+        assert_eq!(cache.get(key.to_string()).unwrap().unwrap(), b"new", "{key}");
+    }
+}

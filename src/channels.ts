@@ -1,0 +1,48 @@
+/**
+ * What a cache tells on `diagnostics_channel`; where nobody listens, nothing is made.
+ *
+ * - `tracing:tierce:load:start`, `:end`, `:asyncStart`, `:asyncEnd`, `:error`: each call of a load, with a `LoadMessage`
+ * - `tierce:error`: each fault that broke no call, a `TierceError`
+ */
+import { channel, tracingChannel } from 'node:diagnostics_channel'
+import type { TierceError } from './errors.js'
+
+/** What is told of a load: one object from its start to its end. */
+export interface LoadMessage {
+  /** The key's canonical text. */
+  readonly key: string
+  /** Stands for the cache: the same object for all its loads. */
+  readonly source: object
+  /** Whether a stale value was there. */
+  readonly isStale: boolean
+  readonly isSync: boolean
+  /** Set by the channel where the load failed. */
+  error?: unknown
+  result?: unknown
+}
+
+export const LOAD_CHANNEL = 'tierce:load'
+export const ERROR_CHANNEL = 'tierce:error'
+
+const loads = tracingChannel<unknown, LoadMessage>(LOAD_CHANNEL)
+const errors = channel(ERROR_CHANNEL)
+
+/** Calls a load, and tells of it where somebody listens. */
+export function traced(message: () => LoadMessage, load: () => unknown): unknown {
+  const { start, asyncEnd, error, end } = loads
+  const isHeard =
+    start.hasSubscribers || asyncEnd.hasSubscribers || error.hasSubscribers || end.hasSubscribers
+  return isHeard ? loads.tracePromise(async () => load(), message()) : load()
+}
+
+/** As `traced`, for a load on this thread. */
+export function tracedSync(message: () => LoadMessage, load: () => unknown): unknown {
+  const { start, error, end } = loads
+  return start.hasSubscribers || error.hasSubscribers || end.hasSubscribers
+    ? loads.traceSync(load, message())
+    : load()
+}
+
+export function publishError(fault: TierceError): void {
+  if (errors.hasSubscribers) errors.publish(fault)
+}

@@ -1,0 +1,99 @@
+/** `tierce/kysely`: the metadata of a cache as a Kysely database, typed by what the cache declares. */
+import {
+  type CompiledQuery,
+  type DatabaseConnection,
+  type Dialect,
+  type Driver,
+  Kysely,
+  type QueryResult,
+  SqliteAdapter,
+  SqliteIntrospector,
+  SqliteQueryCompiler,
+} from 'kysely'
+import { type Cache, type MetaTables, ReadOnlyError, type Row, type SqlValue } from './index.js'
+
+/** What every cache has: its live entries. Times in milliseconds since the Unix epoch, sizes in bytes. */
+export interface EntriesTable {
+  /** Text; a key that is no string has a text that starts with NUL: `keyOf(text)` of `tierce` gives it back. */
+  key: string
+  createdAt: number
+  /** Null never expires. */
+  expiresAt: number | null
+  accessedAt: number
+  hits: number
+  size: number
+  storedSize: number
+}
+
+/** The tags of live entries, a row each. */
+export interface TagsTable {
+  key: string
+  tag: string
+}
+
+/** The tables of a query: those that are declared, each with the entry's key, and two of every cache. */
+export type CacheDatabase<M extends MetaTables> = {
+  [Table in keyof M & string]: Row<M[Table]> & { key: string }
+} & { entries: EntriesTable; tags: TagsTable }
+
+/**
+ * A cache's metadata as a Kysely database. It reads only: a statement that writes, and a transaction, is an `E_READ_ONLY`.
+ * Nothing has to be destroyed; it ends with its cache.
+ */
+export function kysely<M extends MetaTables>(cache: Cache<M>): Kysely<CacheDatabase<M>> {
+  return new Kysely({ dialect: dialect(cache as Cache) })
+}
+
+function dialect(cache: Cache): Dialect {
+  return {
+    createAdapter: () => new SqliteAdapter(),
+    createDriver: () => new CacheDriver(cache),
+    createIntrospector: (database) => new SqliteIntrospector(database),
+    createQueryCompiler: () => new SqliteQueryCompiler(),
+  }
+}
+
+class CacheDriver implements Driver {
+  readonly #connection: DatabaseConnection
+
+  constructor(cache: Cache) {
+    this.#connection = new CacheConnection(cache)
+  }
+
+  async init(): Promise<void> {}
+
+  async acquireConnection(): Promise<DatabaseConnection> {
+    return this.#connection
+  }
+
+  async releaseConnection(): Promise<void> {}
+
+  async destroy(): Promise<void> {}
+
+  async beginTransaction(): Promise<void> {
+    throw new ReadOnlyError(
+      'E_READ_ONLY',
+      'The metadata of a cache has no transactions: write with cache.set.',
+    )
+  }
+
+  async commitTransaction(): Promise<void> {}
+
+  async rollbackTransaction(): Promise<void> {}
+}
+
+class CacheConnection implements DatabaseConnection {
+  readonly #cache: Cache
+
+  constructor(cache: Cache) {
+    this.#cache = cache
+  }
+
+  async executeQuery<R>({ sql, parameters }: CompiledQuery): Promise<QueryResult<R>> {
+    return { rows: (await this.#cache.query(sql, parameters as readonly SqlValue[])) as R[] }
+  }
+
+  async *streamQuery<R>(query: CompiledQuery): AsyncIterableIterator<QueryResult<R>> {
+    yield await this.executeQuery<R>(query)
+  }
+}

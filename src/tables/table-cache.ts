@@ -1,0 +1,407 @@
+/** `TableCache`: tables in DuckDB as a cache. */
+import { existsSync } from 'node:fs'
+import { mkdir } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import type { Duration, Size } from '../cache-options.js'
+import { type Columns, type ColumnType, checkColumns, checkName } from '../columns.js'
+import { makeError } from '../errors.js'
+import {
+  boolean,
+  callback,
+  checkOptions,
+  oneOf,
+  parseDuration,
+  parseSize,
+  positiveInteger,
+} from '../options.js'
+import { describe } from '../refusal.js'
+import { columnar, type NativeSpec, type NativeTableInfo, type NativeTables } from './columnar.js'
+import { type Connection, Database, interruptible, literal, native, type QueryOptions } from './database.js'
+import { nativeSource, type TableSource } from './source.js'
+
+/** Which table goes first when the bound of size is met. */
+export type TablePolicy = 'lru' | 'mru' | 'lfu' | 'fifo' | 'lifo' | 'sieve' | 's3-fifo'
+
+const POLICIES: readonly TablePolicy[] = ['lru', 'mru', 'lfu', 'fifo', 'lifo', 'sieve', 's3-fifo']
+
+export interface TableCacheOptions {
+  /** The folder of the database and, in `backup/`, of its backup. Made if it is missing. Default: none, in memory. */
+  dir?: string | undefined
+  /** The schema of tables that are named without one. Default: `store`. */
+  schema?: string | undefined
+  /** Time to live of tables. Default: `'never'`. */
+  ttl?: Duration | undefined
+  /** Bytes of the database; tables that `policy` names make room. Default: no bound. */
+  maxSize?: Size | undefined
+  /** Default: `lru`. */
+  policy?: TablePolicy | undefined
+  /** Opens for reading: beside other processes that read, never beside one that writes. */
+  readOnly?: boolean | undefined
+  /** Reads the last backup, whoever has the database open. */
+  snapshot?: boolean | undefined
+  /** How long to wait for another process that has the database open. Default: 5 s. */
+  lockTimeout?: Duration | undefined
+  /** Threads of DuckDB. Default: one a core. */
+  threads?: number | undefined
+  /** Memory that DuckDB may use before it spills to disk. Default: 80 % of the machine's. */
+  memoryLimit?: Size | undefined
+  /** The clock, in milliseconds since the Unix epoch. */
+  now?: (() => number) | undefined
+}
+
+/** Options of a write. */
+export interface WriteOptions extends QueryOptions {
+  /** Time to live. Default: the cache's; for `append` and `upsert`, the rest of the table's. */
+  ttl?: Duration | undefined
+  /** Types and constraints of columns, instead of what is seen from the values. */
+  columns?: Columns | undefined
+  /** Of `upsert`: the columns that rows are matched by. Default: the primary key. */
+  key?: readonly string[] | undefined
+  /** Another schema than the cache's. */
+  schema?: string | undefined
+}
+
+/** What is known of a table. Times are milliseconds since the Unix epoch. */
+export interface TableFacts {
+  schema: string
+  table: string
+  rows: number
+  /** Of the blocks that it is in, 256 KiB each; 0 while it is in the log only. */
+  bytes: number
+  /** Milliseconds since it was last written; undefined for a table that a statement made. */
+  age: number | undefined
+  createdAt: number | undefined
+  updatedAt: number | undefined
+  accessedAt: number | undefined
+  /** `Infinity` never expires. */
+  expiresAt: number
+  /** Statements that read it. */
+  hits: number
+  columns: { name: string; type: string; nullable: boolean }[]
+}
+
+/** What `info()` tells. */
+export interface TableCacheInfo {
+  /** The file; undefined for tables in memory. */
+  path: string | undefined
+  /** Bytes in use, the log included. */
+  size: number
+  tables: TableFacts[]
+}
+
+const OPTIONS = [
+  'dir',
+  'schema',
+  'ttl',
+  'maxSize',
+  'policy',
+  'readOnly',
+  'snapshot',
+  'lockTimeout',
+  'threads',
+  'memoryLimit',
+  'now',
+]
+const WRITE_OPTIONS = ['ttl', 'columns', 'key', 'schema', 'signal', 'onProgress']
+
+/** The name of the database in its folder, and of a backup in its own. */
+const [FILE, BACKUP] = ['tables.duckdb', 'tierce-tables.backup.duckdb']
+
+interface Opened {
+  database: Database
+  tables: NativeTables
+}
+
+/** Tables in DuckDB as a cache. Needs the package `@tierce/columnar`. */
+export class TableCache {
+  readonly #dir: string | undefined
+  readonly #schema: string
+  readonly #ttl: number
+  readonly #now: () => number
+  readonly #snapshot: boolean
+  readonly #readOnly: boolean
+  readonly #engine: { threads?: number; memoryLimit?: number; lockTimeout: number }
+  readonly #bound: { maxSize?: number; policy: string }
+  #opening: Promise<Opened> | undefined
+  #closed = false
+  /** Writes of this object go one by one: those that wait need no thread. */
+  #writes: Promise<unknown> = Promise.resolve()
+
+  /**
+   * Nothing is opened before the first use.
+   * @throws InvalidOptionError `E_INVALID_OPTION`, InvalidTtlError `E_INVALID_TTL`: an option is not accepted
+   */
+  constructor(options: TableCacheOptions = {}) {
+    checkOptions(options, OPTIONS, 'TableCache')
+    const { dir, schema = 'store', ttl = 'never', maxSize, policy = 'lru', now = Date.now } = options
+    const { readOnly = false, snapshot = false, lockTimeout = 5000, threads, memoryLimit } = options
+    if (dir !== undefined && (typeof dir !== 'string' || dir === ''))
+      throw invalid('dir', dir, 'the path of a folder')
+    this.#dir = dir === undefined ? undefined : resolve(dir)
+    this.#schema = checkName(schema, 'schema')
+    this.#ttl = parseDuration(ttl, 'ttl')
+    this.#now = callback(now, 'now')
+    this.#snapshot = boolean(snapshot, 'snapshot')
+    this.#readOnly = boolean(readOnly, 'readOnly') || this.#snapshot
+    if (this.#readOnly && dir === undefined) throw invalid('dir', dir, 'the folder to read')
+    this.#bound = {
+      policy: oneOf(policy, 'policy', POLICIES),
+      ...(maxSize !== undefined && { maxSize: parseSize(maxSize, 'maxSize') }),
+    }
+    this.#engine = {
+      lockTimeout: lockTimeout === 0 ? 0 : parseDuration(lockTimeout, 'lockTimeout'),
+      ...(threads !== undefined && { threads: positiveInteger(threads, 'threads') }),
+      ...(memoryLimit !== undefined && { memoryLimit: parseSize(memoryLimit, 'memoryLimit') }),
+    }
+  }
+
+  #open(): Promise<Opened> {
+    if (this.#closed) throw makeError('E_CLOSED', 'The tables are closed: make a new TableCache.')
+    this.#opening ??= this.#reallyOpen().catch((error) => {
+      this.#opening = undefined // the next call tries again
+      throw error
+    })
+    return this.#opening
+  }
+
+  async #reallyOpen(): Promise<Opened> {
+    const binding = columnar()
+    const path = this.#path()
+    if (path !== undefined && this.#readOnly && !existsSync(path)) {
+      const what = this.#snapshot ? 'no backup' : 'no database'
+      throw makeError('E_UNAVAILABLE', `There is ${what} at ${path}.`, { path })
+    }
+    if (this.#dir !== undefined && !this.#readOnly) await mkdir(this.#dir, { recursive: true })
+    const database = await Database.open(path, { ...this.#engine, readOnly: this.#readOnly })
+    try {
+      const tables = await native(() => binding.NativeTables.open(database.native, this.#bound))
+      return { database, tables }
+    } catch (error) {
+      await database.close()
+      throw error
+    }
+  }
+
+  #path(): string | undefined {
+    if (this.#dir === undefined) return undefined
+    return this.#snapshot ? join(this.#dir, 'backup', BACKUP) : join(this.#dir, FILE)
+  }
+
+  /**
+   * Writes a table: one that is there is replaced as a whole, and readers see the old or the new one. Gives the number of rows.
+   * @throws UnserializableError `E_UNSERIALIZABLE`: a value fits into no column, and is named; QueryError `E_QUERY`: a file or a query
+   * cannot be read, or a row breaks a constraint; ValueTooLargeError `E_VALUE_TOO_LARGE`: it alone is over `maxSize`.
+   * Then the old table stays, as it does when the process is killed
+   */
+  update(table: string, source: TableSource, options: WriteOptions = {}): Promise<number> {
+    return this.#write('replace', table, source, options)
+  }
+
+  /** Adds rows; columns they lack are null. A table that is not there is made. Errors as `update`. */
+  append(table: string, source: TableSource, options: WriteOptions = {}): Promise<number> {
+    return this.#write('append', table, source, options)
+  }
+
+  /**
+   * Adds rows, and changes those with the same key: what a row lacks stays. Of rows with one key the last counts. A table that is not there
+   * is made, with `key` as its primary key. Errors as `update`.
+   */
+  upsert(table: string, source: TableSource, options: WriteOptions = {}): Promise<number> {
+    return this.#write('upsert', table, source, options)
+  }
+
+  async #write(
+    mode: NativeSpec['mode'],
+    table: string,
+    source: TableSource,
+    options: WriteOptions,
+  ): Promise<number> {
+    checkName(table, 'table')
+    const schema = this.#checkWrite(options)
+    const spec = this.#spec(mode, options)
+    const given = nativeSource(source)
+    const { tables } = await this.#open()
+    const run = () =>
+      interruptible(tables, options, () => tables.write(schema, table, given, spec, this.#now()))
+    const written = this.#writes.then(run, run)
+    this.#writes = written.catch(() => undefined)
+    return written
+  }
+
+  #checkWrite(options: WriteOptions): string {
+    checkOptions(options, WRITE_OPTIONS, 'a write')
+    if (this.#readOnly)
+      throw makeError(
+        'E_READ_ONLY',
+        'These tables are open for reading: open them without readOnly and snapshot.',
+      )
+    return options.schema === undefined ? this.#schema : checkName(options.schema, 'schema')
+  }
+
+  #spec(mode: NativeSpec['mode'], options: WriteOptions): NativeSpec {
+    const { columns, key = [], ttl } = options
+    const entries = Object.entries(columns === undefined ? {} : checkColumns(columns, 'columns'))
+    const primary = entries.filter(([, column]) => column.isPrimaryKey).map(([name]) => name)
+    const life = ttl === undefined ? this.#ttl : parseDuration(ttl, 'ttl')
+    return {
+      mode,
+      names: entries.map(([name]) => name),
+      types: entries.map(
+        ([, { type, isNotNull, isUnique }]) =>
+          `${SQL_TYPES[type]}${isNotNull ? ' NOT NULL' : ''}${isUnique ? ' UNIQUE' : ''}`,
+      ),
+      key: key.length > 0 ? key.map((name) => checkName(name, 'key')) : primary,
+      renew: ttl !== undefined,
+      ...(life !== Number.POSITIVE_INFINITY && { expires: this.#now() + life }),
+    }
+  }
+
+  /**
+   * A connection: all of DuckDB. It looks for names without a schema in the cache's.
+   * @throws ColumnarMissingError `E_COLUMNAR_MISSING`; LockTimeoutError `E_LOCK_TIMEOUT`: another process has the database open, `context.pid` says
+   * which
+   */
+  async connect(): Promise<Connection> {
+    const { database, tables } = await this.#open()
+    const name = identifier(this.#schema)
+    const search = `SET search_path = ${literal(`${name},main`)}`
+    return database.connectWith({
+      setup: this.#readOnly ? search : `CREATE SCHEMA IF NOT EXISTS ${name}; ${search}`,
+      before: (sql) => native(() => tables.reading(sql, this.#schema, this.#now())),
+    })
+  }
+
+  /** What is known of the database and its tables. */
+  async info(): Promise<TableCacheInfo> {
+    const { tables } = await this.#open()
+    const [size, found] = [
+      await native(() => tables.size()),
+      await native(() => tables.list(true, this.#now())),
+    ]
+    return { path: this.#path(), size, tables: found.map((each) => this.#facts(each)) }
+  }
+
+  #facts(info: NativeTableInfo): TableFacts {
+    return {
+      schema: info.schema,
+      table: info.table,
+      rows: info.rows,
+      bytes: info.bytes,
+      age: info.updated === undefined ? undefined : this.#now() - info.updated,
+      createdAt: info.created,
+      updatedAt: info.updated,
+      accessedAt: info.accessed,
+      expiresAt: info.expires ?? Number.POSITIVE_INFINITY,
+      hits: info.hits,
+      columns: info.columns,
+    }
+  }
+
+  /** Whether there is a table whose time to live has not passed. */
+  async check(table: string, { schema = this.#schema }: { schema?: string } = {}): Promise<boolean> {
+    checkName(table, 'table')
+    const { tables } = await this.#open()
+    return native(() => tables.has(checkName(schema, 'schema'), table, this.#now()))
+  }
+
+  /** The names of all tables, of whatever schema. */
+  async listTables(): Promise<string[]> {
+    return (await this.listSchemaTables()).map(({ table }) => table)
+  }
+
+  /** The names of all tables with their schemas. */
+  async listSchemaTables(): Promise<{ schema: string; table: string }[]> {
+    const { tables } = await this.#open()
+    const found = await native(() => tables.list(false, this.#now()))
+    return found.map(({ schema, table }) => ({ schema, table }))
+  }
+
+  /** Removes a table, or all of a schema; without arguments, all tables. A table without a schema is the cache's own. Gives how many there were. */
+  async clear({ schema, table }: { schema?: string; table?: string } = {}): Promise<number> {
+    const { tables } = await this.#open()
+    this.#checkWrite({})
+    const of = schema ?? (table === undefined ? undefined : this.#schema)
+    if (of !== undefined) checkName(of, 'schema')
+    if (table !== undefined) checkName(table, 'table')
+    return native(() => tables.clear(of, table))
+  }
+
+  /** Removes tables whose time to live has passed; writes do so too. Gives how many there were. */
+  async cleanup(): Promise<number> {
+    const { tables } = await this.#open()
+    this.#checkWrite({})
+    return native(() => tables.cleanup(this.#now()))
+  }
+
+  /** Copies the database as it is at one moment, in the place of an older backup. Gives its bytes. Default: `backup` in `dir`. */
+  async backup(dir?: string): Promise<number> {
+    const { tables } = await this.#open()
+    const target = this.#backupDir(dir)
+    this.#checkWrite({})
+    return native(() => tables.backup(target))
+  }
+
+  /** Makes the tables what a backup says, in one transaction. @throws UnavailableError `E_UNAVAILABLE`: there is none */
+  async restore(dir?: string): Promise<void> {
+    const { tables } = await this.#open()
+    const source = this.#backupDir(dir)
+    this.#checkWrite({})
+    return native(() => tables.restore(source))
+  }
+
+  /** Removes the backup, and no other file; its folder only where that is empty then. Gives whether there was one. */
+  async eraseBackup(dir?: string): Promise<boolean> {
+    const target = this.#backupDir(dir)
+    return native(() => columnar().eraseBackup(target))
+  }
+
+  #backupDir(dir: string | undefined): string {
+    if (dir !== undefined && (typeof dir !== 'string' || dir === ''))
+      throw invalid('dir', dir, 'the path of a folder')
+    if (dir !== undefined) return resolve(dir)
+    if (this.#dir === undefined) throw invalid('dir', dir, 'the folder for the backup of tables in memory')
+    return join(this.#dir, 'backup')
+  }
+
+  /**
+   * Closes the tables and removes the database; backups stay.
+   * @throws LockTimeoutError `E_LOCK_TIMEOUT`: something else in this process has it open
+   */
+  async erase(): Promise<void> {
+    if (!this.#closed) this.#checkWrite({})
+    const path = this.#path()
+    await this.close()
+    if (path !== undefined) await native(() => columnar().eraseDatabase(path))
+  }
+
+  /** Finishes the writes under way and lets go of the database. Connections stay open until they are closed too. */
+  async close(): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    const opened = await this.#opening?.catch(() => undefined)
+    await this.#writes
+    if (opened === undefined) return
+    await native(() => opened.tables.close())
+    await opened.database.close()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+}
+
+const SQL_TYPES: Record<ColumnType, string> = {
+  text: 'VARCHAR',
+  integer: 'BIGINT',
+  double: 'DOUBLE',
+  boolean: 'BOOLEAN',
+  date: 'DATE',
+  timestamp: 'TIMESTAMPTZ',
+  json: 'JSON',
+}
+
+const identifier = (name: string) => `"${name.replaceAll('"', '""')}"`
+
+function invalid(name: string, value: unknown, accepted: string): Error {
+  return makeError('E_INVALID_OPTION', `Invalid ${name}: got ${describe(value)}. Give ${accepted}.`, { name })
+}
