@@ -100,6 +100,8 @@ export declare class NativeDisk {
   load(path: string, merge: boolean, now: number): Promise<NativeLoaded>
   /** Verifies everything in the directory; with `fix`, repairs it. */
   check(fix: boolean, now: number): Promise<NativeReport>
+  /** Reads an entry on the thread pool; a value that is stored as it is in a file is mapped, privately. */
+  map(key: Uint8Array, now: number): Promise<NativeMapped | null>
   /** Answers a query on the calling thread; null where it would take long. */
   queryNow(sql: string, params: Uint8Array, now: number): Buffer | null
   /** Answers a query on the thread pool. */
@@ -356,6 +358,12 @@ export interface NativeLoaded {
   entries: number
   expired: number
   refused: number
+}
+
+/** A value and the facts of its entry (`wire.rs`). */
+export interface NativeMapped {
+  meta: Buffer
+  value: Uint8Array
 }
 
 /** A column of a declared table. */

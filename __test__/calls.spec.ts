@@ -260,6 +260,24 @@ describe('the index of a wrapped function', () => {
     expect(load).toHaveBeenCalledTimes(3020)
   })
 
+  it('a_load_is_neither_stopped_nor_lost_by_evictions_meanwhile', async () => {
+    const cache = openCache({ memory: { max: 1 } })
+    let give!: (value: string) => void
+    let signal!: AbortSignal
+    const slow = cache.getOrSet('slow', (context) => {
+      signal = context.signal
+      return new Promise<string>((resolve) => {
+        give = resolve
+      })
+    })
+    await soon()
+    for (let index = 0; index < 10; index++) await cache.set(`other ${index}`, index)
+    expect(signal.aborted).toBe(false)
+    give('value')
+    expect(await slow).toBe('value')
+    expect(await cache.get('slow')).toBe('value')
+  })
+
   it('hits_count_for_the_order_of_eviction', async () => {
     const cache = openCache({ memory: { max: 2, policy: 'lru' } })
     const load = vi.fn(async (id: number) => id)

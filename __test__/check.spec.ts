@@ -1,6 +1,7 @@
 import { appendFileSync, mkdirSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { fakeClock } from './helpers/clock.js'
 import { codeOf } from './helpers/errors.js'
 import { openCache, tempDir } from './helpers/temp.js'
 
@@ -93,5 +94,38 @@ describe('check', () => {
     expect(await codeOf(cache.check({ fix: 1 } as never))).toBe('E_INVALID_OPTION')
     await cache.close()
     expect(await codeOf(cache.check())).toBe('E_CLOSED')
+  })
+})
+
+describe('cleanupOnOpen', () => {
+  it('removes_what_has_expired_and_nothing_else', async () => {
+    const dir = tempDir()
+    const clock = fakeClock()
+    const first = openCache({ dir, clock })
+    await first.set('short', 1, { ttl: 10 })
+    await first.set('long', 2)
+    await first.close()
+    clock.advance(11)
+    const kept = openCache({ dir, clock })
+    expect(await kept.size()).toBe(2)
+    await kept.close()
+    const cleaned = openCache({ dir, clock, cleanupOnOpen: true })
+    await expect.poll(() => cleaned.size()).toBe(1)
+    expect(await cleaned.get('long')).toBe(2)
+  })
+
+  it('is_about_a_directory_and_is_a_boolean', async () => {
+    expect(await codeOf(() => openCache({ cleanupOnOpen: true }))).toBe('E_INVALID_OPTION')
+    expect(await codeOf(() => openCache({ dir: tempDir(), cleanupOnOpen: 1 as never }))).toBe(
+      'E_INVALID_OPTION',
+    )
+  })
+
+  it('a_cache_that_is_closed_at_once_reports_nothing', async () => {
+    const cache = openCache({ dir: tempDir(), cleanupOnOpen: true })
+    const faults: unknown[] = []
+    cache.on('error', (fault) => faults.push(fault))
+    await cache.close()
+    expect(faults).toEqual([])
   })
 })

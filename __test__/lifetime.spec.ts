@@ -33,6 +33,29 @@ describe('the life of a process', () => {
     expect(lines).toEqual(['finished'])
   })
 
+  it('loads_behind_that_hang_or_fail_keep_no_finished_process_alive_and_reject_unhandled_nowhere', async () => {
+    const lines = await runModule(
+      `process.on('unhandledRejection', (error) => console.log('unhandled', error))
+       const options = { ttl: 1, staleWhileRevalidate: '1h', staleIfError: '2h', timeout: { soft: 1, hard: '1h' }, singleFlight: 'machine' }
+       globalThis.cache = new Cache({ dir })
+       cache.on('error', ({ code }) => console.log(code))
+       await cache.getOrSet('hangs', () => 1, options)
+       await cache.getOrSet('fails', () => 2, options)
+       await new Promise((resolve) => setTimeout(resolve, 5))
+       console.log(await cache.getOrSet('hangs', () => new Promise(() => {}), options))
+       console.log(await cache.getOrSet('fails', () => Promise.reject(new Error('down')), options))
+       const controller = new AbortController()
+       const waiting = cache.getOrSet('new', () => new Promise(() => {}), { signal: controller.signal, timeout: '1h' })
+       controller.abort()
+       await waiting.catch(({ name }) => console.log(name))
+       await new Promise(setImmediate)
+       console.log('finished')`,
+      join(tempDir(), 'cache'),
+    )
+    expect(lines.slice(0, -1).toSorted()).toEqual(['1', '2', 'AbortError', 'E_UNAVAILABLE'])
+    expect(lines.at(-1)).toBe('finished')
+  })
+
   it.each([
     ['by itself', ''],
     ['by process.exit', 'process.exit(0)'],

@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { date, defineTable, double, integer, pullThrough, sqlite, text } from '../dist/index.mjs'
+import { date, defineTable, double, duckdb, integer, pullThrough, sqlite, text } from '../dist/index.mjs'
 
 const { values: given } = parseArgs({
   options: {
@@ -37,6 +37,7 @@ const open = (engine, fetch = () => []) =>
   pullThrough({ engine, table: defineTable('prices', COLUMNS), range: 'date', fetch })
 const SELECT =
   'SELECT symbol, date, close, volume FROM prices WHERE symbol = ? AND date >= ? AND date <= ? ORDER BY symbol, date'
+let marks = 0
 const PARAMS = [ASK.symbol, ASK.date.start, ASK.date.end]
 
 /** Each gives a function that is timed, and one that ends it. Peers open the file that tierce has made. */
@@ -54,6 +55,25 @@ const CONTENDERS = {
     const database = new Database(file, { readonly: true })
     const statement = database.prepare(SELECT)
     return [() => statement.all(...PARAMS).length, () => database.close()]
+  },
+  async 'tierce rows, DuckDB'(file) {
+    const cache = open(duckdb(`${file}.duckdb`))
+    return [async () => (await cache.get(ASK)).rows().length, () => cache.close()]
+  },
+  async 'tierce columns, DuckDB'(file) {
+    const cache = open(duckdb(`${file}.duckdb`))
+    return [async () => (await cache.get(ASK)).columns().close.length, () => cache.close()]
+  },
+  async '@duckdb/node-api rows'(file) {
+    const [connection, end] = await duckdbPeer(file)
+    const run = async () => (await connection.runAndReadAll(DUCKDB_SELECT, PARAMS)).getRowObjectsJS().length
+    return [run, end]
+  },
+  async '@duckdb/node-api columns'(file) {
+    const [connection, end] = await duckdbPeer(file)
+    const run = async () =>
+      (await connection.runAndReadAll(DUCKDB_SELECT, PARAMS)).getColumnsObjectJS().close.length
+    return [run, end]
   },
   async 'tierce store'(file) {
     const all = rows()
@@ -90,9 +110,26 @@ const CONTENDERS = {
   },
 }
 
+const DUCKDB_SELECT = SELECT.replace(/\?/g, () => `$${++marks}`)
+  .replace('$2', '$2::DATE')
+  .replace('$3', '$3::DATE')
+
+async function duckdbPeer(file) {
+  const { DuckDBInstance } = await import('@duckdb/node-api')
+  const instance = await DuckDBInstance.create(`${file}.duckdb`, { access_mode: 'READ_ONLY' })
+  const connection = await instance.connect()
+  const end = () => {
+    connection.closeSync()
+    instance.closeSync()
+  }
+  return [connection, end]
+}
+
 const PAIRS = [
   ['all covered, as rows', 'tierce rows', 'better-sqlite3 rows'],
   ['all covered, as columns', 'tierce columns', 'better-sqlite3 rows'],
+  ['DuckDB, all covered, as rows', 'tierce rows, DuckDB', '@duckdb/node-api rows'],
+  ['DuckDB, all covered, as columns', 'tierce columns, DuckDB', '@duckdb/node-api columns'],
   ['fetched from memory and stored', 'tierce store', 'better-sqlite3 store'],
 ]
 
@@ -121,9 +158,11 @@ async function main() {
   const folder = mkdtempSync(join(tmpdir(), 'tierce-pull-'))
   const file = join(folder, 'prices.db')
   const all = rows()
-  const cache = open(sqlite(file), () => all)
-  await cache.get(ASK)
-  await cache.close()
+  for (const engine of [sqlite(file), duckdb(`${file}.duckdb`)]) {
+    const cache = open(engine, () => all)
+    await cache.get(ASK)
+    await cache.close()
+  }
   const lines = [
     `${ROWS} rows of 4 columns; medians of ${given.rounds} rounds, in fresh processes that take turns.`,
     '',

@@ -4,7 +4,15 @@ import { makeError } from './errors.js'
 import type { AnyGetOrSetOptions } from './load/options.js'
 import { hasPolicy, type PolicyName, parsePolicy } from './memory/policies.js'
 import { checkTables, declaredTables, type MetaTables } from './meta.js'
-import { callback, checkOptions, oneOf, parseDuration, parseSize, positiveInteger } from './options.js'
+import {
+  boolean,
+  callback,
+  checkOptions,
+  oneOf,
+  parseDuration,
+  parseSize,
+  positiveInteger,
+} from './options.js'
 import { describe } from './refusal.js'
 import type { DiskOptions } from './tiers/disk.js'
 import { DEFAULT_POLICY, type MemoryTierOptions } from './tiers/memory.js'
@@ -25,10 +33,11 @@ export interface CodecOptions {
   level?: number | undefined
 }
 /**
- * When a write counts as done: `process`, when other processes see it and no kill can lose it; `power`, when it survives a
- * power cut (each commit waits for the disk).
+ * When a write counts as done: `relaxed`, for a set, when it is queued (within some milliseconds it is where `process` has it; a
+ * kill may lose the newest ones, in their order and never half a one; `close` and the end of the process write them); `process`, when other
+ * processes see it and no kill can lose it; `power`, when it survives a power cut (each commit waits for the disk).
  */
-export type Durability = 'process' | 'power'
+export type Durability = 'relaxed' | 'process' | 'power'
 
 /** The policies of the disk tier: those whose order can be kept in the rows. */
 export type DiskPolicy = 'lru' | 'lfu' | 'fifo' | 'lifo' | 'mru' | 'sieve' | 's3-fifo'
@@ -71,6 +80,11 @@ export interface CacheOptions<M extends MetaTables = MetaTables> {
   durability?: Durability | undefined
   /** How long a write waits for other processes. Default 10 s. */
   lockTimeout?: Duration | undefined
+  /**
+   * Removes what has expired when the directory is opened, in the background. Default false: it goes when it is met, and first
+   * when room is needed.
+   */
+  cleanupOnOpen?: boolean | undefined
   /** The memory tier in front of the disk; `false` turns it off. */
   memory?: MemoryOptions | boolean | undefined
   /**
@@ -96,6 +110,7 @@ export interface ParsedOptions {
   /** By kind. */
   codecs: ReadonlyMap<string, Coding>
   copies: boolean
+  cleanupOnOpen: boolean
   meta: MetaTables
   ttl: number
   defaults: AnyGetOrSetOptions
@@ -113,6 +128,7 @@ const NAMES = [
   'codecs',
   'durability',
   'lockTimeout',
+  'cleanupOnOpen',
   'memory',
   'values',
   'meta',
@@ -129,6 +145,7 @@ const DISK_ONLY = [
   'codecs',
   'durability',
   'lockTimeout',
+  'cleanupOnOpen',
   'meta',
 ] as const
 
@@ -161,6 +178,7 @@ export function parseOptions(options: CacheOptions): ParsedOptions {
     codecs: parseCodecs(options.codecs),
     meta,
     copies: oneOf(options.values ?? 'shared', 'values', ['shared', 'copy']) === 'copy',
+    cleanupOnOpen: boolean(options.cleanupOnOpen ?? false, 'cleanupOnOpen'),
     ttl: options.ttl === undefined ? Number.POSITIVE_INFINITY : parseDuration(options.ttl, 'ttl'),
     defaults: options.defaults ?? {},
     now: options.clock === undefined ? Date.now : callback<() => number>(options.clock, 'clock'),
@@ -178,7 +196,7 @@ function parseDisk(options: CacheOptions, dir: unknown): DiskOptions {
     policy: parseDiskPolicy(options.policy ?? 'lru'),
     ...(options.max === undefined ? {} : { max: positiveInteger(options.max, 'max') }),
     codec: oneOf(options.codec ?? 'auto', 'codec', CODECS),
-    durability: oneOf(options.durability ?? 'process', 'durability', ['process', 'power']),
+    durability: oneOf(options.durability ?? 'process', 'durability', ['relaxed', 'process', 'power']),
     lockTimeout: Math.min(lockTimeout, Number.MAX_SAFE_INTEGER),
     ...(options.level === undefined ? {} : { level: parseLevel(options.level) }),
     ...(options.meta === undefined ? {} : { meta: declaredTables(options.meta) }),

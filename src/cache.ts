@@ -13,7 +13,7 @@ import { type CheckOptions, type CheckReport, check } from './manage.js'
 import type { MemoryMetrics } from './memory/metrics.js'
 import type { MetaInput, MetaTables, NoMeta } from './meta.js'
 import { Namespace } from './namespace.js'
-import { checkOptions, parseDuration } from './options.js'
+import { boolean, checkOptions, parseDuration } from './options.js'
 import { query, type SqlValue } from './query.js'
 import { parseSetOptions, parseTags, type SetOptions } from './set-options.js'
 import { now, type Soon, then } from './soon.js'
@@ -39,6 +39,22 @@ import { type Transaction, type TransactionOptions, transact } from './verbs/tra
 interface WithMeta<M extends MetaTables> {
   /** A row for each declared table that the entry is to be found in. */
   meta?: MetaInput<M> | undefined
+}
+
+/** How a value is read. */
+export interface GetOptions {
+  /**
+   * Maps the file of a large array that is stored as it is (`codec: 'none'`) instead of reading it into memory. The array is the
+   * caller's own: writes to it stay in memory. Whoever truncates files in the cache's directory meanwhile kills the process: only
+   * for directories where nobody else does. Other values, and run times that forbid external memory, get a plain read. Default
+   * false.
+   */
+  map?: boolean | undefined
+}
+
+function parseGetOptions(options: GetOptions): boolean {
+  checkOptions(options, ['map'], 'get')
+  return boolean(options.map ?? false, 'map')
 }
 
 /** What a cache holds, and how the reads of this object fared. */
@@ -128,8 +144,12 @@ export class Cache<M extends MetaTables = NoMeta> {
   }
 
   /** The value of a key; `undefined` on a miss. A stored null comes back as null. */
-  async get<V = unknown>(key: Key): Promise<V | undefined> {
-    return this.#at(key, (text) => this.#tiers.read(text) as Soon<V | undefined>)
+  async get<V = unknown>(key: Key, options?: GetOptions): Promise<V | undefined> {
+    const isMapped = options !== undefined && parseGetOptions(options)
+    return this.#at(
+      key,
+      (text) => (isMapped ? this.#tiers.map(text) : this.#tiers.read(text)) as Soon<V | undefined>,
+    )
   }
 
   /**
@@ -376,21 +396,18 @@ export class Cache<M extends MetaTables = NoMeta> {
    * over 1024 bytes comes back as a `HashedKey`. Entries that are added meanwhile may or may not be seen, others are seen once.
    * @throws InvalidOptionError `E_INVALID_OPTION`, InvalidKeyError `E_INVALID_KEY`
    */
-  async *keys(options: KeysOptions = {}): AsyncGenerator<Key | CallKey, void, undefined> {
-    this.#open()
-    yield* keys(this.#tiers, options)
+  keys(options: KeysOptions = {}): AsyncGenerator<Key | CallKey, void, undefined> {
+    return keys(this.#tiers, options, () => this.#open())
   }
 
   /** As `keys`: what is known of live entries, and with `values: true` their values, which counts as reading them. */
-  async *entries<V = unknown>(options: EntriesOptions = {}): AsyncGenerator<ListedEntry<V>, void, undefined> {
-    this.#open()
-    yield* entries<V>(this.#tiers, options)
+  entries<V = unknown>(options: EntriesOptions = {}): AsyncGenerator<ListedEntry<V>, void, undefined> {
+    return entries<V>(this.#tiers, options, () => this.#open())
   }
 
   /** As `keys`, of live entries that expire: each key with its time in milliseconds since the Unix epoch. */
-  async *keysWithExpiry(options: KeysOptions = {}): AsyncGenerator<[Key | CallKey, number], void, undefined> {
-    this.#open()
-    yield* keysWithExpiry(this.#tiers, options)
+  keysWithExpiry(options: KeysOptions = {}): AsyncGenerator<[Key | CallKey, number], void, undefined> {
+    return keysWithExpiry(this.#tiers, options, () => this.#open())
   }
 
   /** Keys and values of live entries, as `entries` with `values: true` gives them. */

@@ -1,6 +1,6 @@
 /** The public entry of `tierce`. */
 export { NdArray, type NumberArray, ndarray, Series, series } from './arrays.js'
-export { Cache, type CacheStats, type IncrementOptions } from './cache.js'
+export { Cache, type CacheStats, type GetOptions, type IncrementOptions } from './cache.js'
 export type {
   CacheOptions,
   Codec,
@@ -83,6 +83,7 @@ export { MemoryCache } from './memory-cache.js'
 export type { MetaInput, MetaRows, MetaTables, NoMeta } from './meta.js'
 export { Namespace, type NamespaceStats } from './namespace.js'
 export type { ArrowTable } from './pull-through/arrow.js'
+export { type DuckdbOptions, duckdb } from './pull-through/duckdb.js'
 export type {
   Dialect,
   Insert,

@@ -5,6 +5,15 @@
 import { type LoadMessage, traced, tracedSync } from './channels.js'
 import { makeError } from './errors.js'
 import {
+  answerOf,
+  contextOf,
+  entryOf,
+  once,
+  orFallback,
+  refusePromise,
+  wantedOrIssues,
+} from './load/answers.js'
+import {
   acquireLock,
   acquireLockSync,
   type MachineLocks,
@@ -12,7 +21,7 @@ import {
   type Release,
 } from './load/barriers.js'
 import { Failures } from './load/failures.js'
-import { Flight, type LoadCall, type LoadContext, notModified, staleEntry } from './load/flight.js'
+import { Flight, type LoadCall, notModified, staleEntry } from './load/flight.js'
 import { costOf, slide, standingOf, timesFor, ttlOf } from './load/freshness.js'
 import type { LoadPlan } from './load/options.js'
 import { issuesOf } from './load/schema.js'
@@ -40,11 +49,6 @@ export interface Store {
   report(fault: unknown): void
   /** Undefined without a directory. */
   locks: MachineLocks | undefined
-}
-
-/** What an entry gets beside its value, where that may depend on the value. */
-function entryOf(answer: unknown, { args }: LoadCall, { entry, tagsOf }: LoadPlan): SetOptions {
-  return tagsOf === undefined ? entry : { ...entry, tags: tagsOf(answer, ...args) }
 }
 
 /** A signal for loads that nobody can stop. */
@@ -412,58 +416,5 @@ export class Loads {
       this.#store.report(fault)
       return undefined
     }
-  }
-}
-
-function contextOf(flight: Flight, old: LoadContext['old']): LoadContext {
-  return {
-    get signal() {
-      return flight.signal
-    },
-    old,
-  }
-}
-
-/** @throws InvalidOptionError `E_INVALID_OPTION` where an old value is to be kept and there is none */
-function answerOf(value: unknown, kept: Kept | undefined): unknown {
-  if (value !== notModified) return value
-  if (kept !== undefined) return kept.value
-  throw makeError(
-    'E_INVALID_OPTION',
-    'A load answered notModified, and there is no old value: answer it only where the context has one (context.old).',
-  )
-}
-
-/** Why a value is not stored: `''` where nobody wants it, what its schema says; `undefined` where it is. */
-function wantedOrIssues(value: unknown, plan: LoadPlan): string | undefined | Promise<string | undefined> {
-  if (value === undefined || plan.shouldCache?.(value) === false) return ''
-  return plan.schema === undefined ? undefined : issuesOf(plan.schema, value)
-}
-
-function orFallback(fallback: Kept | undefined, error: unknown): unknown {
-  if (fallback === undefined) throw error
-  return fallback.value
-}
-
-function refusePromise(value: unknown, name: string): void {
-  if (!(value instanceof Promise)) return
-  value.catch(() => {})
-  throw makeError(
-    'E_INVALID_OPTION',
-    `${name} gave a promise, and a load on this thread cannot wait for it: use getOrSet, wrap or cached.`,
-    { option: name },
-  )
-}
-
-function once(release: Release | undefined): Release | undefined {
-  if (release === undefined) return undefined
-  let released: void | Promise<void>
-  let isReleased = false
-  return () => {
-    if (!isReleased) {
-      isReleased = true
-      released = release()
-    }
-    return released
   }
 }

@@ -9,6 +9,7 @@ export type {
   NativeDisk,
   NativeEntry,
   NativeLedger,
+  NativePlan,
   NativeReader,
   NativeRecord,
   NativeShared,

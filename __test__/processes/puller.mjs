@@ -3,8 +3,8 @@ import * as tierce from '../../dist/index.mjs'
 import { numbered } from './pulled.mjs'
 
 const [, , kind, target, seed] = process.argv
-const { postgres, pullThrough, sqlite } = tierce
-const engine = kind === 'sqlite' ? sqlite(target) : postgres(target)
+const { duckdb, postgres, pullThrough, sqlite } = tierce
+const engine = { duckdb, postgres, sqlite }[kind](target)
 let state = Number(seed) * 7919 + 1
 const random = (below) => {
   state = (state * 48_271) % 2_147_483_647

@@ -425,6 +425,16 @@ export function pullThroughSuite(name: string, setUp: () => Promise<EngineUnderT
         expect(fetched).toEqual([])
       })
 
+      it('a_chunk_that_would_make_fetches_without_end_is_refused', async () => {
+        const { cache, fetched } = stock(source(), { chunk: '1d' })
+        const ask = { symbol: 'AAPL', date: { start: '0001-01-01', end: '9999-12-31' } }
+        expect(await failure(cache.get(ask))).toMatchObject({
+          code: 'E_INVALID_OPTION',
+          context: { name: 'chunk' },
+        })
+        expect(fetched).toEqual([])
+      })
+
       it('an_aborted_call_ends_at_once_and_ends_the_fetch_that_nobody_else_waits_for', async () => {
         const fetches: { signal: AbortSignal; finish: () => void }[] = []
         const { cache } = stock(source(), {
@@ -715,9 +725,9 @@ export function pullThroughSuite(name: string, setUp: () => Promise<EngineUnderT
         ]) {
           expect(await codeOf(cache.query(sql))).toBe('E_READ_ONLY')
         }
-        expect(await codeOf(cache.query('SELECT nothing FROM stock_prices'))).toBe('E_INVALID_OPTION')
-        expect(await codeOf(cache.query('SELECT 1; DROP TABLE stock_prices'))).toBe('E_INVALID_OPTION')
-        expect(await codeOf(cache.query('COMMIT; DROP TABLE stock_prices'))).toBe('E_INVALID_OPTION')
+        expect(await codeOf(cache.query('SELECT nothing FROM stock_prices'))).toBe('E_QUERY')
+        expect(await codeOf(cache.query('SELECT 1; DROP TABLE stock_prices'))).toBe('E_QUERY')
+        expect(await codeOf(cache.query('COMMIT; DROP TABLE stock_prices'))).toBe('E_QUERY')
         expect(await codeOf(cache.query(7 as never))).toBe('E_INVALID_OPTION')
         expect(await codeOf(cache.query('SELECT 1', [Symbol('x') as never]))).toBe('E_INVALID_OPTION')
         expect((await cache.query('SELECT count(*) AS n FROM stock_prices')).rows()).toEqual([{ n: 23 }])

@@ -21,6 +21,7 @@ export function summarize(results) {
 const TITLES = {
   memory: 'Memory tier of `Cache`',
   'memory-cache': '`MemoryCache`',
+  calls: 'Call caching',
   shared: '`SharedMemoryCache`',
   disk: 'Disk',
   tables: 'Tables',

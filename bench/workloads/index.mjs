@@ -1,3 +1,4 @@
+import { workloads as calls } from './calls.mjs'
 import { workloads as disk } from './disk.mjs'
 import { workloads as start } from './import.mjs'
 import { workloads as memory } from './memory.mjs'
@@ -8,7 +9,7 @@ import { workloads as tables } from './tables.mjs'
 /**
  * @typedef {object} Workload
  * @property {string} id what `--only` picks it by
- * @property {'memory' | 'memory-cache' | 'shared' | 'disk' | 'tables' | 'import'} group the table it is in, and its file here
+ * @property {'memory' | 'memory-cache' | 'calls' | 'shared' | 'disk' | 'tables' | 'import'} group the table it is in, and its file here
  * @property {string[]} contenders
  * @property {Record<string, string>} rows what one run measures: a name in its result, and the title in the table
  * @property {(options: { contender: string, scale: number, folder: string }) => unknown} run in a process of its own
@@ -16,4 +17,4 @@ import { workloads as tables } from './tables.mjs'
  */
 
 /** @type {Workload[]} */
-export const workloads = [...memory, ...memoryCache, ...shared, ...disk, ...tables, ...start]
+export const workloads = [...memory, ...memoryCache, ...calls, ...shared, ...disk, ...tables, ...start]

@@ -1,9 +1,31 @@
 /** What an engine of a pull-through cache is: a database that runs a few statements in one transaction, and queries. */
+import { types } from 'node:util'
 import type { Cell } from '../cells.js'
 import type { ColumnType } from '../columns.js'
+import { makeError } from '../errors.js'
+import { describe } from '../refusal.js'
 
 /** A value that a query takes. Instants go as what `timestamp()` columns hold. */
 export type QueryParam = string | number | bigint | boolean | Date | Uint8Array | null
+
+/** Checks the parameters of a query. @throws InvalidOptionError `E_INVALID_OPTION` */
+export function checkParams(params: unknown): readonly QueryParam[] {
+  if (!Array.isArray(params)) throw refusedParam('params', params, 'an array of values')
+  for (const [at, param] of params.entries()) {
+    const fits =
+      param === null || types.isDate(param) || types.isUint8Array(param) || SIMPLE.includes(typeof param)
+    if (fits && !Number.isNaN(param)) continue
+    const accepted = 'a string, number (not NaN), bigint, boolean, Date, Uint8Array or null'
+    throw refusedParam(`parameter ${at + 1} of the query`, param, accepted)
+  }
+  return params
+}
+
+const SIMPLE = ['string', 'number', 'bigint', 'boolean']
+
+function refusedParam(name: string, given: unknown, accepted: string): Error {
+  return makeError('E_INVALID_OPTION', `Invalid ${name}: got ${describe(given)}. Give ${accepted}.`, { name })
+}
 
 /** A step of a transaction. */
 export type Step =
@@ -20,6 +42,8 @@ export interface Insert {
   table: string
   columns: readonly (readonly [name: string, type: ColumnType])[]
   primaryKey: readonly string[]
+  /** Whether there may be rows with these primary keys. */
+  mayReplace: boolean
   rows: number
   /** As many as columns, in their order. */
   cells: readonly (readonly Cell[])[]
@@ -47,6 +71,8 @@ export interface Dialect {
   cell(column: string, type: ColumnType): string
   /** What follows the columns of a table with a primary key. */
   tableOptions: string
+  /** Whether the table of rows gets a primary key and indexes. Without them `insert` sees to it that no two rows have one key. */
+  indexed: boolean
   /** A statement that keeps other transactions with the same text out until this one ends, where writers are not alone. */
   lock?: (name: string) => Step
 }

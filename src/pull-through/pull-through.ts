@@ -6,11 +6,11 @@
  */
 import { type Cell, fromCell, toCell } from '../cells.js'
 import type { Columns, Row } from '../columns.js'
-import { makeError } from '../errors.js'
-import { type NativeCoverageRules, native } from '../native.js'
+import { fromNative, makeError } from '../errors.js'
+import { type NativeCoverageRules, type NativePlan, native } from '../native.js'
 import { describe, Refusal } from '../refusal.js'
 import { collect } from './batch.js'
-import type { PullEngine, QueryParam } from './engine.js'
+import { checkParams, type PullEngine, type QueryParam } from './engine.js'
 import { type Flight, Flights, unlessAborted } from './flights.js'
 import { type Parsed, type PullThroughOptions, parseOptions } from './options.js'
 import type { Positions } from './range.js'
@@ -92,7 +92,7 @@ export class PullThrough<C extends Columns = Columns, R extends string = string,
     options: PullCallOptions = {},
   ): Promise<QueryResult<T>> {
     if (typeof sql !== 'string') throw invalid('SQL', sql, 'one statement that reads')
-    if (!Array.isArray(params)) throw invalid('params', params, 'an array of values')
+    checkParams(params)
     const { signal } = options
     return this.#call(signal, async () => new QueryResult<T>(await this.#engine.query(sql, params, signal)))
   }
@@ -184,14 +184,7 @@ export class PullThrough<C extends Columns = Columns, R extends string = string,
     } while (landings !== this.#flights.landings)
     signal?.throwIfAborted()
     const flying = this.#flights.of(key.text)
-    const plan = native().planFetches(
-      pieces,
-      Float64Array.from(flying.filter(({ outdated }) => !outdated).flatMap(({ start, end }) => [start, end])),
-      range.start,
-      range.end,
-      Date.now(),
-      this.#rules,
-    )
+    const plan = this.#plan(pieces, flying, range)
     const missing = pairs(plan.missing)
     if (missing.length === 0) return
     this.#checkOpen()
@@ -201,6 +194,15 @@ export class PullThrough<C extends Columns = Columns, R extends string = string,
     const joined = flying.filter((flight) => !flight.outdated && meets(flight))
     await settle([...joined, ...begun].sort((a, b) => a.start - b.start).map((flight) => flight.join(signal)))
     if (pieces.length / 3 > MANY_PIECES) await this.#compact(key, pieces)
+  }
+
+  #plan(pieces: Pieces, flying: readonly Flight[], { start, end }: Interval): NativePlan {
+    const under = flying.filter(({ outdated }) => !outdated).flatMap((flight) => [flight.start, flight.end])
+    try {
+      return native().planFetches(pieces, Float64Array.from(under), start, end, Date.now(), this.#rules)
+    } catch (error) {
+      throw fromNative(error)
+    }
   }
 
   #start(key: Key, start: number, end: number): Flight {

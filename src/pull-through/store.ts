@@ -22,11 +22,14 @@ export class Store {
   readonly #engine: PullEngine
   readonly #spec: Spec
   readonly #sql: ReturnType<typeof statements>
+  /** Whether a row keeps its primary key when it moves to another key or position: then it may be outside of a fetch's range. */
+  readonly #mayMove: boolean
 
   constructor(engine: PullEngine, spec: Spec) {
     this.#engine = engine
     this.#spec = spec
     this.#sql = statements(engine.dialect, spec)
+    this.#mayMove = [...spec.key, spec.range].some((name) => !spec.primaryKey.includes(name))
   }
 
   /**
@@ -72,7 +75,7 @@ export class Store {
   commit(key: Key, range: Interval, batch: Batch, fetched: number | undefined): Promise<void> {
     const { name, columns, primaryKey } = this.#spec
     const types = columns.map(([at, { type }]) => [at, type] as const)
-    const insert = { table: name, columns: types, primaryKey, ...batch }
+    const insert = { table: name, columns: types, primaryKey, mayReplace: this.#mayMove, ...batch }
     const covered = [name, key.text, range.start, range.end]
     return this.#engine.write([
       ...this.#locked(key),
@@ -158,7 +161,7 @@ export function valuesOf({ batches }: ResultData, at: number): ArrayLike<unknown
 }
 
 function statements(dialect: Dialect, { name, columns, primaryKey, key, range, rangeType }: Spec) {
-  const { types, tableOptions } = dialect
+  const { types, tableOptions, indexed } = dialect
   const [text, integer] = [types.text, types.integer]
   const byName = new Map(columns)
   const conditions = [...key.map((at) => [at, '='] as const), [range, '>='] as const, [range, '<='] as const]
@@ -172,6 +175,8 @@ function statements(dialect: Dialect, { name, columns, primaryKey, key, range, r
       dialect.param(Number(at), numbers.includes(Number(at)) ? 'integer' : 'text'),
     )
   const coverage = 'tierce_coverage'
+  const definitions = columns.map(([at, column]) => columnSql(at, column, dialect))
+  if (indexed) definitions.push(`PRIMARY KEY (${primaryKey.map(quoted).join(', ')})`)
   return {
     ownTables: [
       `CREATE TABLE IF NOT EXISTS tierce_tables (name ${text} NOT NULL PRIMARY KEY, definition ${text} NOT NULL)${tableOptions}`,
@@ -179,9 +184,8 @@ function statements(dialect: Dialect, { name, columns, primaryKey, key, range, r
         `range_end ${integer} NOT NULL, fetched ${integer} NOT NULL, PRIMARY KEY (table_name, key_cells, range_start, range_end, fetched))${tableOptions}`,
     ],
     createTable: [
-      `CREATE TABLE ${quoted(name)} (${columns.map(([at, column]) => columnSql(at, column, dialect)).join(', ')}, ` +
-        `PRIMARY KEY (${primaryKey.map(quoted).join(', ')}))${tableOptions}`,
-      ...indexes({ name, columns, primaryKey, key, range, rangeType }),
+      `CREATE TABLE ${quoted(name)} (${definitions.join(', ')})${tableOptions}`,
+      ...(indexed ? indexes({ name, columns, primaryKey, key, range, rangeType }) : []),
     ],
     definition: params('SELECT definition FROM tierce_tables WHERE name = $1'),
     define: params('INSERT INTO tierce_tables (name, definition) VALUES ($1, $2)'),
@@ -264,7 +268,7 @@ function changed(spec: Spec, found: string): Error {
 }
 
 function taken(spec: Spec, cause: unknown): Error {
-  if (cause instanceof TierceError && cause.code !== 'E_INVALID_OPTION') return cause
+  if (cause instanceof TierceError && cause.code !== 'E_QUERY') return cause
   const message = `The table ${describe(spec.name)} cannot be made: there is one that this cache has not made, or the database refuses it. Use another name.`
   return makeError('E_FORMAT', message, { table: spec.name }, cause)
 }

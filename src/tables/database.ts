@@ -12,7 +12,7 @@ import {
   type NativeSource,
   type Wire,
 } from './columnar.js'
-import { type ColumnValues, toColumns, toRows } from './decode.js'
+import { type ColumnValues, toCells, toColumns, toRows } from './decode.js'
 import { parametersWire } from './encode.js'
 import { arrowOf, polarsOf } from './frames.js'
 
@@ -317,6 +317,12 @@ export class Query<Row = Record<string, unknown>> implements PromiseLike<Row[]>,
   /** Columns by name: typed arrays of numbers and times, without copies; arrays where there are nulls, and of all else. */
   async columns(): Promise<Record<string, ColumnValues>> {
     return toColumns(await this.#wire())
+  }
+
+  /** @internal The cells of rows, by column. */
+  async cells(): Promise<ReturnType<typeof toCells> & { rows: number }> {
+    const wire = await this.#wire()
+    return { ...toCells(wire), rows: wire.rows }
   }
 
   /** A stream of Arrow's IPC format. */

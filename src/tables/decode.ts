@@ -63,6 +63,14 @@ export function toColumns(wire: Wire): Record<string, ColumnValues> {
   return columns
 }
 
+/** Cells by column; doubles without nulls as they are stored. */
+export function toCells(wire: Wire): { names: string[]; columns: (Float64Array | unknown[])[] } {
+  const { fields, readers } = read(wire)
+  const column = (reader: Reader) =>
+    reader.raw instanceof Float64Array && !reader.hasNulls ? reader.raw : cells(reader, wire.rows)
+  return { names: fields.map(({ name }) => name), columns: readers.map(column) }
+}
+
 /** Names and types of the columns. */
 export function fieldsOf(wire: Wire): Field[] {
   return (JSON.parse(wire.schema) as Schema).fields

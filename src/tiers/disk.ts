@@ -7,6 +7,7 @@ import { type NativeDisk, type NativeEntry, native } from '../native.js'
 import { type Soon, then } from '../soon.js'
 import { decode } from '../values/index.js'
 import { type Answer, readAnswer } from './answer.js'
+import { atExit } from './exit.js'
 import { decodeExtras, type Extras, encodeCells, encodeExtras } from './extras.js'
 import {
   Batch,
@@ -33,6 +34,8 @@ const MOST_ACCESSES = Math.floor(BUFFER / ACCESS)
 const MISS = -1
 const TOO_LARGE = -2
 const BUSY = -3
+/** How long a set waits for others under `relaxed`. */
+const RELAXED_MS = 5
 /** `state`. */
 const STATES = ['missing', 'live', 'expired'] as const
 
@@ -90,6 +93,8 @@ export interface Access {
 /** A call that waits for its batch: `writes` of it, in bytes `start` to `end`, are its own. */
 interface Waiting {
   writes: number
+  /** Only sets, and nobody waits for them. */
+  isPatient: boolean
   start: number
   end: number
   resolve(outcomes: Outcome[]): void
@@ -128,6 +133,13 @@ export class DiskTier {
   readonly #onFault: (code: string, message: string) => void
   #batch = new Batch(this.#outbox)
   #waiting: Waiting[] = []
+  /** Whether a set is acknowledged when it is queued. */
+  readonly isRelaxed: boolean
+  /** Under `relaxed`: sends off what is queued. */
+  #timer: NodeJS.Timeout | undefined
+  /** Under `relaxed`: the batch on the thread pool, if it may be written again. */
+  #sent: { bytes: Buffer; blobs: Uint8Array[] } | undefined
+  readonly #stayAtExit: () => void
   /** The batch on the thread pool; the next one fills meanwhile, and follows it before this resolves. */
   #underWay: Promise<void> | undefined
   /** A snapshot is held, and let go of when the event loop turns. */
@@ -138,6 +150,8 @@ export class DiskTier {
     const { dir, ...rest } = options
     this.#now = now
     this.#onFault = onFault
+    this.isRelaxed = rest.durability === 'relaxed'
+    this.#stayAtExit = this.isRelaxed ? atExit(() => this.#flushAtExit()) : () => {}
     const { NativeDisk } = native()
     this.#disk = call(() => new NativeDisk(dir, rest, this.#inbox, this.#outbox, now()))
     const epochs = call(() => this.#disk.epochs())
@@ -198,6 +212,15 @@ export class DiskTier {
 
   async #readLarge(text: string): Promise<DiskHit | undefined> {
     return this.#decoded(await wait(() => this.#disk.read(Buffer.from(text), this.#now())))
+  }
+
+  /** Reads a fresh entry; a large value that is stored as it is shares its memory with a private map of the file. */
+  async map(text: string): Promise<DiskHit | undefined> {
+    await this.settled()
+    const entry = await wait(() => this.#disk.map(Buffer.from(text), this.#now()))
+    if (entry === null) return this.#decoded(null)
+    const { buffer, byteOffset, byteLength } = entry.value
+    return this.#decoded({ meta: entry.meta, value: Buffer.from(buffer, byteOffset, byteLength) })
   }
 
   /** Reads an entry, a stale one too, on this thread. A write that is still on its way to the disk is not waited for. */
@@ -283,6 +306,11 @@ export class DiskTier {
     return sync ? this.#writeSync(count, pack) : this.#enqueue(count, pack)
   }
 
+  /** As `write`, for sets that were acknowledged already: under `relaxed` they may wait for others. */
+  writeLater(count: number, pack: (batch: Batch) => void): Promise<Outcome[]> {
+    return this.#enqueue(count, pack, true)
+  }
+
   /** Removes every entry that has one of these tags, in one transaction; gives how many were live. */
   invalidateTags(tags: readonly string[], sync: boolean): Soon<number> {
     return then(
@@ -303,14 +331,39 @@ export class DiskTier {
     return readOutcomes(viewOf(outcomes), 0, count).outcomes
   }
 
-  #enqueue(writes: number, pack: (batch: Batch) => void): Promise<Outcome[]> {
+  #enqueue(writes: number, pack: (batch: Batch) => void, isPatient = false): Promise<Outcome[]> {
     if (writes === 0) return Promise.resolve([])
     return new Promise((resolve, reject) => {
       const start = this.#batch.length
       pack(this.#batch)
-      if (this.#waiting.length === 0) queueMicrotask(() => this.#flush())
-      this.#waiting.push({ writes, start, end: this.#batch.length, resolve, reject })
+      if (this.#waiting.length === 0 && !isPatient) queueMicrotask(() => this.#flush())
+      this.#waiting.push({ writes, start, end: this.#batch.length, isPatient, resolve, reject })
+      if (isPatient) this.#flushSoon()
+      else if (this.#timer !== undefined) queueMicrotask(() => this.#flush())
     })
+  }
+
+  /** A full batch at once, others within some milliseconds: then many are one transaction. */
+  #flushSoon(): void {
+    if (!this.#batch.isSmall) queueMicrotask(() => this.#flush())
+    else this.#timer ??= setTimeout(() => this.#onTime(), RELAXED_MS).unref()
+  }
+
+  #onTime(): void {
+    this.#timer = undefined
+    this.#flush()
+  }
+
+  /** There is no event loop any more. A batch that the thread pool has may never be written, so it is written again. */
+  #flushAtExit(): void {
+    if (this.#closed) return
+    try {
+      if (this.#sent !== undefined) this.#disk.writeSync(this.#sent.bytes, this.#sent.blobs, this.#now())
+      const { batch, waiting } = this.#takeBatch()
+      if (waiting.length > 0) this.#disk.writeSync(batch.bytes(), batch.blobs, this.#now())
+    } catch (error) {
+      this.#onFault((error as { code: string }).code, (error as Error).message)
+    }
   }
 
   /** Sends the batch off, unless others are under way: they take it with them when they are done. */
@@ -330,7 +383,10 @@ export class DiskTier {
         }
       }
     }
-    this.#underWay = this.#writeOrSplit(batch.bytes(), batch.blobs, waiting).then(() => {
+    const bytes = batch.bytes()
+    if (waiting.every(({ isPatient }) => isPatient)) this.#sent = { bytes, blobs: batch.blobs }
+    this.#underWay = this.#writeOrSplit(bytes, batch.blobs, waiting).then(() => {
+      this.#sent = undefined
       this.#underWay = undefined
       this.#flush()
     })
@@ -340,6 +396,8 @@ export class DiskTier {
     const taken = { batch: this.#batch, waiting: this.#waiting }
     this.#batch = new Batch(this.#outbox)
     this.#waiting = []
+    clearTimeout(this.#timer)
+    this.#timer = undefined
     return taken
   }
 
@@ -451,6 +509,7 @@ export class DiskTier {
     await this.settled()
     this.#tellFaults()
     this.#closed = true
+    this.#stayAtExit()
     await wait(() => this.#disk.close())
   }
 

@@ -98,6 +98,9 @@ export class TierStack {
       this.memory = new MemoryTier(parsed.memory, parsed.now, (entry, reason) => this.#left(entry, reason))
     if (parsed.disk !== undefined) {
       this.disk = new DiskTier(parsed.disk, parsed.now, (code, message) => events.onFault(code, message))
+      if (parsed.cleanupOnOpen) {
+        this.disk.cleanup().catch(({ code, message }) => code !== 'E_CLOSED' && events.onFault(code, message))
+      }
     }
   }
 
@@ -224,7 +227,14 @@ export class TierStack {
       this.#countRefused(error)
       throw error
     }
+    if (disk.isRelaxed && !sync)
+      return this.#writeLater(disk.writeLater(writes.length, pack).then(confirm, failed))
     return attempt(() => then(disk.write(writes.length, pack, sync), confirm), failed)
+  }
+
+  /** Nobody waits for it: what becomes of it is an event where it fails. */
+  #writeLater(done: Promise<void>): void {
+    done.catch((error) => this.#events.onFault(error.code, error.message))
   }
 
   /** Gives an entry new times, and leaves its value alone; a stale one too where `stale` is set. Gives whether there was one. */
@@ -342,6 +352,15 @@ export class TierStack {
       return { entries: memory.entries, size: memory.size, ...none, ...reads }
     }
     return { ...(await this.disk.stats()), ...reads }
+  }
+
+  /** As `read`, but of the disk alone, by a map of the file where it can be: the value is the caller's own. */
+  async map(text: string): Promise<unknown> {
+    if (this.disk === undefined) return this.read(text)
+    this.#tellAccesses()
+    const hit = await this.disk.map(text)
+    this.#count(hit !== undefined)
+    return hit?.value
   }
 
   /** @throws UnavailableError `E_UNAVAILABLE` without a disk tier */

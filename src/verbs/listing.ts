@@ -35,6 +35,9 @@ export interface ListedEntry<V = unknown> extends EntryFacts {
   value?: V
 }
 
+// Each takes `open`, which throws where the cache is closed, when its first item is asked for: a generator around it would double the
+// cost of an item.
+
 /** Entries of a page; fewer where their values are read. */
 const PAGE = 1000
 const PAGE_OF_VALUES = 100
@@ -55,15 +58,21 @@ interface Selection {
 export async function* keys(
   tiers: TierStack,
   options: KeysOptions,
+  open: () => void,
 ): AsyncGenerator<Key | CallKey, void, undefined> {
+  open()
   const selection = parse(options, [], 'keys')
-  for await (const page of pages(tiers, selection, PAGE)) yield* page.map(({ key }) => key)
+  for await (const page of pages(tiers, selection, PAGE)) {
+    for (const { key } of page) yield key // yield* would await each twice
+  }
 }
 
 export async function* entries<V>(
   tiers: TierStack,
   options: EntriesOptions,
+  open: () => void,
 ): AsyncGenerator<ListedEntry<V>, void, undefined> {
+  open()
   const selection = parse(options, ['values'], 'entries')
   const hasValues = boolean(options.values ?? false, 'values')
   for await (const page of pages(tiers, selection, hasValues ? PAGE_OF_VALUES : PAGE)) {
@@ -83,7 +92,9 @@ export async function* entries<V>(
 export async function* keysWithExpiry(
   tiers: TierStack,
   options: KeysOptions,
+  open: () => void,
 ): AsyncGenerator<[Key | CallKey, number], void, undefined> {
+  open()
   const selection = { ...parse(options, [], 'keysWithExpiry'), expiring: true }
   for await (const page of pages(tiers, selection, PAGE)) {
     for (const { key, item } of page) yield [key, expiryOf(item)]

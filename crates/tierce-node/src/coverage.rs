@@ -75,7 +75,7 @@ pub fn plan_fetches(
         let stored = covered(&pieces_of(&pieces), now as i64, &rules.freshness());
         let missing = gaps(asked, &stored);
         let known = union(intervals_of(&flying).chain(stored).collect());
-        let fetches = fetches(&gaps(asked, &known), &known, &rules.shape());
+        let fetches = fetches(&gaps(asked, &known), &known, &rules.shape())?;
         Ok(NativePlan { missing: flat(&missing), fetches: flat(&fetches) })
     })
 }

@@ -9,6 +9,7 @@ mod gate;
 pub mod hash;
 pub mod ledger;
 mod manage;
+mod mapped;
 mod query;
 mod scratch;
 pub mod shared;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use napi::bindgen_prelude::{Float64Array, Uint8Array, Uint32Array};
-use tierce::{EPOCH_BITS, EpochTable};
+use tierce::{EPOCH_BITS, EpochTable, MappedValue};
 
 use crate::wire::Reader;
 
@@ -44,6 +44,18 @@ pub fn epochs_view(table: Arc<EpochTable>) -> Uint32Array {
 /// Whether the array is the mapping itself: where external memory is forbidden it is a copy that never changes.
 pub fn is_view_of(view: &Uint32Array, table: &EpochTable) -> bool {
     std::ptr::eq(view.as_ptr(), table.as_ptr())
+}
+
+/// The bytes of a value: those of a map are its memory, which goes when the array is collected.
+pub fn value_view(value: MappedValue) -> Uint8Array {
+    let mut map = match value {
+        MappedValue::Read(bytes) => return bytes.into(),
+        MappedValue::Map(map) => map,
+    };
+    let (start, length) = (map.as_mut_ptr(), map.len());
+    // SAFETY: `length` bytes are mapped at `start`, privately and writable, for as long as the map lives, which the
+    // array's finalizer owns. Nothing else has it.
+    unsafe { Uint8Array::with_external_data(start, length, move |_, _| drop(map)) }
 }
 
 /// An array of words that `src/memory/ledger.ts` makes, and both sides read and write.

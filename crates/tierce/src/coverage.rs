@@ -7,6 +7,11 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
+use crate::error::{Code, Error, Result};
+
+/// Fetches for one request, at most: a `chunk` that is far too small must not fill the memory.
+const MOST_FETCHES: u64 = 10_000;
+
 /// `start <= position < end`. Empty where `start >= end`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Interval {
@@ -136,11 +141,22 @@ pub fn gaps(asked: Interval, covered: &[Interval]) -> Vec<Interval> {
 }
 
 /// The fetches that fill `gaps`, which are sorted and disjoint and touch nothing of `covered`.
-pub fn fetches(gaps: &[Interval], covered: &[Interval], shape: &Shape) -> Vec<Interval> {
+///
+/// # Errors
+/// `E_INVALID_OPTION` where `chunk` would make more than 10,000 of them.
+pub fn fetches(gaps: &[Interval], covered: &[Interval], shape: &Shape) -> Result<Vec<Interval>> {
     let joined = shape.max_gaps.map_or_else(|| gaps.to_vec(), |most| join_closest(gaps, most.max(1)));
     let padded = union(joined.into_iter().map(|gap| pad(gap, covered, shape)).collect());
-    let Some(chunk) = shape.chunk.filter(|&chunk| chunk > 0) else { return padded };
-    padded.into_iter().flat_map(|whole| cut(whole, chunk)).collect()
+    let Some(chunk) = shape.chunk.filter(|&chunk| chunk > 0) else { return Ok(padded) };
+    let count = padded.iter().map(|whole| whole.end.abs_diff(whole.start).div_ceil(chunk.unsigned_abs()));
+    let count = count.fold(0_u64, u64::saturating_add);
+    if count > MOST_FETCHES {
+        let message = format!(
+            "what is missing would take {count} fetches of the given chunk: give a larger chunk, or ask for less at once (at most {MOST_FETCHES})"
+        );
+        return Err(Error::new(Code::InvalidOption, message).with("name", "chunk"));
+    }
+    Ok(padded.into_iter().flat_map(|whole| cut(whole, chunk)).collect())
 }
 
 /// Joins neighbours over the shortest distances, until no more than `most` are left.
@@ -295,7 +311,7 @@ mod tests {
             let gaps = gaps(asked, &covered);
             let bounds = Interval::new(asked.start - 3, asked.end + 3);
             let shape = Shape { max_gaps: max, chunk, padding, bounds };
-            let fetches = fetches(&gaps, &covered, &shape);
+            let fetches = fetches(&gaps, &covered, &shape).unwrap();
             prop_assert!(set(&gaps).is_subset(&set(&fetches)));
             prop_assert!(fetches.windows(2).all(|two| two[0].end <= two[1].start));
             if let Some(chunk) = chunk {
@@ -345,16 +361,18 @@ mod tests {
             vec![Interval::new(0, 1), Interval::new(10, 11), Interval::new(12, 13), Interval::new(40, 41)];
         let shape = Shape { max_gaps: Some(3), ..Shape::default() };
         let joined = [Interval::new(0, 1), Interval::new(10, 13), Interval::new(40, 41)];
-        assert_eq!(fetches(&gaps, &[], &shape), joined);
+        assert_eq!(fetches(&gaps, &[], &shape).unwrap(), joined);
         let shape = Shape { max_gaps: Some(1), ..Shape::default() };
-        assert_eq!(fetches(&gaps, &[], &shape), [Interval::new(0, 41)]);
+        assert_eq!(fetches(&gaps, &[], &shape).unwrap(), [Interval::new(0, 41)]);
     }
 
     #[test]
     fn positions_at_the_ends_of_i64_do_not_overflow() {
         let all = Interval::new(i64::MIN, i64::MAX);
         let shape = Shape { padding: i64::MAX, chunk: Some(i64::MAX), ..Shape::default() };
-        assert_eq!(set_size(&fetches(&gaps(all, &[]), &[], &shape)), u128::from(u64::MAX));
+        assert_eq!(set_size(&fetches(&gaps(all, &[]), &[], &shape).unwrap()), u128::from(u64::MAX));
+        let shape = Shape { chunk: Some(1), ..Shape::default() };
+        assert_eq!(fetches(&[all], &[], &shape).unwrap_err().code(), Code::InvalidOption);
         let piece = Piece { interval: all, fetched: i64::MIN };
         let tail = Volatile { last: i64::MAX, ttl: 1, unit: 1 };
         let freshness = Freshness { ttl: None, volatile: Some(tail) };

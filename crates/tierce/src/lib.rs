@@ -6,6 +6,9 @@ pub mod coverage;
 mod disk;
 mod error;
 mod frame;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod hash;
 pub mod key;
 pub mod memory;
@@ -17,9 +20,10 @@ pub use clock::{Clock, ManualClock, SystemClock};
 pub use codec::{CodecChoice, Element, Numbers, codec_names, decode};
 pub use disk::{
     Answer, AnswerColumn, AtomicFile, Backup, Builder, Cache, Cell, CheckReport, ColumnType, Durability,
-    EPOCH_BITS, Entry, EpochTable, Extras, Fetched, Freshness, KeyPage, Listed, Listing, Loaded, Meta,
-    MetaColumn, MetaRow, MetaTable, Number, Problem, ProblemKind, SetOptions, State, Stats, StreamOptions,
-    Transaction, Turns, Validity, ValueReader, ValueWriter, Wait, When, Write, Written, open_snapshot,
+    EPOCH_BITS, Entry, EpochTable, Extras, Fetched, Freshness, KeyPage, Listed, Listing, Loaded, Mapped,
+    MappedValue, Meta, MetaColumn, MetaRow, MetaTable, Number, Problem, ProblemKind, SetOptions, State,
+    Stats, StreamOptions, Transaction, Turns, Validity, ValueReader, ValueWriter, Wait, When, Write, Written,
+    open_snapshot,
 };
 pub use error::{Code, Error, Result};
 pub use hash::{Algorithm, Content, ContentDigest, ContentItem, Hasher};

@@ -3,34 +3,12 @@
 #![allow(unsafe_code, reason = "an allocator that counts")]
 #![allow(missing_docs, clippy::unwrap_used, reason = "a test")]
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicUsize, Ordering};
+#[path = "common/counting.rs"]
+mod counting;
 
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use tierce::{CodecChoice, Element, Numbers, codec_names, decode};
-
-struct Counting;
-static NOW: AtomicUsize = AtomicUsize::new(0);
-static PEAK: AtomicUsize = AtomicUsize::new(0);
-
-// SAFETY: hands everything to the system's allocator.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        PEAK.fetch_max(NOW.fetch_add(layout.size(), Ordering::Relaxed) + layout.size(), Ordering::Relaxed);
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
-        NOW.fetch_sub(layout.size(), Ordering::Relaxed);
-        // SAFETY: as above.
-        unsafe { System.dealloc(memory, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 /// Tables and buffers of a thread, for as many threads as there are chunks here.
 const FIXED: usize = 4 << 20;
@@ -38,10 +16,7 @@ const FIXED: usize = 4 << 20;
 /// Bytes at the peak of a decoding, beyond those before it.
 fn memory_of(id: u8, coded: &[u8], size: usize) -> usize {
     let mut raw = vec![0; size];
-    let before = NOW.load(Ordering::Relaxed);
-    PEAK.store(before, Ordering::Relaxed);
-    let _ = decode(id, coded, &mut raw);
-    PEAK.load(Ordering::Relaxed).saturating_sub(before)
+    counting::peak_of(|| decode(id, coded, &mut raw))
 }
 
 /// A coded array: regular, rounded, repeating or noise.

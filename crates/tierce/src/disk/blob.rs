@@ -9,6 +9,8 @@ use std::io::{ErrorKind, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use memmap2::{MmapMut, MmapOptions};
+
 use super::db::Db;
 use super::patiently;
 use crate::error::{Code, Error, Result};
@@ -113,6 +115,19 @@ impl Blobs {
         let mut file = file.take(header.stored_size);
         file.read_to_end(&mut payload).map_err(|why| Error::io("read the value file", &path, why))?;
         Ok(Some(payload))
+    }
+
+    /// Maps the payload of a file, privately: writes to the memory do not reach it. As [`Blobs::read`] otherwise.
+    #[allow(unsafe_code, reason = "a map of a file that is never written again once it is an entry's")]
+    pub fn map(&self, header: Header) -> Result<Option<MmapMut>> {
+        let Some(file) = self.open(header)? else { return Ok(None) };
+        let path = self.path(header.write_id);
+        let failed = |why| Error::io("map the value file", &path, why);
+        let length = usize::try_from(header.stored_size).map_err(|why| failed(std::io::Error::other(why)))?;
+        // SAFETY: this library never changes a value file once an entry points to it, and only unlinks it, which leaves a
+        // map as it is. Who cuts one from outside kills the process: the caller was told.
+        let map = unsafe { MmapOptions::new().offset(FILE_PAYLOAD as u64).len(length).map_copy(&file) };
+        map.map(Some).map_err(failed)
     }
 
     /// Reads the file in pieces, and compares all of it with what the row says. False when there is no such file.

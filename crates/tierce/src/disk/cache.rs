@@ -56,6 +56,30 @@ pub struct Entry {
     pub extras: Extras<'static>,
 }
 
+/// A value that [`Cache::mapped`] gives.
+#[derive(Debug)]
+pub struct Mapped {
+    /// What is known beside it.
+    pub meta: Meta,
+    /// Its bytes.
+    pub value: MappedValue,
+}
+
+/// Where the bytes of a value are. Both can be written to, and neither reaches the file.
+#[derive(Debug)]
+pub enum MappedValue {
+    /// In a private map of the file.
+    Map(memmap2::MmapMut),
+    /// In memory.
+    Read(Vec<u8>),
+}
+
+impl Mapped {
+    fn read(entry: Entry) -> Self {
+        Self { meta: entry.meta, value: MappedValue::Read(entry.value) }
+    }
+}
+
 /// What an entry is stored with: see [`Cache::set_with`].
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SetOptions<'a> {
@@ -356,6 +380,42 @@ impl Cache {
             }
         }
         Ok(self.counted(None)) // replaced again and again while it was read
+    }
+
+    /// As [`Cache::entry`] without its extras, but a value that is in a file as it is, uncompressed, is mapped into memory
+    /// rather than read. It is verified first, and writes to it stay in memory. A process that cuts the file while it is
+    /// mapped kills this one: only for directories that nobody else truncates files in.
+    ///
+    /// # Errors
+    /// As [`Cache::get`].
+    pub fn mapped<'a>(&self, key: impl Into<Key<'a>>) -> Result<Option<Mapped>> {
+        let key = key.into();
+        let found = self.live(self.stored(&key)?);
+        let Lookup::File(header, meta) = found else {
+            return Ok(self.finish(&key, found)?.map(Mapped::read));
+        };
+        if header.codec != 0 {
+            return Ok(self.finish(&key, Lookup::File(header, meta))?.map(Mapped::read));
+        }
+        {
+            let map = self.engine.blobs.map(header).and_then(|map| match map {
+                Some(map) => header.verify(key.digest(), &map).map(|()| Some(map)),
+                None => Ok(None),
+            });
+            match map {
+                Ok(Some(map)) => {
+                    self.count(Some(&meta));
+                    Ok(Some(Mapped { meta, value: MappedValue::Map(map) }))
+                }
+                // Replaced meanwhile, or gone: the plain read tells.
+                Ok(None) => Ok(self.value(&key)?.map(Mapped::read)),
+                Err(fault) if fault.code() == Code::Corrupt => {
+                    self.lost_file(&key, header, fault);
+                    Ok(self.counted(None).map(Mapped::read))
+                }
+                Err(fault) => Err(fault),
+            }
+        }
     }
 
     /// Removes an entry whose file is damaged or gone, if it is still the one that points to it.

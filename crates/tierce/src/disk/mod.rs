@@ -48,7 +48,7 @@ use crate::error::{Code, Result};
 
 pub use backup::Backup;
 pub use builder::Builder;
-pub use cache::{Cache, Entry, Fetched, SetOptions, Stats};
+pub use cache::{Cache, Entry, Fetched, Mapped, MappedValue, SetOptions, Stats};
 pub use check::{CheckReport, Problem, ProblemKind};
 pub use cleanup::Validity;
 pub(crate) use db::APPLICATION_ID;

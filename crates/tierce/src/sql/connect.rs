@@ -93,7 +93,7 @@ pub(super) fn explain(why: rusqlite::Error, path: &Path) -> Error {
             (Code::Internal, format!("SQLite failed while using {shown}: {why}"))
         }
         // Errors in a statement, wrong counts of parameters, constraints of the user's own.
-        _ => (Code::InvalidOption, format!("SQLite refused a statement for {shown}: {why}")),
+        _ => (Code::Query, format!("SQLite refused a statement for {shown}: {why}")),
     };
     Error::new(code, message).at(path).because(why)
 }

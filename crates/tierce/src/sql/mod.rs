@@ -114,7 +114,7 @@ impl Database {
     ///
     /// # Errors
     /// `E_TRANSACTION` where a step changed another number of rows than it expects; `E_LOCK_TIMEOUT`, `E_STORAGE_FULL`,
-    /// `E_INVALID_OPTION` for SQL that is not valid, `E_CLOSED`.
+    /// `E_QUERY` for SQL that is not valid, `E_CLOSED`.
     pub fn write(&self, steps: &[Step]) -> Result<Vec<u64>> {
         let mut writer = lock(&self.writer);
         let conn = writer.as_mut().ok_or_else(|| self.gone())?;
@@ -160,7 +160,7 @@ impl Database {
     /// Runs one statement that only reads, on a connection that cannot write, and gives all it finds.
     ///
     /// # Errors
-    /// `E_INVALID_OPTION` for SQL that is not valid or parameters that do not fit it, `E_READ_ONLY` for a statement that
+    /// `E_QUERY` for SQL that is not valid or parameters that do not fit it, `E_READ_ONLY` for a statement that
     /// writes, `E_TIMEOUT` where it was cancelled, `E_CLOSED`.
     pub fn query(&self, sql: &str, params: &[Value], cancel: Option<&Cancel>) -> Result<Table> {
         let conn = self.take_reader()?;

@@ -27,7 +27,7 @@ fn a_failing_step_undoes_those_before_it() {
         .write(&[sql("CREATE TABLE t (a INTEGER PRIMARY KEY)"), sql("INSERT INTO t VALUES (1)")])
         .unwrap();
     let broken = database.write(&[sql("INSERT INTO t VALUES (2)"), sql("INSERT INTO t VALUES (1)")]);
-    assert_eq!(broken.unwrap_err().code(), Code::InvalidOption);
+    assert_eq!(broken.unwrap_err().code(), Code::Query);
     let unexpected =
         Step::Run { sql: "DELETE FROM t WHERE a = 9".into(), params: Vec::new(), expect: Some(1) };
     let broken = database.write(&[sql("INSERT INTO t VALUES (3)"), unexpected]);
@@ -95,11 +95,11 @@ fn queries_cannot_write_nor_reach_other_files() {
     let database = open(&dir);
     let code = |sql: &str| database.query(sql, &[], None).unwrap_err().code();
     assert_eq!(code("CREATE TABLE t (a)"), Code::ReadOnly);
-    assert_eq!(code("SELECT nothing"), Code::InvalidOption);
-    assert_eq!(code("SELECT 1; SELECT 2"), Code::InvalidOption);
-    assert_eq!(code("SELECT ?"), Code::InvalidOption, "a parameter without a value");
+    assert_eq!(code("SELECT nothing"), Code::Query);
+    assert_eq!(code("SELECT 1; SELECT 2"), Code::Query);
+    assert_eq!(code("SELECT ?"), Code::Query, "a parameter without a value");
     let attach = format!("ATTACH '{}' AS other", dir.path().join("other.db").display());
-    assert_eq!(code(&attach), Code::InvalidOption);
+    assert_eq!(code(&attach), Code::Query);
     database.close().unwrap();
     assert_eq!(code("SELECT 1"), Code::Closed);
     assert_eq!(database.write(&[]).unwrap_err().code(), Code::Closed);

@@ -1,0 +1,69 @@
+/** What a load was asked, what it answered, and what becomes of that: the parts of `load.ts` that need no state. */
+import { makeError } from '../errors.js'
+import type { SetOptions } from '../set-options.js'
+import type { Kept } from '../tiers/stack.js'
+import type { Release } from './barriers.js'
+import { type Flight, type LoadCall, type LoadContext, notModified } from './flight.js'
+import type { LoadPlan } from './options.js'
+import { issuesOf } from './schema.js'
+
+/** What an entry gets beside its value, where that may depend on the value. */
+export function entryOf(answer: unknown, { args }: LoadCall, { entry, tagsOf }: LoadPlan): SetOptions {
+  return tagsOf === undefined ? entry : { ...entry, tags: tagsOf(answer, ...args) }
+}
+
+export function contextOf(flight: Flight, old: LoadContext['old']): LoadContext {
+  return {
+    get signal() {
+      return flight.signal
+    },
+    old,
+  }
+}
+
+/** @throws InvalidOptionError `E_INVALID_OPTION` where an old value is to be kept and there is none */
+export function answerOf(value: unknown, kept: Kept | undefined): unknown {
+  if (value !== notModified) return value
+  if (kept !== undefined) return kept.value
+  throw makeError(
+    'E_INVALID_OPTION',
+    'A load answered notModified, and there is no old value: answer it only where the context has one (context.old).',
+  )
+}
+
+/** Why a value is not stored: `''` where nobody wants it, what its schema says; `undefined` where it is. */
+export function wantedOrIssues(
+  value: unknown,
+  plan: LoadPlan,
+): string | undefined | Promise<string | undefined> {
+  if (value === undefined || plan.shouldCache?.(value) === false) return ''
+  return plan.schema === undefined ? undefined : issuesOf(plan.schema, value)
+}
+
+export function orFallback(fallback: Kept | undefined, error: unknown): unknown {
+  if (fallback === undefined) throw error
+  return fallback.value
+}
+
+export function refusePromise(value: unknown, name: string): void {
+  if (!(value instanceof Promise)) return
+  value.catch(() => {})
+  throw makeError(
+    'E_INVALID_OPTION',
+    `${name} gave a promise, and a load on this thread cannot wait for it: use getOrSet, wrap or cached.`,
+    { option: name },
+  )
+}
+
+export function once(release: Release | undefined): Release | undefined {
+  if (release === undefined) return undefined
+  let released: void | Promise<void>
+  let isReleased = false
+  return () => {
+    if (!isReleased) {
+      isReleased = true
+      released = release()
+    }
+    return released
+  }
+}
