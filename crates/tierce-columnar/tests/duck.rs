@@ -6,7 +6,7 @@ use arrow_array::cast::AsArray as _;
 use arrow_array::types::{Float64Type, Int64Type};
 use arrow_array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray};
 use tierce_columnar::duck::{Engine, Options};
-use tierce_columnar::{Kind, Result};
+use tierce_columnar::{Error, Kind, Result};
 
 fn batch(rows: i64) -> Result<RecordBatch> {
     let columns: [(&str, ArrayRef); 3] = [
@@ -45,6 +45,32 @@ fn the_view_of_batches_is_seen_by_its_connection_alone() -> Result<()> {
     connection.with_batches("source", given.schema(), [given], || {
         assert!(other.query("SELECT * FROM source", None).is_err());
         Ok(())
+    })
+}
+
+#[test]
+fn many_connections_read_their_own_batches_at_once() -> Result<()> {
+    let engine = Engine::in_memory(&Options::default())?;
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (1..9)
+            .map(|rows| {
+                let engine = &engine;
+                scope.spawn(move || -> Result<()> {
+                    let connection = engine.connect()?;
+                    for _ in 0..20 {
+                        let given = batch(rows)?;
+                        let found = connection.with_batches("given", given.schema(), [given], || {
+                            connection.query("SELECT name FROM given WHERE half >= 0", None)
+                        })?;
+                        assert_eq!(found.rows() as i64, rows);
+                    }
+                    Ok(())
+                })
+            })
+            .collect();
+        threads
+            .into_iter()
+            .try_for_each(|thread| thread.join().map_err(|_| Error::new(Kind::Internal, "a panic"))?)
     })
 }
 

@@ -8,10 +8,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::sleep;
 use std::time::Duration;
 
+use arrow_array::cast::AsArray as _;
 use libduckdb_sys as ffi;
 
 use super::Connection;
 use super::failure::failure;
+use super::ingest::STREAM;
 use super::text::{c_text, taken};
 use crate::tables::State;
 use crate::{Error, Kind, Result};
@@ -132,7 +134,30 @@ impl Engine {
         if let Some(id) = id {
             engines.insert(id, Arc::downgrade(&shared));
         }
-        Ok(Self { shared: Some(shared), id })
+        drop(registry);
+        let engine = Self { shared: Some(shared), id };
+        if options.access == Access::ReadWrite {
+            engine.drop_streams()?;
+        }
+        Ok(engine)
+    }
+
+    /// Views of streams that a killed process left: what they would read is gone.
+    fn drop_streams(&self) -> Result<()> {
+        let connection = self.connect()?;
+        let found = connection.query(
+            &format!(
+                "SELECT '\"' || replace(schema_name, '\"', '\"\"') || '\".' || view_name FROM duckdb_views()
+                 WHERE database_name = current_database() AND starts_with(view_name, '{STREAM}')"
+            ),
+            None,
+        )?;
+        for batch in &found.batches {
+            for name in batch.column(0).as_string::<i32>().iter().flatten() {
+                connection.run(&format!("DROP VIEW IF EXISTS {name}"))?;
+            }
+        }
+        Ok(())
     }
 
     fn shared(&self) -> Result<&Arc<Shared>> {
