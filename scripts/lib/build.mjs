@@ -50,7 +50,8 @@ export async function buildTypeScript() {
   for (const [entry, externals] of Object.entries(ENTRIES)) {
     const bundle = [`src/${entry}.ts`, '--format', 'cjs', '--platform', 'node', '--file', `dist/${entry}.js`]
     const apart = externals.flatMap((name) => ['--external', name])
-    await mustTool('rolldown', 'rolldown', [...bundle, ...apart, '--keep-names'])
+    // Minified: every program that imports it reads it at its start, and half of it is documentation.
+    await mustTool('rolldown', 'rolldown', [...bundle, ...apart, '--keep-names', '--minify'])
   }
   copyTypes()
   for (const entry of Object.keys(ENTRIES)) writeEsmEntry(entry)

@@ -1,10 +1,11 @@
 /** The engine on DuckDB, by way of the package `@tierce/columnar`. */
+
 import { resolve } from 'node:path'
-import { setTimeout as pause } from 'node:timers/promises'
 import type { Duration } from '../cache-options.js'
 import type { ColumnType } from '../columns.js'
 import { makeError, TierceError } from '../errors.js'
 import { checkOptions, parseDuration } from '../options.js'
+import { pause } from '../pause.js'
 import { describe } from '../refusal.js'
 import { type Connection, Database } from '../tables/database.js'
 import type { ColumnsSource } from '../tables/source.js'

@@ -1,7 +1,7 @@
 /** DuckDB: databases, connections, and queries whose results come in the form that is asked for. */
-import { rename, rm } from 'node:fs/promises'
-import { setTimeout } from 'node:timers/promises'
+import { promises as fs } from 'node:fs'
 import { fromNative, makeError } from '../errors.js'
+import { pause } from '../pause.js'
 import { describe, Refusal } from '../refusal.js'
 import {
   type Columnar,
@@ -275,7 +275,7 @@ async function setUp({ setup }: Source, connection: NativeConnection): Promise<v
       return
     } catch (error) {
       if (left === 1 || (error as { code?: string }).code !== 'E_TRANSACTION') throw error
-      await setTimeout(PAUSE)
+      await pause(PAUSE)
     }
   }
 }
@@ -363,10 +363,10 @@ export class Query<Row = Record<string, unknown>> implements PromiseLike<Row[]>,
     const sql = `COPY (${this.sql.replace(/[\s;]+$/, '')}\n) TO ${literal(temporary)} (FORMAT parquet, COMPRESSION lz4_raw)`
     try {
       const result = await this.#connection.execute(sql, this.#parameters, this.#options)
-      await rename(temporary, file)
+      await fs.rename(temporary, file)
       return result.changed()
     } catch (error) {
-      await rm(temporary, { force: true })
+      await fs.rm(temporary, { force: true })
       throw error
     }
   }

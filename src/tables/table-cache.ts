@@ -1,6 +1,5 @@
 /** `TableCache`: tables in DuckDB as a cache. */
-import { existsSync } from 'node:fs'
-import { mkdir } from 'node:fs/promises'
+import { existsSync, promises as fs } from 'node:fs'
 import { join, resolve } from 'node:path'
 import type { Duration, Size } from '../cache-options.js'
 import { type Columns, type ColumnType, checkColumns, checkName } from '../columns.js'
@@ -171,7 +170,7 @@ export class TableCache {
       const what = this.#snapshot ? 'no backup' : 'no database'
       throw makeError('E_UNAVAILABLE', `There is ${what} at ${path}.`, { path })
     }
-    if (this.#dir !== undefined && !this.#readOnly) await mkdir(this.#dir, { recursive: true })
+    if (this.#dir !== undefined && !this.#readOnly) await fs.mkdir(this.#dir, { recursive: true })
     const database = await Database.open(path, { ...this.#engine, readOnly: this.#readOnly })
     try {
       const tables = await native(() => binding.NativeTables.open(database.native, this.#bound))

@@ -2,11 +2,12 @@
  * Transactions without locks (optimistic concurrency control, Kung and Robinson 1981): reads note the version that they saw, writes
  * are kept here, and a commit applies them in one step if every version is still the same. While the program awaits, nobody is held up.
  */
+
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { setTimeout as pause } from 'node:timers/promises'
 import { makeError, TierceError } from '../errors.js'
 import { type Key, keyTextSoon } from '../keys.js'
 import { callback, checkOptions, countOption } from '../options.js'
+import { pause } from '../pause.js'
 import { packSet } from '../tiers/disk.js'
 import type { MemoryEntry } from '../tiers/memory.js'
 import type { Storing, TierStack, Write } from '../tiers/stack.js'

@@ -1,0 +1,6 @@
+/** Waits so many milliseconds. Not `node:timers/promises`, which costs the start of every program that imports tierce. */
+export function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, ms)
+  })
+}
