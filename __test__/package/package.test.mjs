@@ -44,7 +44,7 @@ test('npm/ is what the napi CLI makes of package.json', () => {
 
 test('the packages hold what runs and nothing else', () => {
   const allowed =
-    /^(dist\/.*\.(js|mjs|d\.ts|d\.mts)|index\.(js|d\.ts)|package\.json|README\.md|LICENSE-(MIT|APACHE))$/
+    /^(dist\/.*\.(js|mjs|d\.ts|d\.mts)|kysely\/package\.json|index\.(js|d\.ts)|package\.json|README\.md|LICENSE-(MIT|APACHE))$/
   assert.deepEqual(
     packed.main.files.filter((path) => !allowed.test(path)),
     [],
@@ -54,10 +54,11 @@ test('the packages hold what runs and nothing else', () => {
 })
 
 test('main and platform package stay under 6 MB unpacked', (t) => {
-  const { main, platform, stripped } = packed
+  const { main, platform, asPublished } = packed
   const total = main.unpackedSize + platform.unpackedSize
-  const kind = stripped ? 'release profile, symbols stripped' : 'release profile, with symbols'
+  const kind = asPublished ? 'as published' : "the tests' profile, which is larger than what is published"
   t.diagnostic(`unpacked: ${main.unpackedSize} + ${platform.unpackedSize} = ${total} bytes (${kind})`)
+  if (!asPublished) return t.skip('the binary is not the published one: CI measures that')
   assert.ok(total < MAX_UNPACKED, `${total} bytes`)
 })
 

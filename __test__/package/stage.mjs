@@ -59,7 +59,7 @@ export function createPlatformFolders(folder) {
 
 /**
  * The two tarballs, with the contents of a release.
- * @returns {{ main: Packed, platform: Packed, stripped: boolean }}
+ * @returns {{ main: Packed, platform: Packed, asPublished: boolean }} `asPublished`: the binary is of the profile that is published
  * @typedef {{ file: string, unpackedSize: number, files: string[] }} Packed
  */
 export function packBoth(folder) {
@@ -73,9 +73,10 @@ export function packBoth(folder) {
   cpSync(at('npm'), platforms, { recursive: true })
   const binary = `${manifest.napi.binaryName}.${platformName()}.node`
   const platform = join(platforms, platformName())
-  copyFileSync(at(binary), join(platform, binary))
-  const stripped = strip(join(platform, binary))
-  return { main: pack(main, folder), platform: pack(platform, folder), stripped }
+  const published = process.env.TIERCE_DIST_BINARY
+  copyFileSync(published ?? at(binary), join(platform, binary))
+  if (published === undefined) strip(join(platform, binary))
+  return { main: pack(main, folder), platform: pack(platform, folder), asPublished: published !== undefined }
 }
 
 // `napi pre-publish` adds these to package.json when every platform's binary is there.
@@ -95,7 +96,7 @@ function platformOfTarget(triple) {
   return `${system === 'windows' ? 'win32' : system}-${arch}-${abi}`
 }
 
-// The published build has no symbols; without them the tests' build is an upper bound of it.
+// The published build has no symbols.
 function strip(path) {
   if (process.platform === 'win32') return false
   const flags = process.platform === 'darwin' ? ['-x'] : ['--strip-all']

@@ -3,8 +3,8 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { linkEnvironment } from './columnar.mjs'
-import { at } from './paths.mjs'
-import { run, say, tool } from './run.mjs'
+import { at, targetDir } from './paths.mjs'
+import { must, run, say, tool } from './run.mjs'
 
 /**
  * What a runner found. `code` is its exit code: it can fail without a failed test, on a file that does not compile or load.
@@ -53,6 +53,13 @@ async function vitest() {
   return { name: 'vitest', code, passed, failed, skipped }
 }
 
+/** The binary as it is published takes minutes to build, so only CI packs that one. */
+async function publishedBinary() {
+  await must('cargo', ['build', '--profile', 'dist', '--package', 'tierce-node'])
+  const [prefix, suffix] = { darwin: ['lib', 'dylib'], win32: ['', 'dll'] }[process.platform] ?? ['lib', 'so']
+  return { TIERCE_DIST_BINARY: join(targetDir, 'dist', `${prefix}tierce_node.${suffix}`) }
+}
+
 async function packageTest() {
   const counts = { pass: 0, fail: 0, skipped: 0 }
   let seen = ''
@@ -60,7 +67,8 @@ async function packageTest() {
     seen += text
   }
   const args = ['--test', '--test-reporter=spec', '__test__/package/package.test.mjs']
-  const code = await run(process.execPath, args, { onOutput })
+  const env = process.env.CI ? await publishedBinary() : {}
+  const code = await run(process.execPath, args, { onOutput, env })
   for (const [, name, count] of seen.matchAll(/^\S* ?(pass|fail|skipped) (\d+)$/gm))
     counts[name] = Number(count)
   return { name: 'package', code, passed: counts.pass, failed: counts.fail, skipped: counts.skipped }
