@@ -49,7 +49,10 @@ const roles = {
     const first = performance.now() - start
     const opened = process.memoryUsage.rss()
     let seed = 1
-    const next = () => (seed = Math.imul(seed, 1103515245) + 12345) >>> 1
+    const next = () => {
+      seed = (Math.imul(seed, 1103515245) + 12345) | 0
+      return seed >>> 1
+    }
     for (let read = 0; read < READS; read++) {
       if ((await cache.get(keyOf(next() % count))) === undefined) throw new Error('an entry is missing')
     }
