@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 // What a query of custom metadata costs: `find`, Kysely and `query`, against the bare SQL through better-sqlite3 on a table of
-// its own that holds just the keys and the columns, and on the same tables as the cache's (a copy).
+// its own that holds just the keys and the columns, and on the same tables as the cache's (a copy). Kysely builds and compiles
+// each query anew: its own dialect over better-sqlite3, on that table, says what this costs by itself.
 //
 //   node bench/metadata.mjs [--entries 100000] [--rounds 15] [--queries 100]
 import { cpSync, mkdtempSync, rmSync } from 'node:fs'
@@ -8,6 +9,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import Database from 'better-sqlite3'
+import { Kysely, SqliteDialect } from 'kysely'
 import { Cache, double, integer, text } from '../dist/index.mjs'
 import { kysely } from '../dist/kysely.mjs'
 import { median } from './lib/measure.mjs'
@@ -62,11 +64,25 @@ plain.transaction(() => {
 const same = new Database(join(copy, 'tierce.db'), { readonly: true })
 const cache = new Cache({ dir, meta })
 const db = kysely(cache)
+const plainDb = new Kysely({ dialect: new SqliteDialect({ database: plain }) })
 
 const COLUMNS = ['key', 'accuracy', 'modelType', 'name', 'epochs', 'seed']
 const LIVE = '(e.expires IS NULL OR e.expires > ?) AND (e.fresh IS NULL OR e.fresh > ?)'
 const JOINED = `SELECT CAST(e.key AS TEXT) AS key, m.accuracy, m.modelType, m.name, m.epochs, m.seed
   FROM meta_experiments m JOIN entries e ON e.id = m.tierce_id WHERE ${LIVE} AND`
+
+function byKysely(database, where, limit) {
+  let query = database.selectFrom('experiments').select(COLUMNS)
+  for (const [name, compared] of Object.entries(where)) {
+    if (typeof compared !== 'object') query = query.where(name, '=', compared)
+    else {
+      if (compared.gte !== undefined) query = query.where(name, '>=', compared.gte)
+      if (compared.lt !== undefined) query = query.where(name, '<', compared.lt)
+    }
+  }
+  if (limit !== undefined) query = query.orderBy('accuracy', 'desc').limit(limit)
+  return query.execute()
+}
 
 /** Each kind of query: how each contender asks it, with a number that changes from query to query. */
 function kind(title, { where, plainWhere, params, limit }) {
@@ -85,18 +101,8 @@ function kind(title, { where, plainWhere, params, limit }) {
           ...(limit === undefined ? {} : { limit, orderBy: { accuracy: 'desc' } }),
         }),
       'cache.query': (n) => cache.query(sql, params(n)),
-      Kysely: (n) => {
-        let query = db.selectFrom('experiments').select(COLUMNS)
-        for (const [name, compared] of Object.entries(where(n))) {
-          if (typeof compared !== 'object') query = query.where(name, '=', compared)
-          else {
-            if (compared.gte !== undefined) query = query.where(name, '>=', compared.gte)
-            if (compared.lt !== undefined) query = query.where(name, '<', compared.lt)
-          }
-        }
-        if (limit !== undefined) query = query.orderBy('accuracy', 'desc').limit(limit)
-        return query.execute()
-      },
+      Kysely: (n) => byKysely(db, where(n), limit),
+      'Kysely on better-sqlite3, its own table': (n) => byKysely(plainDb, where(n), limit),
     },
   }
 }

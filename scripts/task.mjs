@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // The tasks of package.json's scripts. Each does all its set-up on a machine that has Node, npm and a Rust toolchain, so nothing
 // here may import a package: this runs before any is installed.
-import { build, buildAddon, buildTypeScript } from './lib/build.mjs'
+import { build, buildAddon, buildColumnar, buildTypeScript } from './lib/build.mjs'
 import { lint } from './lib/lint.mjs'
 import { at } from './lib/paths.mjs'
 import { must, TaskError } from './lib/run.mjs'
@@ -57,7 +57,9 @@ async function buildTask(args) {
   checkToolchain()
   await installPackages()
   await buildAddon(options)
-  if (!options.target) await buildTypeScript()
+  if (options.target) return
+  await buildColumnar(options)
+  await buildTypeScript()
 }
 
 const [name, ...args] = process.argv.slice(2)

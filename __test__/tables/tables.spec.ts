@@ -37,6 +37,10 @@ describe('writing tables', () => {
       expect([seen.n, seen.low]).toEqual([5000n, seen.high])
       expect(seen.low).toBeGreaterThanOrEqual(last)
       last = seen.low
+      const rounds = new Set<unknown>()
+      for await (const batch of db.query('SELECT round FROM t').batches(1000))
+        for (const round of batch.round) rounds.add(round)
+      expect(rounds.size).toBe(1)
     }
     await writes
   })

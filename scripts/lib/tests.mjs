@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -16,6 +17,7 @@ export const runners = {
   vitest: () => vitest(),
   package: () => packageTest(),
   examples: () => examples(),
+  memcheck: () => memcheck(),
 }
 
 async function rust() {
@@ -62,6 +64,33 @@ async function packageTest() {
   for (const [, name, count] of seen.matchAll(/^\S* ?(pass|fail|skipped) (\d+)$/gm))
     counts[name] = Number(count)
   return { name: 'package', code, passed: counts.pass, failed: counts.fail, skipped: counts.skipped }
+}
+
+/**
+ * The unsafe code that the caches in memory rest on, under valgrind's memcheck: of the addon in a Node without a compiler to machine
+ * code, of the Rust crate in its tests. Where there is no valgrind nothing is run, and it counts as skipped.
+ */
+async function memcheck() {
+  const outcome = { name: 'memcheck', code: 0, passed: 0, failed: 0, skipped: 0 }
+  if (spawnSync('valgrind', ['--version']).status !== 0) {
+    say('memcheck is skipped: there is no valgrind')
+    return { ...outcome, skipped: 2 }
+  }
+  const valgrind = ['-q', '--error-exitcode=9', '--smc-check=all-non-file']
+  const host = /^host: (.*)$/m.exec(spawnSync('rustc', ['-vV'], { encoding: 'utf8' }).stdout)[1]
+  const runner = `CARGO_TARGET_${host.toUpperCase().replaceAll('-', '_')}_RUNNER`
+  const env = { ...process.env, [runner]: ['valgrind', ...valgrind].join(' '), TIERCE_SHARED_STEPS: '200' }
+  const tests = ['test', '--release', '-p', 'tierce', '--test', 'memory', '--test', 'shared']
+  const runs = [
+    () => run('valgrind', [...valgrind, process.execPath, '--jitless', at('__test__', 'memcheck.cjs')]),
+    () => run('cargo', tests, { env }),
+  ]
+  for (const one of runs) {
+    const code = await one()
+    outcome[code === 0 ? 'passed' : 'failed'] += 1
+    if (code !== 0) outcome.code = code
+  }
+  return outcome
 }
 
 /** Every program in examples/ and in a crate's examples/ runs, and ends well. */

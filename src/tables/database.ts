@@ -1,5 +1,6 @@
 /** DuckDB: databases, connections, and queries whose results come in the form that is asked for. */
 import { rename, rm } from 'node:fs/promises'
+import { setTimeout } from 'node:timers/promises'
 import { fromNative, makeError } from '../errors.js'
 import { describe, Refusal } from '../refusal.js'
 import {
@@ -155,6 +156,8 @@ interface Source {
 export class Connection {
   readonly #source: Source
   readonly #native: NativeConnection
+  /** @internal Settles when it is set up. */
+  readonly ready: Promise<void>
   /** Settles when what was asked for before has ended. */
   #tail: Promise<unknown>
 
@@ -162,7 +165,8 @@ export class Connection {
   constructor(source: Source) {
     this.#source = source
     this.#native = source.open()
-    this.#tail = settled(setUp(source, this.#native))
+    this.ready = setUp(source, this.#native)
+    this.#tail = settled(this.ready)
   }
 
   /**
@@ -229,6 +233,7 @@ export class Connection {
     given?: NativeSource,
   ): Promise<NativeResult> {
     const run = async () => {
+      await this.ready
       await this.#source.before?.(sql)
       return interruptible(this.#native, options, () => this.#native.query(sql, parameters, given))
     }
@@ -260,8 +265,19 @@ export class Connection {
   }
 }
 
+/** Attempts at setting a connection up, and milliseconds between them: a backup may be restored meanwhile. */
+const [ATTEMPTS, PAUSE] = [50, 20]
+
 async function setUp({ setup }: Source, connection: NativeConnection): Promise<void> {
-  if (setup !== undefined) await native(() => connection.query(setup))
+  for (let left = ATTEMPTS; setup !== undefined; left--) {
+    try {
+      await native(() => connection.query(setup))
+      return
+    } catch (error) {
+      if (left === 1 || (error as { code?: string }).code !== 'E_TRANSACTION') throw error
+      await setTimeout(PAUSE)
+    }
+  }
 }
 
 /** What is waited for, whatever comes of it: those who asked for it are told. */

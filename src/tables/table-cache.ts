@@ -265,10 +265,17 @@ export class TableCache {
     const { database, tables } = await this.#open()
     const name = identifier(this.#schema)
     const search = `SET search_path = ${literal(`${name},main`)}`
-    return database.connectWith({
+    const connection = database.connectWith({
       setup: this.#readOnly ? search : `CREATE SCHEMA IF NOT EXISTS ${name}; ${search}`,
       before: (sql) => native(() => tables.reading(sql, this.#schema, this.#now())),
     })
+    try {
+      await connection.ready
+      return connection
+    } catch (error) {
+      await connection.close()
+      throw error
+    }
   }
 
   /** What is known of the database and its tables. */

@@ -1,5 +1,9 @@
 //! The Node addon of `@tierce/columnar`: conversions only. `tierce` is its one user and gives it its meaning.
 #![allow(unsafe_code, reason = "the code that napi's macros generate; ours is in wire.rs")]
+#![allow(
+    dead_code,
+    reason = "exports are used by what napi's macros generate, which a build of tests leaves out"
+)]
 #![allow(clippy::needless_pass_by_value, reason = "napi hands arguments over by value")]
 
 mod duck;

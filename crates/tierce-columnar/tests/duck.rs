@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray as _;
 use arrow_array::types::{Float64Type, Int64Type};
-use arrow_array::{Array as _, ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray};
+use arrow_array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray};
 use tierce_columnar::duck::{Engine, Options};
-use tierce_columnar::{Kind, Result};
+use tierce_columnar::{Error, Kind, Result};
 
-fn batch(rows: i64) -> RecordBatch {
+fn batch(rows: i64) -> Result<RecordBatch> {
     let columns: [(&str, ArrayRef); 3] = [
         ("id", Arc::new(Int64Array::from_iter_values(0..rows))),
         ("half", Arc::new(Float64Array::from_iter_values((0..rows).map(|at| at as f64 / 2.0)))),
@@ -17,14 +17,14 @@ fn batch(rows: i64) -> RecordBatch {
             Arc::new(StringArray::from_iter((0..rows).map(|at| (at % 3 != 0).then(|| format!("n{at}"))))),
         ),
     ];
-    RecordBatch::try_from_iter(columns).expect("columns of one length")
+    Ok(RecordBatch::try_from_iter(columns)?)
 }
 
 #[test]
 fn arrow_batches_are_read_in_any_order_of_columns() -> Result<()> {
     let connection = Engine::in_memory(&Options::default())?.connect()?;
-    let given = batch(10_000);
-    let result = connection.with_batches("source", given.schema(), [given.clone(), given.clone()], || {
+    let given = batch(10_000)?;
+    let result = connection.with_batches("source", given.schema(), [given.clone(), given], || {
         connection.run("CREATE TABLE t AS SELECT name, id FROM source WHERE id >= 10")?;
         connection.query("SELECT count(*)::BIGINT, sum(id)::BIGINT, count(name)::BIGINT FROM t", None)
     })?;
@@ -41,10 +41,36 @@ fn arrow_batches_are_read_in_any_order_of_columns() -> Result<()> {
 fn the_view_of_batches_is_seen_by_its_connection_alone() -> Result<()> {
     let engine = Engine::in_memory(&Options::default())?;
     let (connection, other) = (engine.connect()?, engine.connect()?);
-    let given = batch(3);
+    let given = batch(3)?;
     connection.with_batches("source", given.schema(), [given], || {
         assert!(other.query("SELECT * FROM source", None).is_err());
         Ok(())
+    })
+}
+
+#[test]
+fn many_connections_read_their_own_batches_at_once() -> Result<()> {
+    let engine = Engine::in_memory(&Options::default())?;
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (1..9)
+            .map(|rows| {
+                let engine = &engine;
+                scope.spawn(move || -> Result<()> {
+                    let connection = engine.connect()?;
+                    for _ in 0..20 {
+                        let given = batch(rows)?;
+                        let found = connection.with_batches("given", given.schema(), [given], || {
+                            connection.query("SELECT name FROM given WHERE half >= 0", None)
+                        })?;
+                        assert_eq!(found.rows() as i64, rows);
+                    }
+                    Ok(())
+                })
+            })
+            .collect();
+        threads
+            .into_iter()
+            .try_for_each(|thread| thread.join().map_err(|_| Error::new(Kind::Internal, "a panic"))?)
     })
 }
 

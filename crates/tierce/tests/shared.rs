@@ -57,7 +57,7 @@ fn what_was_put_in_is_there_under_every_policy_and_the_bound_holds() {
         let options = SharedOptions { max_size: 100_000, policy, ttl_ms: None };
         let cache = SharedMemory::open(name, options).unwrap();
         let mut state = 7;
-        for step in 0..20_000 {
+        for step in 0..2000 {
             let key = key(random(&mut state, 500));
             let most = if step % 50 == 0 { 99_000 } else { 900 };
             let value = value(random(&mut state, most) as usize, step as u8);
@@ -73,6 +73,7 @@ fn what_was_put_in_is_there_under_every_policy_and_the_bound_holds() {
 
 #[test]
 fn threads_see_whole_values_and_never_more_than_the_bound() {
+    let steps = std::env::var("TIERCE_SHARED_STEPS").map_or(6000, |steps| steps.parse().unwrap());
     for policy in [PolicyKind::WTinyLfu, PolicyKind::Auto, PolicyKind::Sieve] {
         let options = SharedOptions { max_size: 64 << 20, policy, ttl_ms: None };
         let cache = SharedMemory::open("threads", options).unwrap();
@@ -90,7 +91,7 @@ fn threads_see_whole_values_and_never_more_than_the_bound() {
                 let won = (0..500)
                     .filter(|&id| cache.insert_when(key(1_000_000 + id), value(1, 0), None, When::Absent));
                 let won = won.count() as u64;
-                for step in 0..6000 {
+                for step in 0..steps {
                     let (id, tag) = (random(&mut state, 3000), (step % 251) as u8);
                     match random(&mut state, 8) {
                         0 => drop(cache.remove(&*key(id))),

@@ -25,6 +25,14 @@ pub struct Progress {
     pub total: u64,
 }
 
+/// Attempts at streaming a statement whose tables are replaced between its preparation and its start.
+const REPLACED: usize = 20;
+
+/// DuckDB prepares such a statement anew by itself, but not where its result is streamed. Nothing of it has run.
+fn is_outdated(error: &Error) -> bool {
+    error.to_string().contains("closed pending query result")
+}
+
 /// A connection. Statements of several threads wait for each other.
 pub struct Connection {
     raw: ffi::duckdb_connection,
@@ -77,7 +85,7 @@ impl Connection {
     /// `Query`: a statement fails, or the parameters are not those it has. `Interrupted`. `Transaction`: a conflict
     pub fn query(&self, sql: &str, parameters: Option<&RecordBatch>) -> Result<QueryResult> {
         let _busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
-        self.last(sql, parameters)?.execute()?.collect()
+        self.first(sql)?.last(parameters)?.execute()?.collect()
     }
 
     /// As [`Self::query`], but computed while it is read. Only for a connection that is used for nothing else meanwhile.
@@ -86,21 +94,26 @@ impl Connection {
     /// As [`Self::query`]
     pub fn stream(self: &Arc<Self>, sql: &str, parameters: Option<&RecordBatch>) -> Result<Batches> {
         let _busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
-        let raw = self.last(sql, parameters)?.stream()?;
-        Ok(Batches::new(raw, Arc::clone(self)))
+        let extracted = self.first(sql)?;
+        let mut left = REPLACED;
+        loop {
+            left -= 1;
+            match extracted.last(parameters)?.stream() {
+                Err(error) if left > 0 && is_outdated(&error) => {}
+                outcome => return Ok(Batches::new(outcome?, Arc::clone(self))),
+            }
+        }
     }
 
-    /// Runs all statements but the last, and prepares that one.
-    fn last(&self, sql: &str, parameters: Option<&RecordBatch>) -> Result<Prepared<'_>> {
+    /// Runs all statements but the last.
+    fn first(&self, sql: &str) -> Result<Extracted<'_>> {
         let extracted = Extracted::new(self, sql)?;
         for at in 0..extracted.count - 1 {
             self.check_running()?;
             extracted.prepare(at)?.execute()?;
         }
         self.check_running()?;
-        let mut last = extracted.prepare(extracted.count - 1)?;
-        last.bind(parameters)?;
-        Ok(last)
+        Ok(extracted)
     }
 
     fn check_running(&self) -> Result<()> {
@@ -206,6 +219,12 @@ impl<'a> Extracted<'a> {
         } else {
             failure(&why)
         })
+    }
+
+    fn last(&self, parameters: Option<&RecordBatch>) -> Result<Prepared<'a>> {
+        let mut last = self.prepare(self.count - 1)?;
+        last.bind(parameters)?;
+        Ok(last)
     }
 
     fn prepare(&self, at: u64) -> Result<Prepared<'a>> {

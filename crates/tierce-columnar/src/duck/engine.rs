@@ -6,12 +6,14 @@ use std::path::{Path, PathBuf};
 use std::ptr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use arrow_array::cast::AsArray as _;
 use libduckdb_sys as ffi;
 
 use super::Connection;
 use super::failure::failure;
+use super::ingest::STREAM;
 use super::text::{c_text, taken};
 use crate::tables::State;
 use crate::{Error, Kind, Result};
@@ -38,6 +40,9 @@ pub struct Options {
     /// How long to wait for a process that has the file open.
     pub lock_timeout: Duration,
 }
+
+/// Between two looks at a lock.
+const RETRY: Duration = Duration::from_millis(20);
 
 /// Which file, whatever its path is.
 type FileId = (u64, u64);
@@ -87,11 +92,12 @@ impl Engine {
     pub fn open(path: impl AsRef<Path>, options: &Options) -> Result<Self> {
         let path =
             std::path::absolute(path.as_ref()).map_err(|error| Error::io("find", path.as_ref(), error))?;
-        let deadline = Instant::now() + options.lock_timeout;
+        let mut waited = Duration::ZERO;
         loop {
             match Self::attempt(&path, options) {
-                Err(error) if error.kind() == Kind::Locked && Instant::now() < deadline => {
-                    sleep(Duration::from_millis(20));
+                Err(error) if error.kind() == Kind::Locked && waited < options.lock_timeout => {
+                    sleep(RETRY);
+                    waited += RETRY;
                 }
                 outcome => return outcome,
             }
@@ -128,7 +134,30 @@ impl Engine {
         if let Some(id) = id {
             engines.insert(id, Arc::downgrade(&shared));
         }
-        Ok(Self { shared: Some(shared), id })
+        drop(registry);
+        let engine = Self { shared: Some(shared), id };
+        if options.access == Access::ReadWrite {
+            engine.drop_streams()?;
+        }
+        Ok(engine)
+    }
+
+    /// Views of streams that a killed process left: what they would read is gone.
+    fn drop_streams(&self) -> Result<()> {
+        let connection = self.connect()?;
+        let found = connection.query(
+            &format!(
+                "SELECT '\"' || replace(schema_name, '\"', '\"\"') || '\".' || view_name FROM duckdb_views()
+                 WHERE database_name = current_database() AND starts_with(view_name, '{STREAM}')"
+            ),
+            None,
+        )?;
+        for batch in &found.batches {
+            for name in batch.column(0).as_string::<i32>().iter().flatten() {
+                connection.run(&format!("DROP VIEW IF EXISTS {name}"))?;
+            }
+        }
+        Ok(())
     }
 
     fn shared(&self) -> Result<&Arc<Shared>> {

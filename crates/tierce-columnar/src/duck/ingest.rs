@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::ffi::{CString, c_char, c_int, c_void};
 use std::ptr;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use arrow_array::ffi::{FFI_ArrowArray, FFI_ArrowSchema};
 use arrow_array::{Array as _, RecordBatch, StructArray};
@@ -70,8 +71,17 @@ impl State {
     }
 }
 
+/// What the names of streams' views start with. DuckDB makes these views in the database, where all connections see them: each has a
+/// name of its own, and what a killed process left is dropped when the file is opened.
+pub(super) const STREAM: &str = "__tierce_stream_";
+
+fn stream_name() -> String {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    format!("{STREAM}{}", NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
 impl Connection {
-    /// Runs `work` while the batches can be read, once, as the temporary view `name`. They are not copied.
+    /// Runs `work` while the batches can be read as the temporary table `name`.
     ///
     /// # Errors
     /// `Invalid`: a type that DuckDB does not read; what `work` gives
@@ -82,6 +92,25 @@ impl Connection {
         batches: impl IntoIterator<Item = RecordBatch>,
         work: impl FnOnce() -> Result<T>,
     ) -> Result<T> {
+        let name = identifier(name)?;
+        self.with_stream(schema, batches, |stream| {
+            self.run(&format!("CREATE OR REPLACE TEMP TABLE {name} AS FROM {stream}"))
+        })?;
+        let outcome = work();
+        // In a transaction that has failed it goes with it.
+        let _ = self.run(&format!("DROP TABLE IF EXISTS temp.{name}"));
+        outcome
+    }
+
+    /// Runs `work` while the batches can be read, without a copy, under the name that it is given: once, as a whole, and in the order
+    /// of their columns. DuckDB tells its scan of Arrow which columns and rows a statement needs, and a stream of C cannot be told:
+    /// with fewer columns than it has, the scan reads the wrong memory.
+    pub(crate) fn with_stream<T>(
+        &self,
+        schema: SchemaRef,
+        batches: impl IntoIterator<Item = RecordBatch>,
+        work: impl FnOnce(&str) -> Result<T>,
+    ) -> Result<T> {
         let batches = RefCell::new(batches.into_iter().filter(|batch| batch.num_rows() > 0).collect());
         let state = Box::new(State { schema, batches, error: RefCell::default() });
         let mut stream = Stream {
@@ -91,14 +120,15 @@ impl Connection {
             release: Some(release),
             private_data: (&raw const *state).cast_mut().cast::<c_void>(),
         };
-        let text = c_text(name)?;
+        let name = stream_name();
+        let text = c_text(&name)?;
         let given = unsafe { ffi::duckdb_arrow_scan(self.raw(), text.as_ptr(), (&raw mut stream).cast()) };
         if given != ffi::DuckDBSuccess {
             return Err(Error::new(Kind::Invalid, "DuckDB does not read columns of these types."));
         }
-        let outcome = work();
+        let outcome = work(&name);
         // In a transaction that has failed it goes with it.
-        let _ = self.run(&format!("DROP VIEW IF EXISTS {}", identifier(name)?));
+        let _ = self.run(&format!("DROP VIEW IF EXISTS {name}"));
         outcome
     }
 }

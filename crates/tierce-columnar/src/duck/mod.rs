@@ -4,6 +4,7 @@
 mod connection;
 mod engine;
 mod failure;
+mod fixed;
 mod ingest;
 mod result;
 mod sql;

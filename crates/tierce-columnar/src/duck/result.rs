@@ -10,6 +10,7 @@ use libduckdb_sys as ffi;
 
 use super::connection::Connection;
 use super::failure::{checked, failure};
+use super::fixed::Columns;
 use super::text::copied;
 use crate::{Error, Kind, Result};
 
@@ -98,32 +99,53 @@ impl Raw {
     }
 
     pub(super) fn next(&mut self) -> Result<Option<RecordBatch>> {
+        let Some(chunk) = self.chunk()? else { return Ok(None) };
+        let mut array = FFI_ArrowArray::empty();
+        unsafe {
+            checked(ffi::duckdb_data_chunk_to_arrow(self.options, chunk.0, (&raw mut array).cast()))?;
+            let data = from_ffi_and_data_type(array, DataType::Struct(self.schema.fields().clone()))?;
+            let (_, columns, _) = StructArray::from(data).into_parts();
+            Ok(Some(RecordBatch::try_new(self.schema(), columns)?))
+        }
+    }
+
+    fn chunk(&mut self) -> Result<Option<Chunk>> {
         if !self.has_rows() {
             return Ok(None);
         }
-        let mut chunk = unsafe { ffi::duckdb_fetch_chunk(self.result) };
-        if chunk.is_null() {
-            // The end, or a failure while streaming.
-            let why = unsafe { copied(ffi::duckdb_result_error(&raw mut self.result)) };
-            return if why.is_empty() { Ok(None) } else { Err(failure(&why)) };
+        let chunk = unsafe { ffi::duckdb_fetch_chunk(self.result) };
+        if !chunk.is_null() {
+            return Ok(Some(Chunk(chunk)));
         }
-        let mut array = FFI_ArrowArray::empty();
-        let outcome =
-            unsafe { checked(ffi::duckdb_data_chunk_to_arrow(self.options, chunk, (&raw mut array).cast())) };
-        unsafe { ffi::duckdb_destroy_data_chunk(&raw mut chunk) };
-        outcome?;
-        let data = unsafe { from_ffi_and_data_type(array, DataType::Struct(self.schema.fields().clone())) }?;
-        let (_, columns, _) = StructArray::from(data).into_parts();
-        Ok(Some(RecordBatch::try_new(self.schema(), columns)?))
+        // The end, or a failure while streaming.
+        let why = unsafe { copied(ffi::duckdb_result_error(&raw mut self.result)) };
+        if why.is_empty() { Ok(None) } else { Err(failure(&why)) }
     }
 
     pub(super) fn collect(mut self) -> Result<QueryResult> {
         let changed = unsafe { ffi::duckdb_rows_changed(&raw mut self.result) };
         let mut batches = Vec::new();
-        while let Some(batch) = self.next()? {
-            batches.push(batch);
+        if let Some(mut columns) = Columns::new(&self.schema).filter(|_| self.has_rows()) {
+            while let Some(chunk) = self.chunk()? {
+                unsafe { columns.add(chunk.0) };
+            }
+            batches.push(columns.finish()?);
+        } else {
+            while let Some(batch) = self.next()? {
+                batches.push(batch);
+            }
         }
+        batches.retain(|batch| batch.num_rows() > 0);
         Ok(QueryResult { schema: self.schema(), batches, changed })
+    }
+}
+
+/// Owner of a chunk.
+struct Chunk(ffi::duckdb_data_chunk);
+
+impl Drop for Chunk {
+    fn drop(&mut self) {
+        unsafe { ffi::duckdb_destroy_data_chunk(&raw mut self.0) };
     }
 }
 

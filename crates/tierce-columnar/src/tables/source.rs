@@ -21,14 +21,11 @@ pub enum Source {
     Query(String, Option<RecordBatch>),
 }
 
-/// The name that batches and rows of queries have while they are read.
-const GIVEN: &str = "__tierce_given";
-
 impl Source {
-    /// Runs `work` with what stands after FROM for these rows. It can be read once.
+    /// Runs `work` with what stands after FROM for these rows. It can be read once, and only as a whole (`with_stream`).
     pub(super) fn with<T>(self, connection: &Connection, work: impl FnOnce(&str) -> Result<T>) -> Result<T> {
         match self {
-            Self::Batches(schema, batches) => connection.with_batches(GIVEN, schema, batches, || work(GIVEN)),
+            Self::Batches(schema, batches) => connection.with_stream(schema, batches, work),
             Self::File { path, format } => {
                 let reader = match format.as_str() {
                     "parquet" => "read_parquet",
@@ -43,7 +40,7 @@ impl Source {
             }
             Self::Query(sql, parameters) => {
                 let result = connection.query(&sql, parameters.as_ref())?;
-                connection.with_batches(GIVEN, result.schema, result.batches, || work(GIVEN))
+                connection.with_stream(result.schema, result.batches, work)
             }
         }
     }

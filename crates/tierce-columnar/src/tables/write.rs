@@ -50,23 +50,32 @@ impl Tables {
         self.alone(|| {
             let connection = self.connection();
             // What comes from memory or a query is read once: a second attempt needs it again.
-            let rows = source.with(connection, |from| match (mode, self.options.max_size) {
-                (Mode::Replace, Some(max)) => self.replace_within(max, name, from, spec, now),
-                (Mode::Replace, None) => self.transaction(now, |transaction| {
-                    let rows = replace(transaction, name, from, spec)?;
-                    catalog::written(transaction, name, spec.expires, now)?;
-                    Ok(rows)
-                }),
-                _ => staged(connection, from, |from| {
-                    self.transaction(now, |transaction| {
-                        let expires = expires(transaction, name, spec)?;
-                        let rows = add(transaction, name, from, mode, spec)?;
-                        catalog::written(transaction, name, expires, now)?;
-                        Ok(rows)
-                    })
-                }),
+            let plain = mode == Mode::Replace && spec.columns.is_empty() && spec.key.is_empty();
+            let rows = source.with(connection, |from| {
+                if plain {
+                    return self.put(name, from, mode, spec, now);
+                }
+                staged(connection, from, |from| self.put(name, from, mode, spec, now))
             })?;
             self.shrink(name, now)?;
+            Ok(rows)
+        })
+    }
+
+    fn put(&self, name: &Name, from: &str, mode: Mode, spec: &Spec, now: i64) -> Result<u64> {
+        if let (Mode::Replace, Some(max)) = (mode, self.options.max_size) {
+            return self.replace_within(max, name, from, spec, now);
+        }
+        self.transaction(now, |transaction| {
+            let expires = match mode {
+                Mode::Replace => spec.expires,
+                _ => expires(transaction, name, spec)?,
+            };
+            let rows = match mode {
+                Mode::Replace => replace(transaction, name, from, spec)?,
+                _ => add(transaction, name, from, mode, spec)?,
+            };
+            catalog::written(transaction, name, expires, now)?;
             Ok(rows)
         })
     }

@@ -87,6 +87,7 @@ impl SharedMemory {
     }
 
     fn new(name: &str, options: SharedOptions, clock: Arc<dyn Clock>) -> Self {
+        #[expect(clippy::borrowed_box, reason = "a weigher is given the key as the cache keeps it")]
         let weigh = |key: &Box<[u8]>, value: &Shared| Self::weight_of(key, &value.bytes);
         let shards = (options.max_size / LEAST_SHARD).clamp(1, MOST_SHARDS);
         // Rounded up to a power of two, they must not be smaller than that.

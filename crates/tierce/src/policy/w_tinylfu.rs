@@ -17,16 +17,22 @@ const PROTECTED: u8 = 2;
 const WARM: u8 = 6;
 const WARM_LUCK: u32 = 128;
 
+/// What is known of a slot: side by side, as a use needs both.
+#[derive(Clone, Copy)]
+struct Known {
+    print: u32,
+    region: u8,
+}
+
 /// New entries live in a window (at first 1 % of the capacity, LRU). What leaves the window replaces the victim of the
 /// main part (segmented LRU, 80 % protected) only if a sketch says that it was used more often of late; else it is the
 /// victim itself.
 ///
-/// 13 bytes a slot, and 8 to 16 for the sketch.
+/// 16 bytes a slot, and 8 to 16 for the sketch.
 #[derive(Clone)]
 pub struct WTinyLfu {
     lists: Chains<3>,
-    region: Vec<u8>,
-    prints: Vec<u32>,
+    known: Vec<Known>,
     sketch: Sketch,
     climber: Climber,
     /// What the regions weigh, by number.
@@ -56,8 +62,7 @@ impl WTinyLfu {
         let (max_window, max_protected) = shares(capacity);
         Self {
             lists: Chains::new(),
-            region: Vec::new(),
-            prints: Vec::new(),
+            known: Vec::new(),
             sketch: Sketch::new(),
             climber: Climber::new(),
             held: [0; 3],
@@ -85,9 +90,9 @@ impl WTinyLfu {
     /// Moves a resident slot to the newest end (or, if `next_victim`, to the oldest) of a region.
     fn transfer(&mut self, slot: u32, to: u8, next_victim: bool) {
         let weight = u64::from(self.budget.weight(slot));
-        self.held[self.region[slot as usize] as usize] -= weight;
+        self.held[self.known[slot as usize].region as usize] -= weight;
         self.held[to as usize] += weight;
-        self.region[slot as usize] = to;
+        self.known[slot as usize].region = to;
         self.lists.unlink(slot);
         if next_victim {
             self.lists.push_front(to as usize, slot);
@@ -105,14 +110,14 @@ impl WTinyLfu {
 
     fn forget(&mut self, slot: u32) {
         let weight = self.budget.sub(slot);
-        self.held[self.region[slot as usize] as usize] -= u64::from(weight);
+        self.held[self.known[slot as usize].region as usize] -= u64::from(weight);
         self.lists.unlink(slot);
     }
 
     /// Whether the sketch prefers `candidate` to `victim`.
     fn prefers(&mut self, candidate: u32, victim: u32) -> bool {
-        let new = self.sketch.estimate(self.prints[candidate as usize]);
-        let old = self.sketch.estimate(self.prints[victim as usize]);
+        let new = self.sketch.estimate(self.known[candidate as usize].print);
+        let old = self.sketch.estimate(self.known[victim as usize].print);
         new > old || (new >= WARM && self.draw())
     }
 
@@ -192,19 +197,17 @@ impl Policy for WTinyLfu {
         if !self.budget.admits(weight) {
             return victims.push(slot);
         }
-        if slot as usize >= self.region.len() {
-            self.region.resize(slot as usize + 1, WINDOW);
-            self.prints.resize(slot as usize + 1, 0);
+        if slot as usize >= self.known.len() {
+            self.known.resize(slot as usize + 1, Known { print: 0, region: WINDOW });
         }
-        self.region[slot as usize] = WINDOW;
-        self.prints[slot as usize] = print;
+        self.known[slot as usize] = Known { print, region: WINDOW };
         self.lists.push_back(WINDOW as usize, slot);
         self.budget.add(slot, weight);
         self.held[WINDOW as usize] += u64::from(weight);
         self.make_room(victims);
         if self.sketch.is_small_for(self.len()) {
             let residents = (0..3).flat_map(|region| self.lists.iter(region));
-            self.sketch.grow(residents.map(|slot| self.prints[slot as usize]));
+            self.sketch.grow(residents.map(|slot| self.known[slot as usize].print));
         }
         if self.full {
             self.climber.miss();
@@ -213,8 +216,8 @@ impl Policy for WTinyLfu {
     }
 
     fn hit(&mut self, slot: u32) {
-        self.sketch.count(self.prints[slot as usize]);
-        match self.region[slot as usize] {
+        self.sketch.count(self.known[slot as usize].print);
+        match self.known[slot as usize].region {
             PROBATION if f64::from(self.budget.weight(slot)) <= self.max_protected => {
                 self.transfer(slot, PROTECTED, false);
                 self.demote_protected();
@@ -233,7 +236,7 @@ impl Policy for WTinyLfu {
             return victims.push(slot);
         }
         let old = self.budget.reweigh(slot, weight);
-        let held = &mut self.held[self.region[slot as usize] as usize];
+        let held = &mut self.held[self.known[slot as usize].region as usize];
         *held = *held - u64::from(old) + u64::from(weight);
         self.demote_protected();
         self.make_room(victims);
@@ -294,8 +297,7 @@ impl Policy for WTinyLfu {
 
     fn memory(&self) -> usize {
         self.lists.memory()
-            + self.region.capacity()
-            + self.prints.capacity() * size_of::<u32>()
+            + self.known.capacity() * size_of::<Known>()
             + self.sketch.memory()
             + self.budget.memory()
     }
@@ -306,7 +308,7 @@ impl Policy for WTinyLfu {
             let mut held = 0;
             for slot in self.lists.iter(region as usize) {
                 held += u64::from(self.budget.weight(slot));
-                if self.region[slot as usize] != region {
+                if self.known[slot as usize].region != region {
                     return Err(format!("slot {slot} is in region {region} and marked for another"));
                 }
             }
