@@ -112,6 +112,7 @@ fn stress_time() -> Duration {
 
 /// Four threads that do all there is to do until the time is over: to keys of their own, which must be as they left them, and
 /// to keys that all have. Leaves the number of its increments and of its rounds.
+#[allow(clippy::disallowed_methods, reason = "as long as it was asked to, in real time")]
 fn stress(dir: &Path, process: u64) {
     const THREADS: u64 = 4;
     let cache = Cache::builder().codec(uncoded("none")).open(dir).unwrap();

@@ -135,7 +135,7 @@ macro_rules! stand_in {
                 let real: unsafe extern "C" fn($($type),*) -> $out = std::mem::transmute(real(&REAL, name));
                 real($($argument),*)
             };
-            $then;
+            let () = $then;
             $outcome
         }
     };
