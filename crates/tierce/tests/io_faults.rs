@@ -329,14 +329,14 @@ fn whatever_call_fails_in_an_open_what_is_there_stays() {
 fn under_power_all_is_on_the_disk_before_a_write_is_acknowledged() {
     let temp = temp();
     let _turn = watch(temp.path());
-    let cache = builder(None, Durability::Power).open(&temp.path().join("cache")).unwrap();
+    let cache = builder(None, Durability::Power).open(temp.path().join("cache")).unwrap();
     let mut model = Model::new(false);
     for step in SCRIPT {
         model.step(&cache, step).unwrap();
         assert_eq!(unsynced(), 0, "files with bytes that a power cut would lose after {step:?}");
     }
     drop(cache);
-    let cache = builder(None, Durability::Process).open(&temp.path().join("cache")).unwrap();
+    let cache = builder(None, Durability::Process).open(temp.path().join("cache")).unwrap();
     cache.set("k", b"v").unwrap();
     assert!(unsynced() > 0, "under 'process' nobody waits for the disk");
 }
