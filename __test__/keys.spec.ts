@@ -346,6 +346,16 @@ describe('keys that come back from disk', () => {
     },
   )
 
+  it.each(['\0s4000000000:a', '\0w4000000000:0061', '\0bUint8Array:4000000000:a', '\0bArrayBuffer:1e9:a'])(
+    'a length beyond the text takes no memory: %j',
+    (damaged) => {
+      const memory = () => process.memoryUsage().heapTotal + process.memoryUsage().arrayBuffers
+      const before = memory()
+      expect(() => keyFromText(damaged)).toThrow(CorruptError)
+      expect(memory() - before).toBeLessThan(64e6)
+    },
+  )
+
   it('any_text_gives_a_key_that_has_this_text_or_a_typed_error', () => {
     const alphabet = fc.constantFrom(
       ...'\0untfiIdswDRLb[]{}MS;:c#0123456789aZ-é\ud800'.split(''),

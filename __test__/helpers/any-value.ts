@@ -22,6 +22,12 @@ export function anyValue(...leaves: fc.Arbitrary<unknown>[]): fc.Arbitrary<unkno
     fc
       .uint8Array({ minLength: 8, maxLength: 40 })
       .map((bytes) => new Uint16Array(bytes.slice().buffer, 2, 2)),
+    fc.uint8Array({ minLength: 4, maxLength: 40 }).map((bytes) => new DataView(bytes.slice().buffer, 1, 2)),
+    // Two views that overlap in one buffer.
+    fc
+      .uint8Array({ minLength: 16, maxLength: 16 })
+      .map((bytes) => [new Int32Array(bytes.buffer, 4, 2), bytes.subarray(2, 9)]),
+    fc.constantFrom<unknown>(-(2n ** 64n), 5e-324, -Number.MAX_VALUE, 'a\udc00b\0'),
     fc.string().map((message) => Object.assign(new RangeError(message), { code: 'E' })),
   )
   const name = fc.oneof(
