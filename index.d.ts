@@ -71,6 +71,10 @@ export declare class NativeDisk {
    * entry its facts, the lengths of its key and extras as `u32`, key and extras.
    */
   page(listing: NativeListing, now: number): Promise<Buffer>
+  /** The same on the calling thread, for a short page. */
+  pageNow(listing: NativeListing, now: number): Buffer
+  /** Counts what is stored, on the calling thread; null where that would take long. */
+  statsNow(now: number): NativeStats | null
   /** Counts what is stored, on the thread pool. */
   stats(now: number): Promise<NativeStats>
   /** Removes up to `limit` entries that have expired, on the thread pool. Gives how many. */

@@ -334,8 +334,8 @@ export function packKeys(texts: readonly string[]): Buffer {
 export interface Listed {
   text: string
   facts: Facts
-  /** Packed; empty where there are none. */
-  extras: Buffer
+  /** Packed. */
+  extras: Buffer | undefined
 }
 
 /** A page of a listing, and where the next one starts. */
@@ -352,7 +352,8 @@ export function readPage(page: Buffer): Page {
     const extras = key + view.getUint32(at + META, true)
     const end = extras + view.getUint32(at + META + 4, true)
     const text = page.toString('utf8', key, extras)
-    entries.push({ text, facts: readFacts(view, at), extras: page.subarray(extras, end) })
+    const facts = readFacts(view, at)
+    entries.push({ text, facts, extras: end > extras ? page.subarray(extras, end) : undefined })
     at = end
   }
   return { entries, next: view.getUint32(8, true) === 0 ? undefined : page.subarray(0, 8) }

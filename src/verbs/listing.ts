@@ -6,8 +6,9 @@ import { boolean, checkOptions, positiveInteger, stringOption } from '../options
 import { decodeExtras } from '../tiers/extras.js'
 import type { MemoryEntry } from '../tiers/memory.js'
 import type { TierStack } from '../tiers/stack.js'
-import type { Listed } from '../tiers/wire.js'
+import type { Listed, Page } from '../tiers/wire.js'
 import { kindName } from '../values/index.js'
+import { Paged } from './paged.js'
 
 /** Which keys to list. `prefix` and `match` look at string keys: no other key has them. */
 export interface KeysOptions {
@@ -35,17 +36,23 @@ export interface ListedEntry<V = unknown> extends EntryFacts {
   value?: V
 }
 
-// Each takes `open`, which throws where the cache is closed, when its first item is asked for: a generator around it would double the
-// cost of an item.
+// Each takes `open`, which throws where the cache is closed, when its first item is asked for.
 
 /** Entries of a page; fewer where their values are read. */
 const PAGE = 1000
+const FIRST_PAGE = 100
 const PAGE_OF_VALUES = 100
 /** What the text of a string starts with that is not well-formed. */
 const ILL_FORMED = '\0w'
 
 /** An entry as a tier lists it. */
-type Item = { text: string; listed: Listed; memory?: undefined } | { text: string; memory: MemoryEntry }
+type Item = (Listed & { memory?: undefined }) | { text: string; memory: MemoryEntry }
+
+/** An entry that is listed. */
+interface Chosen {
+  key: Key | CallKey
+  item: Item
+}
 
 interface Selection {
   prefix: string
@@ -55,70 +62,98 @@ interface Selection {
   expiring: boolean
 }
 
-export async function* keys(
+export function keys(
   tiers: TierStack,
   options: KeysOptions,
   open: () => void,
 ): AsyncGenerator<Key | CallKey, void, undefined> {
-  open()
-  const selection = parse(options, [], 'keys')
-  for await (const page of pages(tiers, selection, PAGE)) {
-    for (const { key } of page) yield key // yield* would await each twice
-  }
+  const parsed = () => parse(options, [], 'keys')
+  return new Paged(pages(tiers, PAGE, parsed, open), ({ key }) => key)
 }
 
-export async function* entries<V>(
+export function entries<V>(
   tiers: TierStack,
   options: EntriesOptions,
   open: () => void,
 ): AsyncGenerator<ListedEntry<V>, void, undefined> {
-  open()
-  const selection = parse(options, ['values'], 'entries')
-  const hasValues = boolean(options.values ?? false, 'values')
-  for await (const page of pages(tiers, selection, hasValues ? PAGE_OF_VALUES : PAGE)) {
-    if (!hasValues) {
-      for (const { key, item } of page) yield { key, ...factsOf(tiers, item) }
-      continue
-    }
+  const parsed = () => {
+    boolean(options.values ?? false, 'values')
+    return parse(options, ['values'], 'entries')
+  }
+  if (options?.values !== true) {
+    return new Paged(pages(tiers, PAGE, parsed, open), ({ key, item }) => listed(key, factsOf(tiers, item)))
+  }
+  return new Paged(valuePages<V>(tiers, pages(tiers, PAGE_OF_VALUES, parsed, open)), (entry) => entry)
+}
+
+/** The same with values, of which those of a page are read at once. */
+async function* valuePages<V>(
+  tiers: TierStack,
+  source: AsyncIterable<Chosen[]>,
+): AsyncGenerator<ListedEntry<V>[], void, undefined> {
+  for await (const page of source) {
     const values = await tiers.readMany(page.map(({ item }) => item.text))
+    const read: ListedEntry<V>[] = []
     for (const [index, { key, item }] of page.entries()) {
       const value = values[index]
-      if (value !== undefined) yield { key, value: value as V, ...factsOf(tiers, item, value) }
+      if (value !== undefined) read.push({ key, value: value as V, ...factsOf(tiers, item, value) })
     }
+    yield read
   }
 }
 
 /** Keys of live entries that expire, with their times in milliseconds since the Unix epoch. */
-export async function* keysWithExpiry(
+export function keysWithExpiry(
   tiers: TierStack,
   options: KeysOptions,
   open: () => void,
 ): AsyncGenerator<[Key | CallKey, number], void, undefined> {
-  open()
-  const selection = { ...parse(options, [], 'keysWithExpiry'), expiring: true }
-  for await (const page of pages(tiers, selection, PAGE)) {
-    for (const { key, item } of page) yield [key, expiryOf(item)]
+  const parsed = () => ({ ...parse(options, [], 'keysWithExpiry'), expiring: true })
+  return new Paged(pages(tiers, PAGE, parsed, open), ({ key, item }) => [key, expiryOf(item)])
+}
+
+/** Field by field: a spread behind another field takes longer than all the rest of a listing. */
+function listed(key: Key | CallKey, facts: EntryFacts): Omit<ListedEntry<never>, 'value'> {
+  const { kind, createdAt, expiresAt, accessedAt, hits, size, storedSize, codec } = facts
+  const { tier, tags, description, meta } = facts
+  return {
+    key,
+    kind,
+    createdAt,
+    expiresAt,
+    accessedAt,
+    hits,
+    size,
+    storedSize,
+    codec,
+    tier,
+    tags,
+    description,
+    meta,
   }
 }
 
 function expiryOf(item: Item): number {
-  return item.memory === undefined ? item.listed.facts.expiresAt : item.memory.expiresAt
+  return item.memory === undefined ? item.facts.expiresAt : item.memory.expiresAt
 }
 
 function factsOf(tiers: TierStack, item: Item, value?: unknown): EntryFacts {
   if (item.memory !== undefined) return memoryFacts(item.memory, item.memory.hits)
-  const { text, listed } = item
+  const { text, facts, extras } = item
   const tier = tiers.current(text)?.place === undefined ? 'disk' : 'memory'
-  const extras = listed.extras.length === 0 ? undefined : decodeExtras(listed.extras)
-  return diskFacts(listed.facts, kindName(listed.facts.kind, value), tier, extras, tiers.tables)
+  const known = extras === undefined ? undefined : decodeExtras(extras)
+  return diskFacts(facts, kindName(facts.kind, value), tier, known, tiers.tables)
 }
 
 /** Pages of what was selected; none is empty. */
 async function* pages(
   tiers: TierStack,
-  selection: Selection,
   size: number,
-): AsyncGenerator<{ key: Key | CallKey; item: Item }[]> {
+  parsed: () => Selection,
+  open: () => void,
+): AsyncGenerator<Chosen[], void, undefined> {
+  open()
+  const selection = parsed()
   const { glob, prefix } = selection
   const isMatch = (key: unknown): boolean =>
     (prefix === '' && glob === undefined) ||
@@ -128,28 +163,37 @@ async function* pages(
   const source =
     tiers.disk === undefined ? memoryPages(tiers, selection, size) : diskPages(tiers, selection, sizes)
   for await (const items of source) {
-    const page = items
-      .map((item) => ({ key: keyFromText(item.text), item }))
-      .filter(({ key }) => isMatch(key))
-      .slice(0, left)
+    const page: Chosen[] = []
+    for (const item of items) {
+      const key = keyFromText(item.text)
+      if (isMatch(key) && left-- > 0) page.push({ key, item })
+    }
     if (page.length > 0) yield page
-    left -= page.length
     if (left <= 0) return
   }
 }
 
-async function* diskPages(tiers: TierStack, selection: Selection, limit: number): AsyncGenerator<Item[]> {
+/** The first page is short, for those who want no more. Of a listing without limit, the next one is read while one is looked at. */
+async function* diskPages(tiers: TierStack, selection: Selection, size: number): AsyncGenerator<Item[]> {
   const { prefix, glob, after, expiring } = selection
   // The longer of two beginnings says more; where they differ, nothing has both.
   const start = glob !== undefined && glob.prefix.length > prefix.length ? glob.prefix : prefix
   const isPushed = start !== '' && start.isWellFormed() && start[0] !== '\0'
   const prefixes = isPushed ? ([start, ILL_FORMED] as const) : undefined
-  let cursor: Buffer | undefined
-  do {
-    const page = await tiers.disk!.page({ cursor, after, limit, prefixes, expiring })
-    yield page.entries.map((listed) => ({ text: listed.text, listed }))
-    cursor = page.next
-  } while (cursor !== undefined)
+  const ask = (limit: number, cursor?: Buffer) =>
+    tiers.disk!.page({ cursor, after, limit, prefixes, expiring })
+  let page = await ask(Math.min(FIRST_PAGE, size))
+  yield page.entries
+  let ahead: Promise<Page> | undefined
+  while (page.next !== undefined) {
+    page = await (ahead ?? ask(size, page.next))
+    ahead = undefined
+    if (page.next !== undefined && selection.limit === Number.POSITIVE_INFINITY) {
+      ahead = ask(size, page.next)
+      ahead.catch(() => {}) // it is told to whoever asks for that page
+    }
+    yield page.entries
+  }
 }
 
 /** By the texts of keys, so that a listing can go on behind a key that is gone. */

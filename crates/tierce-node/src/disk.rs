@@ -365,6 +365,18 @@ impl NativeDisk {
         Ok(job(move || page(&cache, &listing), |_, page| Ok(page.into())))
     }
 
+    /// The same on the calling thread, for a short page.
+    #[napi]
+    pub fn page_now(&self, env: &Env, listing: NativeListing, now: f64) -> napi::Result<Buffer> {
+        guard(env, || page(&*self.at(now)?, &listing)).map(Buffer::from)
+    }
+
+    /// Counts what is stored, on the calling thread; null where that would take long.
+    #[napi]
+    pub fn stats_now(&self, env: &Env, now: f64) -> napi::Result<Option<NativeStats>> {
+        guard(env, || Ok(self.at(now)?.stats_if_small()?.map(native_stats)))
+    }
+
     /// Counts what is stored, on the thread pool.
     #[napi(ts_return_type = "Promise<NativeStats>")]
     pub fn stats(&self, env: &Env, now: f64) -> napi::Result<Work<tierce::Stats, NativeStats>> {
@@ -458,6 +470,11 @@ fn write(cache: &Cache, writes: &[u8], blobs: &[Uint8Array]) -> Result<Vec<u8>> 
     Ok(outcomes(&cache.apply(&Reader(writes).writes(blobs)?, Wait::Yes)?))
 }
 
+/// Bytes before the entries of a page.
+const PAGE_HEAD: usize = 12;
+/// Room for a key and the lengths before it.
+const USUAL_KEY: usize = 64;
+
 fn page(cache: &Cache, listing: &NativeListing) -> Result<Vec<u8>> {
     let after = match (&listing.cursor, &listing.after) {
         (Some(cursor), _) => Reader(cursor).i64()?,
@@ -469,7 +486,7 @@ fn page(cache: &Cache, listing: &NativeListing) -> Result<Vec<u8>> {
         _ => None,
     };
     let page = cache.page(&Listing { after, limit: listing.limit, prefixes, expiring: listing.expiring })?;
-    let mut bytes = Vec::new();
+    let mut bytes = Vec::with_capacity(PAGE_HEAD + page.entries.len() * (META + USUAL_KEY));
     bytes.extend_from_slice(&page.next.unwrap_or(0).to_le_bytes());
     bytes.extend_from_slice(&u32::from(page.next.is_some()).to_le_bytes());
     for Listed { key, meta, extras, .. } in &page.entries {
