@@ -12,11 +12,12 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use common::{Dice, assert_settled, telling, temp, uncoded, version_in};
-use tierce::{Cache, Freshness, Key, Wait, When, Write};
+use tierce::{Cache, Durability, Freshness, Key, Wait, When, Write};
 
 const DIR: &str = "TIERCE_CRASH_DIR";
 const SEED: &str = "TIERCE_CRASH_SEED";
 const BOUND: &str = "TIERCE_CRASH_BOUND";
+const POWER: &str = "TIERCE_CRASH_POWER";
 const KEYS: u64 = 300;
 
 fn size_of(dice: &mut Dice) -> usize {
@@ -31,6 +32,9 @@ fn writer_that_is_killed() {
     let mut builder = Cache::builder().codec(uncoded("none"));
     if let Some(bound) = number(BOUND) {
         builder = builder.max_size(bound);
+    }
+    if std::env::var_os(POWER).is_some() {
+        builder = builder.durability(Durability::Power);
     }
     let cache = builder.open(dir).unwrap();
     let mut dice = Dice::new(number(SEED).unwrap());
@@ -132,7 +136,7 @@ fn rounds() -> u64 {
     std::env::var("TIERCE_KILL_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(20)
 }
 
-fn kill_in_a_loop(dir: &Path, bound: Option<u64>) {
+fn kill_in_a_loop(dir: &Path, bound: Option<u64>, durability: Durability) {
     let mut dice = Dice::new(11);
     let mut model = Model::default();
     let mut heard = 0;
@@ -142,6 +146,9 @@ fn kill_in_a_loop(dir: &Path, bound: Option<u64>) {
         command.env(DIR, dir).env(SEED, round.to_string());
         if let Some(bound) = bound {
             command.env(BOUND, bound.to_string());
+        }
+        if durability == Durability::Power {
+            command.env(POWER, "1");
         }
         let mut writer = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(writer.stdout.take().unwrap()).lines();
@@ -178,11 +185,18 @@ fn locks(dir: &Path) -> usize {
 #[test]
 fn a_killed_writer_loses_nothing_acknowledged_and_leaves_nothing_behind() {
     let temp = temp();
-    kill_in_a_loop(temp.path(), None);
+    kill_in_a_loop(temp.path(), None, Durability::Process);
 }
 
 #[test]
 fn a_writer_killed_while_it_evicts_leaves_no_torn_value_and_no_orphan() {
     let temp = temp();
-    kill_in_a_loop(temp.path(), Some(2 << 20));
+    kill_in_a_loop(temp.path(), Some(2 << 20), Durability::Process);
+}
+
+/// That the disk has it, which a kill cannot show, is tested in `io_faults.rs`.
+#[test]
+fn a_writer_killed_under_power_loses_nothing_acknowledged_and_leaves_nothing_behind() {
+    let temp = temp();
+    kill_in_a_loop(temp.path(), None, Durability::Power);
 }

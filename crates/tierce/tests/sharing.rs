@@ -8,6 +8,7 @@ use std::path::Path;
 use std::process::{Child, Command};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Barrier};
+use std::time::{Duration, Instant};
 
 use common::{Dice, assert_settled, noise, open, telling, temp, uncoded, version_in};
 use tierce::{Cache, Freshness, Key, Wait, When, Write};
@@ -41,6 +42,7 @@ fn process() {
         "share" => share(Path::new(&dir), number),
         "open" => open_and_write(Path::new(&dir), number),
         "mend" => mend(Path::new(&dir), number),
+        "stress" => stress(Path::new(&dir), number),
         other => panic!("{other}"),
     }
 }
@@ -97,6 +99,105 @@ fn four_processes_of_three_threads_lose_no_write_and_see_no_wrong_value() {
     let cache = open(temp.path());
     let per_thread = cache.entries("").collect::<tierce::Result<Vec<_>>>().unwrap();
     assert!(per_thread.len() > 12 * 30, "{} entries", per_thread.len());
+    assert_settled(temp.path());
+}
+
+const STRESSED: &str = "TIERCE_SHARE_SECONDS";
+
+/// How long [`stress`] lasts.
+fn stress_time() -> Duration {
+    let given = std::env::var(STRESSED).ok().and_then(|text| text.parse().ok());
+    Duration::from_secs(given.unwrap_or(2))
+}
+
+/// Four threads that do all there is to do until the time is over: to keys of their own, which must be as they left them, and
+/// to keys that all have. Leaves the number of its increments and of its rounds.
+#[allow(clippy::disallowed_methods, reason = "as long as it was asked to, in real time")]
+fn stress(dir: &Path, process: u64) {
+    const THREADS: u64 = 4;
+    let cache = Cache::builder().codec(uncoded("none")).open(dir).unwrap();
+    let end = Instant::now() + stress_time();
+    let (counted, rounds) = (AtomicU64::new(0), AtomicU64::new(0));
+    std::thread::scope(|scope| {
+        for thread in 0..THREADS {
+            let (cache, counted, rounds) = (&cache, &counted, &rounds);
+            scope.spawn(move || {
+                let me = process * THREADS + thread;
+                let mut dice = Dice::new(me);
+                let mut newest = vec![None; OWN as usize];
+                let mut version = 0;
+                while version == 0 || Instant::now() < end {
+                    version += 1;
+                    let own = dice.below(OWN);
+                    let key = 1_000 * (me + 1) + own;
+                    let size = [30, 2_000, 40_000][dice.below(3) as usize];
+                    let found = cache.get(format!("{key}")).unwrap().map(|value| version_in(key, &value));
+                    assert_eq!(found, newest[own as usize], "key {key} of thread {me}");
+                    newest[own as usize] = match dice.below(6) {
+                        0 => {
+                            let existed = cache.delete(format!("{key}")).unwrap();
+                            assert_eq!(existed, found.is_some());
+                            None
+                        }
+                        _ => {
+                            cache.set(format!("{key}"), &telling(key, version, size)).unwrap();
+                            Some(version)
+                        }
+                    };
+                    let contested = dice.below(10);
+                    match dice.below(12) {
+                        0 => drop(cache.delete(format!("{contested}")).unwrap()),
+                        1..4 => {
+                            cache.set(format!("{contested}"), &telling(contested, version, size)).unwrap();
+                        }
+                        4..7 => {
+                            let now = cache.increment("counter", 1).unwrap();
+                            assert!(now as u64 > counted.fetch_add(1, Ordering::Relaxed), "{now}");
+                        }
+                        7 => {
+                            let page = cache.entries("").take(50).collect::<tierce::Result<Vec<_>>>();
+                            assert!(page.unwrap().len() <= 50);
+                        }
+                        8 => drop(cache.stats().unwrap()),
+                        _ => {
+                            let value = cache.get(format!("{contested}")).unwrap();
+                            value.inspect(|value| assert!(version_in(contested, value) > 0));
+                        }
+                    }
+                }
+                rounds.fetch_add(version, Ordering::Relaxed);
+                for (own, newest) in (0..).zip(newest) {
+                    let key = 1_000 * (me + 1) + own;
+                    let found = cache.get(format!("{key}")).unwrap().map(|value| version_in(key, &value));
+                    assert_eq!(found, newest, "key {key} of thread {me}, at the end");
+                }
+            });
+        }
+    });
+    let faults = cache.take_faults();
+    assert!(faults.is_empty(), "{faults:?}");
+    cache.close().unwrap();
+    let (counted, rounds) = (counted.into_inner(), rounds.into_inner());
+    fs::write(dir.join(format!("done.{process}")), format!("{counted} {rounds}")).unwrap();
+}
+
+#[test]
+fn eight_processes_of_four_threads_share_a_directory_for_a_while() {
+    let temp = temp();
+    processes("stress", temp.path(), 8);
+    let done: Vec<(u64, u64)> = (0..8)
+        .map(|process| {
+            let said = fs::read_to_string(temp.path().join(format!("done.{process}"))).unwrap();
+            let (counted, rounds) = said.split_once(' ').unwrap();
+            (counted.parse().unwrap(), rounds.parse().unwrap())
+        })
+        .collect();
+    let counted: u64 = done.iter().map(|(counted, _)| counted).sum();
+    println!("{} rounds, {counted} increments", done.iter().map(|(_, rounds)| rounds).sum::<u64>());
+    let cache = open(temp.path());
+    assert_eq!(cache.increment("counter", 0).unwrap() as u64, counted, "increments");
+    let report = cache.check(false).unwrap();
+    assert!(report.problems.is_empty(), "{:?}", report.problems);
     assert_settled(temp.path());
 }
 

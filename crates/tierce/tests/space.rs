@@ -159,3 +159,37 @@ fn cleanup_beside_writers_takes_nothing_that_lives() {
         assert_eq!(cache.get(key.to_string()).unwrap().unwrap(), b"new", "{key}");
     }
 }
+
+/// Bytes that this thread has read from files.
+#[cfg(target_os = "linux")]
+fn bytes_read() -> u64 {
+    let io = std::fs::read_to_string("/proc/thread-self/io").unwrap();
+    io.lines().find_map(|line| line.strip_prefix("rchar: ")).unwrap().parse().unwrap()
+}
+
+/// An open that walked the entries or the files would take seconds for a million of them.
+#[cfg(target_os = "linux")]
+#[test]
+fn what_an_open_and_a_read_look_at_does_not_grow_with_the_entries() {
+    let cost = |entries: u64| {
+        let temp = temp();
+        let cache = Cache::builder().codec(uncoded("none")).open(temp.path()).unwrap();
+        for key in 0..entries {
+            cache.set(key.to_string(), &noise(key, 100)).unwrap();
+        }
+        for key in 0..entries / 50 {
+            cache.set(format!("large {key}"), &noise(key, 20_000)).unwrap();
+        }
+        cache.close().unwrap();
+        let before = bytes_read();
+        let cache = Cache::builder().max_size(1 << 30).open(temp.path()).unwrap();
+        let opened = bytes_read() - before;
+        assert!(cache.get((entries / 2).to_string()).unwrap().is_some());
+        cache.set("new", b"value").unwrap();
+        (opened, bytes_read() - before - opened)
+    };
+    let (few, many) = (cost(100), cost(20_000));
+    let page = Cache::PAGE_SIZE;
+    assert!(many.0 <= few.0 + 4 * page, "an open read {} bytes, {} of few entries", many.0, few.0);
+    assert!(many.1 <= few.1 + 24 * page, "a read and a set read {} bytes, {} of few", many.1, few.1);
+}

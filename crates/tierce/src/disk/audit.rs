@@ -26,7 +26,7 @@ pub(super) struct Sizes {
 impl Db {
     /// What is wrong with the trees of the database, if anything is. Reads all of it.
     pub fn disorder(&self) -> Result<Option<String>> {
-        match self.one("PRAGMA integrity_check(1)", [], |row| row.get::<_, String>(0)) {
+        match self.verdict("PRAGMA integrity_check(1)") {
             Ok(verdict) => Ok(verdict.filter(|verdict| verdict != "ok")),
             Err(why) if why.code() == Code::Corrupt => Ok(Some(why.to_string())),
             Err(why) => Err(why),

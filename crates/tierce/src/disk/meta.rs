@@ -150,11 +150,23 @@ impl Db {
 
     /// Whether the trees of the database are in order. Reads all of it.
     pub fn is_whole(&self) -> Result<bool> {
-        match self.one("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0)) {
+        match self.verdict("PRAGMA quick_check(1)") {
             Ok(verdict) => Ok(verdict.is_some_and(|verdict| verdict == "ok")),
             Err(why) if why.code() == Code::Corrupt => Ok(false),
             Err(why) => Err(why),
         }
+    }
+
+    /// What a check of the whole database finds first; fails where the disk could not be read, which it takes for damage.
+    pub fn verdict(&self, check: &str) -> Result<Option<String>> {
+        let failed = super::honest::failed_reads();
+        let verdict = self.one(check, [], |row| row.get(0))?;
+        if super::honest::failed_reads() == failed {
+            return Ok(verdict);
+        }
+        let shown = self.path.display();
+        let message = format!("the disk failed while reading {shown}: check the disk and its file system");
+        Err(Error::new(Code::Unavailable, message).at(&self.path))
     }
 
     /// Pages of the file.

@@ -15,6 +15,7 @@ mod declared;
 mod engine;
 mod epoch;
 mod extras;
+mod honest;
 mod listing;
 mod log;
 mod maintenance;

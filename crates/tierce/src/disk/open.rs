@@ -204,7 +204,11 @@ impl Opener<'_> {
                 db.restamp(stamp_of(FORMAT))
             })?,
             Found::Empty => {
-                self.create(&db, None)?;
+                // Nothing was there that could be damaged: SQLite says so too when the disk failed while it wrote.
+                self.create(&db, None).map_err(|why| match why.code() {
+                    Code::Corrupt => self.unmade(why),
+                    _ => why,
+                })?;
                 Blobs::new(&self.paths.dir).sweep(&db, self.lock_timeout)?;
             }
             Found::Damaged(why) => return self.empty(db, vec![why]),
@@ -273,6 +277,13 @@ impl Opener<'_> {
     /// Whether the system lets this user write to the file, whatever its header says.
     fn may_write(self) -> bool {
         OpenOptions::new().append(true).open(&self.paths.database).is_ok()
+    }
+
+    fn unmade(self, why: Error) -> Error {
+        let path = &self.paths.database;
+        let message =
+            format!("the disk failed while {} was made: check the disk and its file system", path.display());
+        Error::new(Code::Unavailable, message).at(path).because(why)
     }
 
     fn damage(self, why: &str) -> Error {

@@ -45,6 +45,7 @@ impl Owner {
             let failed = |why| Error::io("lock", &path, why);
             // Locked before it has its name: whoever finds it under its name must not take its owner for dead.
             let early = self.folder.join(format!(".{:016x}", self.id as u64));
+            let _ = fs::remove_file(&early); // of a try that failed
             let file = owner_only(&mut OpenOptions::new())
                 .write(true)
                 .create_new(true)

@@ -11,6 +11,8 @@ use std::sync::OnceLock;
 
 use rusqlite::ffi;
 
+use super::honest;
+
 /// The name that a connection asks for.
 pub(super) const NAME: &std::ffi::CStr = c"tierce";
 /// Bytes of a frame's header; the page follows.
@@ -126,13 +128,22 @@ unsafe extern "C" fn open(
         let own = ffi::sqlite3_vfs_find(std::ptr::null());
         let Some(own_open) = (*own).xOpen else { return ffi::SQLITE_CANTOPEN };
         if flags & ffi::SQLITE_OPEN_WAL == 0 {
-            return own_open(own, name, file, flags, out_flags);
+            let outcome = own_open(own, name, file, flags, out_flags);
+            let is_database = outcome == ffi::SQLITE_OK && flags & ffi::SQLITE_OPEN_MAIN_DB != 0;
+            return if is_database { honest::opened(own, name, file, flags, out_flags) } else { outcome };
         }
         let inner = file.byte_add(INNER_AT);
         let outcome = own_open(own, name, inner, flags, out_flags);
         if outcome != ffi::SQLITE_OK {
             (*file).pMethods = std::ptr::null(); // nothing to close
             return outcome;
+        }
+        if honest::is_crippled(own, name, flags, out_flags) {
+            if let Some(close) = (*(*inner).pMethods).xClose {
+                close(inner);
+            }
+            (*file).pMethods = std::ptr::null();
+            return ffi::SQLITE_CANTOPEN;
         }
         std::ptr::write(
             file.cast::<WalFile>(),
@@ -229,10 +240,16 @@ macro_rules! passing {
 }
 
 flushing! {
-    read => xRead(bytes: *mut c_void, length: c_int, at: i64);
+    read_inner => xRead(bytes: *mut c_void, length: c_int, at: i64);
     truncate => xTruncate(size: i64);
     sync => xSync(flags: c_int);
     file_size => xFileSize(size: *mut i64);
+}
+
+#[allow(unsafe_code, reason = "called by SQLite")]
+unsafe extern "C" fn read(file: *mut ffi::sqlite3_file, bytes: *mut c_void, length: c_int, at: i64) -> c_int {
+    // SAFETY: the arguments are SQLite's.
+    honest::told(unsafe { read_inner(file, bytes, length, at) })
 }
 
 passing! {
