@@ -127,6 +127,11 @@ export const json = (): Column<'json', true, false> => new Column('json')
 /** The longest name that every engine takes (PostgreSQL cuts longer ones), in bytes of UTF-8. */
 const LONGEST_NAME = 63
 
+/** A name in SQL, whatever is in it. */
+export function quoted(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`
+}
+
 /**
  * Checks the name of a table or column: 1 to 63 bytes of text. Any character but NUL is accepted, as names are quoted wherever
  * they meet SQL.

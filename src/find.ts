@@ -1,12 +1,10 @@
 /** `find`: the entries whose metadata answers simple conditions, as one statement with bound parameters. */
 import type { Cell } from './cells.js'
 import { fromCell } from './cells.js'
-import type { Column, Columns, ColumnType, ColumnTypes, Row } from './columns.js'
-import { makeError } from './errors.js'
+import { type Column, type Columns, type ColumnType, type ColumnTypes, quoted, type Row } from './columns.js'
 import { type Key, keyFromText } from './keys.js'
 import { cellOf, columnOf, columnsOf, type MetaTables } from './meta.js'
-import { boolean, checkOptions, oneOf, positiveInteger } from './options.js'
-import { describe } from './refusal.js'
+import { boolean, checkOptions, invalid, oneOf, positiveInteger } from './options.js'
 import type { TierStack } from './tiers/stack.js'
 
 /** What a value in a column may be compared with. Several conditions must all hold. Null answers `isNull` alone. */
@@ -211,13 +209,4 @@ function orderOf(table: string, columns: Columns, orderBy: unknown): string[] {
 function checkObject(value: unknown, name: string): object {
   if (typeof value === 'object' && value !== null) return value
   throw invalid(name, value, 'an object with columns')
-}
-
-/** A name as SQL has it. */
-function quoted(name: string): string {
-  return `"${name.replaceAll('"', '""')}"`
-}
-
-function invalid(name: string, value: unknown, accepted: string): Error {
-  return makeError('E_INVALID_OPTION', `Invalid ${name}: got ${describe(value)}. Give ${accepted}.`, { name })
 }

@@ -124,7 +124,8 @@ export function callback<F extends (...args: never[]) => unknown>(value: unknown
   throw invalid(name, value, 'a function')
 }
 
-function invalid(name: string, value: unknown, accepted: string): Error {
+/** The error of an option that is not accepted: what was given, and what is accepted. */
+export function invalid(name: string, value: unknown, accepted: string): Error {
   return makeError('E_INVALID_OPTION', `Invalid ${name}: got ${describe(value)}. Give ${accepted}.`, { name })
 }
 

@@ -1,9 +1,7 @@
 /** Options of one entry, parsed and checked once. */
 import { type Codec, type Duration, parseCoding } from './cache-options.js'
-import { makeError } from './errors.js'
 import { type MetaInput, type MetaTables, type NoMeta, toMetaCells } from './meta.js'
-import { checkOptions, parseDuration } from './options.js'
-import { describe } from './refusal.js'
+import { checkOptions, invalid, parseDuration } from './options.js'
 import type { Extras } from './tiers/extras.js'
 import type { Storing } from './tiers/stack.js'
 
@@ -79,8 +77,4 @@ export function parseTags(tags: unknown): readonly string[] {
       throw invalid('tags', tag, `well-formed texts of 1 to ${LONGEST_TAG} bytes`)
   }
   return known
-}
-
-function invalid(name: string, value: unknown, accepted: string): Error {
-  return makeError('E_INVALID_OPTION', `Invalid ${name}: got ${describe(value)}. Give ${accepted}.`, { name })
 }

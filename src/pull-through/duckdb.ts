@@ -2,24 +2,15 @@
 
 import { resolve } from 'node:path'
 import type { Duration } from '../cache-options.js'
-import type { ColumnType } from '../columns.js'
+import { type ColumnType, quoted } from '../columns.js'
 import { makeError, TierceError } from '../errors.js'
 import { checkOptions, parseDuration } from '../options.js'
 import { pause } from '../pause.js'
 import { describe } from '../refusal.js'
-import { type Connection, Database } from '../tables/database.js'
+import { type Connection, Database, DUCKDB_TYPES } from '../tables/database.js'
 import type { ColumnsSource } from '../tables/source.js'
 import { runWith } from '../tables/source.js'
-import {
-  type Dialect,
-  type Insert,
-  type PullEngine,
-  type QueryParam,
-  quoted,
-  type ResultColumn,
-  type ResultData,
-  type Step,
-} from './engine.js'
+import type { Dialect, Insert, PullEngine, QueryParam, ResultColumn, ResultData, Step } from './engine.js'
 
 /** Options of {@link duckdb}. */
 export interface DuckdbOptions {
@@ -28,15 +19,7 @@ export interface DuckdbOptions {
 }
 
 const DIALECT: Dialect = {
-  types: {
-    text: 'VARCHAR',
-    integer: 'BIGINT',
-    double: 'DOUBLE',
-    boolean: 'BOOLEAN',
-    date: 'DATE',
-    timestamp: 'TIMESTAMPTZ',
-    json: 'JSON',
-  },
+  types: DUCKDB_TYPES,
   param: (at, type) => cast(`$${at}`, type),
   cell(column, type) {
     switch (type) {

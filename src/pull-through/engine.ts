@@ -1,7 +1,7 @@
 /** What an engine of a pull-through cache is: a database that runs a few statements in one transaction, and queries. */
 import { types } from 'node:util'
 import type { Cell } from '../cells.js'
-import type { ColumnType } from '../columns.js'
+import { type ColumnType, quoted } from '../columns.js'
 import { makeError } from '../errors.js'
 import { describe } from '../refusal.js'
 
@@ -87,11 +87,6 @@ export interface PullEngine {
   query(sql: string, params: readonly QueryParam[], signal?: AbortSignal): Promise<ResultData>
   /** Lets go of the database. The next call opens it again. */
   close(): Promise<void>
-}
-
-/** A name in SQL, whatever is in it. */
-export function quoted(name: string): string {
-  return `"${name.replaceAll('"', '""')}"`
 }
 
 /** `INSERT INTO t (a, b) SOURCE` in the place of rows with the same primary key. */

@@ -3,8 +3,7 @@ import type { Duration } from '../cache-options.js'
 import type { Columns, RowInput } from '../columns.js'
 import { makeError } from '../errors.js'
 import type { NativeCoverageRules } from '../native.js'
-import { callback, checkOptions, parseDuration, positiveInteger } from '../options.js'
-import { describe } from '../refusal.js'
+import { callback, checkOptions, invalid, parseDuration, positiveInteger } from '../options.js'
 import type { PullEngine } from './engine.js'
 import { POSITIONS, type Positions } from './range.js'
 import { type Ask, type PrimaryNames, type RangeNames, type Spec, specOf, type Table } from './table.js'
@@ -145,8 +144,4 @@ function length(
     throw invalid(name, value, unit === 1 ? 'a duration that ends' : "whole days, such as '30d'")
   }
   return { [name]: ms / unit }
-}
-
-function invalid(name: string, value: unknown, accepted: string): Error {
-  return makeError('E_INVALID_OPTION', `Invalid ${name}: got ${describe(value)}. Give ${accepted}.`, { name })
 }

@@ -4,10 +4,12 @@
  * What is missing is decided by intervals alone (`coverage.rs`), never by which rows there are: a weekend without rows is
  * covered like any other days.
  */
+
 import { type Cell, fromCell, toCell } from '../cells.js'
 import type { Columns, Row } from '../columns.js'
 import { fromNative, makeError } from '../errors.js'
 import { type NativeCoverageRules, type NativePlan, native } from '../native.js'
+import { invalid } from '../options.js'
 import { describe, Refusal } from '../refusal.js'
 import { collect } from './batch.js'
 import { checkParams, type PullEngine, type QueryParam } from './engine.js'
@@ -305,8 +307,4 @@ async function settle(work: readonly Promise<void>[]): Promise<void> {
 
 function pairs(flat: Float64Array): [number, number][] {
   return Array.from({ length: flat.length / 2 }, (_, i) => [flat[i * 2]!, flat[i * 2 + 1]!])
-}
-
-function invalid(name: string, value: unknown, accepted: string): Error {
-  return makeError('E_INVALID_OPTION', `Invalid ${name}: got ${describe(value)}. Give ${accepted}.`, { name })
 }

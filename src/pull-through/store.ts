@@ -6,11 +6,11 @@
  * with the time at which its fetch began. Intervals of one key do not overlap.
  */
 import type { Cell } from '../cells.js'
-import type { Column } from '../columns.js'
+import { type Column, quoted } from '../columns.js'
 import { makeError, TierceError } from '../errors.js'
 import { describe } from '../refusal.js'
 import type { Batch } from './batch.js'
-import { type Dialect, type PullEngine, quoted, type ResultData, type Step } from './engine.js'
+import type { Dialect, PullEngine, ResultData, Step } from './engine.js'
 import type { Spec } from './table.js'
 
 /** Start, end and time of each stored fetch. */

@@ -1,5 +1,6 @@
 /** DuckDB: databases, connections, and queries whose results come in the form that is asked for. */
 import { promises as fs } from 'node:fs'
+import type { ColumnType } from '../columns.js'
 import { fromNative, makeError } from '../errors.js'
 import { pause } from '../pause.js'
 import { describe, Refusal } from '../refusal.js'
@@ -16,6 +17,17 @@ import {
 import { type ColumnValues, toCells, toColumns, toRows } from './decode.js'
 import { parametersWire } from './encode.js'
 import { arrowOf, polarsOf } from './frames.js'
+
+/** DuckDB's type of a column. */
+export const DUCKDB_TYPES: Record<ColumnType, string> = {
+  text: 'VARCHAR',
+  integer: 'BIGINT',
+  double: 'DOUBLE',
+  boolean: 'BOOLEAN',
+  date: 'DATE',
+  timestamp: 'TIMESTAMPTZ',
+  json: 'JSON',
+}
 
 /** Values for the parameters of a statement: in order, or by name. They are bound, never put into the text. */
 export type Parameters = readonly unknown[] | Record<string, unknown>

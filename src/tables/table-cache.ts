@@ -2,20 +2,28 @@
 import { existsSync, promises as fs } from 'node:fs'
 import { join, resolve } from 'node:path'
 import type { Duration, Size } from '../cache-options.js'
-import { type Columns, type ColumnType, checkColumns, checkName } from '../columns.js'
+import { type Columns, checkColumns, checkName, quoted } from '../columns.js'
 import { makeError } from '../errors.js'
 import {
   boolean,
   callback,
   checkOptions,
+  invalid,
   oneOf,
   parseDuration,
   parseSize,
   positiveInteger,
 } from '../options.js'
-import { describe } from '../refusal.js'
 import { columnar, type NativeSpec, type NativeTableInfo, type NativeTables } from './columnar.js'
-import { type Connection, Database, interruptible, literal, native, type QueryOptions } from './database.js'
+import {
+  type Connection,
+  Database,
+  DUCKDB_TYPES,
+  interruptible,
+  literal,
+  native,
+  type QueryOptions,
+} from './database.js'
 import { nativeSource, type TableSource } from './source.js'
 
 /** Which table goes first when the bound of size is met. */
@@ -247,7 +255,7 @@ export class TableCache {
       names: entries.map(([name]) => name),
       types: entries.map(
         ([, { type, isNotNull, isUnique }]) =>
-          `${SQL_TYPES[type]}${isNotNull ? ' NOT NULL' : ''}${isUnique ? ' UNIQUE' : ''}`,
+          `${DUCKDB_TYPES[type]}${isNotNull ? ' NOT NULL' : ''}${isUnique ? ' UNIQUE' : ''}`,
       ),
       key: key.length > 0 ? key.map((name) => checkName(name, 'key')) : primary,
       renew: ttl !== undefined,
@@ -262,7 +270,7 @@ export class TableCache {
    */
   async connect(): Promise<Connection> {
     const { database, tables } = await this.#open()
-    const name = identifier(this.#schema)
+    const name = quoted(this.#schema)
     const search = `SET search_path = ${literal(`${name},main`)}`
     const connection = database.connectWith({
       setup: this.#readOnly ? search : `CREATE SCHEMA IF NOT EXISTS ${name}; ${search}`,
@@ -394,20 +402,4 @@ export class TableCache {
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
   }
-}
-
-const SQL_TYPES: Record<ColumnType, string> = {
-  text: 'VARCHAR',
-  integer: 'BIGINT',
-  double: 'DOUBLE',
-  boolean: 'BOOLEAN',
-  date: 'DATE',
-  timestamp: 'TIMESTAMPTZ',
-  json: 'JSON',
-}
-
-const identifier = (name: string) => `"${name.replaceAll('"', '""')}"`
-
-function invalid(name: string, value: unknown, accepted: string): Error {
-  return makeError('E_INVALID_OPTION', `Invalid ${name}: got ${describe(value)}. Give ${accepted}.`, { name })
 }

@@ -260,20 +260,22 @@ export class TierStack {
   }
 
   /** Gives an entry new times in memory, and not on disk. */
-  slide(text: string, { expiresAt, freshUntil }: Times): void {
+  slide(text: string, times: Times): void {
     const entry = this.current(text)
-    if (entry === undefined) return
+    if (entry !== undefined) this.#retime(entry, times)
+  }
+
+  #retime(entry: MemoryEntry, { expiresAt, freshUntil }: Times): void {
     this.memory?.expire(entry, expiresAt)
     entry.freshUntil = freshUntil
   }
 
   /** The entry in memory has its new times at once; its epoch is not known before they are on disk. */
-  #renewed(text: string, { expiresAt, freshUntil }: Times, stale: boolean): MemoryEntry | undefined {
+  #renewed(text: string, times: Times, stale: boolean): MemoryEntry | undefined {
     this.#tellAccesses()
     const entry = this.current(text)
     if (entry === undefined || !(stale || entry.isLive(this.now()))) return undefined
-    this.memory?.expire(entry, expiresAt)
-    entry.freshUntil = freshUntil
+    this.#retime(entry, times)
     return entry
   }
 
