@@ -25,6 +25,9 @@ pub(super) const POLICIES: [PolicyKind; 7] = [
     PolicyKind::S3Fifo,
 ];
 
+/// Those whose order is in the times of files.
+const SIDECAR_POLICIES: [PolicyKind; 2] = [PolicyKind::Lru, PolicyKind::Fifo];
+
 /// What [`Builder`](super::Builder) fills in.
 #[derive(Clone)]
 pub(super) struct Options {
@@ -88,5 +91,27 @@ impl Options {
             ));
         }
         MetaTable::check_all(&self.meta)
+    }
+
+    /// Refuses what takes a database.
+    pub fn check_sidecar(&self) -> Result<()> {
+        if !SIDECAR_POLICIES.contains(&self.policy) {
+            let names: Vec<_> = SIDECAR_POLICIES.iter().map(|policy| policy.name()).collect();
+            let message = format!(
+                "policy is {:?}, which takes a database; with metadata 'json' give one of {}",
+                self.policy.name(),
+                names.join(", ")
+            );
+            return Err(Error::new(Code::InvalidOption, message).with("option", "policy"));
+        }
+        let unique = |table: &&MetaTable| table.columns.iter().any(|column| column.is_unique);
+        if let Some(table) = self.meta.iter().find(unique) {
+            let message = format!(
+                "meta.{} has a unique column, which takes a database; with metadata 'json' leave unique() out",
+                table.name
+            );
+            return Err(Error::new(Code::InvalidOption, message).with("option", "meta"));
+        }
+        Ok(())
     }
 }

@@ -56,10 +56,58 @@ pub struct ValueWriter {
 struct Growing {
     file: BufWriter<File>,
     path: PathBuf,
-    header: Header,
+    chunker: Chunker,
+}
+
+/// Codes a stream chunk by chunk, and keeps the account of what it made.
+pub(super) struct Chunker {
+    /// Of all chunks so far.
+    pub header: Header,
     seed: u64,
     chunks: u64,
     hasher: Xxh3,
+}
+
+impl Chunker {
+    pub fn new(kind: u8, has_extras: bool, write_id: u64, digest: Digest) -> Self {
+        let header = Header {
+            kind,
+            codec: CHUNKS,
+            in_file: true,
+            has_extras,
+            raw_size: 0,
+            stored_size: 0,
+            write_id,
+            checksum: 0,
+        };
+        let seed = header.stream_seed(digest);
+        Self { header, seed, chunks: 0, hasher: Xxh3::with_seed(seed) }
+    }
+
+    /// The bytes of the next chunk, which belong behind those of the others.
+    pub fn chunk(&mut self, raw: &[u8], codec: CodecChoice) -> Result<Vec<u8>> {
+        let mut bytes = Vec::with_capacity(CHUNK_HEADER + raw.len());
+        bytes.resize(CHUNK_HEADER, 0);
+        let codec = codec.encode(raw, &mut bytes)?;
+        let (head, stored) = bytes.split_at_mut(CHUNK_HEADER);
+        let header = ChunkHeader {
+            raw: raw.len() as u32,
+            stored: stored.len() as u32,
+            codec,
+            checksum: checksum(stored, self.seed, self.chunks),
+        };
+        head.copy_from_slice(&header.to_bytes());
+        self.chunks += 1;
+        self.header.raw_size += raw.len() as u64;
+        self.header.stored_size += bytes.len() as u64;
+        self.hasher.update(&bytes);
+        Ok(bytes)
+    }
+
+    /// The header of all chunks, with their checksum.
+    pub fn concluded(&self) -> Header {
+        self.header.concluded(&self.hasher)
+    }
 }
 
 impl Cache {
@@ -125,15 +173,13 @@ impl Cache {
     /// [`Code::Corrupt`] when the rest is damaged: the entry is removed, and the pieces before were sound;
     /// [`Code::Unavailable`] when the disk fails.
     pub fn next_piece(&self, reader: &mut ValueReader) -> Result<Option<Vec<u8>>> {
-        let (piece, header) = match &mut reader.source {
-            Source::Whole(value) => {
-                let rest = value.split_off(value.len().min(CHUNK));
-                let piece = std::mem::replace(value, rest);
-                return Ok(Some(piece).filter(|piece| !piece.is_empty()));
-            }
-            Source::Plain(file, header) => (plain(file), *header),
-            Source::Chunks(chunks) => (chunks.next(), chunks.header),
+        let header = match &reader.source {
+            Source::Whole(_) => None,
+            Source::Plain(_, header) => Some(*header),
+            Source::Chunks(chunks) => Some(chunks.header),
         };
+        let piece = reader.source.next();
+        let Some(header) = header else { return piece };
         piece.map_err(|why| {
             let path = self.engine.blobs.path(header.write_id);
             let why = why.at(&path);
@@ -164,52 +210,31 @@ impl ValueWriter {
     }
 
     fn write_chunk(&mut self) -> Result<()> {
-        let raw = std::mem::take(&mut self.chunk);
-        let mut stored = Vec::with_capacity(raw.len());
-        let codec = self.options.codec.unwrap_or(self.engine.codec).encode(&raw, &mut stored)?;
         if self.file.is_none() {
             self.file = Some(self.begin()?);
         }
         let Some(growing) = &mut self.file else { return Ok(()) };
-        let header = ChunkHeader {
-            raw: raw.len() as u32,
-            stored: stored.len() as u32,
-            codec,
-            checksum: checksum(&stored, growing.seed, growing.chunks),
-        };
-        growing.chunks += 1;
-        growing.header.raw_size += raw.len() as u64;
-        growing.header.stored_size += (CHUNK_HEADER + stored.len()) as u64;
-        self.engine.bound.admit(weight(self.key.as_bytes().len() as u64 + growing.header.stored_size))?;
+        let codec = self.options.codec.unwrap_or(self.engine.codec);
+        let bytes = growing.chunker.chunk(&self.chunk, codec)?;
+        let stored_size = growing.chunker.header.stored_size;
+        self.engine.bound.admit(weight(self.key.as_bytes().len() as u64 + stored_size))?;
         let failed = |why| Error::io("write the value file", &growing.path, why);
-        for bytes in [&header.to_bytes()[..], &stored] {
-            growing.hasher.update(bytes);
-            growing.file.write_all(bytes).map_err(failed)?;
-        }
-        self.chunk = raw; // its memory is used again
+        growing.file.write_all(&bytes).map_err(failed)?;
         self.chunk.clear();
         Ok(())
     }
 
     /// Announces and creates the file.
     fn begin(&self) -> Result<Growing> {
-        let header = Header {
-            kind: self.options.kind,
-            codec: CHUNKS,
-            in_file: true,
-            has_extras: self.options.extras.as_ref().is_some_and(|extras| !extras.is_empty()),
-            raw_size: 0,
-            stored_size: 0,
-            write_id: self.engine.next_write_id(),
-            checksum: 0,
-        };
+        let has_extras = self.options.extras.as_ref().is_some_and(|extras| !extras.is_empty());
+        let write_id = self.engine.next_write_id();
+        let chunker = Chunker::new(self.options.kind, has_extras, write_id, self.key.digest());
         let owner = self.engine.owner.id()?;
-        self.engine.write(Wait::Yes, |transaction| transaction.announce(header.write_id, 0, owner))?;
-        let path = self.engine.blobs.path(header.write_id);
+        self.engine.write(Wait::Yes, |transaction| transaction.announce(write_id, 0, owner))?;
+        let path = self.engine.blobs.path(write_id);
         let mut file = BufWriter::with_capacity(64 * 1024, self.engine.blobs.create(&path)?);
         file.write_all(&[0; FILE_PAYLOAD]).map_err(|why| Error::io("write the value file", &path, why))?;
-        let seed = header.stream_seed(self.key.digest());
-        Ok(Growing { file, path, header, seed, chunks: 0, hasher: Xxh3::with_seed(seed) })
+        Ok(Growing { file, path, chunker })
     }
 
     /// A value that never filled a chunk is stored like any other.
@@ -236,7 +261,7 @@ impl ValueWriter {
             self.write_chunk()?;
         }
         let Some(growing) = &mut self.file else { return Ok(Written::default()) };
-        let header = growing.header.concluded(&growing.hasher);
+        let header = growing.chunker.concluded();
         let failed = |why| Error::io("write the value file", &growing.path, why);
         growing.file.flush().map_err(failed)?;
         let file = growing.file.get_mut();
@@ -255,7 +280,7 @@ impl ValueWriter {
 impl Drop for ValueWriter {
     fn drop(&mut self) {
         if let Some(growing) = self.file.take() {
-            let write_id = growing.header.write_id;
+            let write_id = growing.chunker.header.write_id;
             drop(growing); // closed before it is removed
             self.engine.unlink(&[write_id]);
         }
@@ -276,7 +301,7 @@ impl ValueReader {
     }
 }
 
-enum Source {
+pub(super) enum Source {
     /// What is left of a value that was read whole.
     Whole(Vec<u8>),
     /// A file that is the value itself, and was verified.
@@ -284,7 +309,34 @@ enum Source {
     Chunks(Box<Chunks>),
 }
 
-struct Chunks {
+impl Source {
+    /// Chunks, from the first one on.
+    pub fn chunks(file: File, header: Header, digest: Digest) -> Self {
+        Self::Chunks(Box::new(Chunks {
+            file,
+            header,
+            seed: header.stream_seed(digest),
+            number: 0,
+            raw_left: header.raw_size,
+            stored_left: header.stored_size,
+        }))
+    }
+
+    /// The next piece; `None` at the end.
+    pub fn next(&mut self) -> Result<Option<Vec<u8>>> {
+        match self {
+            Self::Whole(value) => {
+                let rest = value.split_off(value.len().min(CHUNK));
+                let piece = std::mem::replace(value, rest);
+                Ok(Some(piece).filter(|piece| !piece.is_empty()))
+            }
+            Self::Plain(file, _) => plain(file),
+            Self::Chunks(chunks) => chunks.next(),
+        }
+    }
+}
+
+pub(super) struct Chunks {
     file: File,
     header: Header,
     seed: u64,
@@ -338,14 +390,7 @@ impl Engine {
         if header.codec == 0 {
             return Ok(self.blobs.verify(header, digest)?.then_some(Source::Plain(file, header)));
         }
-        Ok(Some(Source::Chunks(Box::new(Chunks {
-            file,
-            header,
-            seed: header.stream_seed(digest),
-            number: 0,
-            raw_left: header.raw_size,
-            stored_left: header.stored_size,
-        }))))
+        Ok(Some(Source::chunks(file, header, digest)))
     }
 
     /// Makes a written and announced file the value of an entry.
