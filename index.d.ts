@@ -81,6 +81,10 @@ export declare class NativeDisk {
   cleanup(limit: number, now: number): Promise<number>
   /** Counts what has expired, on the thread pool. */
   validity(now: number): Promise<NativeValidity>
+  /** `sqlite` or `json`: what the directory is. */
+  get metadata(): string
+  /** Whether the entry of the key in `inbox[0, keyLength)` is still the one that these numbers were of. Without a database. */
+  isCurrent(keyLength: number, slot: number, epoch: number): boolean
   /** The counters by which the writes of other processes are noticed, mapped. */
   epochs(): Uint32Array
   /** The slot of a key among them. */
@@ -404,6 +408,8 @@ export interface NativeOptions {
   lockTimeout?: number
   /** Tables of custom metadata. */
   meta?: Array<NativeMetaTable>
+  /** `sqlite`, `json` or `auto`; as the directory is where it is left out. */
+  metadata?: string
 }
 
 /** What is missing, and what to fetch for it: start and end of each interval, half-open. */

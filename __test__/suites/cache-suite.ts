@@ -10,12 +10,14 @@ export interface Tiers {
   memory: boolean
   disk: boolean
   values?: 'shared' | 'copy'
+  /** Without a database: what takes one is refused. */
+  metadata?: 'json'
 }
 
 /** Options of a cache with these tiers, in a new directory if there is one. */
 export function optionsFor(tiers: Tiers, more: CacheOptions = {}): CacheOptions {
-  const { memory, values } = tiers
-  return { ...(tiers.disk ? { dir: tempDir() } : {}), memory, values, ...more }
+  const { memory, values, metadata } = tiers
+  return { ...(tiers.disk ? { dir: tempDir(), metadata } : {}), memory, values, ...more }
 }
 
 /** Each verb, and how they fit together. */

@@ -429,10 +429,10 @@ impl NativeDisk {
         ))
     }
 
-    /// `sqlite` or `json`: what the directory is.
-    #[napi(getter)]
-    pub fn metadata(&self, env: &Env) -> napi::Result<&'static str> {
-        guard(env, || Ok(if self.cache()?.sqlite().is_some() { "sqlite" } else { "json" }))
+    /// Whether the directory has no database: metadata `json`.
+    #[napi]
+    pub fn is_json(&self, env: &Env) -> napi::Result<bool> {
+        guard(env, || Ok(self.cache()?.sqlite().is_none()))
     }
 
     /// Whether the entry of the key in `inbox[0, keyLength)` is still the one that these numbers were of. Without a database.
