@@ -81,8 +81,8 @@ export declare class NativeDisk {
   cleanup(limit: number, now: number): Promise<number>
   /** Counts what has expired, on the thread pool. */
   validity(now: number): Promise<NativeValidity>
-  /** `sqlite` or `json`: what the directory is. */
-  get metadata(): string
+  /** Whether the directory has no database: metadata `json`. */
+  isJson(): boolean
   /** Whether the entry of the key in `inbox[0, keyLength)` is still the one that these numbers were of. Without a database. */
   isCurrent(keyLength: number, slot: number, epoch: number): boolean
   /** The counters by which the writes of other processes are noticed, mapped. */

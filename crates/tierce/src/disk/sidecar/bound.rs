@@ -48,6 +48,8 @@ struct Account {
     written: (u64, u64),
     /// Who goes first, as of the last look.
     first: VecDeque<Met>,
+    /// The entry that came last. It stays, whatever the clocks of other machines say.
+    newest: Option<i64>,
 }
 
 fn size_on_disk(length: u64) -> u64 {
@@ -84,6 +86,7 @@ impl Bound {
         lock(&self.pending).remove(&id);
         let mut account = lock(&self.account);
         let bytes = size_on_disk(length);
+        account.newest = Some(id);
         account.written = (account.written.0 + 1, account.written.1 + bytes);
         if let Some((entries, stored)) = &mut account.known {
             *entries += u64::from(replaced.is_none());
@@ -154,7 +157,7 @@ impl Bound {
                 continue;
             };
             looked = false;
-            if self.used(victim.id).is_none() {
+            if self.used(victim.id).is_none() && lock(&self.account).newest != Some(victim.id) {
                 shared.removed(victim.id, &|found| is_unused(found, victim.used));
             }
         }
@@ -180,6 +183,7 @@ impl Bound {
     fn look(&self, shared: &Shared) -> Result<()> {
         self.flush(&shared.folder);
         let mut all = shared.folder.all()?;
+        shared.follow(all.iter().map(|met| met.used).max().unwrap_or_default());
         let known = (all.len() as u64, all.iter().map(|met| size_on_disk(met.length)).sum());
         let count = (all.len() / QUEUED.0).max(QUEUED.1).min(all.len());
         if count > 0 {
@@ -187,7 +191,9 @@ impl Bound {
             all.truncate(count);
             all.sort_unstable_by_key(|met| met.used);
         }
-        *lock(&self.account) = Account { known: Some(known), written: (0, 0), first: all.into() };
+        let mut account = lock(&self.account);
+        *account =
+            Account { known: Some(known), first: all.into(), newest: account.newest, ..Account::default() };
         Ok(())
     }
 }

@@ -171,7 +171,13 @@ impl Folder {
             return match File::open(path).and_then(&read) {
                 Ok(Ok(found)) => Ok(Found::Read(found)),
                 Ok(Err(why)) => Ok(Found::Bad(why.at(path))),
-                Err(why) if matches!(why.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+                // A directory of that name is somebody else's.
+                Err(why)
+                    if matches!(
+                        why.kind(),
+                        ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::IsADirectory
+                    ) =>
+                {
                     Ok(Found::Missing)
                 }
                 Err(why) if why.kind() == ErrorKind::StaleNetworkFileHandle && looks < LOOKS => continue,
@@ -268,7 +274,8 @@ impl Folder {
             outcome => outcome.map_err(|why| Error::io("read the folder", &path, why))?,
         };
         let id = |name: std::ffi::OsString| id_of(name.to_str()?).filter(|id| id.to_be_bytes()[0] == folder);
-        Ok(names.flatten().filter_map(|entry| id(entry.file_name())).collect())
+        let is_file = |entry: &fs::DirEntry| entry.file_type().is_ok_and(|kind| kind.is_file());
+        Ok(names.flatten().filter(is_file).filter_map(|entry| id(entry.file_name())).collect())
     }
 
     /// Every file of an entry, with what the file system knows of it.

@@ -101,6 +101,14 @@ impl Shared {
         next(last.unwrap_or_default()).unwrap_or(now)
     }
 
+    /// From now on later than a tick of somebody else's, whose clock may be ahead; within reason.
+    fn follow(&self, tick: u64) {
+        const FAR: u64 = 3600 * 1_000_000_000;
+        if tick <= self.now().saturating_mul(1_000_000).saturating_add(FAR) {
+            self.tick.fetch_max(tick, Ordering::Relaxed);
+        }
+    }
+
     fn report(&self, fault: Error) {
         let mut faults = lock(&self.faults);
         if faults.len() == FAULTS_KEPT {
