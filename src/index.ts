@@ -36,6 +36,7 @@ export {
   ConstraintError,
   CorruptError,
   type ErrorCode,
+  EncryptionError,
   FormatError,
   InternalError,
   InvalidKeyError,
