@@ -1,6 +1,7 @@
 /** Listings: page by page, so that a cache of any size needs the memory of a page. */
-import { makeError } from '../errors.js'
+
 import { diskFacts, type EntryFacts, memoryFacts } from '../entry.js'
+import { makeError } from '../errors.js'
 import { Glob } from '../glob.js'
 import { type CallKey, type Key, keyFromText, keyText } from '../keys.js'
 import { boolean, checkOptions, positiveInteger, stringOption } from '../options.js'

@@ -6,17 +6,42 @@
     reason = "each test file uses a part of it; a failure is a panic"
 )]
 
+use std::cell::Cell;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use tierce::{Cache, CodecChoice};
+use tierce::{Builder, Cache, CodecChoice, EncryptionKey};
 
 pub fn temp() -> tempfile::TempDir {
     tempfile::tempdir().unwrap()
 }
 
 pub fn open(dir: &Path) -> Cache {
-    Cache::builder().open(dir).unwrap()
+    builder().open(dir).unwrap()
+}
+
+thread_local! {
+    static IS_ENCRYPTED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Options as [`encrypted`] says.
+pub fn builder() -> Builder {
+    if is_encrypted() { with_key(Cache::builder()) } else { Cache::builder() }
+}
+
+pub fn is_encrypted() -> bool {
+    IS_ENCRYPTED.get()
+}
+
+pub fn with_key(builder: Builder) -> Builder {
+    builder.encryption(EncryptionKey::from([7; 32]))
+}
+
+/// Runs a test with caches that are encrypted.
+pub fn encrypted(test: impl FnOnce()) {
+    IS_ENCRYPTED.set(true);
+    test();
+    IS_ENCRYPTED.set(false);
 }
 
 /// Values are stored as they are, so that their sizes are what they seem.
