@@ -144,12 +144,12 @@ impl Keeping {
                 Ok(Cow::Owned(cipher.open(payload_of(&header.bound(digest)), payload)?))
             }
             None => {
-                if self.verifies {
-                    header.verify(digest, payload)?
+                let check = if self.verifies {
+                    header.verify(digest, payload)
                 } else {
-                    header.verify_length(payload)?
-                }
-                Ok(Cow::Borrowed(payload))
+                    header.verify_length(payload)
+                };
+                check.map(|()| Cow::Borrowed(payload))
             }
         }
     }
