@@ -37,6 +37,7 @@ export {
   ColumnarMissingError,
   ConstraintError,
   CorruptError,
+  EncryptionError,
   type ErrorCode,
   FormatError,
   InternalError,

@@ -81,7 +81,8 @@ export class CacheUpkeep<M extends MetaTables> {
    * Stores the entries of a file in the place of all that is in the cache, or beside it with `merge`. Times to live go on while
    * an entry lies in a file. The whole file is checked before anything changes.
    * @throws UnavailableError `E_UNAVAILABLE`: there is no such file
-   * @throws FormatError `E_FORMAT`: something else wrote it, or a newer release; CorruptError `E_CORRUPT`: it is damaged
+   * @throws FormatError `E_FORMAT`: something else wrote it, or a newer release; CorruptError `E_CORRUPT`: it is damaged;
+   * EncryptionError `E_ENCRYPTION`: it is encrypted with another key
    */
   async load(file: string, options: LoadCacheOptions = {}): Promise<LoadedCache> {
     this.#core.open()
