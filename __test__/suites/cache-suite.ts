@@ -12,12 +12,14 @@ export interface Tiers {
   values?: 'shared' | 'copy'
   /** Without a database: what takes one is refused. */
   metadata?: 'json'
+  /** More options of the cache under test. */
+  options?: CacheOptions
 }
 
 /** Options of a cache with these tiers, in a new directory if there is one. */
 export function optionsFor(tiers: Tiers, more: CacheOptions = {}): CacheOptions {
-  const { memory, values, metadata } = tiers
-  return { ...(tiers.disk ? { dir: tempDir(), metadata } : {}), memory, values, ...more }
+  const { memory, values, metadata, options } = tiers
+  return { ...(tiers.disk ? { dir: tempDir(), metadata } : {}), memory, values, ...options, ...more }
 }
 
 /** Each verb, and how they fit together. */

@@ -3,16 +3,11 @@ import type { Duration } from '../cache-options.js'
 import type { Key } from '../keys.js'
 import type { MetaTables } from '../meta.js'
 import { checkOptions } from '../options.js'
+import { part } from '../parts.js'
 import type { SetOptions } from '../set-options.js'
 import { now } from '../soon.js'
 import { add, addend, type Increment, increment, touch, ttl, update } from '../verbs/changes.js'
-import {
-  type SyncTransaction,
-  type Transaction,
-  type TransactionOptions,
-  transact,
-  transactSync,
-} from '../verbs/transaction.js'
+import type { SyncTransaction, Transaction, TransactionOptions } from '../verbs/transaction.js'
 import type { Core } from './core.js'
 import { CacheListing } from './listing.js'
 
@@ -130,7 +125,7 @@ export class CacheChanges<M extends MetaTables> extends CacheListing<M> {
     run: (tx: Transaction<SetOptions>) => T | Promise<T>,
     options: TransactionOptions = {},
   ): Promise<T> {
-    return transact(this.#core, run, options)
+    return part('transaction').transact(this.#core, run, options)
   }
 
   /**
@@ -138,7 +133,7 @@ export class CacheChanges<M extends MetaTables> extends CacheListing<M> {
    * @throws TransactionError `E_TRANSACTION`: as of `transaction`; `run` gave a promise, and then nothing is stored
    */
   transactionSync<T>(run: (tx: SyncTransaction<SetOptions>) => T, options: TransactionOptions = {}): T {
-    return transactSync(this.#core, run, options)
+    return part('transaction').transactSync(this.#core, run, options)
   }
 
   #incrementing(by: unknown, options: IncrementOptions): Omit<Increment, 'text'> {

@@ -159,6 +159,19 @@ mod without_locks {
     }
 
     #[test]
+    fn auto_does_not_take_files_for_what_needs_a_database() {
+        let builder = || Cache::builder().encryption(tierce::EncryptionKey::from_bytes([7; 32]));
+        let dir = temp();
+        assert_eq!(builder().open_sidecar(dir.path()).unwrap_err().code(), Code::InvalidOption);
+        ERRNO.set(libc::ENOLCK);
+        let why = builder().open_as(dir.path(), Some(Metadata::Auto)).unwrap_err();
+        ERRNO.set(0);
+        assert_eq!(why.code(), Code::InvalidOption);
+        assert!(why.to_string().contains("encryption"), "{why}");
+        assert!(!dir.path().join("tierce.metadata").exists());
+    }
+
+    #[test]
     fn auto_asks_nobody_where_the_choice_is_made() {
         let dir = temp();
         open(dir.path(), Some(Metadata::Json)).unwrap();

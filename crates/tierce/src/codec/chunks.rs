@@ -10,13 +10,25 @@
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use super::{CHUNKS, damaged, decode as decode_by, limit as limit_of};
+use super::{CHUNKS, CodecChoice, damaged, decode as decode_by, limit as limit_of};
 use crate::error::Result;
 
 /// The most bytes of a chunk.
 pub(crate) const CHUNK: usize = 256 * 1024;
 /// Bytes before a chunk.
 pub(crate) const CHUNK_HEADER: usize = 24;
+
+/// A chunk behind its header.
+pub(crate) fn encode(raw: &[u8], codec: CodecChoice, seed: u64, number: u64) -> Result<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(CHUNK_HEADER + raw.len());
+    bytes.resize(CHUNK_HEADER, 0);
+    let codec = codec.encode(raw, &mut bytes)?;
+    let (head, stored) = bytes.split_at_mut(CHUNK_HEADER);
+    let checksum = checksum(stored, seed, number);
+    let header = ChunkHeader { raw: raw.len() as u32, stored: stored.len() as u32, codec, checksum };
+    head.copy_from_slice(&header.to_bytes());
+    Ok(bytes)
+}
 
 /// What stands before a chunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,6 +94,23 @@ fn chunks(mut coded: &[u8]) -> impl Iterator<Item = Result<(ChunkHeader, &[u8])>
         }
         Some(next)
     })
+}
+
+/// Gives the chunks of a payload that another write brought the checksums of this one.
+pub(crate) fn rebind(mut coded: &mut [u8], seed: u64) -> Result<()> {
+    for number in 0.. {
+        if coded.is_empty() {
+            break;
+        }
+        let header = ChunkHeader::parse(coded)?;
+        let end = CHUNK_HEADER + header.stored as usize;
+        let (chunk, rest) =
+            coded.split_at_mut_checked(end).ok_or_else(|| damaged("stream", "a chunk is cut"))?;
+        let checksum = checksum(&chunk[CHUNK_HEADER..], seed, number);
+        chunk[..CHUNK_HEADER].copy_from_slice(&ChunkHeader { checksum, ..header }.to_bytes());
+        coded = rest;
+    }
+    Ok(())
 }
 
 /// Decodes a whole payload, whose checksum held.

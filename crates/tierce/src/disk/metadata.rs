@@ -47,20 +47,25 @@ impl Kind {
     }
 }
 
-/// Finds out what a directory is, and says what it is from now on where nobody has. `asked` is `None` for who takes it as it is.
+/// Finds out what a directory is, and says what it is from now on where nobody has. `asked` is `None` for who takes it as it is;
+/// `fits_json` refuses what takes a database, before a directory becomes one without.
 ///
 /// # Errors
 /// [`Code::InvalidOption`] where it is another one than was asked for; [`Code::Format`] where its record is none; what the disk
 /// says.
-pub(super) fn choose(dir: &Path, asked: Option<Metadata>) -> Result<Kind> {
+pub(super) fn choose(
+    dir: &Path,
+    asked: Option<Metadata>,
+    fits_json: impl Fn() -> Result<()>,
+) -> Result<Kind> {
     let is = match known(dir)? {
         Some(kind) => kind,
         None => {
             let wanted = match asked {
                 None | Some(Metadata::Sqlite) => Kind::Sqlite,
-                Some(Metadata::Json) => Kind::Json,
+                Some(Metadata::Json) => fits_json().map(|()| Kind::Json)?,
                 Some(Metadata::Auto) if locks_work(dir)? => Kind::Sqlite,
-                Some(Metadata::Auto) => Kind::Json,
+                Some(Metadata::Auto) => fits_json().map(|()| Kind::Json)?,
             };
             record(dir, wanted)?
         }

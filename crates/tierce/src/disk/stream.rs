@@ -4,7 +4,7 @@
 //! of its row. Until then it is nobody's, and whoever is killed on the way leaves it to the next open.
 
 use std::fs::File;
-use std::io::{BufWriter, Read as _, Write as _};
+use std::io::{BufWriter, ErrorKind, Read as _, Write as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -14,11 +14,13 @@ use super::Wait;
 use super::db::Durability;
 use super::engine::Engine;
 use super::extras::Extras;
+use super::keeping::{Keeping, Payload};
 use super::read::{Lookup, Meta};
 use super::row::{Freshness, weight};
 use super::write::{Times, When, Write, Written};
 use crate::Cache;
-use crate::codec::chunks::{CHUNK, CHUNK_HEADER, ChunkHeader, checksum};
+use crate::cipher::{Sealing, plain_len};
+use crate::codec::chunks::{CHUNK, CHUNK_HEADER, ChunkHeader, checksum, encode};
 use crate::codec::{self, CHUNKS, CodecChoice};
 use crate::error::{Code, Error, Result};
 use crate::frame::{FILE_PAYLOAD, HEADER, Header, size_on_disk};
@@ -56,58 +58,12 @@ pub struct ValueWriter {
 struct Growing {
     file: BufWriter<File>,
     path: PathBuf,
-    chunker: Chunker,
-}
-
-/// Codes a stream chunk by chunk, and keeps the account of what it made.
-pub(super) struct Chunker {
-    /// Of all chunks so far.
-    pub header: Header,
+    header: Header,
     seed: u64,
     chunks: u64,
     hasher: Xxh3,
-}
-
-impl Chunker {
-    pub fn new(kind: u8, has_extras: bool, write_id: u64, digest: Digest) -> Self {
-        let header = Header {
-            kind,
-            codec: CHUNKS,
-            in_file: true,
-            has_extras,
-            raw_size: 0,
-            stored_size: 0,
-            write_id,
-            checksum: 0,
-        };
-        let seed = header.stream_seed(digest);
-        Self { header, seed, chunks: 0, hasher: Xxh3::with_seed(seed) }
-    }
-
-    /// The bytes of the next chunk, which belong behind those of the others.
-    pub fn chunk(&mut self, raw: &[u8], codec: CodecChoice) -> Result<Vec<u8>> {
-        let mut bytes = Vec::with_capacity(CHUNK_HEADER + raw.len());
-        bytes.resize(CHUNK_HEADER, 0);
-        let codec = codec.encode(raw, &mut bytes)?;
-        let (head, stored) = bytes.split_at_mut(CHUNK_HEADER);
-        let header = ChunkHeader {
-            raw: raw.len() as u32,
-            stored: stored.len() as u32,
-            codec,
-            checksum: checksum(stored, self.seed, self.chunks),
-        };
-        head.copy_from_slice(&header.to_bytes());
-        self.chunks += 1;
-        self.header.raw_size += raw.len() as u64;
-        self.header.stored_size += bytes.len() as u64;
-        self.hasher.update(&bytes);
-        Ok(bytes)
-    }
-
-    /// The header of all chunks, with their checksum.
-    pub fn concluded(&self) -> Header {
-        self.header.concluded(&self.hasher)
-    }
+    /// Where the directory is encrypted.
+    sealing: Option<Sealing>,
 }
 
 impl Cache {
@@ -215,26 +171,35 @@ impl ValueWriter {
         }
         let Some(growing) = &mut self.file else { return Ok(()) };
         let codec = self.options.codec.unwrap_or(self.engine.codec);
-        let bytes = growing.chunker.chunk(&self.chunk, codec)?;
-        let stored_size = growing.chunker.header.stored_size;
-        self.engine.bound.admit(weight(self.key.as_bytes().len() as u64 + stored_size))?;
-        let failed = |why| Error::io("write the value file", &growing.path, why);
-        growing.file.write_all(&bytes).map_err(failed)?;
+        let coded = encode(&self.chunk, codec, growing.seed, growing.chunks)?;
+        growing.chunks += 1;
+        growing.header.raw_size += self.chunk.len() as u64;
+        let bytes = growing.header.stored_size + coded.len() as u64;
+        self.engine.bound.admit(weight(self.key.as_bytes().len() as u64 + bytes))?;
+        growing.put(&self.engine.keeping, &coded)?;
         self.chunk.clear();
         Ok(())
     }
 
     /// Announces and creates the file.
     fn begin(&self) -> Result<Growing> {
-        let has_extras = self.options.extras.as_ref().is_some_and(|extras| !extras.is_empty());
-        let write_id = self.engine.next_write_id();
-        let chunker = Chunker::new(self.options.kind, has_extras, write_id, self.key.digest());
+        let header = Header {
+            kind: self.options.kind,
+            codec: CHUNKS,
+            in_file: true,
+            has_extras: self.options.extras.as_ref().is_some_and(|extras| !extras.is_empty()),
+            encrypted: self.engine.keeping.is_encrypted(),
+            ..self.engine.fresh_header()
+        };
         let owner = self.engine.owner.id()?;
-        self.engine.write(Wait::Yes, |transaction| transaction.announce(write_id, 0, owner))?;
-        let path = self.engine.blobs.path(write_id);
+        self.engine.write(Wait::Yes, |transaction| transaction.announce(header.write_id, 0, owner))?;
+        let path = self.engine.blobs.path(header.write_id);
         let mut file = BufWriter::with_capacity(64 * 1024, self.engine.blobs.create(&path)?);
         file.write_all(&[0; FILE_PAYLOAD]).map_err(|why| Error::io("write the value file", &path, why))?;
-        Ok(Growing { file, path, chunker })
+        let digest = self.engine.keeping.digest(&self.key);
+        let seed = header.stream_seed(digest);
+        let sealing = self.engine.keeping.sealing(header, digest)?;
+        Ok(Growing { file, path, header, seed, chunks: 0, hasher: Xxh3::with_seed(seed), sealing })
     }
 
     /// A value that never filled a chunk is stored like any other.
@@ -261,7 +226,8 @@ impl ValueWriter {
             self.write_chunk()?;
         }
         let Some(growing) = &mut self.file else { return Ok(Written::default()) };
-        let header = growing.chunker.concluded();
+        growing.conclude(&self.engine.keeping)?;
+        let header = growing.header.concluded(&growing.hasher);
         let failed = |why| Error::io("write the value file", &growing.path, why);
         growing.file.flush().map_err(failed)?;
         let file = growing.file.get_mut();
@@ -277,10 +243,38 @@ impl ValueWriter {
     }
 }
 
+impl Growing {
+    /// Appends bytes of the payload.
+    fn put(&mut self, keeping: &Keeping, bytes: &[u8]) -> Result<()> {
+        match (&mut self.sealing, &keeping.cipher) {
+            (Some(sealing), Some(cipher)) => {
+                let mut sealed = Vec::new();
+                sealing.push(cipher, bytes, &mut sealed)?;
+                self.write(&sealed)
+            }
+            _ => self.write(bytes),
+        }
+    }
+
+    /// Writes what waits to be encrypted.
+    fn conclude(&mut self, keeping: &Keeping) -> Result<()> {
+        let (Some(sealing), Some(cipher)) = (self.sealing.take(), &keeping.cipher) else { return Ok(()) };
+        let mut sealed = Vec::new();
+        sealing.finish(cipher, &mut sealed)?;
+        self.write(&sealed)
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.header.stored_size += bytes.len() as u64;
+        self.hasher.update(bytes);
+        self.file.write_all(bytes).map_err(|why| Error::io("write the value file", &self.path, why))
+    }
+}
+
 impl Drop for ValueWriter {
     fn drop(&mut self) {
         if let Some(growing) = self.file.take() {
-            let write_id = growing.chunker.header.write_id;
+            let write_id = growing.header.write_id;
             drop(growing); // closed before it is removed
             self.engine.unlink(&[write_id]);
         }
@@ -305,20 +299,21 @@ pub(super) enum Source {
     /// What is left of a value that was read whole.
     Whole(Vec<u8>),
     /// A file that is the value itself, and was verified.
-    Plain(File, Header),
+    Plain(Payload, Header),
     Chunks(Box<Chunks>),
 }
 
 impl Source {
-    /// Chunks, from the first one on.
-    pub fn chunks(file: File, header: Header, digest: Digest) -> Self {
+    /// Chunks, from the first one on: of `stored` bytes, when they are not encrypted.
+    pub fn chunks(file: Payload, verifies: bool, header: Header, digest: Digest, stored: u64) -> Self {
         Self::Chunks(Box::new(Chunks {
             file,
+            verifies,
             header,
             seed: header.stream_seed(digest),
             number: 0,
             raw_left: header.raw_size,
-            stored_left: header.stored_size,
+            stored_left: stored,
         }))
     }
 
@@ -337,7 +332,8 @@ impl Source {
 }
 
 pub(super) struct Chunks {
-    file: File,
+    file: Payload,
+    verifies: bool,
     header: Header,
     seed: u64,
     number: u64,
@@ -348,22 +344,19 @@ pub(super) struct Chunks {
 impl Chunks {
     fn next(&mut self) -> Result<Option<Vec<u8>>> {
         let damaged = |why: &str| Error::new(Code::Corrupt, format!("a streamed value is damaged: {why}"));
-        let failed = |why: std::io::Error| {
-            Error::new(Code::Unavailable, format!("cannot read a streamed value: {why}")).because(why)
-        };
         if self.stored_left == 0 {
             return if self.raw_left == 0 { Ok(None) } else { Err(damaged("it ends early")) };
         }
         let mut head = [0; CHUNK_HEADER];
-        self.file.read_exact(&mut head).map_err(failed)?;
+        self.file.read_exact(&mut head).map_err(unread)?;
         let chunk = ChunkHeader::parse(&head)?;
         let taken = CHUNK_HEADER as u64 + u64::from(chunk.stored);
         self.stored_left = self.stored_left.checked_sub(taken).ok_or_else(|| damaged("a chunk is cut"))?;
         self.raw_left =
             self.raw_left.checked_sub(u64::from(chunk.raw)).ok_or_else(|| damaged("it is too long"))?;
         let mut stored = vec![0; chunk.stored as usize];
-        self.file.read_exact(&mut stored).map_err(failed)?;
-        if checksum(&stored, self.seed, self.number) != chunk.checksum {
+        self.file.read_exact(&mut stored).map_err(unread)?;
+        if self.verifies && checksum(&stored, self.seed, self.number) != chunk.checksum {
             return Err(damaged("a checksum differs"));
         }
         self.number += 1;
@@ -371,26 +364,50 @@ impl Chunks {
     }
 }
 
-fn plain(file: &mut File) -> Result<Option<Vec<u8>>> {
+/// What the disk says, or that what was encrypted does not open.
+fn unread(why: std::io::Error) -> Error {
+    let code = if why.kind() == ErrorKind::InvalidData { Code::Corrupt } else { Code::Unavailable };
+    Error::new(code, format!("cannot read a streamed value: {why}")).because(why)
+}
+
+fn plain(file: &mut Payload) -> Result<Option<Vec<u8>>> {
     let mut piece = Vec::with_capacity(CHUNK);
-    file.take(CHUNK as u64)
-        .read_to_end(&mut piece)
-        .map_err(|why| Error::new(Code::Unavailable, format!("cannot read a value: {why}")).because(why))?;
+    file.take(CHUNK as u64).read_to_end(&mut piece).map_err(unread)?;
     Ok(Some(piece).filter(|piece| !piece.is_empty()))
 }
 
 impl Engine {
     /// How the value in a file is read. `None` where the file is not there.
     fn source(&self, key: &Key<'_>, header: Header) -> Result<Option<Source>> {
-        let digest: Digest = key.digest();
+        let digest = self.keeping.digest(key);
         if header.codec != CHUNKS && header.codec != 0 {
             return Ok(self.read_file(key, header)?.map(Source::Whole));
         }
         let Some(file) = self.blobs.open(header)? else { return Ok(None) };
+        let file = self.keeping.reading(file, header, digest)?;
         if header.codec == 0 {
-            return Ok(self.blobs.verify(header, digest)?.then_some(Source::Plain(file, header)));
+            // What is encrypted is verified segment by segment.
+            let sound = header.encrypted || !self.keeping.verifies || self.blobs.verify(header, digest)?;
+            return Ok(sound.then_some(Source::Plain(file, header)));
         }
-        Ok(Some(Source::chunks(file, header, digest)))
+        let stored = if header.encrypted { plain_len(header.stored_size) } else { Some(header.stored_size) };
+        Ok(Some(Source::chunks(file, self.keeping.verifies, header, digest, stored.unwrap_or(0))))
+    }
+
+    /// Reads a value's file in pieces, and verifies all of it. False when there is no such file.
+    ///
+    /// # Errors
+    /// [`Code::Corrupt`] when it is not what was written.
+    pub(super) fn verify_file(&self, header: Header, digest: Digest) -> Result<bool> {
+        if !header.encrypted || !self.keeping.is_encrypted() {
+            self.keeping.expect(header)?;
+            return self.blobs.verify(header, digest);
+        }
+        let Some(file) = self.blobs.open(header)? else { return Ok(false) };
+        let mut payload = self.keeping.reading(file, header, digest)?;
+        std::io::copy(&mut payload, &mut std::io::sink())
+            .map_err(|why| unread(why).at(&self.blobs.path(header.write_id)))?;
+        Ok(true)
     }
 
     /// Makes a written and announced file the value of an entry.
@@ -403,7 +420,7 @@ impl Engine {
     ) -> Result<Written> {
         let bytes = size_on_disk(header.stored_size);
         self.write(Wait::Yes, |transaction| transaction.resize_file(header.write_id, bytes))?;
-        let ready = Self::streamed(key, header, header.to_bytes()[..HEADER].to_vec(), times, extras)?;
+        let ready = self.streamed(key, header, header.to_bytes()[..HEADER].to_vec(), times, extras)?;
         let mut written = self.commit_ready(&[ready], Wait::Yes)?;
         Ok(written.pop().unwrap_or_default())
     }

@@ -15,6 +15,7 @@ use super::folder::{Folder, Found};
 use super::head::Opened;
 use super::write::database_tick;
 use super::{Meta, SidecarCache};
+use crate::cipher::EncryptionKey;
 use crate::error::{Code, Error, Result};
 use crate::key::Digest;
 use crate::snapshot::{Record, SnapshotWriter};
@@ -113,7 +114,7 @@ impl SidecarCache {
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(u64, u64)> {
         let path = path.as_ref();
         let now = self.shared.now();
-        let mut writer = SnapshotWriter::new(AtomicFile::create(path)?, path, now)?;
+        let mut writer = SnapshotWriter::new(AtomicFile::create(path)?, path, now, None)?;
         self.shared.folder.walk(None, |id| {
             let Found::Read(mut opened) = self.shared.folder.open(id)? else { return Ok(true) };
             if opened.head.is_expired(now) {
@@ -134,10 +135,21 @@ impl SidecarCache {
     /// # Errors
     /// As [`Cache::load`](crate::Cache::load).
     pub fn load(&self, path: impl AsRef<Path>, merge: bool) -> Result<Loaded> {
-        let path = path.as_ref();
-        let mut probe = open_snapshot(path)?;
+        self.load_with(path.as_ref(), merge, None)
+    }
+
+    /// The same of an encrypted file. Here its entries are not encrypted.
+    ///
+    /// # Errors
+    /// As [`Cache::load_encrypted`](crate::Cache::load_encrypted).
+    pub fn load_encrypted(&self, path: impl AsRef<Path>, merge: bool, key: &EncryptionKey) -> Result<Loaded> {
+        self.load_with(path.as_ref(), merge, Some(key))
+    }
+
+    fn load_with(&self, path: &Path, merge: bool, key: Option<&EncryptionKey>) -> Result<Loaded> {
+        let mut probe = open_snapshot(path, key)?;
         while probe.next()?.is_some() {}
-        let mut reader = open_snapshot(path)?;
+        let mut reader = open_snapshot(path, key)?;
         if !merge {
             self.clear()?;
         }

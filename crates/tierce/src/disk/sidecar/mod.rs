@@ -36,7 +36,7 @@ use super::{Entry, Wait};
 use crate::clock::Clock;
 use crate::codec::CodecChoice;
 use crate::error::{Code, Error, Result};
-use crate::key::Key;
+use crate::key::{Digest, Key};
 use bound::Bound;
 use folder::Folder;
 use turns::Turns;
@@ -135,6 +135,11 @@ impl SidecarCache {
                 misses: AtomicU64::new(0),
             }),
         })
+    }
+
+    /// The digest by which this cache finds a key.
+    pub fn digest(&self, key: &Key<'_>) -> Digest {
+        key.digest()
     }
 
     /// The directory, absolute.

@@ -3,16 +3,19 @@
 use std::io::{Seek as _, SeekFrom};
 use std::sync::Arc;
 
+use xxhash_rust::xxh3::Xxh3;
+
 use super::super::blob::verify_rest;
-use super::super::stream::{Chunker, Source, StreamOptions};
+use super::super::keeping::Payload;
+use super::super::stream::{Source, StreamOptions};
 use super::super::write::{Times, When, Write, Written};
 use super::super::{Meta, Wait};
 use super::folder::Staged;
 use super::head::{Head, Opened};
 use super::write::Entering;
-use super::{Shared, SidecarCache, write_id};
+use super::{Shared, SidecarCache};
 use crate::codec::CHUNKS;
-use crate::codec::chunks::CHUNK;
+use crate::codec::chunks::{CHUNK, encode};
 use crate::error::{Code, Error, Result};
 use crate::frame::Header;
 use crate::key::Key;
@@ -33,7 +36,11 @@ struct Growing {
     head: Head,
     /// Bytes that are kept for the head.
     room: usize,
-    chunker: Chunker,
+    /// Of all chunks so far.
+    header: Header,
+    seed: u64,
+    chunks: u64,
+    hasher: Xxh3,
 }
 
 /// A value on its way out.
@@ -123,11 +130,12 @@ impl Shared {
         let mut file = opened.file;
         file.seek(start).map_err(failed)?;
         if header.codec == CHUNKS {
-            return Ok(Source::chunks(file, header, digest));
+            let file = Payload::Plain(file);
+            return Ok(Source::chunks(file, true, header, digest, header.stored_size));
         }
         verify_rest(&mut file, &path, header, digest)?;
         file.seek(start).map_err(failed)?;
-        Ok(Source::Plain(file, header))
+        Ok(Source::Plain(Payload::Plain(file), header))
     }
 }
 
@@ -154,9 +162,13 @@ impl SidecarWriter {
         }
         let Some(growing) = &mut self.growing else { return Ok(()) };
         let codec = self.options.codec.unwrap_or(self.shared.codec);
-        let bytes = growing.chunker.chunk(&self.chunk, codec)?;
-        self.shared.bound.admit(growing.room as u64 + growing.chunker.header.stored_size)?;
-        growing.staged.write(&[&bytes])?;
+        let coded = encode(&self.chunk, codec, growing.seed, growing.chunks)?;
+        growing.chunks += 1;
+        growing.header.raw_size += self.chunk.len() as u64;
+        growing.header.stored_size += coded.len() as u64;
+        growing.hasher.update(&coded);
+        self.shared.bound.admit(growing.room as u64 + growing.header.stored_size)?;
+        growing.staged.write(&[&coded])?;
         self.chunk.clear();
         Ok(())
     }
@@ -165,11 +177,11 @@ impl SidecarWriter {
     fn begin(&self) -> Result<Growing> {
         let extras = self.options.extras.clone().unwrap_or_default();
         let digest = self.key.digest();
-        let chunker = Chunker::new(self.options.kind, !extras.is_empty(), write_id(), digest);
+        let header = Shared::header(self.options.kind, CHUNKS, 0, &extras);
         let times = Times::new(self.options.expires_at, self.options.freshness);
         let head = Head {
             key: self.key.as_bytes().to_vec(),
-            header: Header { raw_size: u64::MAX, stored_size: u64::MAX, ..chunker.header },
+            header: Header { raw_size: u64::MAX, stored_size: u64::MAX, ..header },
             created: u64::MAX,
             expires: times.expires,
             freshness: times.freshness,
@@ -178,7 +190,9 @@ impl SidecarWriter {
         let longest = head.to_bytes(0)?.bytes;
         let mut staged = self.shared.folder.stage()?;
         staged.write(&[&vec![0; longest.len()]])?;
-        Ok(Growing { staged, head, room: longest.len(), chunker })
+        let seed = header.stream_seed(digest);
+        let hasher = Xxh3::with_seed(seed);
+        Ok(Growing { staged, head, room: longest.len(), header, seed, chunks: 0, hasher })
     }
 
     /// A value that never filled a chunk is stored like any other.
@@ -203,10 +217,10 @@ impl SidecarWriter {
         if !self.chunk.is_empty() {
             self.write_chunk()?;
         }
-        let Some(Growing { mut staged, head, room, chunker }) = self.growing.take() else {
+        let Some(Growing { mut staged, head, room, header, hasher, .. }) = self.growing.take() else {
             return Ok(Written::default());
         };
-        let head = Head { header: chunker.concluded(), created: self.shared.now(), ..head };
+        let head = Head { header: header.concluded(&hasher), created: self.shared.now(), ..head };
         let bytes = head.to_bytes(room)?;
         let failed = |why| Error::io("write the file of an entry", &staged.path, why);
         staged.file.rewind().map_err(failed)?;

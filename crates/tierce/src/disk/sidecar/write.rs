@@ -67,7 +67,7 @@ impl Shared {
                 let times = Times::new(*expires_at, *freshness);
                 let head = Head {
                     key: key.as_bytes().to_vec(),
-                    header: self.header(*kind, codec, value.len(), &extras),
+                    header: Self::header(*kind, codec, value.len(), &extras),
                     created: self.now(),
                     expires: times.expires,
                     freshness: times.freshness,
@@ -98,12 +98,13 @@ impl Shared {
         })
     }
 
-    fn header(&self, kind: u8, codec: u8, size: usize, extras: &Extras<'_>) -> Header {
+    pub fn header(kind: u8, codec: u8, size: usize, extras: &Extras<'_>) -> Header {
         Header {
             kind,
             codec,
             in_file: true,
             has_extras: !extras.is_empty(),
+            encrypted: false,
             raw_size: size as u64,
             stored_size: 0,
             write_id: write_id(),
@@ -120,7 +121,7 @@ impl Shared {
         let times = Times::new(record.expires, record.freshness);
         let head = Head {
             key: record.key.clone(),
-            header: Header { raw_size: record.size, ..self.header(record.kind, record.codec, 0, &extras) },
+            header: Header { raw_size: record.size, ..Self::header(record.kind, record.codec, 0, &extras) },
             created: record.created,
             expires: times.expires,
             freshness: times.freshness,

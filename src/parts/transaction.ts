@@ -1,0 +1,2 @@
+/** Transactions. */
+export { transact, transactSync } from '../verbs/transaction.js'
