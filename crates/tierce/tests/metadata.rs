@@ -160,7 +160,7 @@ mod without_locks {
 
     #[test]
     fn auto_does_not_take_files_for_what_needs_a_database() {
-        let builder = || Cache::builder().encryption(tierce::EncryptionKey::from_bytes([7; 32]));
+        let builder = || Cache::builder().encryption(tierce::EncryptionKey::from([7; 32]));
         let dir = temp();
         assert_eq!(builder().open_sidecar(dir.path()).unwrap_err().code(), Code::InvalidOption);
         ERRNO.set(libc::ENOLCK);
