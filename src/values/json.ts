@@ -1,8 +1,7 @@
 import { builtinName } from '../intrinsics.js'
 import { damagedValue, type Encoded, Kind, utf8Text, type ValueHandler } from './handler.js'
 import { Met } from './met.js'
-import { decodeStructured } from './structured-decode.js'
-import { writeStructured } from './structured-encode.js'
+import { structuredPart } from './structured.js'
 
 /**
  * Bytes up to which plain data is written in the structured format, which is read and written faster than the text. What is longer
@@ -20,7 +19,7 @@ export const json: ValueHandler = {
 
   encode(value: unknown): Encoded | undefined {
     if (typeof value === 'object' && value !== null) {
-      const short = writeStructured(value, LONGEST_RECORDS)
+      const short = structuredPart().writeStructured(value, LONGEST_RECORDS)
       if (short !== undefined) {
         return { kind: short.isJson ? Kind.records : Kind.structured, data: short.data }
       }
@@ -30,7 +29,7 @@ export const json: ValueHandler = {
   },
 
   decode(kind: number, buffer: Buffer, start: number, end: number): unknown {
-    if (kind === Kind.records) return decodeStructured(buffer, start, end)
+    if (kind === Kind.records) return structuredPart().decodeStructured(buffer, start, end)
     const text = utf8Text(buffer, start, end)
     try {
       return JSON.parse(text)

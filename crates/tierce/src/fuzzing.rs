@@ -29,9 +29,9 @@ pub fn frame(bytes: &[u8]) -> u64 {
 
 /// The stream inside a snapshot, with sound checksums around it.
 pub fn snapshot(bytes: &[u8]) -> u64 {
-    let raw = read(SnapshotReader::new(bytes, Path::new("raw")).ok());
+    let raw = read(SnapshotReader::new(bytes, Path::new("raw"), None).ok());
     let whole = mended(bytes);
-    raw.max(read(SnapshotReader::new(&whole[..], Path::new("mended")).ok()))
+    raw.max(read(SnapshotReader::new(&whole[..], Path::new("mended"), None).ok()))
 }
 
 /// Reads to the end, or to what is damaged; gives the size of the largest value.
