@@ -11,14 +11,16 @@ import type { CacheEntry } from './entry.js'
 import type { Key } from './keys.js'
 import type { GetOrSetOptions, GetOrSetSyncOptions } from './load/options.js'
 import type { Loader, LoaderSync } from './loading.js'
+import { type Entries, entriesOf } from './many.js'
 import type { MetaInput, MetaTables, NoMeta } from './meta.js'
 import { Namespace } from './namespace.js'
 import { boolean, checkOptions } from './options.js'
+import { part } from './parts.js'
 import { parseTags, type SetOptions } from './set-options.js'
 import { now, type Soon, then } from './soon.js'
 import { getOrThrow } from './verbs/reading.js'
-import { FrameScan, storedFrame } from './verbs/scan.js'
-import { checkSource, getStream, type StreamSource, setStream } from './verbs/streams.js'
+import type { FrameScan } from './verbs/scan.js'
+import type { StreamSource } from './verbs/streams.js'
 
 /** Options of an entry that depend on what the cache declares. */
 interface WithMeta<M extends MetaTables> {
@@ -80,9 +82,11 @@ export class Cache<M extends MetaTables = NoMeta> extends CacheChanges<M> {
   }
 
   /** Stores many values in one transaction: all of them, or none. Errors as `set`. */
-  async setMany(entries: Iterable<readonly [Key, unknown]>, options: SetOptions<M> = {}): Promise<void> {
+  setMany(entries: Iterable<readonly [Key, unknown]>, options?: SetOptions<M>): Promise<void>
+  setMany(entries: { readonly [key: string]: unknown }, options?: SetOptions<M>): Promise<void>
+  async setMany(entries: Entries<Key, unknown>, options: SetOptions<M> = {}): Promise<void> {
     const storing = this.#core.storing(options)
-    const given = [...entries]
+    const given = entriesOf(entries)
     const texts = this.#core.textsSoon(given.map(([key]) => key))
     const known = texts instanceof Promise ? await texts : texts
     await this.#core.tiers.write(
@@ -142,6 +146,7 @@ export class Cache<M extends MetaTables = NoMeta> extends CacheChanges<M> {
    * @throws when it is read: InvalidOptionError `E_INVALID_OPTION`: the value is no frame; QueryError `E_QUERY`: there is no such column
    */
   scan(key: Key): FrameScan {
+    const { FrameScan, storedFrame } = part('tables')
     const soon = this.#core.textSoon(key)
     return new FrameScan(async () => storedFrame(this.#core.tiers, await soon))
   }
@@ -247,6 +252,7 @@ export class Cache<M extends MetaTables = NoMeta> extends CacheChanges<M> {
    * @throws what the source throws; ValueTooLargeError `E_VALUE_TOO_LARGE`; as `set`
    */
   async setStream(key: Key, source: StreamSource, options: SetOptions = {}): Promise<void> {
+    const { checkSource, setStream } = part('whole')
     const given = checkSource(source)
     const storing = this.#core.storing(options)
     return this.#core.at(key, (text) => setStream(this.#core.tiers, text, given, storing))
@@ -258,6 +264,6 @@ export class Cache<M extends MetaTables = NoMeta> extends CacheChanges<M> {
    * @throws UnserializableError `E_UNSERIALIZABLE`: the value is neither bytes nor text
    */
   async getStream(key: Key): Promise<Readable | undefined> {
-    return this.#core.at(key, (text) => getStream(this.#core.tiers, text))
+    return this.#core.at(key, (text) => part('whole').getStream(this.#core.tiers, text))
   }
 }

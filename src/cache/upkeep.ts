@@ -1,12 +1,14 @@
 /** The upkeep of a cache: counts, checks, copies, cleanup, and its end. */
 import type { Duration } from '../cache-options.js'
 import type { CacheEvents, CacheListener } from '../events.js'
-import { type CheckOptions, type CheckReport, check } from '../manage.js'
+import { INSPECT, type Inspect, shown } from '../inspect.js'
+import type { CheckOptions, CheckReport } from '../manage.js'
 import type { MemoryMetrics } from '../memory/metrics.js'
 import type { MetaTables } from '../meta.js'
 import { parseDuration } from '../options.js'
+import { part } from '../parts.js'
 import type { TierStats } from '../tiers/entries.js'
-import { backup, type LoadCacheOptions, type LoadedCache, load, type SavedCache, save } from '../transfer.js'
+import type { LoadCacheOptions, LoadedCache, SavedCache } from '../transfer.js'
 import { cleanup, expiredCount } from '../verbs/cleanup.js'
 import type { Core } from './core.js'
 
@@ -50,7 +52,7 @@ export class CacheUpkeep<M extends MetaTables> {
    */
   async check(options: CheckOptions = {}): Promise<CheckReport> {
     this.#core.open()
-    return check(this.#core.tiers, options)
+    return part('whole').check(this.#core.tiers, options)
   }
 
   /**
@@ -62,7 +64,7 @@ export class CacheUpkeep<M extends MetaTables> {
    */
   async backup(dir: string): Promise<SavedCache> {
     this.#core.open()
-    return backup(this.#core.tiers, dir)
+    return part('whole').backup(this.#core.tiers, dir)
   }
 
   /**
@@ -72,19 +74,20 @@ export class CacheUpkeep<M extends MetaTables> {
    */
   async save(file: string): Promise<SavedCache> {
     this.#core.open()
-    return save(this.#core.tiers, file)
+    return part('whole').save(this.#core.tiers, file)
   }
 
   /**
    * Stores the entries of a file in the place of all that is in the cache, or beside it with `merge`. Times to live go on while
    * an entry lies in a file. The whole file is checked before anything changes.
    * @throws UnavailableError `E_UNAVAILABLE`: there is no such file
-   * @throws FormatError `E_FORMAT`: something else wrote it, or a newer release; CorruptError `E_CORRUPT`: it is damaged
+   * @throws FormatError `E_FORMAT`: something else wrote it, or a newer release; CorruptError `E_CORRUPT`: it is damaged;
+   * EncryptionError `E_ENCRYPTION`: it is encrypted with another key
    */
   async load(file: string, options: LoadCacheOptions = {}): Promise<LoadedCache> {
     this.#core.open()
     this.#core.loading.loads.outdateAll()
-    return load(this.#core.tiers, file, options)
+    return part('whole').load(this.#core.tiers, file, options)
   }
 
   /**
@@ -143,5 +146,13 @@ export class CacheUpkeep<M extends MetaTables> {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
+  }
+
+  /** @internal */
+  [INSPECT](_depth: number, options: object, inspect: Inspect): string {
+    const { dir, isClosed, tiers } = this.#core
+    const { hits, misses } = this.metrics()
+    const memory = tiers.memory && { entries: tiers.memory.count, size: tiers.memory.size }
+    return shown(this, { dir, memory, hits, misses, isClosed }, options, inspect)
   }
 }
