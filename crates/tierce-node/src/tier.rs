@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tierce::{Answer, Cache, Cell, Code, Error, Result, SidecarCache, Wait};
+use tierce::{AnswerSink, Cache, Cell, Code, Error, Result, SidecarCache, Wait};
 
 /// A cache directory, shared with calls under way.
 #[derive(Clone)]
@@ -41,8 +41,16 @@ impl Tier {
     }
 
     /// Answers a query.
-    pub fn query(&self, sql: &str, params: &[Cell<'_>], wait: Wait) -> Result<Option<Answer>> {
+    pub fn query_into(
+        &self,
+        sql: &str,
+        params: &[Cell<'_>],
+        wait: Wait,
+        hold: bool,
+        sink: &mut dyn AnswerSink,
+    ) -> Result<bool> {
         let none = "SQL takes a database, and this directory has none (metadata 'json'): use find, which scans, or entries";
-        self.sqlite().ok_or_else(|| Error::new(Code::Unavailable, none))?.query(sql, params, wait)
+        let cache = self.sqlite().ok_or_else(|| Error::new(Code::Unavailable, none))?;
+        cache.query_into(sql, params, wait, hold, sink)
     }
 }

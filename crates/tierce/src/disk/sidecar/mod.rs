@@ -317,6 +317,11 @@ impl SidecarCache {
         std::mem::take(&mut lock(&self.shared.faults))
     }
 
+    /// Whether [`SidecarCache::take_faults`] would give some.
+    pub fn has_faults(&self) -> bool {
+        !lock(&self.shared.faults).is_empty()
+    }
+
     /// Writes the times of accesses that are still in memory, and closes.
     ///
     /// # Errors
