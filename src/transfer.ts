@@ -145,6 +145,6 @@ async function typed<T>(run: () => Promise<T>): Promise<T> {
 function pathOf(path: unknown, name: string): string {
   if (typeof path === 'string' && path !== '' && !path.includes('\0')) return resolve(path)
   throw makeError('E_INVALID_OPTION', `Invalid ${name}: got ${describe(path)}. Give a path, as a string.`, {
-    option: name,
+    name,
   })
 }

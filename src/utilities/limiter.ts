@@ -57,7 +57,7 @@ export function rateLimiter(cache: Caching, options: LimiterOptions): RateLimite
     throw makeError(
       'E_INVALID_OPTION',
       'A rate limiter has a name, a text: limiters of one name share their counts.',
-      { option: 'name' },
+      { name: 'name' },
     )
   }
   const rule = ruleOf(options)
@@ -73,7 +73,7 @@ export function rateLimiter(cache: Caching, options: LimiterOptions): RateLimite
       throw makeError(
         'E_INVALID_OPTION',
         `cost is ${cost}, and the limiter never allows more than ${rule.most} at once.`,
-        { option: 'cost' },
+        { name: 'cost' },
       )
     }
     return step(key, (at) => {
@@ -113,7 +113,7 @@ function ruleOf(options: LimiterOptions): Rule {
   throw makeError(
     'E_INVALID_OPTION',
     `A sliding window has no burst and a limit of at most ${MOST_TIMES}: for more, use algorithm 'token-bucket'.`,
-    { option: options.burst === undefined ? 'limit' : 'burst' },
+    { name: options.burst === undefined ? 'limit' : 'burst' },
   )
 }
 

@@ -40,7 +40,7 @@ export async function lock(cache: Caching, name: string, options: LeaseOptions =
   checkOptions(options, ['lease', 'timeout', 'signal'], 'lock')
   if (typeof name !== 'string' || name === '') {
     throw makeError('E_INVALID_OPTION', `The name of a lock is ${describe(name)}; accepted is a text.`, {
-      option: 'name',
+      name: 'name',
     })
   }
   const lease = parseDuration(options.lease ?? '30s', 'lease')
