@@ -21,6 +21,7 @@ import type { TierStack } from './tiers/stack.js'
 
 /** What makes a value. It may answer `notModified` where the context has an old one. */
 export type Loader<V> = (context: LoadContext<V>) => V | NotModified | Promise<V | NotModified>
+/** As `Loader`, for a load on this thread. */
 export type LoaderSync<V> = (context: LoadContext<V>) => V | NotModified
 
 /** What the loads of a cache need of it. */

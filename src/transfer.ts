@@ -22,6 +22,7 @@ export interface SavedCache {
   bytes: number
 }
 
+/** Options of `load`. */
 export interface LoadCacheOptions {
   /** Keeps what is in the cache; a key that is in both gets the file's entry. Default false: the file replaces all. */
   merge?: boolean | undefined

@@ -6,6 +6,7 @@ import { CallKey, type Key, keyText } from '../keys.js'
 import { checkOptions, oneOf, parseDuration, positiveInteger } from '../options.js'
 import { exclusively } from './exclusive.js'
 
+/** Options of `rateLimiter`. */
 export interface LimiterOptions {
   /** Part of the key: limiters of one name share their counts. */
   name: string
@@ -30,6 +31,7 @@ export interface Taken {
   retryAfter: number
 }
 
+/** A limit on a cache. Whoever makes one of the same name shares its counts. */
 export interface RateLimiter {
   /** Takes `cost` for a key, if there is so much: at once, on this thread. */
   tryTake(key?: Key, cost?: number): Taken

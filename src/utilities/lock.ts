@@ -7,6 +7,7 @@ import { checkOptions, parseDuration } from '../options.js'
 import { describe } from '../refusal.js'
 import { exclusively } from './exclusive.js'
 
+/** Options of `lock`. */
 export interface LeaseOptions {
   /** The lock ends by itself after so long. Default 30 s. */
   lease?: Duration | undefined
