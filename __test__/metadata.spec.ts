@@ -118,10 +118,7 @@ describe('find looks at every entry', () => {
   ]
 
   it('and_finds_what_a_database_finds', async () => {
-    const caches = [
-      openCache({ dir: tempDir(), meta }),
-      openCache({ dir: tempDir(), metadata: 'json', meta }),
-    ]
+    const caches = [open({}), open({ metadata: 'json' })]
     for (const cache of caches) {
       for (const [index, row] of rows.entries()) await cache.set(index, index, { meta: { runs: row } })
       await cache.set('without', 1)

@@ -6,8 +6,8 @@ use napi::Env;
 use napi::bindgen_prelude::{Buffer, BufferSlice, Uint8Array};
 use napi_derive::napi;
 use tierce::{
-    Cache, Code, Error, Key, Result, SidecarCache, SidecarReader, SidecarWriter, StreamOptions, ValueReader,
-    ValueWriter, Write,
+    Cache, Code, Error, Key, Result, SetWrite, SidecarCache, SidecarReader, SidecarWriter, StreamOptions,
+    ValueReader, ValueWriter, Write,
 };
 use tierce_napi::{Work, guard, job};
 
@@ -92,7 +92,7 @@ impl Reading {
 
 fn options(write: Write<'_>) -> Result<(Key<'_>, StreamOptions)> {
     match write {
-        Write::Set { key, kind, expires_at, freshness, codec, extras, .. } => {
+        Write::Set(SetWrite { key, kind, expires_at, freshness, codec, extras, .. }) => {
             let extras = extras.map(tierce::Extras::into_owned);
             Ok((key, StreamOptions { kind, expires_at, freshness, codec, extras }))
         }

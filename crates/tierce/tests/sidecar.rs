@@ -11,8 +11,8 @@ use std::time::Duration;
 use common::{noise, temp, uncoded};
 use tierce::policy::PolicyKind;
 use tierce::{
-    Builder, Cache, Cell, Code, Freshness, Key, Listing, ManualClock, MetaRow, SetOptions, SidecarCache,
-    State, StreamOptions, Wait, When, Write,
+    Builder, Cache, Cell, Code, Key, Listing, ManualClock, MetaRow, SetOptions, SidecarCache, State,
+    StreamOptions, Wait, Write,
 };
 
 const NOW: u64 = 1_800_000_000_000;
@@ -87,17 +87,7 @@ fn what_takes_a_database_is_refused() {
         Write::Increment { key: Key::from("n"), by: tierce::Number::Integer(1), expires_at: None };
     let check = Write::Check { key: Key::from("n"), version: None };
     for write in [increment, check] {
-        let set = Write::Set {
-            key: Key::from("beside"),
-            value: b"1",
-            kind: 0,
-            expires_at: None,
-            freshness: Freshness::default(),
-            codec: None,
-            numbers: None,
-            when: When::Always,
-            extras: None,
-        };
+        let set = Write::set("beside", b"1");
         let why = cache.apply(&[set, write], Wait::Yes).unwrap_err();
         assert_eq!(why.code(), Code::Unavailable);
         assert!(why.to_string().contains("'json'"), "{why}");

@@ -9,10 +9,10 @@ use std::collections::HashMap;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use common::{Dice, telling, temp, uncoded, version_in};
-use tierce::{Cache, SidecarCache, StreamOptions};
+use tierce::{Cache, Clock as _, SidecarCache, StreamOptions, SystemClock};
 
 const DIR: &str = "TIERCE_SIDECAR_DIR";
 const SEED: &str = "TIERCE_SIDECAR_SEED";
@@ -32,11 +32,11 @@ fn number(name: &str) -> u64 {
 fn writer_beside_others() {
     let Ok(dir) = std::env::var(DIR) else { return };
     let (cache, seed) = (open(Path::new(&dir)), number(SEED));
-    let end = Instant::now() + Duration::from_millis(number(MILLIS));
+    let end = SystemClock.now_ms() + number(MILLIS);
     let mut dice = Dice::new(seed);
     let mut version = seed << 32;
     let mut out = std::io::stdout().lock();
-    while Instant::now() < end {
+    while SystemClock.now_ms() < end {
         version += 1;
         let key = dice.below(KEYS);
         let name = format!("{key}");

@@ -77,7 +77,7 @@ pub(super) fn choose(
                 "metadata is '{given}', and {} is a directory with metadata '{is}': give '{is}' or 'auto', or another directory",
                 dir.display()
             );
-            Err(Error::new(Code::InvalidOption, message).with("option", "metadata").at(dir))
+            Err(Error::new(Code::InvalidOption, message).with("name", "metadata").at(dir))
         }
         _ => Ok(is),
     }

@@ -78,11 +78,11 @@ impl Options {
                     "a maximum size of {given} bytes is too small; accepted are {floor} (1 MiB) and more"
                 ),
             )
-            .with("option", "maxSize"));
+            .with("name", "maxSize"));
         }
         if self.max == Some(0) {
             return Err(Error::new(Code::InvalidOption, "max is 0 entries; accepted are 1 and more")
-                .with("option", "max"));
+                .with("name", "max"));
         }
         if !POLICIES.contains(&self.policy) {
             let names: Vec<_> = POLICIES.iter().map(|policy| policy.name()).collect();
@@ -91,7 +91,7 @@ impl Options {
                 self.policy.name(),
                 names.join(", ")
             );
-            return Err(Error::new(Code::InvalidOption, message).with("option", "policy"));
+            return Err(Error::new(Code::InvalidOption, message).with("name", "policy"));
         }
         if self.ttl.is_some_and(|ttl| ttl.is_zero()) {
             return Err(Error::new(
@@ -102,7 +102,7 @@ impl Options {
         if self.encryption.is_some() && !self.meta.is_empty() {
             let message = "meta is given with encryption; its columns are searched by SQL and would be stored as they are: \
                            leave one of the two out";
-            return Err(Error::new(Code::InvalidOption, message).with("option", "meta"));
+            return Err(Error::new(Code::InvalidOption, message).with("name", "meta"));
         }
         MetaTable::check_all(&self.meta)
     }
@@ -116,7 +116,7 @@ impl Options {
                 self.policy.name(),
                 names.join(", ")
             );
-            return Err(Error::new(Code::InvalidOption, message).with("option", "policy"));
+            return Err(Error::new(Code::InvalidOption, message).with("name", "policy"));
         }
         if self.encryption.is_some() || !self.store_keys {
             let (option, what) = match self.encryption {
@@ -126,7 +126,7 @@ impl Options {
             let message = format!(
                 "{what} a database; with metadata 'json' leave it out, or give a directory with locks and metadata 'sqlite'"
             );
-            return Err(Error::new(Code::InvalidOption, message).with("option", option));
+            return Err(Error::new(Code::InvalidOption, message).with("name", option));
         }
         let unique = |table: &&MetaTable| table.columns.iter().any(|column| column.is_unique);
         if let Some(table) = self.meta.iter().find(unique) {
@@ -134,7 +134,7 @@ impl Options {
                 "meta.{} has a unique column, which takes a database; with metadata 'json' leave unique() out",
                 table.name
             );
-            return Err(Error::new(Code::InvalidOption, message).with("option", "meta"));
+            return Err(Error::new(Code::InvalidOption, message).with("name", "meta"));
         }
         Ok(())
     }

@@ -116,7 +116,7 @@ impl Bound {
         }
         let mut pending = lock(&self.pending);
         pending.insert(id, tick);
-        pending.len() % DUE == 0
+        pending.len().is_multiple_of(DUE)
     }
 
     /// When an entry was used last, where that is not in its file yet.

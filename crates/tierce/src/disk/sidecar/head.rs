@@ -160,8 +160,8 @@ impl Head {
                 encrypted: false,
                 raw_size: number("size")?,
                 stored_size: number("storedSize")?,
-                write_id: json.get("writeId")?.from_hex()?,
-                checksum: json.get("checksum")?.from_hex()?,
+                write_id: json.get("writeId")?.as_hex()?,
+                checksum: json.get("checksum")?.as_hex()?,
             },
             created: number("createdAt")?,
             expires: time("expiresAt")?,
@@ -234,7 +234,7 @@ pub(super) fn parse_line(bytes: &[u8]) -> Result<(usize, u64)> {
     let parsed = Json::parse(text).ok();
     let known = parsed.as_ref().and_then(|json| {
         let length = u32::from_str_radix(json.get("head")?.text()?, 16).ok()?;
-        Some((length as usize, json.get("xxh3")?.from_hex()?))
+        Some((length as usize, json.get("xxh3")?.as_hex()?))
     });
     match known {
         // Written again it must be the same: no byte of it means nothing.

@@ -46,7 +46,7 @@ impl Json {
     }
 
     /// What [`Json::hex`] made.
-    pub fn from_hex(&self) -> Option<u64> {
+    pub fn as_hex(&self) -> Option<u64> {
         self.text().filter(|text| text.len() == 16).and_then(|text| u64::from_str_radix(text, 16).ok())
     }
 

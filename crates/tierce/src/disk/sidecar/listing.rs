@@ -86,7 +86,8 @@ impl SidecarCache {
         self.heads(|_, head, _| {
             if head.is_expired(now) {
                 validity.expired += 1;
-            } else {
+            } else if head.is_live(now) {
+                validity.valid += 1;
                 validity.valid_size += head.header.raw_size;
             }
         })?;

@@ -31,7 +31,7 @@ use super::owner::random;
 use super::read::Meta;
 use super::row::Freshness;
 use super::verbs::State;
-use super::write::{When, Write, Written};
+use super::write::{SetWrite, When, Write, Written};
 use super::{Entry, Wait};
 use crate::clock::Clock;
 use crate::codec::CodecChoice;
@@ -195,17 +195,12 @@ impl SidecarCache {
             description: options.description.map(Into::into),
             meta: options.meta.to_vec(),
         };
-        self.one(Write::Set {
-            key,
-            value,
-            kind: 0,
+        self.one(Write::Set(SetWrite {
             expires_at: self.expiry(options.ttl.or(self.shared.default_ttl))?,
-            freshness: Freshness::default(),
-            codec: None,
-            numbers: None,
             when,
             extras: Some(extras),
-        })
+            ..SetWrite::new(key, value)
+        }))
     }
 
     /// Gives a live entry another time to live from now on; `None` never expires. Whether there was one. The file is written

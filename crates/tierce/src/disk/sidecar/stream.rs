@@ -8,7 +8,7 @@ use xxhash_rust::xxh3::Xxh3;
 use super::super::blob::verify_rest;
 use super::super::keeping::Payload;
 use super::super::stream::{Source, StreamOptions};
-use super::super::write::{Times, When, Write, Written};
+use super::super::write::{SetWrite, Times, When, Write, Written};
 use super::super::{Meta, Wait};
 use super::folder::Staged;
 use super::head::{Head, Opened};
@@ -198,17 +198,8 @@ impl SidecarWriter {
     /// A value that never filled a chunk is stored like any other.
     fn commit_small(&mut self, cache: &SidecarCache) -> Result<Written> {
         let StreamOptions { kind, expires_at, freshness, codec, extras } = std::mem::take(&mut self.options);
-        let write = Write::Set {
-            key: self.key.clone(),
-            value: &self.chunk,
-            kind,
-            expires_at,
-            freshness,
-            codec,
-            numbers: None,
-            extras,
-            when: When::Always,
-        };
+        let set = SetWrite::new(self.key.clone(), &self.chunk);
+        let write = Write::Set(SetWrite { kind, expires_at, freshness, codec, extras, ..set });
         Ok(cache.apply(&[write], Wait::Yes)?.into_iter().next().unwrap_or_default())
     }
 

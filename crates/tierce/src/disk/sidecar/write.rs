@@ -2,7 +2,7 @@
 //! between two names leaves a part of a batch.
 
 use super::super::extras::Extras;
-use super::super::write::{Times, When, Write, Written};
+use super::super::write::{SetWrite, Times, When, Write, Written};
 use super::super::{Meta, Wait};
 use super::folder::{Found, Staged};
 use super::head::Head;
@@ -55,7 +55,8 @@ impl SidecarCache {
 impl Shared {
     fn prepare<'a>(&self, write: &'a Write<'a>) -> Result<Ready<'a>> {
         Ok(match write {
-            Write::Set { key, value, kind, expires_at, freshness, codec, numbers, extras, when } => {
+            Write::Set(set) => {
+                let SetWrite { key, value, kind, expires_at, freshness, codec, numbers, when, extras } = set;
                 let codec = codec.unwrap_or(self.codec);
                 let codec = numbers.map_or(codec, |numbers| codec.numbers(numbers));
                 let mut payload = Vec::with_capacity(value.len());
