@@ -151,28 +151,6 @@ export interface ParsedOptions {
   now: () => number
 }
 
-const NAMES = [
-  'dir',
-  'maxSize',
-  'max',
-  'policy',
-  'ttl',
-  'codec',
-  'level',
-  'codecs',
-  'durability',
-  'metadata',
-  'lockTimeout',
-  'cleanupOnOpen',
-  'memory',
-  'values',
-  'meta',
-  'encryption',
-  'storeKeys',
-  'integrity',
-  'defaults',
-  'clock',
-]
 /** Options that say nothing without a directory. */
 const DISK_ONLY = [
   'maxSize',
@@ -190,6 +168,7 @@ const DISK_ONLY = [
   'storeKeys',
   'integrity',
 ] as const
+const NAMES = ['dir', 'ttl', 'memory', 'values', ...DISK_ONLY, 'defaults', 'clock']
 
 const DISK_POLICIES: readonly DiskPolicy[] = ['lru', 'lfu', 'fifo', 'lifo', 'mru', 'sieve', 's3-fifo']
 const METADATA: readonly Metadata[] = ['sqlite', 'json', 'auto']
