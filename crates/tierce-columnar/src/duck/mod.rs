@@ -4,7 +4,7 @@
 mod connection;
 mod engine;
 mod failure;
-mod fixed;
+mod direct;
 mod ingest;
 mod result;
 mod sql;
