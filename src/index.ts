@@ -1,6 +1,8 @@
 /** The public entry of `tierce`. */
 export { NdArray, type NumberArray, ndarray, Series, series } from './arrays.js'
-export { Cache, type CacheStats, type GetOptions, type IncrementOptions } from './cache.js'
+export type { IncrementOptions } from './cache/changes.js'
+export type { CacheStats } from './cache/upkeep.js'
+export { Cache, type GetOptions } from './cache.js'
 export type {
   CacheOptions,
   Codec,

@@ -9,8 +9,9 @@ import { type Key, keyTextSoon } from '../keys.js'
 import { callback, checkOptions, countOption } from '../options.js'
 import { pause } from '../pause.js'
 import { packSet } from '../tiers/disk.js'
+import type { Storing, Write } from '../tiers/entries.js'
 import type { MemoryEntry } from '../tiers/memory.js'
-import type { Storing, TierStack, Write } from '../tiers/stack.js'
+import type { TierStack } from '../tiers/stack.js'
 import type { Batch, Times, Version } from '../tiers/wire.js'
 import type { Encoded } from '../values/index.js'
 import { addend, increment, sum } from './changes.js'
@@ -284,7 +285,7 @@ export class Transaction<Options> {
       for (const change of changes) {
         if (change.op === 'set') this.#tiers.keep(change.write, change.encoded)
         else if (change.op === 'delete') this.#tiers.forget(text)
-        else if (change.op === 'renew') this.#tiers.renewSync(text, change.times, false)
+        else if (change.op === 'renew') this.#tiers.renew(text, change.times, false, true)
         else increment(this.#tiers, { text, by: change.by, expiresAt: change.expiresAt }, true)
       }
     }
