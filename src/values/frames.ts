@@ -20,13 +20,13 @@ export const frame: ValueHandler = {
     }
     const proto: unknown = Object.getPrototypeOf(value)
     if (proto === Object.prototype || proto === Array.prototype || !isArrowTable(value)) return undefined
-    return { kind: Kind.arrow, data: native(() => columnar().frameToParquet(arrowWires(value))) }
+    return { kind: Kind.arrow, data: native(() => columnar().frameToParquetSync(arrowWires(value))) }
   },
 
   decode(kind, buffer, start, end, owned) {
     const bytes = buffer.subarray(start, end)
     if (kind === Kind.polars) return polarsOfParquet(owned ? bytes : Buffer.from(bytes))
-    return arrowOf(native(() => columnar().frameToIpc(owned ? bytes : Buffer.from(bytes))))
+    return arrowOf(native(() => columnar().frameToIpcSync(owned ? bytes : Buffer.from(bytes))))
   },
 }
 
