@@ -11,6 +11,7 @@ import type { CacheEntry } from './entry.js'
 import type { Key } from './keys.js'
 import type { GetOrSetOptions, GetOrSetSyncOptions } from './load/options.js'
 import type { Loader, LoaderSync } from './loading.js'
+import { type Entries, entriesOf } from './many.js'
 import type { MetaInput, MetaTables, NoMeta } from './meta.js'
 import { Namespace } from './namespace.js'
 import { boolean, checkOptions } from './options.js'
@@ -80,9 +81,11 @@ export class Cache<M extends MetaTables = NoMeta> extends CacheChanges<M> {
   }
 
   /** Stores many values in one transaction: all of them, or none. Errors as `set`. */
-  async setMany(entries: Iterable<readonly [Key, unknown]>, options: SetOptions<M> = {}): Promise<void> {
+  setMany(entries: Iterable<readonly [Key, unknown]>, options?: SetOptions<M>): Promise<void>
+  setMany(entries: { readonly [key: string]: unknown }, options?: SetOptions<M>): Promise<void>
+  async setMany(entries: Entries<Key, unknown>, options: SetOptions<M> = {}): Promise<void> {
     const storing = this.#core.storing(options)
-    const given = [...entries]
+    const given = entriesOf(entries)
     const texts = this.#core.textsSoon(given.map(([key]) => key))
     const known = texts instanceof Promise ? await texts : texts
     await this.#core.tiers.write(

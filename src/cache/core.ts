@@ -4,6 +4,7 @@ import { makeError } from '../errors.js'
 import { Events, Faults } from '../events.js'
 import { type Key, keyFromText, keyText, keyTextSoon } from '../keys.js'
 import { Loading } from '../loading.js'
+import { keysOf } from '../many.js'
 import type { MetaTables } from '../meta.js'
 import { parseDuration } from '../options.js'
 import { parseSetOptions, type SetOptions } from '../set-options.js'
@@ -18,6 +19,8 @@ export class Core<M extends MetaTables> {
   readonly loading: Loading
   readonly events: Events
   readonly cleanup: BackgroundCleanup
+  /** Undefined where the cache is in memory only. */
+  readonly dir: string | undefined
   readonly #ttl: number
   /** Set by the first `close`. */
   #closing: Promise<void> | undefined
@@ -26,6 +29,7 @@ export class Core<M extends MetaTables> {
   constructor(options: CacheOptions<M>) {
     const parsed = parseOptions(options)
     const faults = new Faults()
+    this.dir = parsed.disk?.dir
     this.#ttl = parsed.ttl
     this.events = new Events(faults)
     this.tiers = new TierStack(parsed, {
@@ -40,14 +44,18 @@ export class Core<M extends MetaTables> {
     this.loading = new Loading(parsed, {
       tiers: this.tiers,
       faults,
-      isClosed: () => this.#closing !== undefined,
+      isClosed: () => this.isClosed,
       open: () => this.open(),
     })
   }
 
   /** @throws ClosedError `E_CLOSED` */
   open(): void {
-    if (this.#closing !== undefined) throw closed()
+    if (this.isClosed) throw closed()
+  }
+
+  get isClosed(): boolean {
+    return this.#closing !== undefined
   }
 
   close(): Promise<void> {
@@ -90,7 +98,7 @@ export class Core<M extends MetaTables> {
 
   /** The content of many keys is read in parallel. */
   textsSoon(keys: Iterable<Key>): readonly string[] | Promise<readonly string[]> {
-    const texts = Array.from(keys, (key) => this.textSoon(key))
+    const texts = Array.from(keysOf(keys), (key) => this.textSoon(key))
     return texts.every((text) => typeof text === 'string') ? texts : Promise.all(texts)
   }
 

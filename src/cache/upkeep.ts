@@ -1,6 +1,7 @@
 /** The upkeep of a cache: counts, checks, copies, cleanup, and its end. */
 import type { Duration } from '../cache-options.js'
 import type { CacheEvents, CacheListener } from '../events.js'
+import { INSPECT, type Inspect, shown } from '../inspect.js'
 import { type CheckOptions, type CheckReport, check } from '../manage.js'
 import type { MemoryMetrics } from '../memory/metrics.js'
 import type { MetaTables } from '../meta.js'
@@ -143,5 +144,13 @@ export class CacheUpkeep<M extends MetaTables> {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
+  }
+
+  /** @internal */
+  [INSPECT](_depth: number, options: object, inspect: Inspect): string {
+    const { dir, isClosed, tiers } = this.#core
+    const { hits, misses } = this.metrics()
+    const memory = tiers.memory && { entries: tiers.memory.count, size: tiers.memory.size }
+    return shown(this, { dir, memory, hits, misses, isClosed }, options, inspect)
   }
 }

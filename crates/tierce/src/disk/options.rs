@@ -64,9 +64,11 @@ impl Options {
             let floor = bound::FLOOR;
             return Err(Error::new(
                 Code::InvalidOption,
-                format!("max_size is {given} bytes; accepted are {floor} (1 MiB) and more"),
+                format!(
+                    "a maximum size of {given} bytes is too small; accepted are {floor} (1 MiB) and more"
+                ),
             )
-            .with("option", "max_size"));
+            .with("option", "maxSize"));
         }
         if self.max == Some(0) {
             return Err(Error::new(Code::InvalidOption, "max is 0 entries; accepted are 1 and more")
