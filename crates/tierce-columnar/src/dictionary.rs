@@ -49,7 +49,8 @@ mod tests {
 
     #[test]
     fn text_that_repeats_is_a_dictionary_and_other_text_is_left_alone() {
-        let repeated = StringArray::from_iter((0..5000).map(|at| (at % 7 != 0).then(|| format!("n{}", at % 100))));
+        let repeated =
+            StringArray::from_iter((0..5000).map(|at| (at % 7 != 0).then(|| format!("n{}", at % 100))));
         let short = of(&repeated).expect("a dictionary");
         assert_eq!(short.values().len(), 101);
         let back = arrow_cast::cast(&short, repeated.data_type()).expect("text");

@@ -56,9 +56,9 @@ impl Layout {
     ///
     /// # Errors
     /// `TooLarge`: the text of a column is over 2 GiB; `Invalid`: a type without plain buffers
-    pub fn of(schema: SchemaRef, batches: &[RecordBatch]) -> Result<Self> {
+    pub fn of(schema: &SchemaRef, batches: &[RecordBatch]) -> Result<Self> {
         let rows = batches.iter().map(RecordBatch::num_rows).sum();
-        let mut layout = Self { schema: Arc::clone(&schema), rows, lengths: Vec::new(), buffers: Vec::new() };
+        let mut layout = Self { schema: Arc::clone(schema), rows, lengths: Vec::new(), buffers: Vec::new() };
         let mut fields = Vec::with_capacity(schema.fields().len());
         for (at, field) in schema.fields().iter().enumerate() {
             let parts: Vec<_> = batches.iter().map(|batch| batch.column(at).as_ref()).collect();

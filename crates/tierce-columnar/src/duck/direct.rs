@@ -68,7 +68,9 @@ impl Columns {
 
     /// Whether a batch can take no more text.
     pub(super) fn is_full(&self) -> bool {
-        self.columns.iter().any(|column| matches!(&column.values, Values::Text(_, bytes) if bytes.len() > FULL))
+        self.columns
+            .iter()
+            .any(|column| matches!(&column.values, Values::Text(_, bytes) if bytes.len() > FULL))
     }
 
     /// The rows since the last time as one batch.

@@ -3,8 +3,8 @@
 
 use std::sync::PoisonError;
 
-use super::catalog::{self, STAGE};
 use super::Tables;
+use super::catalog::{self, STAGE};
 use super::write::{Mode, Rows, count, key_of, names, replace};
 use crate::duck::{Name, identifier};
 use crate::{Error, Kind, Result};
@@ -56,16 +56,16 @@ impl Tables {
     pub(super) fn check_room(&self, max: u64, rows: &Rows<'_>) -> Result<()> {
         let &Rows { name, known, now, .. } = rows;
         let exists = catalog::exists(&self.connection, name)?;
-        let kept = if exists { catalog::bytes(&self.connection, name)? } else { 0 };
         let columns = if exists { catalog::columns(&self.connection, name)?.len() as u64 } else { 1 };
         // In the file they are hardly more than in memory.
-        if known.is_some_and(|bytes| kept + bytes as u64 + columns * BLOCK <= max) {
+        let all = catalog::size(&self.connection)?;
+        if known.is_some_and(|bytes| all + bytes as u64 + columns * BLOCK <= max) {
             return Ok(());
         }
         let stage = stage_of(name);
         let added = self.staged_bytes(&stage, rows, exists);
         let _ = self.transaction(now, |transaction| catalog::drop_table(transaction, &stage));
-        let bytes = kept + added?;
+        let bytes = added? + if exists { catalog::bytes(&self.connection, name)? } else { 0 };
         if bytes <= max {
             return Ok(());
         }
@@ -88,7 +88,8 @@ impl Tables {
             transaction.run(&format!("CREATE OR REPLACE TABLE {} AS FROM {fresh}", stage.sql()?))?;
             count(transaction, &stage.sql()?)
         })?;
-        if count == 0 { Ok(0) } else { self.measured(stage) }
+        let bytes = self.measured(stage)?;
+        Ok(if count == 0 { 0 } else { bytes })
     }
 
     /// Removes tables until the database is within its bound.
