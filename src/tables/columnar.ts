@@ -1,6 +1,6 @@
 /** The package `@tierce/columnar`: loaded when tables or frames are first used, never before. */
 import { createRequire } from 'node:module'
-import { makeError } from '../errors.js'
+import { fromNative, makeError } from '../errors.js'
 import { requireOptional } from '../optional.js'
 
 /** Columns of one length as Arrow lays them out: `crates/tierce-columnar/src/layout.rs` has the order. */
@@ -149,5 +149,14 @@ function ownVersion(): string | undefined {
     return (createRequire(__filename)('tierce/package.json') as { version: string }).version
   } catch {
     return undefined
+  }
+}
+
+/** Runs a call of the native side. Its errors get their classes. */
+export async function native<T>(run: () => Promise<T>): Promise<T> {
+  try {
+    return await run()
+  } catch (error) {
+    throw fromNative(error)
   }
 }

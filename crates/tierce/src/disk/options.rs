@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::bound;
 use super::db::Durability;
 use super::declared::MetaTable;
+use crate::cipher::EncryptionKey;
 use crate::clock::{Clock, SystemClock};
 use crate::codec::CodecChoice;
 use crate::error::{Code, Error, Result};
@@ -37,6 +38,9 @@ pub(super) struct Options {
     pub lock_timeout: Duration,
     pub inline_max: usize,
     pub meta: Vec<MetaTable>,
+    pub encryption: Option<EncryptionKey>,
+    pub store_keys: bool,
+    pub integrity: bool,
     pub clock: Arc<dyn Clock>,
 }
 
@@ -52,6 +56,9 @@ impl Default for Options {
             lock_timeout: Duration::from_secs(10),
             inline_max: INLINE_MAX,
             meta: Vec::new(),
+            encryption: None,
+            store_keys: true,
+            integrity: true,
             clock: Arc::new(SystemClock),
         }
     }
@@ -88,6 +95,11 @@ impl Options {
                 Code::InvalidTtl,
                 "ttl is zero; leave it out for entries that never expire",
             ));
+        }
+        if self.encryption.is_some() && !self.meta.is_empty() {
+            let message = "meta is given with encryption; its columns are searched by SQL and would be stored as they are: \
+                           leave one of the two out";
+            return Err(Error::new(Code::InvalidOption, message).with("option", "meta"));
         }
         MetaTable::check_all(&self.meta)
     }
