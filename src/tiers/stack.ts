@@ -111,7 +111,7 @@ export class TierStack extends MemoryFront {
 
   /** Stores values in one transaction. In memory they are there when this returns, on disk when it is done. */
   write(writes: readonly Write[], sync = false): Soon<void> {
-    const encoded = writes.map(({ value }) => this.encode(value))
+    const encoded = writes.map(({ value, encoded }) => encoded ?? this.encode(value))
     this.tellAccesses()
     const { disk } = this
     if (disk === undefined) this.admit(writes.map((write, index) => ({ write, encoded: encoded[index] })))
