@@ -278,5 +278,5 @@ function parseMemory(memory: MemoryOptions | boolean, tells: boolean): ParsedOpt
 }
 
 function invalid(name: string, message: string): Error {
-  return makeError('E_INVALID_OPTION', `${message}.`, { option: name })
+  return makeError('E_INVALID_OPTION', `${message}.`, { name })
 }

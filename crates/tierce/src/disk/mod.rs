@@ -15,6 +15,7 @@ mod declared;
 mod engine;
 mod epoch;
 mod extras;
+mod finder;
 mod honest;
 mod keeping;
 mod listing;
@@ -62,14 +63,14 @@ pub use extras::{Cell, Extras, MetaRow};
 pub use listing::{KeyPage, Listed, Listing};
 pub use number::Number;
 pub use optimistic::Transaction;
-pub use query::{Answer, AnswerColumn};
+pub use query::{Answer, AnswerColumn, AnswerSink};
 pub use read::Meta;
 pub use row::Freshness;
 pub use stream::{StreamOptions, ValueReader, ValueWriter};
 pub use transfer::{AtomicFile, Loaded, open_snapshot};
 pub use turns::Turns;
 pub use verbs::State;
-pub use write::{When, Write, Written};
+pub use write::{SetWrite, When, Write, Written};
 
 /// Whether a write may wait for another writer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
