@@ -38,7 +38,7 @@ export interface StoreOptions<K, V> extends Bounds {
 
 export class Store<K, V> implements Host<K> {
   readonly map = new Map<K, number>()
-  evictor: Evictor<K>
+  readonly evictor: Evictor<K>
   /** By slot; `undefined` where a slot is free. */
   keys: (K | undefined)[] = []
   values: (V | undefined)[] = []
@@ -235,18 +235,6 @@ export class Store<K, V> implements Host<K> {
     return this.#expiry === undefined ? 0 : this.#expiry.cleanup((slot) => this.remove(slot, 'expire'))
   }
 
-  /** Lets another evictor decide, which learns of the entries in the order in which they would have been evicted. */
-  adopt(evictor: Evictor<K>): void {
-    const slots = this.evictor.order()
-    this.evictor = evictor
-    evictor.grow(this.keys.length)
-    for (let at = 0; at < slots.length; at++) {
-      const slot = slots[at]!
-      evictor.insert(slot, this.keys[slot] as K, this.weightOf(slot))
-      evictor.inserted(slot)
-    }
-  }
-
   /** The keys in the order in which they would be evicted. */
   order(): K[] {
     return Array.from(this.evictor.order(), (slot) => this.keys[slot] as K)
@@ -269,16 +257,14 @@ export class Store<K, V> implements Host<K> {
   }
 
   #insert(key: K, value: V, weight: number, ttl: number, slide: number): number {
-    this.evictor.makeRoom(weight)
+    this.evictor.makeRoom(weight, key)
     const slot = this.#free.length > 0 ? this.#free.pop()! : this.#freshSlot()
+    if (this.#weighted) this.#weights[slot] = weight
     this.evictor.insert(slot, key, weight)
     this.map.set(key, slot)
     this.keys[slot] = key
     this.values[slot] = value
-    if (this.#weighted) {
-      this.#weights[slot] = weight
-      this.weight += weight
-    }
+    if (this.#weighted) this.weight += weight
     if (ttl !== Infinity) this.setTtl(slot, ttl, slide)
     this.evictor.inserted(slot)
     return slot
@@ -294,7 +280,7 @@ export class Store<K, V> implements Host<K> {
     if (change === 0) return slot
     this.#weights[slot] = weight
     this.weight += change
-    if (this.evictor.reweigh(slot, weight, this.weight <= this.#maxWeight)) return slot
+    if (this.evictor.reweigh(slot, weight, change)) return slot
     // It had to go before others did: as the newest it may stay.
     const key = this.keys[slot] as K
     this.#release(slot)

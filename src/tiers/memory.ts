@@ -1,9 +1,6 @@
 /** The memory tier of `Cache`: live values, bounded by entries and by bytes, in the store of `MemoryCache`. */
-import { TierceError } from '../errors.js'
 import { Chain } from '../memory/chain.js'
-import type { Evictor, Host } from '../memory/evictor.js'
-import { ORDERS, Ordered } from '../memory/ordered.js'
-import { type Bounds, evictorFor } from '../memory/policies.js'
+import { evictorFor } from '../memory/policies.js'
 import { MOST_ENTRIES, Store } from '../memory/store.js'
 import { Wheel } from '../memory/wheel.js'
 import type { Access } from './disk.js'
@@ -118,10 +115,7 @@ export class MemoryTier {
       tick: TICK,
       tells: false,
       counters: undefined,
-      evictor: (host, bounds) =>
-        policy === DEFAULT_POLICY
-          ? new Default(host, bounds, (evictor) => this.#store.adopt(evictor))
-          : evictorFor(policy, host, bounds),
+      evictor: (host, bounds) => evictorFor(policy, host, bounds),
       onTimed: () => {},
       onEvict: (entry) => this.#evicted(entry),
     })
@@ -302,35 +296,4 @@ function sizeOf(text: string, size: number): number {
 function accessOf({ place, untold }: MemoryEntry): Access | undefined {
   if (untold === 0 || place === undefined) return undefined
   return { idLow: place.idLow, idHigh: place.idHigh, hits: untold }
-}
-
-/**
- * The default policy. Until the tier is full there is nothing to decide, so the addon is not loaded before; where it does not
- * load, the least recently used goes first.
- */
-class Default<K> extends Ordered<K> {
-  readonly #decide: (evictor: Evictor<K>) => void
-  readonly #bounds: Bounds
-
-  constructor(host: Host<K>, bounds: Bounds, decide: (evictor: Evictor<K>) => void) {
-    super(host, ORDERS.lru)
-    this.#bounds = bounds
-    this.#decide = decide
-  }
-
-  override makeRoom(weight: number): void {
-    if (!this.host.lacksRoom(weight)) return
-    const evictor = this.#make()
-    this.#decide(evictor)
-    evictor.makeRoom(weight)
-  }
-
-  #make(): Evictor<K> {
-    try {
-      return evictorFor(DEFAULT_POLICY, this.host, this.#bounds)
-    } catch (error) {
-      if (!(error instanceof TierceError && error.code === 'E_UNAVAILABLE')) throw error
-      return new Ordered(this.host, ORDERS.lru)
-    }
-  }
 }
