@@ -37,6 +37,13 @@ function capacityOf({ max, maxWeight }: Bounds): number {
   return maxWeight === Infinity ? max : maxWeight
 }
 
+const builtIn = new Set(makers.keys())
+
+/** Whether a policy was written by the user. */
+export function isCustom(name: string): boolean {
+  return !builtIn.has(name)
+}
+
 /** Whether there is a policy of this name. */
 export function hasPolicy(name: string): boolean {
   return makers.has(name)

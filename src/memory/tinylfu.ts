@@ -89,7 +89,7 @@ export class TinyLfu<K> implements Evictor<K> {
 
   replace(key: K): number {
     this.#meet(key)
-    const victim = this.#loser(this.#narrow(1, -1))
+    const victim = this.#held[WINDOW]! + 1 <= this.#maxWindow ? this.#loser(-1) : this.#pushed()
     this.#leave(victim)
     this.#enter(victim, 1)
     return victim
@@ -291,6 +291,20 @@ export class TinyLfu<K> implements Evictor<K> {
       if (candidate < 0 && slot !== own) candidate = slot
     }
     return candidate
+  }
+
+  /** Where the window is full of entries without weights: the victim for which its oldest leaves it. Fewer moves than `#narrow`. */
+  #pushed(): number {
+    const regions = this.#regions
+    let candidate = regions.oldest(WINDOW)
+    for (; this.#isUsed(candidate); candidate = regions.oldest(WINDOW)) {
+      this.#known[candidate]! ^= USED
+      regions.renew(WINDOW, candidate)
+    }
+    const victim = this.#mainVictim()
+    if (victim < 0 || !this.#isWarmer(this.#known[candidate]! >> USES_SHIFT, victim)) return candidate
+    this.#move(candidate, PROBATION)
+    return victim
   }
 
   /** The oldest slot of probation that was not used; those before it become protected. -1 where there is none. */

@@ -115,6 +115,7 @@ export class MemoryTier {
       tick: TICK,
       tells: false,
       counters: undefined,
+      isOrdered: true,
       evictor: (host, bounds) => evictorFor(policy, host, bounds),
       onTimed: () => {},
       onEvict: (entry) => this.#evicted(entry),
@@ -122,7 +123,7 @@ export class MemoryTier {
   }
 
   get count(): number {
-    return this.#store.map.size
+    return this.#store.slots.size
   }
 
   /** Bytes that the bound counts. */
@@ -132,7 +133,7 @@ export class MemoryTier {
 
   /** The entry, without noting an access. */
   peek(text: string): MemoryEntry | undefined {
-    const slot = this.#store.map.get(text)
+    const slot = this.#store.slots.get(text)
     return slot === undefined ? undefined : this.#store.values[slot]
   }
 
@@ -220,7 +221,7 @@ export class MemoryTier {
 
   /** Entries, in the order of their insertion. */
   *entries(): Generator<MemoryEntry> {
-    for (const slot of this.#store.map.values()) yield this.#store.values[slot]!
+    for (const [, slot] of this.#store.slots.entries()) yield this.#store.values[slot]!
   }
 
   /** Hits since the last call, the least recently used entry first; of entries whose write is under way later. */
