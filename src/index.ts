@@ -1,6 +1,8 @@
 /** The public entry of `tierce`. */
 export { NdArray, type NumberArray, ndarray, Series, series } from './arrays.js'
-export { Cache, type CacheStats, type GetOptions, type IncrementOptions } from './cache.js'
+export type { IncrementOptions } from './cache/changes.js'
+export type { CacheStats } from './cache/upkeep.js'
+export { Cache, type GetOptions } from './cache.js'
 export type {
   CacheOptions,
   Codec,
@@ -35,6 +37,7 @@ export {
   ColumnarMissingError,
   ConstraintError,
   CorruptError,
+  EncryptionError,
   type ErrorCode,
   FormatError,
   InternalError,
@@ -70,9 +73,9 @@ export type {
 export type { AnySchema } from './load/schema.js'
 export type { Loader, LoaderSync } from './loading.js'
 export type { CheckOptions, CheckProblem, CheckReport } from './manage.js'
+export type { Entries } from './many.js'
 export { definePolicy, type PolicyHooks, type PolicyView } from './memory/custom.js'
 export type { SaveOptions } from './memory/files.js'
-export type { MemoryEntries } from './memory/input.js'
 export type { MemoryMetrics } from './memory/metrics.js'
 export type { MemoryCacheOptions, MemoryKey, MemorySetOptions } from './memory/options.js'
 export type { PolicyName } from './memory/policies.js'
@@ -83,7 +86,7 @@ export { MemoryCache } from './memory-cache.js'
 export type { MetaInput, MetaRows, MetaTables, NoMeta } from './meta.js'
 export { Namespace, type NamespaceStats } from './namespace.js'
 export type { ArrowTable } from './pull-through/arrow.js'
-export { type DuckdbOptions, duckdb } from './pull-through/duckdb.js'
+export type { DuckdbOptions } from './pull-through/duckdb.js'
 export type {
   Dialect,
   Insert,
@@ -93,11 +96,12 @@ export type {
   ResultData,
   Step,
 } from './pull-through/engine.js'
+export { duckdb, postgres, sqlite } from './pull-through/engines.js'
 export type { FetchContext, Fetched, PullThroughOptions, VolatileTail } from './pull-through/options.js'
-export { type PostgresClient, type PostgresPool, postgres } from './pull-through/postgres.js'
+export type { PostgresClient, PostgresPool } from './pull-through/postgres.js'
 export { type PullCallOptions, PullThrough, pullThrough } from './pull-through/pull-through.js'
 export { type ColumnArray, type ColumnArrays, QueryResult } from './pull-through/result.js'
-export { type SqliteOptions, sqlite } from './pull-through/sqlite.js'
+export type { SqliteOptions } from './pull-through/sqlite.js'
 export {
   type Ask,
   defineTable,
