@@ -144,6 +144,13 @@ export class Store<K, V> implements Host<K> {
     return slot === undefined || this.#expiry === undefined || this.#expiry.isLive(slot) ? slot : undefined
   }
 
+  /** The slot of a held entry, live or not. A `set` of the same key that follows need not look again. */
+  look(key: K): number | undefined {
+    const slot = this.slots.get(key)
+    if (slot === undefined) this.#missed = key
+    return slot
+  }
+
   /** As `find`, but an expired entry is removed. */
   claim(key: K): number | undefined {
     const slot = this.slots.get(key)

@@ -171,7 +171,8 @@ export class TinyLfu<K> implements Evictor<K> {
     for (const region of [WINDOW, PROBATION, PROTECTED]) {
       let held = 0
       for (const slot of this.#regions.slots(region)) {
-        if ((this.#known[slot]! & REGION) !== region) return `slot ${slot} is in region ${region} and marked for another`
+        if ((this.#known[slot]! & REGION) !== region)
+          return `slot ${slot} is in region ${region} and marked for another`
         held += this.#weightOf(slot)
         count++
       }

@@ -15,12 +15,17 @@ export interface DiskPlace {
   idHigh: number
 }
 
+const BASE = Date.now()
+
 /** A value in memory. Times in milliseconds since the Unix epoch. */
 export class MemoryEntry {
   hits = 0
   /** Hits that the disk tier was not told of. */
   untold = 0
-  accessedAt = 0 // a number from the start, or each change of it would allocate one
+  /** Whether it has a time at which it expires or gets stale: reads of all others need not look at those times. */
+  isTimed: boolean
+  /** Since `BASE`: a small integer is kept in the object, any other number in one of its own. */
+  #accessed: number
   /** Where it is in the tier; -1 where it is no longer. */
   slot = -1
   /** Of an index that leads to it, and lets go of it when it leaves. */
@@ -43,7 +48,16 @@ export class MemoryEntry {
     public place: DiskPlace | undefined,
     readonly extras: Extras | undefined,
   ) {
-    this.accessedAt = createdAt
+    this.isTimed = expiresAt !== Infinity || freshUntil !== Infinity
+    this.#accessed = createdAt - BASE
+  }
+
+  get accessedAt(): number {
+    return this.#accessed + BASE
+  }
+
+  set accessedAt(time: number) {
+    this.#accessed = time - BASE
   }
 
   /** Whether plain reads find it. */
@@ -133,7 +147,7 @@ export class MemoryTier {
 
   /** The entry, without noting an access. */
   peek(text: string): MemoryEntry | undefined {
-    const slot = this.#store.slots.get(text)
+    const slot = this.#store.look(text)
     return slot === undefined ? undefined : this.#store.values[slot]
   }
 
@@ -171,6 +185,7 @@ export class MemoryTier {
   /** Gives an entry that is in the tier another time to expire. */
   expire(entry: MemoryEntry, expiresAt: number): void {
     entry.expiresAt = expiresAt
+    entry.isTimed = true
     this.#schedule(entry)
   }
 
