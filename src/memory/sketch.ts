@@ -56,9 +56,7 @@ export class Sketch {
     const count1 = (counts[block + ((rows >>> 23) & 15)]! >>> (8 + ((rows >>> 20) & 4))) & COUNT
     const count2 = (counts[block + ((rows >>> 18) & 15)]! >>> (16 + ((rows >>> 15) & 4))) & COUNT
     const count3 = (counts[block + ((rows >>> 13) & 15)]! >>> (24 + ((rows >>> 10) & 4))) & COUNT
-    const low = count0 < count1 ? count0 : count1
-    const high = count2 < count3 ? count2 : count3
-    return low < high ? low : high
+    return Math.min(Math.min(count0, count1), Math.min(count2, count3))
   }
 
   /** Notes that a key was used at least so often. */
