@@ -16,7 +16,7 @@ export interface Write extends Storing {
   text: string
   value: unknown
   /** Its stored form, where that was made before. */
-  encoded?: Encoded
+  encoded?: Encoded | undefined
 }
 
 /** A value that was found, and its times: see `MemoryEntry`. */
