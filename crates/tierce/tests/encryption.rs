@@ -341,9 +341,8 @@ struct Row {
     created: i64,
 }
 
-/// The row of a key, which a count makes sure of: nothing waits to be one then.
 fn row(dir: &Path, cache: &Cache, key: &str) -> Row {
-    cache.len().unwrap();
+    cache.len().unwrap(); // moves what is in the journal into its rows
     let id = cache.digest(&Key::from(key)).id();
     database(dir)
         .query_row("SELECT key, frame, seal, created FROM entries WHERE id = ?1", [id], |row| {
