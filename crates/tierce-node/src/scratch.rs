@@ -93,7 +93,11 @@ impl Words {
 /// The clock's two numbers as a typed array; see [`is_clock_view`].
 pub fn clock_view(page: &'static [AtomicU64; 2]) -> Float64Array {
     if copies_only() {
-        return page.iter().map(|word| f64::from_bits(word.load(Ordering::Relaxed))).collect::<Vec<_>>().into();
+        return page
+            .iter()
+            .map(|word| f64::from_bits(word.load(Ordering::Relaxed)))
+            .collect::<Vec<_>>()
+            .into();
     }
     let start = page.as_ptr().cast::<f64>().cast_mut();
     // SAFETY: the numbers are there for as long as the process, and are atomic: JavaScript reads and writes each as one
