@@ -1,112 +1,127 @@
-/** What others may have put into a directory or into a name: it is data, and what is the user's stays. */
-import { execFileSync } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+/** What the contents of a folder, and names that a user gives, can do: nothing that was not asked for. */
+import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { integer, text } from 'tierce'
+import { type Cache, integer } from 'tierce'
 import { describe, expect, it } from 'vitest'
-import { codeOf } from './helpers/errors.js'
+import { failure } from './helpers/errors.js'
 import { openCache, tempDir } from './helpers/temp.js'
 
-const NAMES = [
-  'with-dash',
+const HOSTILE = [
+  'x"; DROP TABLE entries; --',
+  "x'; DELETE FROM entries; --",
+  'a-b',
   '1st',
-  '7',
   'select',
-  'ü 🦊',
-  'every "type"; DROP TABLE entries --',
-  "'; DROP TABLE entries; --",
-  '[x] `y`',
+  'main.entries',
+  '../../escape',
+  'é 𝄞',
 ]
 
-describe('names', () => {
-  it.each(NAMES)('of_tables_and_columns_of_metadata_are_data: %s', async (name) => {
-    const dir = tempDir()
-    const meta = { [name]: { [name]: text().index().unique(), 'n-1': integer() } }
-    const cache = openCache({ dir, meta })
-    await cache.set('a', 1, { meta: { [name]: { [name]: 'x', 'n-1': 5 } } })
-    await cache.set('b', 2)
-    const rows = await cache.find(name as never, { where: { [name]: 'x' } as never, values: true })
-    expect(rows).toMatchObject([{ key: 'a', value: 1 }])
-    await cache.close()
-    const again = openCache({ dir, meta })
-    expect(await again.getMany(['a', 'b'])).toEqual([1, 2])
-    expect((await again.entry('a'))?.meta).toEqual({ [name]: { [name]: 'x', 'n-1': 5 } })
-  })
+async function filled(cache: Cache): Promise<Cache> {
+  for (let at = 0; at < 20; at++) await cache.set(`k${at}`, 'v'.repeat(at * 4000), { tags: ['t'] })
+  return cache
+}
 
-  it('that_no_table_may_have_are_refused', async () => {
-    for (const name of ['', 'entries', 'sqlite_x', 'Tierce_x', 'a\0b', 'x'.repeat(64)]) {
-      const open = () => openCache({ dir: tempDir(), meta: { [name]: { n: integer() } } })
-      expect(await codeOf(async () => open().set('a', 1)), JSON.stringify(name)).toBe('E_INVALID_OPTION')
+describe.each([
+  { sort: 'plain', kept: {} },
+  { sort: 'encrypted', kept: { encryption: { key: Buffer.alloc(32, 5) } } },
+])('a $sort directory', ({ kept }) => {
+  it('names_that_are_sql_paths_or_odd_are_keys_and_tags_like_any_other', async () => {
+    const dir = join(tempDir(), 'cache')
+    const cache = openCache({ dir, memory: false, ...kept })
+    await cache.set('stays', 1)
+    for (const name of HOSTILE) {
+      await cache.set(name, name, { tags: [name], description: name })
+      expect(await cache.get(name)).toBe(name)
+      expect(await cache.query('SELECT key FROM tags WHERE tag = ?', [name])).toEqual([{ key: name }])
+      const part = cache.namespace(name)
+      await part.set('k', name)
+      expect(await part.get('k')).toBe(name)
+      expect(await part.clear()).toBe(1)
     }
+    const found: unknown[] = []
+    for await (const key of cache.keys({ match: '*' })) found.push(key)
+    expect(found.sort()).toEqual([...HOSTILE, 'stays'].sort())
+    for (const name of HOSTILE) expect(await cache.invalidateTags(name)).toBe(1)
+    expect(await cache.get('stays')).toBe(1)
+    expect(readdirSync(join(dir, '..'))).toEqual(['cache'])
   })
-})
 
-describe('what is stored', () => {
-  it('is_read_where_no_code_can_be_made_of_text', () => {
-    const script = `
-      const { Cache, ndarray, series, defineHandler } = require(${JSON.stringify(join(import.meta.dirname, '../build/index.js'))})
-      let ran = false
-      globalThis.pwned = () => { ran = true }
-      class Own { constructor(x) { this.x = x } }
-      defineHandler({ name: 'own', test: (v) => v instanceof Own, encode: (v) => v.x, decode: (x) => new Own(x) })
-      const code = 'pwned(); globalThis.pwned()'
-      const values = [
-        { [code]: code, constructor: code, then: code, toJSON: code, __proto__: null },
-        JSON.parse(JSON.stringify({ a: { prototype: { x: code } } }).replace('prototype', '__proto__')),
-        new Map([[code, new Set([code])]]), Object.assign(new Error(code), { stack: code }), /pwned()/g, new URL('javascript:pwned()'),
-        new Date(1), 5n, [1, , 2], new Float64Array(1000), ndarray(new Int8Array(4), [2, 2]), series(new Int8Array(2), { name: code, index: [code, code] }),
-        new Own({ code }), Buffer.from(code), code, 'ж'.repeat(50),
-        Array.from({ length: 900 }, (_, i) => ({ [code]: i, i })),
-      ]
-      async function main() {
-        const dir = ${JSON.stringify(tempDir())}
-        const first = new Cache({ dir })
-        for (const [at, value] of values.entries()) await first.set(['key', at, code], value)
-        await first.close()
-        const cache = new Cache({ dir, memory: false })
-        const { isDeepStrictEqual } = require('node:util')
-        const same = []
-        for (const [at, value] of values.entries()) same.push(isDeepStrictEqual(await cache.get(['key', at, code]), value))
-        for await (const key of cache.keys()) if (key[2] !== code) same.push(false)
-        let isForbidden = false
-        try { new Function('return 1')() } catch { isForbidden = true }
-        process.stdout.write(JSON.stringify({ wrong: same.filter((yes) => !yes).length, ran, isForbidden }))
-        await cache.close()
-      }
-      main()`
-    const args = ['--disallow-code-generation-from-strings', '-e', script]
-    const stdout = execFileSync(process.execPath, args, { encoding: 'utf8', timeout: 20_000 })
-    expect(JSON.parse(stdout)).toEqual({ wrong: 0, ran: false, isForbidden: true })
+  it('a_query_cannot_write_nor_see_how_things_are_kept', async () => {
+    const cache = await filled(openCache({ dir: tempDir(), ...kept }))
+    for (const sql of [
+      'DELETE FROM entries',
+      'SELECT 1; DELETE FROM entries',
+      'SELECT * FROM main.extras',
+      'SELECT frame FROM main.entries',
+      "ATTACH 'x' AS y",
+      'PRAGMA query_only = OFF',
+      "SELECT load_extension('x')",
+    ]) {
+      expect((await failure(cache.query(sql))).code, sql).toMatch(/^E_(READ_ONLY|INVALID_OPTION)$/)
+    }
+    expect(await cache.size()).toBe(20)
   })
-})
 
-describe("the user's own files", () => {
-  it('in_the_folder_of_a_cache_outlive_all_that_it_does', async () => {
+  it('emptying_checking_and_closing_leave_the_files_of_others_alone_and_remove_all_of_ours', async () => {
     const dir = tempDir()
-    const own = [
+    const cache = await filled(openCache({ dir, memory: false, ...kept }))
+    const mine = [
       'notes.txt',
-      'values/notes.txt',
-      'values/00/mine',
-      'tierce.db.bak',
-      'sub/deep/file',
-      '.hidden',
+      join('values', 'notes.txt'),
+      join('values', '00', 'notes.txt'),
+      'tierce.db.backup',
     ]
-    for (const path of own) {
-      mkdirSync(join(dir, path, '..'), { recursive: true })
-      writeFileSync(join(dir, path), `mine: ${path}`)
-    }
-    const cache = openCache({ dir, maxSize: '1MiB', codec: 'none' })
-    for (let i = 0; i < 40; i++) await cache.set(i, Buffer.alloc(60_000, i), { ttl: i % 2 ? 1 : undefined })
-    await cache.cleanup()
+    mkdirSync(join(dir, 'values', '00'), { recursive: true })
+    for (const name of mine) writeFileSync(join(dir, name), 'of the user')
     await cache.check({ fix: true })
     await cache.clear()
+    await cache.cleanup()
+    expect(await cache.size()).toBe(0)
     await cache.close()
-    const again = openCache({ dir, cleanupOnOpen: true })
-    await again.clear()
-    await again.close()
-    for (const path of own) {
-      expect(existsSync(join(dir, path)), path).toBe(true)
-      expect(readFileSync(join(dir, path), 'utf8')).toBe(`mine: ${path}`)
+    await openCache({ dir, ...kept }).close()
+    for (const name of mine) expect(readFileSync(join(dir, name), 'utf8')).toBe('of the user')
+    const left = readdirSync(join(dir, 'values'), { recursive: true, withFileTypes: true })
+    expect(left.filter((entry) => entry.isFile()).map(({ name }) => name)).toEqual(['notes.txt', 'notes.txt'])
+  })
+
+  it('a_backup_never_goes_over_files_that_are_there', async () => {
+    const cache = await filled(openCache({ dir: tempDir(), ...kept }))
+    const to = tempDir()
+    writeFileSync(join(to, 'notes.txt'), 'of the user')
+    expect((await failure(cache.backup(to))).code).toBe('E_INVALID_OPTION')
+    expect(readdirSync(to)).toEqual(['notes.txt'])
+  })
+
+  it.skipIf(process.platform === 'win32')('everything_is_for_its_owner_alone', async () => {
+    const dir = join(tempDir(), 'cache')
+    const cache = await filled(openCache({ dir, ...kept }))
+    const [saved, backup] = [join(dir, '..', 'saved'), join(dir, '..', 'backup')]
+    await cache.save(saved)
+    await cache.backup(backup)
+    const all = [dir, backup].flatMap((root) =>
+      readdirSync(root, { recursive: true, withFileTypes: true }).map((e) => join(e.parentPath, e.name)),
+    )
+    for (const path of [dir, backup, saved, ...all]) {
+      const about = statSync(path)
+      expect((about.mode & 0o777).toString(8), path).toBe(about.isDirectory() ? '700' : '600')
     }
   })
+})
+
+it('a_table_whose_name_is_sql_is_a_table_of_that_name_or_refused', async () => {
+  for (const name of HOSTILE) {
+    const dir = tempDir()
+    const meta = { [name]: { [name]: integer() } }
+    try {
+      const cache = openCache({ dir, meta })
+      await cache.set('k', 1, { meta: { [name]: { [name]: 5 } } } as never)
+      expect(await cache.find(name as never, { where: { [name]: 5 } } as never)).toHaveLength(1)
+    } catch (error) {
+      expect((error as { code: string }).code, name).toBe('E_INVALID_OPTION')
+    }
+    const cache = openCache({ dir })
+    await cache.set('other', 2)
+    expect(await cache.get('other')).toBe(2)
+  }
 })
