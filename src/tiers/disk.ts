@@ -5,7 +5,7 @@ import { fromNative } from '../errors.js'
 import type { DeclaredTable } from '../meta.js'
 import { type NativeDisk, type NativeEntry, native } from '../native.js'
 import { type Soon, then } from '../soon.js'
-import { decode } from '../values/index.js'
+import { decode, decodeSoon } from '../values/index.js'
 import { type Answer, KnownColumns, readAnswer } from './answer.js'
 import { atExit } from './exit.js'
 import { decodeExtras, type Extras, encodeCells, encodeExtras, putCells } from './extras.js'
@@ -268,7 +268,12 @@ export class DiskTier {
   }
 
   async #readLarge(text: string): Promise<DiskHit | undefined> {
-    return this.#decoded(await wait(() => this.#disk.read(Buffer.from(text), this.#now())))
+    const entry = await wait(() => this.#disk.read(Buffer.from(text), this.#now()))
+    const facts = entry === null ? undefined : readFacts(viewOf(entry.meta), 0)
+    const soon = facts === undefined ? undefined : decodeSoon(facts.kind, entry!.value)
+    if (soon === undefined) return this.#decoded(entry)
+    const value = await soon.catch((error: unknown) => this.#unreadable(error))
+    return value === UNREADABLE ? undefined : withExtras({ value, facts: facts! }, entry!)
   }
 
   /** Reads a fresh entry; a large value that is stored as it is shares its memory with a private map of the file. */
@@ -330,8 +335,7 @@ export class DiskTier {
       return undefined
     }
     const hit = this.#hit(readFacts(viewOf(entry.meta), 0), entry.value, 0, entry.value.length, true)
-    if (hit !== undefined && entry.extras !== undefined) hit.extras = decodeExtras(entry.extras)
-    return hit
+    return withExtras(hit, entry)
   }
 
   #hit(facts: Facts, buffer: Buffer, start: number, end: number, owned: boolean): DiskHit | undefined {
@@ -344,10 +348,14 @@ export class DiskTier {
     try {
       return decode(kind, buffer, start, end, owned)
     } catch (error) {
-      const { code = 'E_CORRUPT', message } = error as { code?: string; message: string }
-      this.#onFault(code, message)
-      return UNREADABLE
+      return this.#unreadable(error)
     }
+  }
+
+  #unreadable(error: unknown): typeof UNREADABLE {
+    const { code = 'E_CORRUPT', message } = error as { code?: string; message: string }
+    this.#onFault(code, message)
+    return UNREADABLE
   }
 
   /** What is known of a key, without reading its value. With `touch`, an access of a live entry. */
@@ -634,4 +642,9 @@ let codecs: readonly string[] | undefined
 export function codecName(codec: number): string {
   codecs ??= call(() => native().codecNames())
   return codecs[codec] || 'unknown'
+}
+
+function withExtras(hit: DiskHit | undefined, { extras }: NativeEntry): DiskHit | undefined {
+  if (hit !== undefined && extras !== undefined) hit.extras = decodeExtras(extras)
+  return hit
 }
