@@ -179,8 +179,8 @@ impl Blobs {
         length.is_ok_and(|length| length.checked_sub(FILE_PAYLOAD as u64) == Some(header.stored_size))
     }
 
-    /// Removes the files that a database which was made anew does not list. Each is looked up while nobody writes, so
-    /// that none is taken from a writer who announces it just then.
+    /// Removes the value files that a database which was made anew does not list, and no file of another name. Each is looked
+    /// up while nobody writes, so that none is taken from a writer who announces it just then.
     pub fn sweep(&self, db: &Db, lock_timeout: Duration) -> Result<()> {
         let Ok(folders) = fs::read_dir(&self.root) else { return Ok(()) };
         for folder in folders.flatten() {
@@ -189,8 +189,8 @@ impl Blobs {
             let transaction = patiently(lock_timeout, || db.begin())?;
             for path in files {
                 let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-                let write_id = u64::from_str_radix(name, 16);
-                if !write_id.is_ok_and(|id| transaction.lists(id).unwrap_or(true)) {
+                let Ok(write_id) = u64::from_str_radix(name, 16) else { continue };
+                if path == self.path(write_id) && !transaction.lists(write_id).unwrap_or(true) {
                     let _ = fs::remove_file(path); // unreferenced: a read of it cannot verify
                 }
             }
