@@ -73,8 +73,8 @@ export declare class NativeDisk {
    * entry its facts, the lengths of its key and extras as `u32`, key and extras.
    */
   page(listing: NativeListing, now: number): Promise<Buffer>
-  /** The same on the calling thread, for a short page. */
-  pageNow(listing: NativeListing, now: number): Buffer
+  /** The same on the calling thread; null where that would take long. */
+  pageNow(listing: NativeListing, now: number): Buffer | null
   /** Counts what is stored, on the calling thread; null where that would take long. */
   statsNow(now: number): NativeStats | null
   /** Counts what is stored, on the thread pool. */

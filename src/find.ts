@@ -77,7 +77,8 @@ export async function find<M extends MetaTables, T extends keyof M & string>(
   const columns = columnsOf(tables, table) as M[T]
   const { sql, params } = statementOf(table, columns, options)
   const isWithValues = boolean(options.values ?? false, 'values')
-  const { cells, rows } = await tiers.query(sql, params)
+  const answer = tiers.query(sql, params)
+  const { cells, rows } = answer instanceof Promise ? await answer : answer
   const types = Object.entries(columns).map(([name, { type }]) => [name, type] as const)
   const texts: string[] = []
   const found: Found<M[T]>[] = []

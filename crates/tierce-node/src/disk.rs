@@ -11,8 +11,8 @@ use napi::bindgen_prelude::{Buffer, Function, FunctionCallContext, Uint8Array, U
 use napi_derive::napi;
 use tierce::policy::UnknownPolicy;
 use tierce::{
-    Cache, Code, CodecChoice, ColumnType, Durability, EPOCH_BITS, EncryptionKey, Entry, Error, Fetched, Key,
-    Listed, Listing, ManualClock, MetaColumn, MetaTable, Result, State, Wait,
+    Cache, Code, CodecChoice, ColumnType, Durability, EPOCH_BITS, EncryptionKey, Entry, Error, Extras,
+    Fetched, Key, Listing, ListingSink, ManualClock, Meta, MetaColumn, MetaTable, Result, State, Wait,
 };
 use tierce_napi::{Work, guard, job};
 
@@ -432,10 +432,16 @@ impl NativeDisk {
         Ok(job(move || page(&cache, &listing), |_, page| Ok(page.into())))
     }
 
-    /// The same on the calling thread, for a short page.
+    /// The same on the calling thread; null where that would take long.
     #[napi]
-    pub fn page_now(&self, env: &Env, listing: NativeListing, now: f64) -> napi::Result<Buffer> {
-        guard(env, || page(&*self.at(now)?, &listing)).map(Buffer::from)
+    pub fn page_now(&self, env: &Env, listing: NativeListing, now: f64) -> napi::Result<Option<Buffer>> {
+        guard(env, || {
+            let cache = self.at(now)?;
+            // A prefix, and a time that not every entry has, may take a look at every row.
+            let is_short = listing.limit <= SHORT_PAGE && listing.prefixes.is_none() && !listing.expiring;
+            if is_short || cache.is_small()? { page(&cache, &listing).map(Some) } else { Ok(None) }
+        })
+        .map(|page| page.map(Buffer::from))
     }
 
     /// Counts what is stored, on the calling thread; null where that would take long.
@@ -542,6 +548,11 @@ const PAGE_HEAD: usize = 12;
 /// Room for a key and the lengths before it.
 const USUAL_KEY: usize = 64;
 
+/// Entries that room is made for before they are known.
+const MOST_ROOM: u32 = 1000;
+/// Entries of a page that takes less time than the way over the thread pool.
+const SHORT_PAGE: u32 = 100;
+
 fn page(cache: &Cache, listing: &NativeListing) -> Result<Vec<u8>> {
     let after = match (&listing.cursor, &listing.after) {
         (Some(cursor), _) => Reader(cursor).i64()?,
@@ -552,17 +563,30 @@ fn page(cache: &Cache, listing: &NativeListing) -> Result<Vec<u8>> {
         Some([first, second]) => Some([&first[..], &second[..]]),
         _ => None,
     };
-    let page = cache.page(&Listing { after, limit: listing.limit, prefixes, expiring: listing.expiring })?;
-    let mut bytes = Vec::with_capacity(PAGE_HEAD + page.entries.len() * (META + USUAL_KEY));
-    bytes.extend_from_slice(&page.next.unwrap_or(0).to_le_bytes());
-    bytes.extend_from_slice(&u32::from(page.next.is_some()).to_le_bytes());
-    for Listed { key, meta, extras, .. } in &page.entries {
-        let extras = if extras.is_empty() { Vec::new() } else { extras.to_bytes().unwrap_or_default() };
-        bytes.extend_from_slice(&meta_bytes(meta));
-        bytes.extend_from_slice(&(key.len() as u32).to_le_bytes());
-        bytes.extend_from_slice(&(extras.len() as u32).to_le_bytes());
-        bytes.extend_from_slice(key);
-        bytes.extend_from_slice(&extras);
+    let listing = Listing { after, limit: listing.limit, prefixes, expiring: listing.expiring };
+    let most = listing.limit.min(MOST_ROOM) as usize;
+    let mut page = Page(Vec::with_capacity(PAGE_HEAD + most * (META + USUAL_KEY)));
+    let next = cache.page_into(&listing, &mut page)?;
+    page.0[..8].copy_from_slice(&next.unwrap_or(0).to_le_bytes());
+    page.0[8] = next.is_some().into();
+    Ok(page.0)
+}
+
+/// A page as it crosses: see [`NativeDisk::page`].
+struct Page(Vec<u8>);
+
+impl ListingSink for Page {
+    fn begin(&mut self) {
+        self.0.clear();
+        self.0.resize(PAGE_HEAD, 0);
     }
-    Ok(bytes)
+
+    fn entry(&mut self, key: &[u8], meta: &Meta, extras: &Extras<'_>) {
+        let extras = if extras.is_empty() { Vec::new() } else { extras.to_bytes().unwrap_or_default() };
+        self.0.extend_from_slice(&meta_bytes(meta));
+        self.0.extend_from_slice(&(key.len() as u32).to_le_bytes());
+        self.0.extend_from_slice(&(extras.len() as u32).to_le_bytes());
+        self.0.extend_from_slice(key);
+        self.0.extend_from_slice(&extras);
+    }
 }

@@ -136,6 +136,8 @@ pub(super) struct Removed {
     pub file_bytes: u64,
     /// Whether it was in the main queue of `s3-fifo`.
     pub main: bool,
+    /// Bytes of its value, and of its payload; `None` where damage took them.
+    pub sizes: Option<(u64, u64)>,
 }
 
 impl Removed {
@@ -159,4 +161,34 @@ pub(super) struct Sums {
     pub entries: u64,
     pub size: u64,
     pub stored: u64,
+}
+
+impl Sums {
+    /// With rows that came, or with rows that went.
+    pub fn and(self, grown: Growth) -> Self {
+        Self {
+            entries: self.entries.saturating_add_signed(grown.entries),
+            size: self.size.saturating_add_signed(grown.size),
+            stored: self.stored.saturating_add_signed(grown.stored),
+        }
+    }
+}
+
+/// What rows that came and went add to [`Sums`].
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Growth {
+    pub entries: i64,
+    pub size: i64,
+    pub stored: i64,
+}
+
+impl Growth {
+    /// With one more row of these sizes; with one less where `by` is -1.
+    pub fn and(self, by: i64, (size, stored): (u64, u64)) -> Self {
+        Self {
+            entries: self.entries + by,
+            size: self.size.wrapping_add(by * size as i64),
+            stored: self.stored.wrapping_add(by * stored as i64),
+        }
+    }
 }

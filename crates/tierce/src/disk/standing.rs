@@ -67,6 +67,7 @@ impl Transaction<'_> {
         let sql = "DELETE FROM entries WHERE id BETWEEN ?1 AND ?2 AND expires <= ?3 AND substr(frame, 8, 1) = x'00'";
         let count = self.db.change(sql, params![first, last, now as i64])?;
         self.grown.set(self.grown.get() - count as i64);
+        self.tally(0, None);
         Ok(count as u64)
     }
 
