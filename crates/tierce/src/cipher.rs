@@ -63,7 +63,7 @@ impl TryFrom<&[u8]> for EncryptionKey {
                 "the encryption key has {} bytes; accepted are {KEY} random ones, not a password",
                 bytes.len()
             );
-            return Err(Error::new(Code::InvalidOption, message).with("option", "encryption"));
+            return Err(Error::new(Code::InvalidOption, message).with("name", "encryption"));
         }
         key.copy_from_slice(bytes);
         Ok(Self(key))

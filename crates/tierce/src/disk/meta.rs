@@ -199,13 +199,19 @@ impl Db {
     }
 
     fn count(&self) -> Result<Sums> {
-        let row = self.one("SELECT count(*), total(size), total(stored) FROM entries", [], |row| {
-            Ok(Sums {
-                entries: row.get::<_, i64>(0)? as u64,
-                size: row.get::<_, f64>(1)? as u64,
-                stored: row.get::<_, f64>(2)? as u64,
-            })
-        })?;
+        self.sums_of("FROM entries", [])
+    }
+
+    /// The sums of some rows.
+    pub fn sums_of(&self, rows: &str, params: impl rusqlite::Params) -> Result<Sums> {
+        let row =
+            self.one(&format!("SELECT count(*), total(size), total(stored) {rows}"), params, |row| {
+                Ok(Sums {
+                    entries: row.get::<_, i64>(0)? as u64,
+                    size: row.get::<_, f64>(1)? as u64,
+                    stored: row.get::<_, f64>(2)? as u64,
+                })
+            })?;
         row.ok_or_else(|| damaged(&self.path, "a count gave no row"))
     }
 
@@ -284,7 +290,12 @@ impl Transaction<'_> {
 
     /// Counts a row that came, or one that went.
     pub(super) fn tally(&self, by: i64, sizes: Option<(u64, u64)>) {
-        self.sized.set(self.sized.get().zip(sizes).map(|(grown, sizes)| grown.and(by, sizes)));
+        self.tally_all(sizes.map(|sizes| Growth::row(by, sizes)));
+    }
+
+    /// Counts many; `None` where that is not known.
+    pub(super) fn tally_all(&self, more: Option<Growth>) {
+        self.sized.set(self.sized.get().zip(more).map(|(grown, more)| grown.and(more)));
     }
 
     /// Writes a row. One of its id that lives at `now` gives it its place, and `noted` uses more. Gives where the row

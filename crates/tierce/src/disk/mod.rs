@@ -70,7 +70,7 @@ pub use stream::{StreamOptions, ValueReader, ValueWriter};
 pub use transfer::{AtomicFile, Loaded, open_snapshot};
 pub use turns::Turns;
 pub use verbs::State;
-pub use write::{When, Write, Written};
+pub use write::{SetWrite, When, Write, Written};
 
 /// Whether a write may wait for another writer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -172,6 +172,11 @@ impl Sums {
             stored: self.stored.saturating_add_signed(grown.stored),
         }
     }
+
+    /// What is left of the account when all these go.
+    pub fn gone(self) -> Growth {
+        Growth { entries: -(self.entries as i64), size: -(self.size as i64), stored: -(self.stored as i64) }
+    }
 }
 
 /// What rows that came and went add to [`Sums`].
@@ -183,12 +188,17 @@ pub(super) struct Growth {
 }
 
 impl Growth {
-    /// With one more row of these sizes; with one less where `by` is -1.
-    pub fn and(self, by: i64, (size, stored): (u64, u64)) -> Self {
+    /// One row of these sizes; one that goes where `by` is -1.
+    pub fn row(by: i64, (size, stored): (u64, u64)) -> Self {
+        Self { entries: by, size: by.wrapping_mul(size as i64), stored: by.wrapping_mul(stored as i64) }
+    }
+
+    /// Both.
+    pub fn and(self, more: Self) -> Self {
         Self {
-            entries: self.entries + by,
-            size: self.size.wrapping_add(by * size as i64),
-            stored: self.stored.wrapping_add(by * stored as i64),
+            entries: self.entries.wrapping_add(more.entries),
+            size: self.size.wrapping_add(more.size),
+            stored: self.stored.wrapping_add(more.stored),
         }
     }
 }

@@ -156,7 +156,7 @@ pub(super) fn expect_none_new(paths: &Paths, keeping: &Keeping) -> Result<()> {
 fn keeping(paths: &Paths, options: &Options, rules: Rules) -> Result<Keeping> {
     let shown = paths.dir.display();
     let refused =
-        |code, message: String, option| Err(Error::new(code, message).with("option", option).at(&paths.dir));
+        |code, message: String, option| Err(Error::new(code, message).with("name", option).at(&paths.dir));
     let cipher = match (&options.encryption, rules.encryption) {
         (None, None) => None,
         (None, Some(_)) => {
