@@ -4,7 +4,7 @@
  */
 import type { Readable } from 'node:stream'
 import { CacheChanges } from './cache/changes.js'
-import { Core } from './cache/core.js'
+import { Core, written } from './cache/core.js'
 import type { CacheOptions } from './cache-options.js'
 import { addHost } from './caching.js'
 import type { CacheEntry } from './entry.js'
@@ -75,10 +75,12 @@ export class Cache<M extends MetaTables = NoMeta> extends CacheChanges<M> {
    * @throws ValueTooLargeError `E_VALUE_TOO_LARGE`: it does not fit into `maxSize`
    * @throws StorageFullError `E_STORAGE_FULL`, LockTimeoutError `E_LOCK_TIMEOUT`: what the disk says; nothing changed
    */
-  async set(key: Key, value: unknown, options: SetOptions<M> = {}): Promise<void> {
+  async set(key: Key, value: unknown, options?: SetOptions<M>): Promise<void> {
     const text = this.#core.textSoon(key)
     const storing = this.#core.storing(options)
-    await this.#core.tiers.write([{ text: typeof text === 'string' ? text : await text, value, ...storing }])
+    const write = written(typeof text === 'string' ? text : await text, value, storing)
+    const done = this.#core.tiers.write([write])
+    if (done !== undefined) await done
   }
 
   /** Stores many values in one transaction: all of them, or none. Errors as `set`. */
@@ -108,7 +110,7 @@ export class Cache<M extends MetaTables = NoMeta> extends CacheChanges<M> {
   }
 
   /** As `set`, on this thread: the value is on disk when this returns. */
-  setSync(key: Key, value: unknown, options: SetOptions<M> = {}): void {
+  setSync(key: Key, value: unknown, options?: SetOptions<M>): void {
     now(this.#core.tiers.write([this.#core.write(key, value, options)], true))
   }
 
@@ -150,7 +152,8 @@ export class Cache<M extends MetaTables = NoMeta> extends CacheChanges<M> {
 
   /** As `get`, on this thread. */
   getSync<V = unknown>(key: Key): V | undefined {
-    return this.#core.tiers.readSync(this.#core.text(key)) as V | undefined
+    const core = this.#core
+    return (core.peeked(key) ?? core.tiers.readSync(core.text(key))) as V | undefined
   }
 
   /** The value of a key and what is known beside it; `undefined` on a miss. */

@@ -124,9 +124,12 @@ export class Loading {
   }
 
   getSync(text: string, call: LoadCall, plan: LoadPlan): unknown {
-    return this.#owner.isClosed()
-      ? this.#loadClosed(call)
-      : this.loads.getSync(text, this.#counted(call), plan)
+    if (this.#owner.isClosed()) return this.#loadClosed(call)
+    if (plan.isPlain) {
+      const live = this.#owner.tiers.readMemory(text)
+      if (live !== undefined) return live
+    }
+    return this.loads.getSync(text, this.#counted(call), plan)
   }
 
   freshSync(text: string, call: LoadCall, plan: LoadPlan): unknown {

@@ -283,7 +283,7 @@ export class Transaction<Options> {
     const sets = changed.flatMap(([, { changes }]) =>
       changes.flatMap((one) => (one.op === 'set' ? [one] : [])),
     )
-    this.#tiers.admit(sets.map(({ write, encoded }) => ({ write, encoded })))
+    for (const { write, encoded } of sets) this.#tiers.admitted(write, encoded)
     for (const [text, { changes }] of changed) {
       for (const change of changes) {
         if (change.op === 'set') this.#tiers.keep(change.write, change.encoded)

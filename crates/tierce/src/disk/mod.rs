@@ -66,6 +66,8 @@ pub use optimistic::Transaction;
 pub use query::{Answer, AnswerColumn, AnswerSink};
 pub use read::Meta;
 pub use row::Freshness;
+#[cfg(fuzzing)]
+pub(crate) use rules::rules_of;
 pub use stream::{StreamOptions, ValueReader, ValueWriter};
 pub use transfer::{AtomicFile, Loaded, open_snapshot};
 pub use turns::Turns;

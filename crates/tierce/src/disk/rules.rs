@@ -114,6 +114,12 @@ impl Rules {
     }
 }
 
+/// Reads bytes as rules, for the fuzz targets.
+#[cfg(fuzzing)]
+pub(crate) fn rules_of(bytes: &[u8]) {
+    let _ = bytes.chunks(COPY).map(|copy| Rules::parse(copy, Path::new("rules"))).collect::<Vec<_>>();
+}
+
 /// How a cache with these options keeps things in a directory; makes the rules of a new one.
 ///
 /// # Errors
