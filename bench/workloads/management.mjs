@@ -2,10 +2,10 @@
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { Cache } from '../../dist/index.mjs'
-import { measure } from '../lib/measure.mjs'
+import { timed } from '../lib/measure.mjs'
 
 const COUNT = 10_000
-const ROUNDS = 10
+const ROUNDS = 20
 const PAGES = 20
 const START = 1_800_000_000_000
 const value = Buffer.alloc(100, 7)
@@ -83,7 +83,7 @@ async function run({ contender, scale, folder }) {
   for (let round = 0; round < ROUNDS; round += 1) {
     await store.fill()
     for (const [verb, [times, expected]] of Object.entries(asked)) {
-      const { wall, cpu } = await measure(async () => {
+      const { wall, cpu } = await timed(async () => {
         for (let time = 0; time < times; time += 1) {
           const answer = await store[verb]()
           if (answer !== expected) throw new Error(`${contender}: ${verb} gave ${answer}`)
