@@ -18,6 +18,7 @@ import { boolean, checkOptions } from './options.js'
 import { part } from './parts.js'
 import { parseTags, type SetOptions } from './set-options.js'
 import { now, type Soon, then } from './soon.js'
+import { encodeSoon } from './values/index.js'
 import { getOrThrow } from './verbs/reading.js'
 import type { FrameScan } from './verbs/scan.js'
 import type { StreamSource } from './verbs/streams.js'
@@ -69,7 +70,8 @@ export class Cache<M extends MetaTables = NoMeta> extends CacheChanges<M> {
   }
 
   /**
-   * Stores a value. In memory it is there when this returns; on disk when the promise resolves, and then no kill loses it.
+   * Stores a value. In memory it is there when this returns; on disk when the promise resolves, and then no kill loses it. Before a disk
+   * tier a large table of Arrow is first encoded on the thread pool: leave it alone until the promise settles.
    * @throws InvalidKeyError `E_INVALID_KEY`, InvalidTtlError `E_INVALID_TTL`: what was given is not accepted
    * @throws UnserializableError `E_UNSERIALIZABLE`: the value has no stored form; names the path inside it
    * @throws ValueTooLargeError `E_VALUE_TOO_LARGE`: it does not fit into `maxSize`
@@ -79,6 +81,12 @@ export class Cache<M extends MetaTables = NoMeta> extends CacheChanges<M> {
     const text = this.#core.textSoon(key)
     const storing = this.#core.storing(options)
     const write = written(typeof text === 'string' ? text : await text, value, storing)
+    const later = this.#core.tiers.disk === undefined ? undefined : encodeSoon(value)
+    if (later !== undefined) {
+      write.encoded = await this.#core.later.made(write.text, later)
+      if (write.encoded === undefined) return
+      this.#core.open()
+    }
     const done = this.#core.tiers.write([write])
     if (done !== undefined) await done
   }
@@ -234,6 +242,7 @@ export class Cache<M extends MetaTables = NoMeta> extends CacheChanges<M> {
   /** Removes every entry. */
   async clear(): Promise<void> {
     this.#core.open()
+    this.#core.later.outdateAll()
     this.#core.loading.loads.outdateAll()
     await this.#core.tiers.clear()
   }

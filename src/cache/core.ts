@@ -13,12 +13,14 @@ import type { Storing, Write } from '../tiers/entries.js'
 import { TierStack } from '../tiers/stack.js'
 import type { Times } from '../tiers/wire.js'
 import { BackgroundCleanup } from '../verbs/cleanup.js'
+import { Later } from './later.js'
 
 export class Core<M extends MetaTables> {
   readonly tiers: TierStack
   readonly loading: Loading
   readonly events: Events
   readonly cleanup: BackgroundCleanup
+  readonly later = new Later()
   /** Undefined where the cache is in memory only. */
   readonly dir: string | undefined
   readonly #ttl: number
@@ -33,7 +35,10 @@ export class Core<M extends MetaTables> {
     this.#ttl = parsed.ttl
     this.events = new Events(faults)
     this.tiers = new TierStack(parsed, {
-      onChange: (text) => this.loading.loads.outdate(text),
+      onChange: (text) => {
+        this.later.outdate(text)
+        this.loading.loads.outdate(text)
+      },
       onFault: (code, message) => faults.tell(code, message),
       onLeave: (text, reason) => this.events.tell(reason, () => ({ key: keyFromText(text), tier: 'memory' })),
     })

@@ -128,7 +128,7 @@ export class TierStack extends MemoryFront {
   write(writes: readonly Write[], sync = false): Soon<void> {
     const { disk } = this
     if (disk === undefined) return this.#writeMemory(writes)
-    const encoded = writes.map(({ value }) => this.encode(value))
+    const encoded = writes.map(({ value, encoded }) => encoded ?? this.encode(value))
     this.tellAccesses()
     this.counters.sets += writes.length
     const kept = writes.map((write, index) => this.keep(write, encoded[index]))
