@@ -50,7 +50,7 @@ export class Loading {
   constructor({ ttl, now, defaults, disk, meta }: ParsedOptions, owner: Owner) {
     this.#check = (entry) => void parseSetOptions(entry, ttl, 0, meta)
     this.#owner = owner
-    this.turns = disk === undefined ? undefined : new Turns(disk.dir)
+    this.turns = disk === undefined || owner.tiers.disk?.isJson ? undefined : new Turns(disk.dir)
     this.#defaults = defaults
     this.#syncDefaults = withoutAsync(defaults)
     this.#plan = this.#checked(parseLoadOptions(defaults, this.#check))
@@ -151,9 +151,13 @@ export class Loading {
 
   #checked(plan: LoadPlan): LoadPlan {
     if (plan.barrier !== 'machine' || this.turns !== undefined) return plan
+    const why =
+      this.#owner.tiers.disk === undefined
+        ? 'there is no dir: give dir'
+        : "that has no locks (metadata 'json'): use 'process'"
     throw makeError(
       'E_INVALID_OPTION',
-      "singleFlight 'machine' keeps its locks in the cache's directory, and there is no dir: give dir, or a lock of yours.",
+      `singleFlight 'machine' keeps its locks in the cache's directory, and ${why}, or a lock of yours.`,
       { name: 'singleFlight' },
     )
   }

@@ -58,6 +58,7 @@ export interface DiskOptions {
   durability: string
   lockTimeout: number
   meta?: DeclaredTable[]
+  metadata?: string
   storeKeys: boolean
   integrity: boolean
   /** A copy of the key, which the tier overwrites when it is open. */
@@ -94,6 +95,12 @@ export interface PageOptions {
 
 /** What there is of a key. An expired entry is known until it is removed. */
 export type KeyState = { is: 'live'; facts: Facts } | { is: 'missing' | 'expired'; facts?: undefined }
+
+/** By what is seen whether an entry is still the newest of its key. */
+export interface Place {
+  slot: number
+  epoch: number
+}
 
 /** Hits of one entry. */
 export interface Access {
@@ -144,6 +151,8 @@ export class DiskTier {
   readonly #inbox = Buffer.allocUnsafeSlow(META + BUFFER)
   readonly #inboxView = viewOf(this.#inbox)
   readonly #outbox = Buffer.allocUnsafeSlow(BUFFER)
+  /** The directory has no database: an entry is a file. */
+  readonly isJson: boolean
   readonly #epochs: Uint32Array | undefined
   readonly #onFault: (code: string, message: string) => void
   #batch = new Batch(this.#outbox)
@@ -178,15 +187,25 @@ export class DiskTier {
     }
     this.#fetchNative = call(() => this.#disk.fetcher())
     this.#ask = call(() => this.#disk.asker())
-    const epochs = call(() => this.#disk.epochs())
-    // Where memory of the addon's may not be shared, the array is a copy that never changes.
-    this.#epochs = this.#disk.sharesEpochs(epochs) ? epochs : undefined
+    this.isJson = call(() => this.#disk.isJson())
+    if (!this.isJson) this.#epochs = this.#sharedEpochs()
     this.#tellFaults()
   }
 
-  /** Whether an entry of the memory tier that was read at `epoch` is still the newest: one load from memory. */
-  isCurrent(slot: number, epoch: number): boolean {
-    return this.epochOf(slot) === epoch
+  #sharedEpochs(): Uint32Array | undefined {
+    const epochs = call(() => this.#disk.epochs())
+    // Where memory of the addon's may not be shared, the array is a copy that never changes.
+    return this.#disk.sharesEpochs(epochs) ? epochs : undefined
+  }
+
+  /** Whether an entry of the memory tier is still the newest: one load from memory, or without a database one short read. */
+  isCurrent(text: string, { slot, epoch }: Place): boolean {
+    return this.isJson ? this.#isSameFile(text, slot, epoch) : this.epochOf(slot) === epoch
+  }
+
+  #isSameFile(text: string, slot: number, epoch: number): boolean {
+    if (text.length * 3 > BUFFER) return false
+    return call(() => this.#disk.isCurrent(this.#inbox.write(text), slot, epoch))
   }
 
   /** The slot of a key in the table of epochs. */
@@ -295,7 +314,7 @@ export class DiskTier {
 
   /** Reads an entry into the inbox; gives the length of its value, `MISS` or `TOO_LARGE`. */
   #fetch(text: string, whole: boolean, now: number): number {
-    if (text.length * 3 > BUFFER) return TOO_LARGE
+    if (this.isJson || text.length * 3 > BUFFER) return TOO_LARGE
     if (!this.#holding) this.#holdForThisTurn()
     try {
       const length = this.#fetchNative(this.#inbox.write(text), whole, now)
@@ -535,7 +554,7 @@ export class DiskTier {
       expiring,
     }
     // A prefix, and a time that not every entry has, may take a look at every row.
-    const isShort = limit <= SHORT_PAGE && prefixes === undefined && !expiring
+    const isShort = limit <= SHORT_PAGE && prefixes === undefined && !expiring && !this.isJson
     const page = isShort
       ? call(() => this.#disk.pageNow(listing, this.#now()))
       : await wait(() => this.#disk.page(listing, this.#now()))

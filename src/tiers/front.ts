@@ -40,14 +40,14 @@ export class MemoryFront {
     this.#turn = new TurnClock(parsed.now)
     this.copies = parsed.copies
     this.events = events
-    if (parsed.memory !== undefined)
-      this.memory = new MemoryTier(parsed.memory, parsed.now, (entry, reason) => this.#left(entry, reason))
     if (parsed.disk !== undefined) {
       this.disk = new DiskTier(parsed.disk, parsed.now, (code, message) => events.onFault(code, message))
       if (parsed.cleanupOnOpen) {
         this.disk.cleanup().catch(({ code, message }) => code !== 'E_CLOSED' && events.onFault(code, message))
       }
     }
+    if (parsed.memory !== undefined && !(parsed.isMemoryDefault && this.disk?.isJson === true))
+      this.memory = new MemoryTier(parsed.memory, parsed.now, (entry, reason) => this.#left(entry, reason))
   }
 
   /** The entry in memory, stale or not, if it is neither expired nor overtaken by a write of another process or thread. */
@@ -55,7 +55,7 @@ export class MemoryFront {
     const entry = this.memory?.peek(text)
     if (entry === undefined) return undefined
     const { place } = entry
-    const overtaken = place !== undefined && this.disk?.isCurrent(place.slot, place.epoch) === false
+    const overtaken = place !== undefined && this.disk?.isCurrent(text, place) === false
     const isOver = entry.expiresAt <= now
     if (!isOver && !overtaken) return entry
     this.memory?.remove(entry)
@@ -89,7 +89,7 @@ export class MemoryFront {
   /** The value of an entry that is in the memory tier; `undefined` where it is not live any more. */
   readEntry(entry: MemoryEntry): unknown {
     const { place } = entry
-    if (place !== undefined && this.disk?.isCurrent(place.slot, place.epoch) === false) return undefined
+    if (place !== undefined && this.disk?.isCurrent(entry.text, place) === false) return undefined
     const now = entry.isTimed ? this.now() : this.#turn.now()
     if (entry.isTimed && !entry.isLive(now)) return undefined
     this.memory!.use(entry, now)
