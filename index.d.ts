@@ -171,7 +171,7 @@ export declare class NativeReader {
  * several times the rest.
  */
 export declare class NativeShared {
-  /** Opens the cache of that name. A `ttl` of `Infinity` is for ever. */
+  /** Opens the cache of that name. A `ttl` of `Infinity` is for ever, a negative one slides; so of all entries. */
   constructor(name: string, maxSize: number, policy: string, ttl: number, scratch: Uint8Array)
   /** Takes another scratch buffer, for longer keys. */
   useScratch(scratch: Uint8Array): void
@@ -197,6 +197,10 @@ export declare class NativeShared {
   ttl(key: number): number
   /** Gives the key in the scratch buffer another time; whether it is there. */
   expire(key: number, ttl: number): boolean
+  /** A use of the key in the scratch buffer that nobody reads; whether it is there. */
+  touch(key: number): boolean
+  /** How many entries are live. Looks at all. */
+  liveSize(): number
   /** The live keys of one part, each behind its length (`u32`); `null` behind the last part. */
   keys(part: number): Buffer | null
   /** Removes all entries. */
