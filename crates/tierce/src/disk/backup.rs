@@ -122,6 +122,7 @@ impl Target {
 }
 
 fn copy(engine: &Engine, target: &Target) -> Result<Backup> {
+    engine.settled()?;
     let listing = engine.connect()?;
     let mut copied = HashSet::new();
     for write_id in patiently(engine.lock_timeout, || listing.adopted())? {
@@ -151,6 +152,7 @@ fn copy(engine: &Engine, target: &Target) -> Result<Backup> {
 
 /// With writers kept out: links the files that came since, and takes the snapshot. Gives a connection that reads it.
 fn freeze(engine: &Engine, target: &Target, copied: &HashSet<u64>) -> Result<(Db, Vec<u64>)> {
+    engine.settled()?;
     let (keeper, snapshot) = (engine.connect()?, engine.connect()?);
     let _writers_wait = patiently(engine.lock_timeout, || {
         let transaction = keeper.begin()?;

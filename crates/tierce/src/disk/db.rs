@@ -204,6 +204,17 @@ impl Db {
         self.wrap(self.conn.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(())))
     }
 
+    /// Turns the log off; false where another connection is there.
+    pub fn unlog_writes(&self) -> Result<bool> {
+        let mode = self.conn.query_row("PRAGMA journal_mode = DELETE", [], |row| row.get::<_, String>(0));
+        self.wrap(mode).map(|mode| mode == "delete")
+    }
+
+    /// The stamp of the format.
+    pub fn user_version(&self) -> Result<i32> {
+        self.wrap(self.conn.query_row("PRAGMA user_version", [], |row| row.get(0)))
+    }
+
     /// Writes the stamps, also again where only they were damaged.
     pub fn restamp(&self, user_version: i32) -> Result<()> {
         let sql = format!("PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {user_version}");

@@ -10,6 +10,7 @@ use super::blob::Blobs;
 use super::bound::Bound;
 use super::db::{Db, Durability, LogEnd};
 use super::declared::MetaTable;
+use super::drain::Journaling;
 use super::epoch::EpochTable;
 use super::log::Log;
 use super::meta::Transaction;
@@ -31,6 +32,16 @@ const EXAMINED_AT_ONCE: u64 = 64 << 20;
 const READERS_KEPT: usize = 4;
 /// Page caches of the primary connection and of each other one.
 const CACHE_KIB: (u32, u32) = (16 * 1024, 2 * 1024);
+
+/// Whether a transaction keeps others from adding to the journal until it is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Alone {
+    /// It only moves what is in there into the database.
+    No,
+    Yes,
+    /// It begins with the removal of everything.
+    Clearing,
+}
 
 /// One open cache directory.
 pub(super) struct Engine {
@@ -57,6 +68,7 @@ pub(super) struct Engine {
     pub bound: Bound,
     pub log: Log,
     pub reserve: Reserve,
+    pub journaling: Journaling,
     /// Held while the log is copied: two at once are in each other's way.
     copying: Mutex<()>,
     generation: AtomicI64,
@@ -92,6 +104,7 @@ impl Engine {
             bound,
             log,
             reserve: Reserve::new(paths.reserve.clone()),
+            journaling: Journaling::new(options, opened.is_current),
             copying: Mutex::default(),
             generation: AtomicI64::new(opened.generation),
             clock: Arc::clone(&options.clock),
@@ -116,6 +129,7 @@ impl Engine {
         };
         engine.examine_if_changed()?;
         engine.declare(&*engine.primary(Wait::Yes)?)?;
+        engine.recover_journal()?;
         match engine.settle() {
             Err(why) if why.code() == Code::Corrupt => {
                 engine.rebuild(&mut *engine.primary(Wait::Yes)?, why)?;
@@ -157,6 +171,7 @@ impl Engine {
 
     /// Runs a read on a connection that is free. Waits out a database that is recovering its log.
     pub fn read<T>(&self, run: impl FnMut(&Db) -> Result<T>) -> Result<T> {
+        self.settled()?;
         self.read_holding(false, run)
     }
 
@@ -205,10 +220,23 @@ impl Engine {
 
     /// Runs one write transaction and commits it. A damaged database is rebuilt and the write tried again: twice,
     /// where another process rebuilt it before and it was damaged again.
-    pub fn write<T>(&self, wait: Wait, mut run: impl FnMut(&Transaction<'_>) -> Result<T>) -> Result<T> {
+    pub fn write<T>(&self, wait: Wait, run: impl FnMut(&Transaction<'_>) -> Result<T>) -> Result<T> {
+        if wait == Wait::Yes {
+            self.settled()?; // in transactions that keep nobody from adding more
+        }
+        self.write_as(wait, Alone::Yes, run)
+    }
+
+    /// As [`Engine::write`]; what is not alone lets others add to the journal meanwhile.
+    pub fn write_as<T>(
+        &self,
+        wait: Wait,
+        alone: Alone,
+        mut run: impl FnMut(&Transaction<'_>) -> Result<T>,
+    ) -> Result<T> {
         let mut db = self.primary(wait)?;
         for _ in 0..2 {
-            match self.transact(&db, wait, &mut run) {
+            match self.transact(&db, wait, alone, &mut run) {
                 Err(why) if why.code() == Code::Corrupt && wait == Wait::No => {
                     let message = "the database is damaged, and mending it takes a thread that may wait";
                     return Err(Error::new(Code::LockTimeout, message).at(&self.paths.database).because(why));
@@ -217,13 +245,14 @@ impl Engine {
                 outcome => return outcome,
             }
         }
-        self.transact(&db, wait, &mut run)
+        self.transact(&db, wait, alone, &mut run)
     }
 
     fn transact<T>(
         &self,
         db: &Db,
         wait: Wait,
+        alone: Alone,
         run: &mut impl FnMut(&Transaction<'_>) -> Result<T>,
     ) -> Result<T> {
         let timeout = if wait == Wait::Yes { self.lock_timeout } else { Duration::ZERO };
@@ -232,15 +261,23 @@ impl Engine {
             self.paths.wait_for_mending(&self.epochs)?;
             Ok(transaction)
         })?;
-        let outcome = run(&transaction).and_then(|value| {
+        let _turn = match (alone, self.journal()?) {
+            (Alone::Yes | Alone::Clearing, Some(journal)) => Some(journal.turn(timeout)?),
+            _ => None,
+        };
+        let outcome = self.absorb(&transaction, wait, alone).and_then(|absorbed| {
+            let value = run(&transaction)?;
             if self.epochs.counting().load(Ordering::Relaxed) != 0 {
                 transaction.keep_count()?;
             }
-            transaction.commit().map(|()| value)
+            transaction.commit().map(|()| (value, absorbed))
         });
         self.bound.done(outcome.is_ok());
         self.log.grew(db.wal_pages());
-        outcome
+        outcome.map(|(value, absorbed)| {
+            self.absorbed(absorbed);
+            value
+        })
     }
 
     /// Replaces a damaged database by one with what can be saved of it. The rest is a miss from now on, and the fault

@@ -13,7 +13,9 @@ use super::salvage::Salvage;
 use crate::error::{Code, Error, Result};
 
 /// The format that this release writes.
-const FORMAT: u16 = 1;
+const FORMAT: u16 = 2;
+/// The one before: the same without a journal.
+const UNJOURNALED: u16 = 1;
 
 /// `user_version` of a format: the number twice, once inverted, so that a flipped bit is no newer format.
 const fn stamp_of(format: u16) -> i32 {
@@ -31,6 +33,7 @@ pub(super) struct Paths {
     pub epochs: PathBuf,
     lock: PathBuf,
     pub reserve: PathBuf,
+    pub journal: PathBuf,
 }
 
 impl Paths {
@@ -54,12 +57,13 @@ impl Paths {
             epochs: dir.join("tierce.epochs"),
             lock: dir.join("tierce.lock"),
             reserve: dir.join("tierce.reserve"),
+            journal: dir.join("tierce.journal"),
             dir,
         })
     }
 
     /// Held while a database is made or rebuilt.
-    fn lock(&self, timeout: Duration) -> Result<File> {
+    pub fn lock(&self, timeout: Duration) -> Result<File> {
         let failed = |why| Error::io("lock", &self.lock, why);
         let mut options = OpenOptions::new();
         let file = owner_only(&mut options)
@@ -145,6 +149,8 @@ pub(super) struct Opened {
     /// Random, new each time the database is made: tells whether another process rebuilt it.
     pub generation: i64,
     pub faults: Vec<Error>,
+    /// Whether it has this release's format: else somebody may have it open who knows of no journal.
+    pub is_current: bool,
 }
 
 /// What is in a database file.
@@ -257,9 +263,26 @@ impl Opener<'_> {
     }
 
     fn finish(self, mut db: Db, faults: Vec<Error>) -> Result<Opened> {
+        let is_current = self.upgrade(&db)?;
         db.tune(self.cache_kib, self.durability)?;
         let generation = db.fact("generation")?;
-        Ok(Opened { db, generation, faults })
+        Ok(Opened { db, generation, faults, is_current })
+    }
+
+    /// Gives a database of the format before this one the stamp of this one, unless somebody else has it open: an older
+    /// release that does would not look into the journal. Gives whether it has that stamp now.
+    fn upgrade(self, db: &Db) -> Result<bool> {
+        if db.user_version()? == stamp_of(FORMAT) {
+            return Ok(true);
+        }
+        // Only a connection that is alone can turn the log off. A kill in between leaves what an open stamps again.
+        match db.unlog_writes() {
+            Ok(true) => {}
+            Err(why) if why.code() != Code::LockTimeout => return Err(why),
+            _ => return Ok(false),
+        }
+        patiently(self.lock_timeout, || db.restamp(stamp_of(FORMAT)).and_then(|()| db.log_writes()))?;
+        Ok(true)
     }
 
     fn recognise(self, db: &Db) -> Result<Found> {
@@ -304,7 +327,7 @@ impl Opener<'_> {
             return Err(Error::new(Code::Format, message).at(path));
         }
         if stamp.schema == SCHEMA {
-            let whole = ours && stamped && format == FORMAT && stamp.logged;
+            let whole = ours && stamped && (UNJOURNALED..=FORMAT).contains(&format) && stamp.logged;
             return Ok(if whole { Found::Ours } else { Found::Unstamped });
         }
         if stamp.schema.is_empty() && stamp.application_id == 0 {

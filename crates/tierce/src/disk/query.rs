@@ -75,6 +75,7 @@ impl Cache {
     /// when the cache was closed meanwhile; as [`Cache::get`].
     pub fn query(&self, sql: &str, params: &[Cell<'_>], wait: Wait) -> Result<Option<Answer>> {
         let engine = &self.engine;
+        engine.settled()?;
         match engine.ask(sql, params, wait) {
             Err(fault) if fault.code() == Code::Corrupt => {
                 engine.rebuild(&mut *engine.primary(wait)?, fault)?;

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use super::db::Db;
 use super::engine::Engine;
 use super::extras::Extras;
+use super::journal::Found;
 use super::row::{EntryRow, Freshness};
 use super::{Wait, epoch};
 use crate::error::{Code, Error, Result};
@@ -76,13 +77,39 @@ impl Engine {
         hold: bool,
         mut take: impl FnMut(Header, &Meta, &[u8]) -> Result<T>,
     ) -> Result<Lookup<T>> {
-        let found = self.read_mending(hold, |db| self.lookup(db, key, hold, &mut take))?;
+        let before = self.epochs.load(key.digest().slot(epoch::BITS));
+        let found = match self.pending(key, before, &mut take)? {
+            Some(found) => found,
+            None => self.mending(hold, |db| self.lookup_at(db, key, before, hold, &mut take))?,
+        };
         Ok(self.sound(key, found))
+    }
+
+    /// A look at what is on its way into the database. `None` where there is nothing of the key.
+    fn pending<T>(
+        &self,
+        key: &Key<'_>,
+        before: u32,
+        take: impl FnOnce(Header, &Meta, &[u8]) -> Result<T>,
+    ) -> Result<Option<Lookup<T>>> {
+        let Some(journal) = self.journal()? else { return Ok(None) };
+        let digest = key.digest();
+        let at = (digest.slot(epoch::BITS), before);
+        Ok(match journal.find(digest.id(), |row| self.check(row, key, digest, self.now(), at, take)) {
+            Found::Nothing => None,
+            Found::Damaged => Some(Lookup::Miss),
+            Found::Entry(found) => Some(found),
+        })
     }
 
     /// As [`Engine::read`], but mends a database that cannot be read, at once: what is written to a damaged page is lost
     /// with it.
-    pub fn read_mending<T>(&self, hold: bool, mut run: impl FnMut(&Db) -> Result<T>) -> Result<T> {
+    pub fn read_mending<T>(&self, hold: bool, run: impl FnMut(&Db) -> Result<T>) -> Result<T> {
+        self.settled()?;
+        self.mending(hold, run)
+    }
+
+    fn mending<T>(&self, hold: bool, mut run: impl FnMut(&Db) -> Result<T>) -> Result<T> {
         match self.read_holding(hold, &mut run) {
             Err(fault) if fault.code() == Code::Corrupt => {
                 self.rebuild(&mut *self.primary(Wait::Yes)?, fault)?;
@@ -104,7 +131,7 @@ impl Engine {
         }
     }
 
-    /// As [`Engine::look`], on `db`, and leaves damage where it is.
+    /// As [`Engine::look`], on `db` alone, and leaves damage where it is.
     pub fn lookup<T>(
         &self,
         db: &Db,
@@ -112,9 +139,20 @@ impl Engine {
         hold: bool,
         take: impl FnOnce(Header, &Meta, &[u8]) -> Result<T>,
     ) -> Result<Lookup<T>> {
+        let before = self.epochs.load(key.digest().slot(epoch::BITS));
+        self.lookup_at(db, key, before, hold, take)
+    }
+
+    fn lookup_at<T>(
+        &self,
+        db: &Db,
+        key: &Key<'_>,
+        before: u32,
+        hold: bool,
+        take: impl FnOnce(Header, &Meta, &[u8]) -> Result<T>,
+    ) -> Result<Lookup<T>> {
         let digest = key.digest();
         let slot = digest.slot(epoch::BITS);
-        let before = self.epochs.load(slot);
         if hold {
             db.hold(self.epochs.moves())?; // after the epoch, or an old value could be kept under a new epoch
         }

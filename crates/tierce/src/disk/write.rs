@@ -6,7 +6,7 @@ use super::Wait;
 use super::bound::Brought;
 use super::change::renew;
 use super::db::{Db, Durability, LogEnd};
-use super::engine::Engine;
+use super::engine::{Alone, Engine};
 use super::epoch;
 use super::extras::Extras;
 use super::lock;
@@ -195,6 +195,43 @@ pub(super) struct Progress {
 }
 
 impl Ready<'_> {
+    /// Whether it is a set that the journal takes: whatever was there, in a row, with nothing beside it.
+    pub fn is_plain(&self) -> bool {
+        match self {
+            Ready::Set { header, times, extras, when, .. } => {
+                !header.in_file && times.past.is_none() && extras.is_none() && *when == When::Always
+            }
+            _ => false,
+        }
+    }
+
+    /// Bytes of key and frame of a plain set.
+    pub fn row_bytes(&self) -> usize {
+        match self {
+            Ready::Set { key, frame, .. } => key.as_bytes().len() + frame.len(),
+            _ => 0,
+        }
+    }
+
+    /// The slot of a set.
+    pub fn slot(&self) -> Option<u32> {
+        match self {
+            Ready::Set { digest, .. } => Some(digest.slot(epoch::BITS)),
+            _ => None,
+        }
+    }
+
+    /// What became of a plain set.
+    pub fn written(&self, epoch_of: impl FnOnce(u32) -> Option<u32>) -> Written {
+        match self {
+            Ready::Set { digest, .. } => {
+                let slot = digest.slot(epoch::BITS);
+                Written { id: digest.id(), slot, epoch: epoch_of(slot), ..Written::default() }
+            }
+            _ => Written::default(),
+        }
+    }
+
     /// The digest of a key whose entry this write changed.
     fn changed(&self, outcome: &Written) -> Option<Digest> {
         match self {
@@ -244,7 +281,6 @@ fn only_removes(writes: &[Write<'_>]) -> bool {
 impl Engine {
     /// Applies writes in one transaction: all or none. Gives what became of each.
     pub fn apply(&self, writes: &[Write<'_>], wait: Wait) -> Result<Vec<Written>> {
-        self.keep_log_short(wait)?;
         match self.apply_once(writes, wait) {
             // The announcements were in a database that was rebuilt. Names of files are never used twice.
             Err(why) if why.code() == Code::Transaction => self.apply_once(writes, wait),
@@ -282,6 +318,10 @@ impl Engine {
 
     fn apply_once(&self, writes: &[Write<'_>], wait: Wait) -> Result<Vec<Written>> {
         let ready = writes.iter().map(|write| self.prepare(write)).collect::<Result<Vec<_>>>()?;
+        if let Some(written) = self.append(&ready, wait)? {
+            return Ok(written);
+        }
+        self.keep_log_short(wait)?;
         let has_files = ready.iter().any(|ready| ready.file().is_some());
         if has_files && wait == Wait::No {
             let why = "a value goes to a file, which takes a thread that may wait";
@@ -371,7 +411,11 @@ impl Engine {
     /// One transaction, once all files are written.
     pub fn commit_ready(&self, ready: &[Ready<'_>], wait: Wait) -> Result<Vec<Written>> {
         let files = ready.iter().filter_map(Ready::file);
-        let applied = self.write(wait, |transaction| self.apply_in(transaction, ready, wait));
+        // What is pending goes too, and needs no room for that.
+        let clears = matches!(ready.first(), Some(Ready::Clear));
+        let apply = |transaction: &Transaction<'_>| self.apply_in(transaction, ready, wait);
+        let applied =
+            if clears { self.write_as(wait, Alone::Clearing, apply) } else { self.write(wait, apply) };
         let (mut written, condemned, before) = applied.inspect_err(|_| {
             self.unlink(&files.map(|(header, _)| header.write_id).collect::<Vec<_>>());
         })?;
@@ -411,23 +455,28 @@ impl Engine {
         wait: Wait,
     ) -> Result<(Vec<Written>, Vec<u64>, Slots)> {
         let now = self.now();
-        let unlinked = lock(&self.unlinked).clone();
-        transaction.forget(&unlinked)?;
+        self.forget_unlinked(transaction)?;
         let mut progress = Progress::default();
         let scene = Scene::new(transaction, &self.accesses, &self.epochs, now, wait);
         let mut written = Vec::with_capacity(ready.len());
         for write in ready {
             written.push(self.apply_one(scene, write, &mut progress)?);
         }
-        let Progress { mut left, brought, mut condemned, invalidated } = progress;
-        left.extend(self.bound.enforce(scene, brought)?);
-        for file in left.iter().filter_map(|removed| removed.file) {
-            transaction.condemn(file, self.owner.id()?)?;
-            condemned.push(file);
-        }
-        lock(&self.unlinked).retain(|file| !unlinked.contains(file));
+        let invalidated = std::mem::take(&mut progress.invalidated);
+        let condemned = self.leave(scene, progress)?;
         let announced = self.announce_epochs(ready, &written, &invalidated);
         Ok((written, condemned, announced))
+    }
+
+    /// At the end of a batch: makes room, and condemns the files of what left. Gives those to unlink after the commit.
+    pub fn leave(&self, scene: Scene<'_>, progress: Progress) -> Result<Vec<u64>> {
+        let Progress { mut left, brought, mut condemned, .. } = progress;
+        left.extend(self.bound.enforce(scene, brought)?);
+        for file in left.iter().filter_map(|removed| removed.file) {
+            scene.transaction.condemn(file, self.owner.id()?)?;
+            condemned.push(file);
+        }
+        Ok(condemned)
     }
 
     fn apply_one(&self, scene: Scene<'_>, write: &Ready<'_>, progress: &mut Progress) -> Result<Written> {
@@ -513,7 +562,7 @@ impl Engine {
 
     /// Stores an entry in the place of any other of its key, and makes room for it where there are too many.
     pub(super) fn put(&self, scene: Scene<'_>, entry: &Entering<'_>, progress: &mut Progress) -> Result<()> {
-        let Scene { transaction, now, .. } = scene;
+        let now = scene.now;
         let Entering { key, digest, header, frame, times, extras } = *entry;
         let tick = self.epochs.tick(now);
         let past = times.past.unwrap_or(Past { created: now, accessed: tick, hits: 0 });
@@ -531,6 +580,20 @@ impl Engine {
         };
         let noted = self.accesses.take(row.id).map_or(0, |noted| i64::from(noted.hits)); // its predecessor's
         row.seal = row.expected_seal(digest, header.checksum);
+        self.place(scene, row, header, noted, extras, progress)
+    }
+
+    /// As [`Engine::put`], with the row as it is to be, and the uses of its predecessor that are not written.
+    pub(super) fn place(
+        &self,
+        scene: Scene<'_>,
+        mut row: EntryRow<'_>,
+        header: Header,
+        noted: i64,
+        extras: Option<(&Extras<'_>, &[u8])>,
+        progress: &mut Progress,
+    ) -> Result<()> {
+        let Scene { transaction, now, .. } = scene;
         let (mut standing, old) = transaction.put(&mut row, header, noted, now)?;
         if header.in_file {
             transaction.adopt(header.write_id, size_on_disk(header.stored_size))?;
@@ -544,11 +607,11 @@ impl Engine {
             }
         }
         let beside = extras.map_or(0, |(_, body)| body.len());
-        let row_weight = weight((key.as_bytes().len() + row.frame.len() + beside) as u64);
+        let row_weight = weight((row.key.len() + row.frame.len() + beside) as u64);
         let brought = &mut progress.brought;
         brought.newest = row.id;
         let in_file = if header.in_file { header.stored_size } else { 0 };
-        brought.written += row_weight + in_file.max(frame.len() as u64);
+        brought.written += row_weight + in_file.max(row.frame.len() as u64);
         brought.row_growth += row_weight as i64 - replaced.map_or(0, |old| weight(old.bytes) as i64);
         progress.left.extend(replaced);
         let expired = old.filter(|(old, _)| old.is_expired(now));
@@ -602,6 +665,14 @@ impl Engine {
             let found = moved.binary_search_by_key(&outcome.slot, |(slot, _)| *slot);
             outcome.epoch = found.ok().and_then(|at| moved[at].1);
         }
+    }
+
+    /// Takes files that are gone off the database's list.
+    pub fn forget_unlinked(&self, transaction: &Transaction<'_>) -> Result<()> {
+        let unlinked = lock(&self.unlinked).clone();
+        transaction.forget(&unlinked)?;
+        lock(&self.unlinked).retain(|file| !unlinked.contains(file));
+        Ok(())
     }
 
     /// Unlinks files that this owner answers for; the next transaction forgets those that are gone.
