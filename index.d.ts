@@ -100,8 +100,11 @@ export declare class NativeDisk {
   backup(dir: string, now: number): Promise<NativeCopy>
   /** Writes every live entry into a file. */
   save(path: string, now: number): Promise<NativeCopy>
-  /** Stores the entries of a file, beside those of the cache or in their place. */
-  load(path: string, merge: boolean, now: number): Promise<NativeLoaded>
+  /**
+   * Stores the entries of a file, beside those of the cache or in their place. `key` is that of an encrypted file, where it
+   * is not the cache's own.
+   */
+  load(path: string, merge: boolean, key: Uint8Array | undefined | null, now: number): Promise<NativeLoaded>
   /** Verifies everything in the directory; with `fix`, repairs it. */
   check(fix: boolean, now: number): Promise<NativeReport>
   /** Reads an entry on the thread pool; a value that is stored as it is in a file is mapped, privately. */
@@ -202,8 +205,8 @@ export declare class NativeShared {
 
 /** A file that is being read. */
 export declare class NativeSnapshot {
-  /** Opens the file and checks its header. */
-  constructor(path: string)
+  /** Opens the file and checks its header. `key` is that of an encrypted file. */
+  constructor(path: string, key?: Uint8Array | undefined | null)
   /** Reads the whole file once, so that what `next` gives is sound to the end. Gives how many entries there are. */
   verify(): Promise<number>
   /** The next entries, with about so many bytes of values; none at the end. */
@@ -404,6 +407,12 @@ export interface NativeOptions {
   lockTimeout?: number
   /** Tables of custom metadata. */
   meta?: Array<NativeMetaTable>
+  /** 32 bytes of a key; `undefined` for no encryption. */
+  encryption?: Uint8Array
+  /** True where it is left out. */
+  storeKeys?: boolean
+  /** True where it is left out. */
+  integrity?: boolean
 }
 
 /** What is missing, and what to fetch for it: start and end of each interval, half-open. */

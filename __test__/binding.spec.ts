@@ -147,7 +147,7 @@ const CALLS: Record<string, ((opened: Opened) => unknown) | null> = {
   'NativeReader.prototype.kind': async ({ disk }) => (await disk.readStream(Buffer.from(KEY), NOW))?.kind,
   'NativeDisk.prototype.backup': ({ disk }) => disk.backup(join(tempDir(), 'backup'), NOW),
   'NativeDisk.prototype.save': ({ disk }) => disk.save(join(tempDir(), 'saved'), NOW),
-  'NativeDisk.prototype.load': ({ disk }) => disk.load(saved(), true, NOW),
+  'NativeDisk.prototype.load': ({ disk }) => disk.load(saved(), true, undefined, NOW),
   'NativeDisk.prototype.check': ({ disk }) => disk.check(false, NOW),
   'NativeDisk.prototype.epochs': ({ disk }) => disk.epochs(),
   'NativeDisk.prototype.sharesEpochs': ({ disk }) => disk.sharesEpochs(new Uint32Array(1)),

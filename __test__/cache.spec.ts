@@ -17,6 +17,12 @@ describe.each([
   { name: 'memory and disk', memory: true, disk: true },
   { name: 'memory that gives copies', memory: true, disk: false, values: 'copy' },
   { name: 'memory that gives copies and disk', memory: true, disk: true, values: 'copy' },
+  {
+    name: 'memory and encrypted disk',
+    memory: true,
+    disk: true,
+    options: { encryption: { key: Buffer.alloc(32, 7) } },
+  },
 ] as const)('Cache in $name', (tiers) => {
   verbsSuite(tiers)
   changesSuite(tiers)

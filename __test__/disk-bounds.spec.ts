@@ -53,7 +53,7 @@ describe('policy and max on disk', () => {
     [{ policy: 'lrv' }, /did you mean 'lru'/],
     [{ max: 0 }, /Invalid max: got 0/],
     [{ max: 1.5 }, /Invalid max/],
-    [{ maxSize: '1KB' }, /max_size is 1000 bytes; accepted are 1048576/],
+    [{ maxSize: '1KB' }, /maximum size of 1000 bytes is too small; accepted are 1048576/],
   ] as [object, RegExp][])('%j is E_INVALID_OPTION', async (options, says) => {
     const error = await failure(() => new Cache({ dir: tempDir(), ...(options as CacheOptions) }))
     expect(error).toBeInstanceOf(InvalidOptionError)

@@ -34,7 +34,7 @@ describe('errors', () => {
 
   it('every_code_has_another_class', () => {
     expect(new Set(Object.values(ERROR_CLASSES)).size).toBe(codes.length)
-    expect(codes).toHaveLength(21)
+    expect(codes).toHaveLength(22)
   })
 
   it('an_expired_key_is_a_key_that_is_not_found', () => {

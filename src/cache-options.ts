@@ -1,5 +1,6 @@
 /** Options of `Cache`, parsed and checked once. */
 
+import { type EncryptionOptions, parseEncryption } from './encryption.js'
 import { makeError } from './errors.js'
 import type { AnyGetOrSetOptions } from './load/options.js'
 import { hasPolicy, type PolicyName, parsePolicy } from './memory/policies.js'
@@ -97,6 +98,21 @@ export interface CacheOptions<M extends MetaTables = MetaTables> {
    * needs a `dir`. What is declared is kept there: later caches may add indexes and columns that may be null.
    */
   meta?: M | undefined
+  /**
+   * Encrypts what is on disk, with XChaCha20-Poly1305: values, descriptions and the texts of keys; keys and tags are found by keyed hashes. Times,
+   * counts, kinds, codecs and sizes are not encrypted. The key belongs to the directory from its first opening on. Without `meta`.
+   */
+  encryption?: EncryptionOptions | undefined
+  /**
+   * Whether the directory has the texts of keys. Default true. With false it has their hashes (BLAKE3, 256 bits) alone: listings give each
+   * key as a `HashedKey`, and `prefix` and `match` are refused. It belongs to the directory from its first opening on.
+   */
+  storeKeys?: boolean | undefined
+  /**
+   * Whether the checksum of each value is looked at when it is read. Default true. With false a value that was damaged on the disk may
+   * come out changed, or as `E_CORRUPT`; what is encrypted is always verified.
+   */
+  integrity?: boolean | undefined
   /** Options of every load, unless the call says otherwise. */
   defaults?: AnyGetOrSetOptions | undefined
   /** Where the time comes from, in milliseconds since the Unix epoch. Default `Date.now`; for tests. */
@@ -132,6 +148,9 @@ const NAMES = [
   'memory',
   'values',
   'meta',
+  'encryption',
+  'storeKeys',
+  'integrity',
   'defaults',
   'clock',
 ]
@@ -147,6 +166,9 @@ const DISK_ONLY = [
   'lockTimeout',
   'cleanupOnOpen',
   'meta',
+  'encryption',
+  'storeKeys',
+  'integrity',
 ] as const
 
 const DISK_POLICIES: readonly DiskPolicy[] = ['lru', 'lfu', 'fifo', 'lifo', 'mru', 'sieve', 's3-fifo']
@@ -200,6 +222,9 @@ function parseDisk(options: CacheOptions, dir: unknown): DiskOptions {
     lockTimeout: Math.min(lockTimeout, Number.MAX_SAFE_INTEGER),
     ...(options.level === undefined ? {} : { level: parseLevel(options.level) }),
     ...(options.meta === undefined ? {} : { meta: declaredTables(options.meta) }),
+    storeKeys: boolean(options.storeKeys ?? true, 'storeKeys'),
+    integrity: boolean(options.integrity ?? true, 'integrity'),
+    ...(options.encryption === undefined ? {} : { encryption: parseEncryption(options.encryption) }),
   }
 }
 

@@ -14,6 +14,7 @@ export type ErrorCode =
   | 'E_STORAGE_FULL'
   | 'E_READ_ONLY'
   | 'E_FORMAT'
+  | 'E_ENCRYPTION'
   | 'E_LOCK_TIMEOUT'
   | 'E_TIMEOUT'
   | 'E_CONSTRAINT'
@@ -65,6 +66,8 @@ export class StorageFullError extends TierceError {}
 export class ReadOnlyError extends TierceError {}
 /** `E_FORMAT`: a directory or a file that this release cannot read. */
 export class FormatError extends TierceError {}
+/** `E_ENCRYPTION`: a directory or a file is encrypted with another key, or a key was given for what is not; nothing was changed. */
+export class EncryptionError extends TierceError {}
 /** `E_LOCK_TIMEOUT`: another process kept a lock for longer than the limit. */
 export class LockTimeoutError extends TierceError {}
 /** `E_TIMEOUT`: a loader or a tier did not answer in time. */
@@ -98,6 +101,7 @@ export const ERROR_CLASSES: Readonly<Record<ErrorCode, typeof TierceError>> = {
   E_STORAGE_FULL: StorageFullError,
   E_READ_ONLY: ReadOnlyError,
   E_FORMAT: FormatError,
+  E_ENCRYPTION: EncryptionError,
   E_LOCK_TIMEOUT: LockTimeoutError,
   E_TIMEOUT: TimeoutError,
   E_CONSTRAINT: ConstraintError,

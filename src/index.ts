@@ -1,6 +1,8 @@
 /** The public entry of `tierce`. */
 export { NdArray, type NumberArray, ndarray, Series, series } from './arrays.js'
-export { Cache, type CacheStats, type GetOptions, type IncrementOptions } from './cache.js'
+export type { IncrementOptions } from './cache/changes.js'
+export type { CacheStats } from './cache/upkeep.js'
+export { Cache, type GetOptions } from './cache.js'
 export type {
   CacheOptions,
   Codec,
@@ -35,6 +37,7 @@ export {
   ColumnarMissingError,
   ConstraintError,
   CorruptError,
+  EncryptionError,
   type ErrorCode,
   FormatError,
   InternalError,
@@ -70,9 +73,9 @@ export type {
 export type { AnySchema } from './load/schema.js'
 export type { Loader, LoaderSync } from './loading.js'
 export type { CheckOptions, CheckProblem, CheckReport } from './manage.js'
+export type { Entries } from './many.js'
 export { definePolicy, type PolicyHooks, type PolicyView } from './memory/custom.js'
 export type { SaveOptions } from './memory/files.js'
-export type { MemoryEntries } from './memory/input.js'
 export type { MemoryMetrics } from './memory/metrics.js'
 export type { MemoryCacheOptions, MemoryKey, MemorySetOptions } from './memory/options.js'
 export type { PolicyName } from './memory/policies.js'

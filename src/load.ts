@@ -26,7 +26,7 @@ import { costOf, slide, standingOf, timesFor, ttlOf } from './load/freshness.js'
 import type { LoadPlan } from './load/options.js'
 import { issuesOf } from './load/schema.js'
 import type { SetOptions } from './set-options.js'
-import type { Kept } from './tiers/stack.js'
+import type { Kept } from './tiers/entries.js'
 import type { SetTimes, Times } from './tiers/wire.js'
 
 /** What a load needs of a cache. Keys are canonical texts. */

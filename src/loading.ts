@@ -63,8 +63,8 @@ export class Loading {
         owner.open() // the load may have closed it
         done(tiers.write([{ text, value, ...storing(entry), ...times }], true))
       },
-      renew: (text, times) => tiers.renew(text, times, true),
-      renewSync: (text, times) => tiers.renewSync(text, times, true),
+      renew: async (text, times) => tiers.renew(text, times, true),
+      renewSync: (text, times) => done(tiers.renew(text, times, true, true)),
       slide: (text, times) => tiers.slide(text, times),
       ttl,
       now,

@@ -1,8 +1,10 @@
 /** `MemoryCache`: live values, synchronous. The verbs; entries, policies and files each have a file in `memory/`. */
 import { makeError } from './errors.js'
 import { Faults } from './events.js'
+import { INSPECT, type Inspect, shown } from './inspect.js'
+import { type Entries, entriesOf, keysOf } from './many.js'
 import { counted, Flights, isPromise } from './memory/flights.js'
-import { checkKey, entriesOf, type MemoryEntries, refuseUndefined } from './memory/input.js'
+import { checkKey, refuseUndefined } from './memory/input.js'
 import { Counters, type MemoryMetrics } from './memory/metrics.js'
 import {
   type EntryTime,
@@ -145,11 +147,11 @@ export class MemoryCache<K extends MemoryKey = string, V = unknown> extends Save
 
   /** The values of many keys, in the order of the keys; `undefined` for a miss. */
   getMany(keys: Iterable<K>): (V | undefined)[] {
-    return Array.from(keys, (key) => this.get(key))
+    return Array.from(keysOf(keys), (key) => this.get(key))
   }
 
   /** Stores many values; where one is refused, none is stored. Throws as `set` does. */
-  setMany(entries: MemoryEntries<K, V>, options?: MemorySetOptions): this {
+  setMany(entries: Entries<K, V>, options?: MemorySetOptions): this {
     const pairs = entriesOf(entries)
     const weights = pairs.map(([key, value]) => {
       if (value === undefined) throw refuseUndefined()
@@ -167,7 +169,7 @@ export class MemoryCache<K extends MemoryKey = string, V = unknown> extends Save
   /** Removes many entries; how many there were. */
   deleteMany(keys: Iterable<K>): number {
     let deleted = 0
-    for (const key of keys) if (this.delete(key)) deleted++
+    for (const key of keysOf(keys)) if (this.delete(key)) deleted++
     return deleted
   }
 
@@ -371,6 +373,14 @@ export class MemoryCache<K extends MemoryKey = string, V = unknown> extends Save
     } catch (error) {
       new Faults().report(error)
     }
+  }
+
+  /** @internal */
+  [INSPECT](_depth: number, options: object, inspect: Inspect): string {
+    const { policy, max, maxSize } = this.#options
+    const isClosed = this.#isClosed()
+    const size = isClosed ? 0 : this.size
+    return shown(this, { policy, max, maxSize, size, isClosed }, options, inspect)
   }
 
   #tell(): void {

@@ -7,6 +7,7 @@ import { makeError } from './errors.js'
 import { type CallKey, type Key, keyFromText, NamespacedKey, namespacePrefix } from './keys.js'
 import type { AnyGetOrSetOptions, GetOrSetOptions, GetOrSetSyncOptions } from './load/options.js'
 import type { Loader, LoaderSync } from './loading.js'
+import { type Entries, entriesOf, keysOf } from './many.js'
 import { describe } from './refusal.js'
 import { SET_OPTIONS, type SetOptions } from './set-options.js'
 
@@ -74,7 +75,7 @@ export class Namespace {
   }
 
   async getMany<V = unknown>(keys: Iterable<AnyKey>): Promise<(V | undefined)[]> {
-    const values = await this.#cache.getMany<V>(Array.from(keys, (key) => this.#key(key)))
+    const values = await this.#cache.getMany<V>(Array.from(keysOf(keys), (key) => this.#key(key)))
     return values.map((value) => this.#counted(value))
   }
 
@@ -86,8 +87,10 @@ export class Namespace {
     this.#cache.setSync(this.#key(key), value, this.#setOptions(options))
   }
 
-  async setMany(entries: Iterable<readonly [AnyKey, unknown]>, options?: SetOptions): Promise<void> {
-    const own = Array.from(entries, ([key, value]) => [this.#key(key), value] as const)
+  setMany(entries: Iterable<readonly [AnyKey, unknown]>, options?: SetOptions): Promise<void>
+  setMany(entries: { readonly [key: string]: unknown }, options?: SetOptions): Promise<void>
+  async setMany(entries: Entries<AnyKey, unknown>, options?: SetOptions): Promise<void> {
+    const own = entriesOf(entries).map(([key, value]) => [this.#key(key), value] as const)
     return this.#cache.setMany(own, this.#setOptions(options))
   }
 
@@ -120,7 +123,7 @@ export class Namespace {
   }
 
   async deleteMany(keys: Iterable<AnyKey>): Promise<number> {
-    return this.#cache.deleteMany(Array.from(keys, (key) => this.#key(key)))
+    return this.#cache.deleteMany(Array.from(keysOf(keys), (key) => this.#key(key)))
   }
 
   async expire(key: AnyKey, ttl: Duration): Promise<boolean> {

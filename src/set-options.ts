@@ -2,8 +2,8 @@
 import { type Codec, type Duration, parseCoding } from './cache-options.js'
 import { type MetaInput, type MetaTables, type NoMeta, toMetaCells } from './meta.js'
 import { checkOptions, invalid, parseDuration } from './options.js'
+import type { Storing } from './tiers/entries.js'
 import type { Extras } from './tiers/extras.js'
-import type { Storing } from './tiers/stack.js'
 
 /** Options of one entry. */
 export interface SetOptions<M extends MetaTables = NoMeta> {

@@ -1,8 +1,9 @@
 /** `SharedMemoryCache`: one cache for all threads of a process, outside the JavaScript heap. */
 import { makeError } from './errors.js'
 import { type Key, keyFromText, keyText } from './keys.js'
+import { type Entries, entriesOf, keysOf } from './many.js'
 import { counted, Flights, isPromise } from './memory/flights.js'
-import { entriesOf, type MemoryEntries, refuseUndefined } from './memory/input.js'
+import { refuseUndefined } from './memory/input.js'
 import { callback, parseDuration } from './options.js'
 import { describe } from './refusal.js'
 import { SharedChannel, type SharedEntry, WHEN, type When } from './shared/channel.js'
@@ -122,11 +123,11 @@ export class SharedMemoryCache<K extends Key = string, V = unknown> {
 
   /** The values of many keys, in the order of the keys; `undefined` for a miss. */
   getMany(keys: Iterable<K>): (V | undefined)[] {
-    return Array.from(keys, (key) => this.get(key))
+    return Array.from(keysOf(keys), (key) => this.get(key))
   }
 
   /** Stores many values; where one is refused, none is stored. Others see them one by one. Throws as `set`. */
-  setMany(entries: MemoryEntries<K, V>, options?: SharedSetOptions): this {
+  setMany(entries: Entries<K, V>, options?: SharedSetOptions): this {
     const ttl = parseSharedTtl(options, this.#ttl)
     const encoded = entriesOf(entries).map(([key, value]) => encodeEntry(key, value))
     for (const entry of encoded) this.#channel.checkSize(entry)
@@ -140,7 +141,7 @@ export class SharedMemoryCache<K extends Key = string, V = unknown> {
   /** Removes many entries; how many there were. */
   deleteMany(keys: Iterable<K>): number {
     let deleted = 0
-    for (const key of keys) if (this.delete(key)) deleted++
+    for (const key of keysOf(keys)) if (this.delete(key)) deleted++
     return deleted
   }
 

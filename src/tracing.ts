@@ -1,6 +1,7 @@
 /** OpenTelemetry and Prometheus, out of what a cache tells and counts. Neither is loaded before it is asked for. */
 import { type TracingChannelSubscribers, tracingChannel } from 'node:diagnostics_channel'
-import type { Cache, CacheStats } from './cache.js'
+import type { CacheStats } from './cache/upkeep.js'
+import type { Cache } from './cache.js'
 import { hostOf } from './caching.js'
 import { LOAD_CHANNEL, type LoadMessage } from './channels.js'
 import { makeError } from './errors.js'

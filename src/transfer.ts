@@ -1,13 +1,15 @@
 /** Whole caches: into one file and back, and into a directory. */
 import { resolve } from 'node:path'
+import { type EncryptionOptions, parseEncryption } from './encryption.js'
 import { fromNative, makeError } from './errors.js'
 import { keyFromText } from './keys.js'
 import { type NativeRecord, native } from './native.js'
 import { boolean, checkOptions } from './options.js'
 import { describe } from './refusal.js'
 import { packSet } from './tiers/disk.js'
+import type { Write } from './tiers/entries.js'
 import { decodeExtras } from './tiers/extras.js'
-import type { TierStack, Write } from './tiers/stack.js'
+import type { TierStack } from './tiers/stack.js'
 import { Batch } from './tiers/wire.js'
 import { decode, encode } from './values/index.js'
 
@@ -23,6 +25,8 @@ export interface SavedCache {
 export interface LoadCacheOptions {
   /** Keeps what is in the cache; a key that is in both gets the file's entry. Default false: the file replaces all. */
   merge?: boolean | undefined
+  /** The key of an encrypted file, where it is not that of this cache: for a new key, or none. */
+  encryption?: EncryptionOptions | undefined
 }
 
 /** What became of the entries of a file. */
@@ -79,19 +83,31 @@ function encodeFor(text: string, value: unknown): ReturnType<typeof encode> {
 
 /** The caller makes sure that no load under way overtakes what is loaded here. */
 export async function load(tiers: TierStack, file: unknown, options: LoadCacheOptions): Promise<LoadedCache> {
-  checkOptions(options, ['merge'], 'load')
+  checkOptions(options, ['merge', 'encryption'], 'load')
   const path = pathOf(file, 'file')
   const merge = boolean(options.merge ?? false, 'merge')
-  if (tiers.disk === undefined) return loadIntoMemory(tiers, path, merge)
-  // What is in memory is outdated by its epochs.
-  const { entries, expired, refused } = await tiers.disk.manage((disk, now) => disk.load(path, merge, now))
-  return { entries, expired, refused }
+  const key = options.encryption === undefined ? undefined : parseEncryption(options.encryption)
+  try {
+    if (tiers.disk === undefined) return await loadIntoMemory(tiers, path, merge, key)
+    // What is in memory is outdated by its epochs.
+    const { entries, expired, refused } = await tiers.disk.manage((disk, now) =>
+      disk.load(path, merge, key, now),
+    )
+    return { entries, expired, refused }
+  } finally {
+    key?.fill(0)
+  }
 }
 
-async function loadIntoMemory(tiers: TierStack, path: string, merge: boolean): Promise<LoadedCache> {
+async function loadIntoMemory(
+  tiers: TierStack,
+  path: string,
+  merge: boolean,
+  key: Uint8Array | undefined,
+): Promise<LoadedCache> {
   const { NativeSnapshot } = native()
   const loaded = { entries: 0, expired: 0, refused: 0 }
-  const snapshot = await typed(async () => new NativeSnapshot(path))
+  const snapshot = await typed(async () => new NativeSnapshot(path, key))
   await typed(() => snapshot.verify())
   if (!merge) await tiers.clear()
   for (;;) {

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { Cache } from 'tierce'
+import { Cache, type CacheOptions } from 'tierce'
 import { expect, it } from 'vitest'
 import { runScript } from '../helpers/child.js'
 import { tempDir } from '../helpers/temp.js'
@@ -27,8 +27,8 @@ function note(acknowledged: Acknowledged, lines: readonly string[]): void {
 }
 
 /** Runs a writer for a while, kills it, and gives what it said. */
-async function writeAndKill(dir: string, round: number): Promise<string[]> {
-  const child = runScript(writer, [dir, round, round % 2 === 0])
+async function writeAndKill(dir: string, round: number, key?: string): Promise<string[]> {
+  const child = runScript(writer, [dir, round, round % 2 === 0], { TIERCE_TEST_KEY: key })
   await child.said('ready')
   await new Promise((resolve) => setTimeout(resolve, (round * 37) % 160))
   child.process.kill('SIGKILL')
@@ -37,8 +37,8 @@ async function writeAndKill(dir: string, round: number): Promise<string[]> {
   return child.lines
 }
 
-async function verify(dir: string, acknowledged: Acknowledged): Promise<number> {
-  const cache = new Cache({ dir, memory: false })
+async function verify(dir: string, acknowledged: Acknowledged, kept: CacheOptions): Promise<number> {
+  const cache = new Cache({ dir, memory: false, ...kept })
   const faults: string[] = []
   cache.on('error', (error) => faults.push(`${error.code}: ${error.message}`))
   let seen = 0
@@ -82,28 +82,36 @@ async function entriesInFiles(dir: string): Promise<number> {
   return count
 }
 
-it(`kill_dash_9_of_a_writer_loses_nothing_acknowledged_and_shows_nothing_partial (${ROUNDS} rounds)`, {
-  timeout: 20_000 + ROUNDS * 5_000,
-}, async () => {
-  const dir = join(tempDir(), 'cache')
-  const acknowledged: Acknowledged = new Map()
-  let writes = 0
-  for (let round = 0; round < ROUNDS; round++) {
-    const lines = await writeAndKill(dir, round)
-    writes += lines.length
-    note(acknowledged, lines)
-    await verify(dir, acknowledged)
-    // What was checked goes, so that a round costs the same however many there are.
-    const cache = new Cache({ dir, memory: false })
-    for (const key of [...acknowledged.keys()].filter((name) => name.startsWith('own-'))) {
-      await cache.delete(key)
-      acknowledged.delete(key)
+it.each([
+  { sort: 'plain', rounds: ROUNDS, key: undefined },
+  { sort: 'encrypted', rounds: Math.ceil(ROUNDS / 5), key: 'ab'.repeat(32) },
+])(
+  'kill_dash_9_of_a_writer_loses_nothing_acknowledged_and_shows_nothing_partial ($sort, $rounds rounds)',
+  {
+    timeout: 20_000 + ROUNDS * 5_000,
+  },
+  async ({ rounds, key }) => {
+    const kept = key === undefined ? {} : { encryption: { key } }
+    const dir = join(tempDir(), 'cache')
+    const acknowledged: Acknowledged = new Map()
+    let writes = 0
+    for (let round = 0; round < rounds; round++) {
+      const lines = await writeAndKill(dir, round, key)
+      writes += lines.length
+      note(acknowledged, lines)
+      await verify(dir, acknowledged, kept)
+      // What was checked goes, so that a round costs the same however many there are.
+      const cache = new Cache({ dir, memory: false, ...kept })
+      for (const own of [...acknowledged.keys()].filter((name) => name.startsWith('own-'))) {
+        await cache.delete(own)
+        acknowledged.delete(own)
+      }
+      await cache.close()
     }
-    await cache.close()
-  }
-  expect(writes).toBeGreaterThanOrEqual(ROUNDS)
-  expect(await verify(dir, acknowledged)).toBeGreaterThan(0)
-})
+    expect(writes).toBeGreaterThanOrEqual(rounds)
+    expect(await verify(dir, acknowledged, kept)).toBeGreaterThan(0)
+  },
+)
 
 it('kill_dash_9_leaves_no_orphan_file_after_the_next_open', { timeout: 60_000 }, async () => {
   const dir = join(tempDir(), 'cache')

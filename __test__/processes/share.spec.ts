@@ -13,15 +13,16 @@ const echo = fileURLToPath(new URL('echo.mjs', import.meta.url))
 it.each([
   { tiers: 'disk', memory: false, seconds: SECONDS / 2 },
   { tiers: 'memory and disk', memory: true, seconds: SECONDS / 2 },
+  { tiers: 'memory and encrypted disk', memory: true, seconds: SECONDS / 4, key: 'ab'.repeat(32) },
 ])(
   'two_processes_share_a_directory_with_no_error_no_lost_write_and_no_old_value ($tiers)',
   { timeout: 60_000 + SECONDS * 2000 },
-  async ({ memory, seconds }) => {
+  async ({ memory, seconds, key }) => {
     const folder = tempDir()
     const board = join(folder, 'board')
     writeFileSync(board, Buffer.alloc(8 * 6 * 2))
     const args = (me: number) => [join(folder, 'cache'), board, me, 2, seconds, memory]
-    const children = [runScript(sharer, args(0)), runScript(sharer, args(1))]
+    const children = [0, 1].map((me) => runScript(sharer, args(me), { TIERCE_TEST_KEY: key }))
     for (const lines of await Promise.all(children.map((child) => child.done))) {
       const [writes = 0, reads = 0] = (lines.at(-1) ?? '').split(' ').map(Number)
       expect(writes).toBeGreaterThan(0)
@@ -30,11 +31,14 @@ it.each([
   },
 )
 
-it('a_write_of_another_process_is_seen_by_this_ones_memory_at_once', async () => {
+it.each([
+  { sort: 'plain', key: undefined, kept: {} },
+  { sort: 'encrypted', key: 'ab'.repeat(32), kept: { encryption: { key: 'ab'.repeat(32) } } },
+])('a_write_of_another_process_is_seen_by_this_ones_memory_at_once ($sort)', async ({ key, kept }) => {
   const dir = join(tempDir(), 'cache')
-  const cache = openCache({ dir })
+  const cache = openCache({ dir, ...kept })
   await cache.set('k', 0)
-  const child = runScript(echo, [dir])
+  const child = runScript(echo, [dir], { TIERCE_TEST_KEY: key })
   await child.said('ready')
   for (let round = 1; round <= 100; round++) {
     expect(cache.getSync('k')).toBe(round - 1) // in memory from here on

@@ -4,11 +4,11 @@
 // a file that all read: a read that begins after that must not see an older one.
 import { closeSync, openSync, readSync, writeSync } from 'node:fs'
 import { Cache } from '../../dist/index.mjs'
-import { check, make, SIZES } from './values.mjs'
+import { check, KEPT, make, SIZES } from './values.mjs'
 
 const [dir, board, me, writers, seconds, memory] = process.argv.slice(2)
 const KEYS = 6
-const cache = new Cache({ dir, memory: memory === 'true' })
+const cache = new Cache({ dir, memory: memory === 'true', ...KEPT })
 cache.on('error', (error) => {
   throw error
 })

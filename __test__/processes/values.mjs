@@ -1,6 +1,9 @@
 // Values that describe themselves: whoever reads one can tell whether it is whole and whose it is.
 import { createHash } from 'node:crypto'
 
+/** How a directory that processes share is kept: encrypted, where they are told the key. */
+export const KEPT = process.env.TIERCE_TEST_KEY ? { encryption: { key: process.env.TIERCE_TEST_KEY } } : {}
+
 /** Bytes of a value: in a row, at the edge, in a file. */
 export const SIZES = [60, 3000, 32_768, 32_769, 70_000]
 

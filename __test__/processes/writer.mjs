@@ -1,10 +1,10 @@
 // Writes until it is killed, and says which writes were acknowledged: "+ key number"; "? key" before a delete, "- key" after.
 import { writeSync } from 'node:fs'
 import { Cache } from '../../dist/index.mjs'
-import { make, SIZES } from './values.mjs'
+import { KEPT, make, SIZES } from './values.mjs'
 
 const [dir, round, memory] = process.argv.slice(2)
-const cache = new Cache({ dir, memory: memory === 'true', codec: 'none' })
+const cache = new Cache({ dir, memory: memory === 'true', codec: 'none', ...KEPT })
 // Straight to the pipe, before anything else happens: what was said was acknowledged.
 const say = (line) => writeSync(1, `${line}\n`)
 const store = (key, number, size) =>

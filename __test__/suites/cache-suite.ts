@@ -10,12 +10,14 @@ export interface Tiers {
   memory: boolean
   disk: boolean
   values?: 'shared' | 'copy'
+  /** More options of the cache under test. */
+  options?: CacheOptions
 }
 
 /** Options of a cache with these tiers, in a new directory if there is one. */
 export function optionsFor(tiers: Tiers, more: CacheOptions = {}): CacheOptions {
-  const { memory, values } = tiers
-  return { ...(tiers.disk ? { dir: tempDir() } : {}), memory, values, ...more }
+  const { memory, values, options } = tiers
+  return { ...(tiers.disk ? { dir: tempDir() } : {}), memory, values, ...options, ...more }
 }
 
 /** Each verb, and how they fit together. */

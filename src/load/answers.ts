@@ -1,7 +1,7 @@
 /** What a load was asked, what it answered, and what becomes of that: the parts of `load.ts` that need no state. */
 import { makeError } from '../errors.js'
 import type { SetOptions } from '../set-options.js'
-import type { Kept } from '../tiers/stack.js'
+import type { Kept } from '../tiers/entries.js'
 import type { Release } from './barriers.js'
 import { type Flight, type LoadCall, type LoadContext, notModified } from './flight.js'
 import type { LoadPlan } from './options.js'

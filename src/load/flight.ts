@@ -1,6 +1,6 @@
 /** One load under way, and those who wait for it. */
 import { makeError } from '../errors.js'
-import type { Kept } from '../tiers/stack.js'
+import type { Kept } from '../tiers/entries.js'
 import { staleAt } from './freshness.js'
 import type { LoadPlan } from './options.js'
 

@@ -1,6 +1,6 @@
 /** How fresh a value is: arithmetic on times, without a clock of its own. */
 import { parseDuration } from '../options.js'
-import type { Kept } from '../tiers/stack.js'
+import type { Kept } from '../tiers/entries.js'
 import type { SetTimes, Times } from '../tiers/wire.js'
 import type { LoadPlan } from './options.js'
 

@@ -2,13 +2,6 @@
 import { makeError } from '../errors.js'
 import { describe } from '../refusal.js'
 
-/** Pairs, a `Map`, or an object whose names are the keys. */
-export type MemoryEntries<K, V> = Iterable<readonly [K, V]> | { readonly [key: string]: V }
-
-export function entriesOf<K, V>(entries: MemoryEntries<K, V>): (readonly [K, V])[] {
-  return Symbol.iterator in entries ? [...entries] : (Object.entries(entries) as [K, V][])
-}
-
 /** @throws InvalidKeyError `E_INVALID_KEY` */
 export function checkKey(key: unknown): void {
   switch (typeof key) {

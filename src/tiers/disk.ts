@@ -52,6 +52,10 @@ export interface DiskOptions {
   durability: string
   lockTimeout: number
   meta?: DeclaredTable[]
+  storeKeys: boolean
+  integrity: boolean
+  /** A copy of the key, which the tier overwrites when it is open. */
+  encryption?: Uint8Array
 }
 
 /** An entry that was read. */
@@ -137,6 +141,8 @@ export class DiskTier {
   #waiting: Waiting[] = []
   /** Whether a set is acknowledged when it is queued. */
   readonly isRelaxed: boolean
+  /** Whether a listing can tell keys by their texts. */
+  readonly storesKeys: boolean
   /** Under `relaxed`: sends off what is queued. */
   #timer: NodeJS.Timeout | undefined
   /** Under `relaxed`: the batch on the thread pool, if it may be written again. */
@@ -152,10 +158,15 @@ export class DiskTier {
     const { dir, ...rest } = options
     this.#now = now
     this.#onFault = onFault
+    this.storesKeys = rest.storeKeys
     this.isRelaxed = rest.durability === 'relaxed'
     this.#stayAtExit = this.isRelaxed ? atExit(() => this.#flushAtExit()) : () => {}
     const { NativeDisk } = native()
-    this.#disk = call(() => new NativeDisk(dir, rest, this.#inbox, this.#outbox, now()))
+    try {
+      this.#disk = call(() => new NativeDisk(dir, rest, this.#inbox, this.#outbox, now()))
+    } finally {
+      rest.encryption?.fill(0)
+    }
     const epochs = call(() => this.#disk.epochs())
     // Where memory of the addon's may not be shared, the array is a copy that never changes.
     this.#epochs = this.#disk.sharesEpochs(epochs) ? epochs : undefined

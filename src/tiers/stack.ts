@@ -2,106 +2,30 @@
 import type { ParsedOptions } from '../cache-options.js'
 import type { Cell } from '../cells.js'
 import { type CacheEntry, diskFacts, memoryFacts } from '../entry.js'
-import { makeError, TierceError } from '../errors.js'
-import { Counters } from '../memory/metrics.js'
+import { makeError } from '../errors.js'
 import type { MetaTables } from '../meta.js'
-import { attempt, now, type Soon, then } from '../soon.js'
+import { attempt, type Soon, then } from '../soon.js'
 import { giveOut, keep } from '../values/copies.js'
 import { type Encoded, encode, kindName, kindOf } from '../values/index.js'
 import type { Answer } from './answer.js'
-import { type DiskHit, DiskTier, packSet } from './disk.js'
-import type { Extras } from './extras.js'
-import { type MemoryEntry, MemoryTier } from './memory.js'
-import { TurnClock } from './turn-clock.js'
-import { weigh } from './weigh.js'
-import type { Batch, Coding, Outcome, Packed, SetTimes, Times } from './wire.js'
+import { type DiskHit, packSet } from './disk.js'
+import type { Kept, KnownKey, TierStats, Write } from './entries.js'
+import { MemoryFront, type TierEvents } from './front.js'
+import type { MemoryEntry } from './memory.js'
+import type { Batch, Coding, Outcome, Packed, Times } from './wire.js'
 
-/** What an entry gets beside its value. */
-export interface Storing extends SetTimes {
-  coding: Coding | undefined
-  /** Tags, description, metadata. */
-  extras: Extras | undefined
-}
-
-/** A value on its way into the tiers. */
-export interface Write extends Storing {
-  text: string
-  value: unknown
-}
-
-/** A value that was found, and its times: see `MemoryEntry`. */
-export interface Kept extends SetTimes {
-  value: unknown
-  createdAt: number
-}
-
-/** What is stored. Sizes in bytes; expired entries count until they are removed. */
-export interface TierStats {
-  entries: number
-  /** Of the values. */
-  size: number
-  /** Of the values after compression; the same as `size` without a disk tier. */
-  storedSize: number
-  /** Database pages in use, value files and the log; 0 without a disk tier. */
-  diskSize: number
-  /** The log, a part of it. */
-  logSize: number
-  /** Whether a reader elsewhere keeps the log from ending: as long as it does, `diskSize` may be above `maxSize`. */
-  logIsPinned: boolean
-  /** Reads of this cache object that found an entry, and those that did not. */
-  hits: number
-  misses: number
-  memory: { entries: number; size: number }
-}
-
-/** What is known of a key. An expired entry is known until it is removed. */
-export interface KnownKey {
-  is: 'live' | 'expired' | 'missing'
-  /** Of a live entry. */
-  expiresAt?: number | undefined
-}
-
-/** What the stack tells its owner. */
-export interface StackEvents {
-  /** A key is being written or removed: what loads under way bring for it comes too late. */
-  onChange(text: string): void
-  /** A fault that breaks no call. */
-  onFault(code: string, message: string): void
-  /** An entry left memory by itself. May be in the middle of a change. */
-  onLeave(text: string, reason: 'evict' | 'expire'): void
-}
-
-export class TierStack {
-  readonly now: () => number
+export class TierStack extends MemoryFront {
   /** Of metadata. */
   readonly tables: MetaTables
-  readonly memory: MemoryTier | undefined
-  readonly disk: DiskTier | undefined
-  /** Memory keeps values apart from those that callers hold. */
-  readonly copies: boolean
   readonly #codecs: ReadonlyMap<string, Coding>
-  readonly #events: StackEvents
-  readonly #turn: TurnClock
   /** Keys whose entries are being changed on disk, and by how many writes: what a read brings of them may be old. */
   readonly #changing = new Map<string, number>()
-  readonly counters = new Counters()
 
   /** Opens the directory, if there is one. Errors as `Cache`. */
-  constructor(parsed: ParsedOptions, events: StackEvents) {
-    this.now = parsed.now
+  constructor(parsed: ParsedOptions, events: TierEvents) {
+    super(parsed, events)
     this.tables = parsed.meta
-    this.#turn = new TurnClock(parsed.now)
     this.#codecs = parsed.codecs
-    this.copies = parsed.copies
-    this.#events = events
-    if (parsed.memory !== undefined)
-      this.memory = new MemoryTier(parsed.memory, parsed.now, (entry, reason) => this.#left(entry, reason))
-    if (parsed.disk !== undefined) {
-      this.disk = new DiskTier(parsed.disk, parsed.now, (code, message) => events.onFault(code, message))
-      if (parsed.cleanupOnOpen) {
-        this.disk.cleanup().catch(({ code, message }) => code !== 'E_CLOSED' && events.onFault(code, message))
-      }
-    }
   }
 
   /** The value of a key; `undefined` on a miss. Only a promise when it takes the disk. */
@@ -116,7 +40,7 @@ export class TierStack {
 
   /** What is kept under a key, stale or not; `undefined` where there is nothing. Only a promise when it takes the disk. */
   find(text: string): Kept | undefined | Promise<Kept | undefined> {
-    const kept = this.#kept(text)
+    const kept = this.kept(text)
     if (kept !== undefined || this.disk === undefined) return this.#found(kept)
     const hit = this.disk.read(text)
     const done = (read: DiskHit | undefined) => this.#found(keptOf(this.#remember(text, read)))
@@ -124,27 +48,7 @@ export class TierStack {
   }
 
   findSync(text: string): Kept | undefined {
-    return this.#found(this.#kept(text) ?? keptOf(this.#remember(text, this.disk?.readSync(text))))
-  }
-
-  /** The value in memory; a miss there is not counted, as the disk has not been asked. */
-  readMemory(text: string): unknown {
-    const live = this.live(text)
-    if (live === undefined) return undefined
-    this.counters.hits++
-    return this.copies ? giveOut(live.value) : live.value
-  }
-
-  /** The value of an entry that is in the memory tier; `undefined` where it is not live any more. */
-  readEntry(entry: MemoryEntry): unknown {
-    const { place } = entry
-    if (place !== undefined && this.disk?.isCurrent(place.slot, place.epoch) === false) return undefined
-    const isTimed = entry.expiresAt !== Infinity || entry.freshUntil !== Infinity
-    const now = isTimed ? this.now() : this.#turn.now()
-    if (isTimed && !entry.isLive(now)) return undefined
-    this.memory!.use(entry, now)
-    this.counters.hits++
-    return this.copies ? giveOut(entry.value) : entry.value
+    return this.#found(this.kept(text) ?? keptOf(this.#remember(text, this.disk?.readSync(text))))
   }
 
   /** Removes every entry that has one of these tags; gives how many were live. */
@@ -156,7 +60,7 @@ export class TierStack {
       this.memory?.remove(entry)
     }
     if (this.disk === undefined) return live
-    this.#tellAccesses()
+    this.tellAccesses()
     // What memory read from disk follows its epoch, and those of removed entries move.
     return this.disk.invalidateTags(tags, sync)
   }
@@ -169,7 +73,7 @@ export class TierStack {
     let next = 0
     return live.map((entry, index) => {
       const hit = entry ?? this.#remember(texts[index]!, read[next++])
-      this.#count(hit !== undefined)
+      this.count(hit !== undefined)
       return this.given(hit)
     })
   }
@@ -178,16 +82,16 @@ export class TierStack {
   async entry<V>(text: string): Promise<CacheEntry<V> | undefined> {
     if (this.disk === undefined) {
       const entry = this.live(text)
-      this.#count(entry !== undefined)
+      this.count(entry !== undefined)
       return entry === undefined
         ? undefined
         : { value: this.given(entry) as V, ...memoryFacts(entry, entry.hits - 1) }
     }
     const live = this.current(text)
-    this.#tellAccesses()
+    this.tellAccesses()
     const hit = await this.disk.entry(text)
     const isLive = hit !== undefined && hit.facts.freshUntil > this.now()
-    this.#count(isLive)
+    this.count(isLive)
     if (!isLive) return undefined
     const tier = live !== undefined && live === this.memory?.peek(text) ? 'memory' : 'disk'
     const { facts, value, extras } = hit
@@ -208,7 +112,7 @@ export class TierStack {
   /** Stores values in one transaction. In memory they are there when this returns, on disk when it is done. */
   write(writes: readonly Write[], sync = false): Soon<void> {
     const encoded = writes.map(({ value }) => this.encode(value))
-    this.#tellAccesses()
+    this.tellAccesses()
     const { disk } = this
     if (disk === undefined) this.admit(writes.map((write, index) => ({ write, encoded: encoded[index] })))
     this.counters.sets += writes.length
@@ -220,11 +124,11 @@ export class TierStack {
       }
     }
     const confirm = (outcomes: Outcome[]) => {
-      for (const [index, entry] of kept.entries()) this.#confirm(entry, outcomes[index]!)
+      for (const [index, entry] of kept.entries()) this.confirm(entry, outcomes[index]!)
     }
     const failed = (error: unknown): never => {
       for (const entry of kept) if (entry !== undefined) this.memory?.remove(entry)
-      this.#countRefused(error)
+      this.countRefused(error)
       throw error
     }
     if (disk.isRelaxed && !sync)
@@ -234,22 +138,13 @@ export class TierStack {
 
   /** Nobody waits for it: what becomes of it is an event where it fails. */
   #writeLater(done: Promise<void>): void {
-    done.catch((error) => this.#events.onFault(error.code, error.message))
+    done.catch((error) => this.events.onFault(error.code, error.message))
   }
 
   /** Gives an entry new times, and leaves its value alone; a stale one too where `stale` is set. Gives whether there was one. */
-  async renew(text: string, times: Times, stale: boolean): Promise<boolean> {
-    return this.#renew(text, times, stale, false)
-  }
-
-  /** As `renew`, on this thread. */
-  renewSync(text: string, times: Times, stale: boolean): boolean {
-    return now(this.#renew(text, times, stale, true))
-  }
-
-  #renew(text: string, times: Times, stale: boolean, sync: boolean): Soon<boolean> {
+  renew(text: string, times: Times, stale: boolean, sync = false): Soon<boolean> {
     const { disk } = this
-    const entry = this.#renewed(text, times, stale)
+    const entry = this.renewed(text, times, stale)
     if (disk === undefined) return entry !== undefined
     const failed = (error: unknown): never => {
       if (entry !== undefined) this.memory?.remove(entry)
@@ -257,26 +152,6 @@ export class TierStack {
     }
     const renewed = () => disk.write(1, (batch) => batch.renew(text, times, stale), sync)
     return attempt(() => then(renewed(), ([outcome]) => this.#confirmRenewal(entry, outcome!)), failed)
-  }
-
-  /** Gives an entry new times in memory, and not on disk. */
-  slide(text: string, times: Times): void {
-    const entry = this.current(text)
-    if (entry !== undefined) this.#retime(entry, times)
-  }
-
-  #retime(entry: MemoryEntry, { expiresAt, freshUntil }: Times): void {
-    this.memory?.expire(entry, expiresAt)
-    entry.freshUntil = freshUntil
-  }
-
-  /** The entry in memory has its new times at once; its epoch is not known before they are on disk. */
-  #renewed(text: string, times: Times, stale: boolean): MemoryEntry | undefined {
-    this.#tellAccesses()
-    const entry = this.current(text)
-    if (entry === undefined || !(stale || entry.isLive(this.now()))) return undefined
-    this.#retime(entry, times)
-    return entry
   }
 
   /** Removes keys in one transaction; gives how many had a live entry. */
@@ -307,7 +182,7 @@ export class TierStack {
     const { disk } = this
     if (disk === undefined)
       throw makeError('E_INTERNAL', 'A change was asked of a disk tier that is not there.')
-    this.#tellAccesses()
+    this.tellAccesses()
     for (const text of texts) this.#changing.set(text, (this.#changing.get(text) ?? 0) + 1)
     const done = (): void => {
       for (const text of texts) {
@@ -318,7 +193,7 @@ export class TierStack {
     }
     const failed = (error: unknown): never => {
       done()
-      this.#countRefused(error)
+      this.countRefused(error)
       throw error
     }
     const succeeded = (outcomes: Outcome[]): Outcome[] => {
@@ -335,16 +210,6 @@ export class TierStack {
     this.counters.cleared += outcomes?.[0]?.invalidated ?? count
   }
 
-  /** What is in memory and has not expired, the least recently used first. */
-  *stored(): Generator<Write> {
-    const now = this.now()
-    const entries = [...(this.memory?.entries() ?? [])].filter(({ expiresAt }) => expiresAt > now)
-    for (const entry of entries.reverse()) {
-      const { text, expiresAt, freshUntil, cost, extras } = entry
-      yield { text, value: this.given(entry), expiresAt, freshUntil, cost, extras, coding: undefined }
-    }
-  }
-
   async stats(): Promise<TierStats> {
     const memory = { entries: this.memory?.count ?? 0, size: this.memory?.size ?? 0 }
     const { hits, misses } = this.counters
@@ -359,9 +224,9 @@ export class TierStack {
   /** As `read`, but of the disk alone, by a map of the file where it can be: the value is the caller's own. */
   async map(text: string): Promise<unknown> {
     if (this.disk === undefined) return this.read(text)
-    this.#tellAccesses()
+    this.tellAccesses()
     const hit = await this.disk.map(text)
-    this.#count(hit !== undefined)
+    this.count(hit !== undefined)
     return hit?.value
   }
 
@@ -376,49 +241,16 @@ export class TierStack {
 
   async close(): Promise<void> {
     try {
-      this.#tellAccesses()
+      this.tellAccesses()
     } finally {
       this.memory?.clear()
       await this.disk?.close()
     }
   }
 
-  /** What one of several callers gets of a value that all of them would share. */
-  own(value: unknown): unknown {
-    if (!this.copies) return value
-    try {
-      return giveOut(keep(value))
-    } catch {
-      return value // it has no stored form, so nothing else holds it
-    }
-  }
-
-  /** What is kept of a value: `given` makes a caller's of it. */
-  held(value: unknown, encoded?: Encoded): unknown {
-    return this.copies ? keep(value, encoded) : value
-  }
-
-  /**
-   * Of a memory tier alone: whether it takes all of these values.
-   * @throws ValueTooLargeError `E_VALUE_TOO_LARGE`
-   */
-  admit(writes: readonly { write: Write; encoded: Encoded | undefined }[]): void {
-    for (const { write, encoded } of writes) {
-      if (this.memory?.admits(write.text, sizeOf(write.value, encoded)) === false) {
-        this.counters.rejected++
-        throw tooLarge()
-      }
-    }
-  }
-
-  /** What a caller gets of a value that was found. */
-  given(hit: { value: unknown } | undefined): unknown {
-    return this.copies ? giveOut(hit?.value) : hit?.value
-  }
-
   /** A value that was found, as its callers get it; what is stale counts as a miss. */
   #found(kept: Kept | undefined): Kept | undefined {
-    this.#count(kept !== undefined && isFresh(kept, this.now()))
+    this.count(kept !== undefined && isFresh(kept, this.now()))
     if (kept === undefined || !this.copies) return kept
     const { createdAt, expiresAt, freshUntil, cost } = kept
     return { value: giveOut(kept.value), createdAt, expiresAt, freshUntil, cost }
@@ -426,51 +258,6 @@ export class TierStack {
 
   #fresh(kept: Kept | undefined): unknown {
     return kept !== undefined && isFresh(kept, this.now()) ? kept.value : undefined
-  }
-
-  #countRefused(error: unknown): void {
-    if (error instanceof TierceError && error.code === 'E_VALUE_TOO_LARGE') this.counters.rejected++
-  }
-
-  #count(hit: boolean): void {
-    if (hit) this.counters.hits++
-    else this.counters.misses++
-  }
-
-  /** The entry in memory, stale or not, if it is neither expired nor overtaken by a write of another process or thread. */
-  current(text: string, now = this.now()): MemoryEntry | undefined {
-    const entry = this.memory?.peek(text)
-    if (entry === undefined) return undefined
-    const { place } = entry
-    const overtaken = place !== undefined && this.disk?.isCurrent(place.slot, place.epoch) === false
-    const isOver = entry.expiresAt <= now
-    if (!isOver && !overtaken) return entry
-    this.memory?.remove(entry)
-    if (isOver) this.#left(entry, 'expire')
-    return undefined
-  }
-
-  #left({ text }: MemoryEntry, reason: 'evict' | 'expire'): void {
-    if (reason === 'evict') this.counters.evicted++
-    else if (this.disk === undefined) this.counters.expired++ // else it is counted where it leaves the disk
-    this.#events.onLeave(text, reason)
-  }
-
-  /** As `current`, and notes the access. */
-  #kept(text: string): MemoryEntry | undefined {
-    const now = this.now()
-    const entry = this.current(text, now)
-    if (entry !== undefined) this.memory?.use(entry, now)
-    return entry
-  }
-
-  /** As `#kept`, where it is fresh. */
-  live(text: string): MemoryEntry | undefined {
-    const now = this.now()
-    const entry = this.current(text, now)
-    if (entry === undefined || entry.freshUntil <= now) return undefined
-    this.memory?.use(entry, now)
-    return entry
   }
 
   /** Keeps what was read from disk in memory, unless something newer is there by now. */
@@ -497,58 +284,11 @@ export class TierStack {
     return chosen === undefined ? encoded : { ...encoded, coding: chosen }
   }
 
-  /** Puts a value into memory, where it answers at once; its epoch is not known before it is on disk. */
-  keep(
-    { text, value, expiresAt, freshUntil, cost, extras }: Write,
-    encoded: Encoded | undefined,
-    createdAt = this.now(),
-  ): MemoryEntry | undefined {
-    this.outdate(text)
-    return this.memory?.set({
-      text,
-      value: this.held(value, encoded),
-      expiresAt,
-      freshUntil,
-      cost,
-      size: sizeOf(value, encoded),
-      kind: encoded === undefined ? 'live' : kindOf(encoded),
-      createdAt,
-      extras,
-    })
-  }
-
-  /** The write is on disk: from now on the entry in memory follows its epoch. */
-  #confirm(entry: MemoryEntry | undefined, outcome: Outcome): void {
-    if (entry === undefined) return
-    if (outcome.cacheable) entry.place = outcome
-    else this.memory?.remove(entry)
-  }
-
   /** What the disk does not have any more goes from memory too. */
   #confirmRenewal(entry: MemoryEntry | undefined, outcome: Outcome): boolean {
-    if (outcome.existed) this.#confirm(entry, outcome)
+    if (outcome.existed) this.confirm(entry, outcome)
     else if (entry !== undefined) this.memory?.remove(entry)
     return outcome.existed
-  }
-
-  /** What loads under way bring for a key comes too late. */
-  outdate(text: string): void {
-    this.#events.onChange(text)
-  }
-
-  /** Removes a key from memory and from loads under way; whether it was live there. */
-  forget(text: string): boolean {
-    this.outdate(text)
-    const entry = this.current(text)
-    if (entry === undefined) return false
-    this.memory?.remove(entry)
-    return entry.isLive(this.now())
-  }
-
-  /** The disk tier's order of eviction counts what memory answered. */
-  #tellAccesses(): void {
-    const accesses = this.disk === undefined ? undefined : this.memory?.takeAccesses()
-    if (accesses !== undefined && accesses.length > 0) this.disk?.touch(accesses)
   }
 }
 
@@ -568,17 +308,5 @@ function storable(value: unknown): unknown {
   throw makeError(
     'E_UNSERIALIZABLE',
     'undefined cannot be stored, as it stands for a miss: store null, or delete the key.',
-  )
-}
-
-/** Bytes, as the memory tier counts them. */
-function sizeOf(value: unknown, encoded: Encoded | undefined): number {
-  return encoded === undefined ? weigh(value) : encoded.data.length
-}
-
-function tooLarge(): Error {
-  return makeError(
-    'E_VALUE_TOO_LARGE',
-    'The value does not fit into memory.maxSize, and there is no disk tier: store less, or raise the bound.',
   )
 }

@@ -3,8 +3,9 @@ import { makeError } from '../errors.js'
 import { describe } from '../refusal.js'
 import { type Soon, then } from '../soon.js'
 import { packSet } from '../tiers/disk.js'
+import type { Write } from '../tiers/entries.js'
 import type { MemoryEntry } from '../tiers/memory.js'
-import type { TierStack, Write } from '../tiers/stack.js'
+import type { TierStack } from '../tiers/stack.js'
 import type { Outcome, SetTimes } from '../tiers/wire.js'
 
 /** Stores a value if there is no live entry; whether it did. */

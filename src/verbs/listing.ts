@@ -1,5 +1,7 @@
 /** Listings: page by page, so that a cache of any size needs the memory of a page. */
+
 import { diskFacts, type EntryFacts, memoryFacts } from '../entry.js'
+import { makeError } from '../errors.js'
 import { Glob } from '../glob.js'
 import { type CallKey, type Key, keyFromText, keyText } from '../keys.js'
 import { boolean, checkOptions, positiveInteger, stringOption } from '../options.js'
@@ -155,6 +157,14 @@ async function* pages(
   open()
   const selection = parsed()
   const { glob, prefix } = selection
+  if (tiers.disk?.storesKeys === false && (prefix !== '' || glob !== undefined)) {
+    const option = prefix === '' ? 'match' : 'prefix'
+    throw makeError(
+      'E_INVALID_OPTION',
+      `Invalid ${option}: this cache has storeKeys: false, so that no key is known by a part of its text. List all entries, or find them by their tags.`,
+      { option },
+    )
+  }
   const isMatch = (key: unknown): boolean =>
     (prefix === '' && glob === undefined) ||
     (typeof key === 'string' && key.startsWith(prefix) && (glob === undefined || glob.matches(key)))

@@ -6,11 +6,13 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { makeError, TierceError } from '../errors.js'
 import { type Key, keyTextSoon } from '../keys.js'
+import { type Entries, entriesOf, keysOf } from '../many.js'
 import { callback, checkOptions, countOption } from '../options.js'
 import { pause } from '../pause.js'
 import { packSet } from '../tiers/disk.js'
+import type { Storing, Write } from '../tiers/entries.js'
 import type { MemoryEntry } from '../tiers/memory.js'
-import type { Storing, TierStack, Write } from '../tiers/stack.js'
+import type { TierStack } from '../tiers/stack.js'
 import type { Batch, Times, Version } from '../tiers/wire.js'
 import type { Encoded } from '../values/index.js'
 import { addend, increment, sum } from './changes.js'
@@ -132,8 +134,8 @@ export class Transaction<Options> {
   }
 
   /** As of `Cache`. */
-  getMany<V = unknown>(keys: Iterable<Key>): Promise<(V | undefined)[]> {
-    return Promise.all(Array.from(keys, (key) => this.get<V>(key)))
+  async getMany<V = unknown>(keys: Iterable<Key>): Promise<(V | undefined)[]> {
+    return Promise.all(Array.from(keysOf(keys), (key) => this.get<V>(key)))
   }
 
   /** As of `Cache`. */
@@ -156,8 +158,10 @@ export class Transaction<Options> {
   }
 
   /** As of `Cache`. */
-  async setMany(entries: Iterable<readonly [Key, unknown]>, options: Options = {} as Options): Promise<void> {
-    await Promise.all(Array.from(entries, ([key, value]) => this.set(key, value, options)))
+  setMany(entries: Iterable<readonly [Key, unknown]>, options?: Options): Promise<void>
+  setMany(entries: { readonly [key: string]: unknown }, options?: Options): Promise<void>
+  async setMany(entries: Entries<Key, unknown>, options: Options = {} as Options): Promise<void> {
+    await Promise.all(entriesOf(entries).map(([key, value]) => this.set(key, value, options)))
   }
 
   /** As of `Cache`. */
@@ -190,7 +194,7 @@ export class Transaction<Options> {
 
   /** As of `Cache`. */
   async deleteMany(keys: Iterable<Key>): Promise<number> {
-    const deleted = await Promise.all(Array.from(keys, (key) => this.delete(key)))
+    const deleted = await Promise.all(Array.from(keysOf(keys), (key) => this.delete(key)))
     return deleted.filter((one) => one).length
   }
 
@@ -284,7 +288,7 @@ export class Transaction<Options> {
       for (const change of changes) {
         if (change.op === 'set') this.#tiers.keep(change.write, change.encoded)
         else if (change.op === 'delete') this.#tiers.forget(text)
-        else if (change.op === 'renew') this.#tiers.renewSync(text, change.times, false)
+        else if (change.op === 'renew') this.#tiers.renew(text, change.times, false, true)
         else increment(this.#tiers, { text, by: change.by, expiresAt: change.expiresAt }, true)
       }
     }

@@ -10,8 +10,8 @@ use napi::bindgen_prelude::{Buffer, Uint8Array, Uint32Array};
 use napi_derive::napi;
 use tierce::policy::UnknownPolicy;
 use tierce::{
-    Cache, Code, CodecChoice, ColumnType, Durability, EPOCH_BITS, Entry, Error, Fetched, Key, Listed,
-    Listing, ManualClock, MetaColumn, MetaTable, Result, State, Wait,
+    Cache, Code, CodecChoice, ColumnType, Durability, EPOCH_BITS, EncryptionKey, Entry, Error, Fetched, Key,
+    Listed, Listing, ManualClock, MetaColumn, MetaTable, Result, State, Wait,
 };
 use tierce_napi::{Work, guard, job};
 
@@ -38,6 +38,12 @@ pub struct NativeOptions {
     pub lock_timeout: Option<f64>,
     /// Tables of custom metadata.
     pub meta: Option<Vec<NativeMetaTable>>,
+    /// 32 bytes of a key; `undefined` for no encryption.
+    pub encryption: Option<Uint8Array>,
+    /// True where it is left out.
+    pub store_keys: Option<bool>,
+    /// True where it is left out.
+    pub integrity: Option<bool>,
 }
 
 /// A declared table.
@@ -154,6 +160,11 @@ fn builder(options: &NativeOptions, clock: Arc<ManualClock>) -> Result<tierce::B
     if let Some(ms) = options.lock_timeout {
         builder = builder.lock_timeout(Duration::from_millis(ms as u64));
     }
+    if let Some(key) = &options.encryption {
+        builder = builder.encryption(EncryptionKey::try_from(&key[..])?);
+    }
+    builder =
+        builder.store_keys(options.store_keys.unwrap_or(true)).integrity(options.integrity.unwrap_or(true));
     let tables = options.meta.iter().flatten().map(meta_table).collect::<Result<Vec<_>>>()?;
     Ok(builder.meta(tables))
 }
@@ -412,7 +423,7 @@ impl NativeDisk {
     /// The slot of a key among them.
     #[napi]
     pub fn slot_of(&self, env: &Env, key: Uint8Array) -> napi::Result<u32> {
-        guard(env, || Ok(Key::from_text(&key[..]).digest().slot(EPOCH_BITS)))
+        guard(env, || Ok(self.cache()?.digest(&Key::from_text(&key[..])).slot(EPOCH_BITS)))
     }
 
     /// Whether `view` is the mapping and not a copy.
@@ -478,7 +489,7 @@ const USUAL_KEY: usize = 64;
 fn page(cache: &Cache, listing: &NativeListing) -> Result<Vec<u8>> {
     let after = match (&listing.cursor, &listing.after) {
         (Some(cursor), _) => Reader(cursor).i64()?,
-        (None, Some(key)) => Key::from_text(&key[..]).digest().id(),
+        (None, Some(key)) => cache.digest(&Key::from_text(&key[..])).id(),
         (None, None) => i64::MIN,
     };
     let prefixes = match listing.prefixes.as_deref() {

@@ -1,9 +1,9 @@
 //! The disk tier's verbs of management: each runs on the thread pool.
 
 use napi::Env;
-use napi::bindgen_prelude::Buffer;
+use napi::bindgen_prelude::{Buffer, Uint8Array};
 use napi_derive::napi;
-use tierce::{CheckReport, Loaded, Problem};
+use tierce::{CheckReport, EncryptionKey, Loaded, Problem, Result};
 use tierce_napi::{Work, guard, job};
 
 use crate::disk::NativeDisk;
@@ -62,17 +62,23 @@ impl NativeDisk {
         Ok(job(move || cache.save(path), |_, (entries, bytes)| Ok(copy(entries, 1, bytes))))
     }
 
-    /// Stores the entries of a file, beside those of the cache or in their place.
+    /// Stores the entries of a file, beside those of the cache or in their place. `key` is that of an encrypted file, where it
+    /// is not the cache's own.
     #[napi(ts_return_type = "Promise<NativeLoaded>")]
     pub fn load(
         &self,
         env: &Env,
         path: String,
         merge: bool,
+        key: Option<Uint8Array>,
         now: f64,
     ) -> napi::Result<Work<Loaded, NativeLoaded>> {
-        let cache = guard(env, || self.at(now))?;
-        Ok(job(move || cache.load(path, merge), |_, loaded| Ok(native_loaded(loaded))))
+        let (cache, key) = guard(env, || Ok((self.at(now)?, encryption_key(key.as_ref())?)))?;
+        let load = move || match key {
+            Some(key) => cache.load_encrypted(path, merge, &key),
+            None => cache.load(path, merge),
+        };
+        Ok(job(load, |_, loaded| Ok(native_loaded(loaded))))
     }
 
     /// Verifies everything in the directory; with `fix`, repairs it.
@@ -81,6 +87,11 @@ impl NativeDisk {
         let cache = guard(env, || self.at(now))?;
         Ok(job(move || cache.check(fix), |_, report| Ok(native_report(report))))
     }
+}
+
+/// A key from its bytes.
+pub(crate) fn encryption_key(bytes: Option<&Uint8Array>) -> Result<Option<EncryptionKey>> {
+    bytes.map(|bytes| EncryptionKey::try_from(&bytes[..])).transpose()
 }
 
 fn native_report(report: CheckReport) -> NativeReport {

@@ -8,9 +8,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use napi::Env;
 use napi::bindgen_prelude::{Buffer, Uint8Array};
 use napi_derive::napi;
-use tierce::{AtomicFile, CodecChoice, Record, Result, SnapshotReader, SnapshotWriter, Write, open_snapshot};
+use tierce::{
+    AtomicFile, CodecChoice, EncryptionKey, Record, Result, SnapshotReader, SnapshotWriter, Write,
+    open_snapshot,
+};
 use tierce_napi::{Work, guard, job};
 
+use crate::manage::encryption_key;
 use crate::wire::Reader;
 
 /// Writes the packed writes into a file. Gives its bytes.
@@ -20,7 +24,7 @@ pub fn save_writes(path: String, writes: Uint8Array, blobs: Vec<Uint8Array>, now
 }
 
 fn save(path: &Path, writes: &[u8], blobs: &[Uint8Array], now: u64) -> Result<u64> {
-    let mut writer = SnapshotWriter::new(AtomicFile::create(path)?, path, now)?;
+    let mut writer = SnapshotWriter::new(AtomicFile::create(path)?, path, now, None)?;
     for write in Reader(writes).writes(blobs)? {
         writer.add(&record(&write, now)?)?;
     }
@@ -69,24 +73,29 @@ type Decoded = Vec<(Record, Vec<u8>)>;
 #[napi]
 pub struct NativeSnapshot {
     path: String,
+    key: Option<EncryptionKey>,
     reader: Arc<Mutex<SnapshotReader<BufReader<File>>>>,
 }
 
 #[napi]
 impl NativeSnapshot {
-    /// Opens the file and checks its header.
+    /// Opens the file and checks its header. `key` is that of an encrypted file.
     #[napi(constructor)]
-    pub fn new(env: &Env, path: String) -> napi::Result<Self> {
-        let reader = guard(env, || open_snapshot(Path::new(&path)))?;
-        Ok(Self { path, reader: Arc::new(Mutex::new(reader)) })
+    pub fn new(env: &Env, path: String, key: Option<Uint8Array>) -> napi::Result<Self> {
+        let (key, reader) = guard(env, || {
+            let key = encryption_key(key.as_ref())?;
+            let reader = open_snapshot(Path::new(&path), key.as_ref())?;
+            Ok((key, reader))
+        })?;
+        Ok(Self { path, key, reader: Arc::new(Mutex::new(reader)) })
     }
 
     /// Reads the whole file once, so that what `next` gives is sound to the end. Gives how many entries there are.
     #[napi(ts_return_type = "Promise<number>")]
     pub fn verify(&self) -> Work<u32, u32> {
-        let path = self.path.clone();
+        let (path, key) = (self.path.clone(), self.key.clone());
         let verify = move || {
-            let mut reader = open_snapshot(Path::new(&path))?;
+            let mut reader = open_snapshot(Path::new(&path), key.as_ref())?;
             let mut entries = 0;
             while reader.next()?.is_some() {
                 entries += 1;

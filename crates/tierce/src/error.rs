@@ -54,6 +54,8 @@ codes! {
     ReadOnly = "E_READ_ONLY",
     /// The directory was written by a newer version of this library.
     Format = "E_FORMAT",
+    /// The directory or file is encrypted with another key, or with one where none was given, or not at all where one was.
+    Encryption = "E_ENCRYPTION",
     /// Another process or thread held the lock for longer than the timeout.
     LockTimeout = "E_LOCK_TIMEOUT",
     /// A load took longer than its timeout.

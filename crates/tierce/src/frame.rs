@@ -6,7 +6,7 @@
 //! | 4 | 1 | format version, 1 |
 //! | 5 | 1 | kind: what the value is; its meaning belongs to the writer |
 //! | 6 | 1 | codec number |
-//! | 7 | 1 | bit 0: the payload is in a file, else it follows in the row; bit 1: the side tables have more of the entry |
+//! | 7 | 1 | bit 0: the payload is in a file, else it follows in the row; bit 1: the side tables have more of the entry; bit 2: the payload is encrypted |
 //! | 8 | 8 | raw size, little-endian |
 //! | 16 | 8 | stored size of the payload |
 //! | 24 | 8 | write id: names the file, new for each write |
@@ -44,6 +44,7 @@ pub(crate) struct Header {
     pub in_file: bool,
     /// Tags, a description or metadata are in the side tables.
     pub has_extras: bool,
+    pub encrypted: bool,
     pub raw_size: u64,
     pub stored_size: u64,
     pub write_id: u64,
@@ -62,7 +63,7 @@ impl Header {
     fn checked_part(self) -> [u8; HEADER] {
         let mut bytes = [0; HEADER];
         bytes[..4].copy_from_slice(&MAGIC);
-        let flags = u8::from(self.in_file) | u8::from(self.has_extras) << 1;
+        let flags = u8::from(self.in_file) | u8::from(self.has_extras) << 1 | u8::from(self.encrypted) << 2;
         bytes[4..8].copy_from_slice(&[VERSION, self.kind, self.codec, flags]);
         bytes[8..16].copy_from_slice(&self.raw_size.to_le_bytes());
         bytes[16..24].copy_from_slice(&self.stored_size.to_le_bytes());
@@ -94,7 +95,11 @@ impl Header {
 
     /// As what is known of a stream when it begins.
     pub fn stream_seed(self, digest: Digest) -> u64 {
-        Self { raw_size: 0, stored_size: 0, ..self }.seed(digest)
+        self.unsized_yet().seed(digest)
+    }
+
+    fn unsized_yet(self) -> Self {
+        Self { raw_size: 0, stored_size: 0, ..self }
     }
 
     fn with_sizes(self, checksum: u64) -> u64 {
@@ -110,10 +115,19 @@ impl Header {
 
     /// What binds a payload's checksum to its key and its write.
     fn seed(self, digest: Digest) -> u64 {
+        xxh3_64(&self.bound_as_it_is(digest))
+    }
+
+    fn bound_as_it_is(self, digest: Digest) -> [u8; 48] {
         let mut bound = [0; 16 + 32];
         bound[..16].copy_from_slice(&digest.to_bytes());
         bound[16..].copy_from_slice(&self.checked_part()[..32]);
-        xxh3_64(&bound)
+        bound
+    }
+
+    /// What an encrypted payload is bound to: key, kind, codec, flags, write id, and sizes where they are known when it begins.
+    pub fn bound(self, digest: Digest) -> [u8; 48] {
+        if self.is_stream() { self.unsized_yet().bound_as_it_is(digest) } else { self.bound_as_it_is(digest) }
     }
 
     /// Parses the first bytes of a frame.
@@ -131,7 +145,7 @@ impl Header {
                 format!("the frame has format version {}; this release reads {VERSION}", bytes[4]),
             ));
         }
-        if bytes[7] > 3 {
+        if bytes[7] > 7 {
             return Err(damaged("its flags are unknown"));
         }
         let word = |at: usize| {
@@ -144,6 +158,7 @@ impl Header {
             codec: bytes[6],
             in_file: bytes[7] & 1 != 0,
             has_extras: bytes[7] & 2 != 0,
+            encrypted: bytes[7] & 4 != 0,
             raw_size: word(8),
             stored_size: word(16),
             write_id: word(24),
@@ -151,11 +166,18 @@ impl Header {
         })
     }
 
+    /// Checks the length of the payload.
+    pub fn verify_length(self, payload: &[u8]) -> Result<()> {
+        if payload.len() as u64 == self.stored_size {
+            Ok(())
+        } else {
+            Err(damaged("its payload is cut or too long"))
+        }
+    }
+
     /// Checks length and checksum of the payload.
     pub fn verify(self, digest: Digest, payload: &[u8]) -> Result<()> {
-        if payload.len() as u64 != self.stored_size {
-            return Err(damaged("its payload is cut or too long"));
-        }
+        self.verify_length(payload)?;
         if self.checksum_of(digest, payload) != self.checksum {
             return Err(damaged("its checksum differs"));
         }
@@ -215,6 +237,7 @@ mod tests {
             codec: 0,
             in_file: false,
             has_extras: false,
+            encrypted: false,
             raw_size: payload.len() as u64,
             stored_size: payload.len() as u64,
             write_id: 0x0123_4567_89ab_cdef,

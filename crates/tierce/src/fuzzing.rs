@@ -25,10 +25,10 @@ pub fn frame(bytes: &[u8]) {
 
 /// The stream inside a snapshot, with sound checksums around it.
 pub fn snapshot(bytes: &[u8]) {
-    let _ = SnapshotReader::new(bytes, Path::new("raw"))
+    let _ = SnapshotReader::new(bytes, Path::new("raw"), None)
         .map(|mut reader| while let Ok(Some(_)) = reader.next() {});
     let whole = mended(bytes);
-    let Ok(mut reader) = SnapshotReader::new(&whole[..], Path::new("mended")) else { return };
+    let Ok(mut reader) = SnapshotReader::new(&whole[..], Path::new("mended"), None) else { return };
     while let Ok(Some(record)) = reader.next() {
         if record.size <= LARGEST {
             let _ = record.decode();

@@ -13,6 +13,8 @@ use xxhash_rust::xxh3::xxh3_128;
 
 /// Texts above this many bytes are stored and compared as their BLAKE3-256 digest.
 pub const MAX_STORED: usize = 1024;
+/// Bytes of such a digest in its stored form.
+const HASHED: usize = 66;
 
 /// The canonical form of a key: what is hashed, stored and compared.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -43,6 +45,14 @@ impl<'a> Key<'a> {
         &self.0
     }
 
+    /// The bytes that stand for the key where the texts of keys are not stored: as for a text above [`MAX_STORED`].
+    pub(crate) fn hashed(&self) -> Cow<'_, [u8]> {
+        let is_hash = |text: &[u8]| {
+            text.len() == HASHED && text.starts_with(b"\0#") && text[2..].iter().all(u8::is_ascii_hexdigit)
+        };
+        if is_hash(&self.0) { Cow::Borrowed(&self.0) } else { Cow::Owned(hashed_text(&self.0)) }
+    }
+
     /// The digest of the stored bytes: the index, never the identity.
     pub fn digest(&self) -> Digest {
         Digest::of(&self.0)
@@ -68,7 +78,7 @@ impl<'a> From<&'a String> for Key<'a> {
 }
 
 fn hashed_text(text: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(66);
+    let mut out = Vec::with_capacity(HASHED);
     out.extend_from_slice(b"\0#");
     out.extend_from_slice(blake3::hash(text).to_hex().as_bytes());
     out
@@ -82,6 +92,10 @@ impl Digest {
     /// The digest of a key's stored bytes.
     pub fn of(stored_key: &[u8]) -> Self {
         Self(xxh3_128(stored_key))
+    }
+
+    pub(crate) const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(u128::from_le_bytes(bytes))
     }
 
     /// The row of the entry: the upper half of the digest.

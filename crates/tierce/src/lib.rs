@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod cipher;
 mod clock;
 mod codec;
 pub mod coverage;
@@ -16,6 +17,7 @@ pub mod policy;
 mod snapshot;
 pub mod sql;
 
+pub use cipher::EncryptionKey;
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use codec::{CodecChoice, Element, Numbers, codec_names, decode};
 pub use disk::{

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
+use crate::cipher::{CHECK, Cipher, EncryptionKey, Place, SALT, fill_random, sealed_len};
 use crate::codec;
 use crate::disk::{Extras, Freshness};
 use crate::error::{Code, Error, Result};
@@ -20,6 +21,11 @@ const VERSION: u16 = 1;
 const HEADER: usize = 28;
 /// The most bytes of a block.
 const BLOCK: usize = 1 << 20;
+/// The flag of an encrypted file, and what follows its header: salt, check value and their checksum.
+const ENCRYPTED: u16 = 1;
+const ENCRYPTION: usize = SALT + CHECK + 8;
+/// The sort of encrypted bytes that a block is.
+const SORT: u8 = 3;
 /// Before each entry, and before the count that ends the stream.
 const ENTRY: u8 = 1;
 const END: u8 = 0;
@@ -105,17 +111,20 @@ pub struct SnapshotWriter<W: Write> {
     blocks: u64,
     block: Vec<u8>,
     entries: u64,
+    cipher: Option<Cipher>,
 }
 
 impl<W: Write> SnapshotWriter<W> {
-    /// Starts with the header. `path` is for messages, `now` the time in milliseconds since the Unix epoch.
+    /// Starts with the header. `path` is for messages, `now` the time in milliseconds since the Unix epoch. With a `key`, all
+    /// that follows is encrypted.
     ///
     /// # Errors
     /// As [`SnapshotWriter::add`].
-    pub fn new(out: W, path: &Path, now: u64) -> Result<Self> {
+    pub fn new(out: W, path: &Path, now: u64, key: Option<&EncryptionKey>) -> Result<Self> {
         let mut header = [0; HEADER];
         header[..8].copy_from_slice(&MAGIC);
         header[8..10].copy_from_slice(&VERSION.to_le_bytes());
+        header[10] = if key.is_some() { ENCRYPTED as u8 } else { 0 };
         header[12..20].copy_from_slice(&now.to_le_bytes());
         let seed = xxh3_64(&header[..20]);
         header[20..].copy_from_slice(&seed.to_le_bytes());
@@ -126,8 +135,20 @@ impl<W: Write> SnapshotWriter<W> {
             blocks: 0,
             block: Vec::with_capacity(BLOCK),
             entries: 0,
+            cipher: None,
         };
         writer.write(&header)?;
+        if let Some(key) = key {
+            let (mut encryption, mut salt) = ([0; ENCRYPTION], [0; SALT]);
+            fill_random(&mut salt)?;
+            let cipher = Cipher::new(key, &salt);
+            encryption[..SALT].copy_from_slice(&salt);
+            encryption[SALT..SALT + CHECK].copy_from_slice(&cipher.check());
+            let checksum = xxh3_64_with_seed(&encryption[..SALT + CHECK], seed);
+            encryption[SALT + CHECK..].copy_from_slice(&checksum.to_le_bytes());
+            writer.write(&encryption)?;
+            writer.cipher = Some(cipher);
+        }
         Ok(writer)
     }
 
@@ -201,10 +222,15 @@ impl<W: Write> SnapshotWriter<W> {
             return Ok(());
         }
         let block = std::mem::take(&mut self.block);
-        let checksum = checksum(self.seed, self.blocks, &block);
-        self.write(&(block.len() as u32).to_le_bytes())?;
+        let mut sealed = Vec::new();
+        if let Some(cipher) = &self.cipher {
+            cipher.seal(Place { sort: SORT, of: &place(self.seed, self.blocks) }, &block, &mut sealed)?;
+        }
+        let written = if self.cipher.is_some() { &sealed } else { &block };
+        let checksum = checksum(self.seed, self.blocks, written);
+        self.write(&(written.len() as u32).to_le_bytes())?;
         self.write(&checksum.to_le_bytes())?;
-        self.write(&block)?;
+        self.write(written)?;
         self.blocks += 1;
         self.block = block;
         self.block.clear();
@@ -220,6 +246,14 @@ fn checksum(seed: u64, number: u64, block: &[u8]) -> u64 {
     xxh3_64_with_seed(block, seed.wrapping_add(number))
 }
 
+/// What an encrypted block is bound to.
+fn place(seed: u64, number: u64) -> [u8; 16] {
+    let mut place = [0; 16];
+    place[..8].copy_from_slice(&seed.to_le_bytes());
+    place[8..].copy_from_slice(&number.to_le_bytes());
+    place
+}
+
 /// Reads a snapshot, entry by entry, and checks all of it on the way.
 pub struct SnapshotReader<R: Read> {
     input: R,
@@ -231,14 +265,16 @@ pub struct SnapshotReader<R: Read> {
     at: usize,
     entries: u64,
     ended: bool,
+    cipher: Option<Cipher>,
 }
 
 impl<R: Read> SnapshotReader<R> {
-    /// Reads the header. `path` is for messages.
+    /// Reads the header. `path` is for messages; `key` is for a file that is encrypted, and not asked for otherwise.
     ///
     /// # Errors
-    /// [`Code::Format`] for a file of something else, or of a newer release; [`Code::Corrupt`] for a damaged one.
-    pub fn new(mut input: R, path: &Path) -> Result<Self> {
+    /// [`Code::Format`] for a file of something else, or of a newer release; [`Code::Corrupt`] for a damaged one;
+    /// [`Code::Encryption`] for one that is encrypted with another key.
+    pub fn new(mut input: R, path: &Path, key: Option<&EncryptionKey>) -> Result<Self> {
         let mut header = [0; HEADER];
         let shown = path.display();
         let foreign = |why: &str| Error::new(Code::Format, format!("cannot load {shown}: {why}")).at(path);
@@ -257,11 +293,16 @@ impl<R: Read> SnapshotReader<R> {
             return Err(damaged(path, "the checksum of its header differs"));
         }
         let version = u16::from_le_bytes([header[8], header[9]]);
-        if version != VERSION || header[10..12] != [0, 0] {
+        let flags = u16::from_le_bytes([header[10], header[11]]);
+        if version != VERSION || flags > ENCRYPTED {
             return Err(foreign(&format!(
                 "its format is {version}, and this release reads {VERSION}: load it with a newer release"
             )));
         }
+        let cipher = match flags {
+            ENCRYPTED => Some(encryption(&mut input, path, seed, key)?),
+            _ => None,
+        };
         let mut saved_at = [0; 8];
         saved_at.copy_from_slice(&header[12..20]);
         Ok(Self {
@@ -274,6 +315,7 @@ impl<R: Read> SnapshotReader<R> {
             at: 0,
             entries: 0,
             ended: false,
+            cipher,
         })
     }
 
@@ -362,7 +404,8 @@ impl<R: Read> SnapshotReader<R> {
         let mut words = [[0; 4], [0; 4], [0; 4]];
         words.iter_mut().zip(head.chunks_exact(4)).for_each(|(word, bytes)| word.copy_from_slice(bytes));
         let [length, low, high] = words.map(u32::from_le_bytes);
-        if length == 0 || length as usize > BLOCK {
+        let most = if self.cipher.is_some() { sealed_len(BLOCK as u64) } else { BLOCK as u64 };
+        if length == 0 || u64::from(length) > most {
             return Err(self.damaged("a block has no possible length"));
         }
         let mut block = std::mem::take(&mut self.block);
@@ -376,6 +419,10 @@ impl<R: Read> SnapshotReader<R> {
         }
         if checksum(self.seed, self.blocks, &self.block) != u64::from(low) | u64::from(high) << 32 {
             return Err(self.damaged("a checksum differs"));
+        }
+        if let Some(cipher) = &self.cipher {
+            let opened = cipher.open(Place { sort: SORT, of: &place(self.seed, self.blocks) }, &self.block);
+            self.block = opened.map_err(|why| self.damaged(&why.to_string()))?;
         }
         self.blocks += 1;
         Ok(())
@@ -393,6 +440,30 @@ impl<R: Read> SnapshotReader<R> {
     }
 }
 
+/// What follows the header of an encrypted file.
+fn encryption(input: &mut impl Read, path: &Path, seed: u64, key: Option<&EncryptionKey>) -> Result<Cipher> {
+    let mut bytes = [0; ENCRYPTION];
+    match input.read_exact(&mut bytes) {
+        Err(why) if why.kind() == ErrorKind::UnexpectedEof => return Err(damaged(path, "it is cut")),
+        read => read.map_err(|why| Error::io("read", path, why))?,
+    }
+    if bytes[SALT + CHECK..] != xxh3_64_with_seed(&bytes[..SALT + CHECK], seed).to_le_bytes() {
+        return Err(damaged(path, "the checksum of its encryption differs"));
+    }
+    let mut salt = [0; SALT];
+    salt.copy_from_slice(&bytes[..SALT]);
+    let refused = |why| {
+        let message = format!("cannot load {}: it is encrypted {why}", path.display());
+        Error::new(Code::Encryption, message).at(path)
+    };
+    let key = key.ok_or_else(|| refused("and no key was given: give the one of the cache that saved it"))?;
+    let cipher = Cipher::new(key, &salt);
+    if cipher.check()[..] != bytes[SALT..SALT + CHECK] {
+        return Err(refused("with another key: give the one of the cache that saved it"));
+    }
+    Ok(cipher)
+}
+
 fn damaged(path: &Path, why: &str) -> Error {
     Error::new(Code::Corrupt, format!("cannot load {}: it is damaged: {why}", path.display())).at(path)
 }
@@ -400,7 +471,7 @@ fn damaged(path: &Path, why: &str) -> Error {
 /// A snapshot whose blocks hold these bytes, with sound checksums.
 #[cfg(any(test, fuzzing))]
 pub(crate) fn mended(stream: &[u8]) -> Vec<u8> {
-    let mut writer = match SnapshotWriter::new(Vec::new(), Path::new("mended"), 0) {
+    let mut writer = match SnapshotWriter::new(Vec::new(), Path::new("mended"), 0, None) {
         Ok(writer) => writer,
         Err(_) => return Vec::new(),
     };
@@ -432,13 +503,21 @@ mod tests {
     }
 
     fn written(records: &[Record]) -> Vec<u8> {
-        let mut writer = SnapshotWriter::new(Vec::new(), Path::new("s"), 42).unwrap();
+        written_with(records, None)
+    }
+
+    fn written_with(records: &[Record], key: Option<&EncryptionKey>) -> Vec<u8> {
+        let mut writer = SnapshotWriter::new(Vec::new(), Path::new("s"), 42, key).unwrap();
         records.iter().for_each(|record| writer.add(record).unwrap());
         writer.finish().unwrap().0
     }
 
     fn read(bytes: &[u8]) -> Result<Vec<Record>> {
-        let mut reader = SnapshotReader::new(bytes, Path::new("s"))?;
+        read_with(bytes, None)
+    }
+
+    fn read_with(bytes: &[u8], key: Option<&EncryptionKey>) -> Result<Vec<Record>> {
+        let mut reader = SnapshotReader::new(bytes, Path::new("s"), key)?;
         std::iter::from_fn(|| reader.next().transpose()).collect()
     }
 
@@ -446,6 +525,22 @@ mod tests {
     fn what_is_read_is_what_was_written_unknown_fields_too() {
         assert_eq!(read(&written(&records())).unwrap(), records());
         assert_eq!(read(&written(&[])).unwrap(), []);
+    }
+
+    #[test]
+    fn an_encrypted_file_opens_with_its_key_alone_and_shows_nothing() {
+        let [key, other] = [1, 2].map(|byte| EncryptionKey::from([byte; 32]));
+        let bytes = written_with(&records(), Some(&key));
+        assert_eq!(read_with(&bytes, Some(&key)).unwrap(), records());
+        for wrong in [None, Some(&other)] {
+            assert_eq!(read_with(&bytes, wrong).unwrap_err().code(), Code::Encryption);
+        }
+        assert!(!bytes.windows(7).any(|part| part == b"created" || part == [7; 7]));
+        assert_eq!(
+            read_with(&written(&records()), Some(&key)).unwrap(),
+            records(),
+            "a plain one needs no key"
+        );
     }
 
     #[test]
@@ -481,6 +576,15 @@ mod tests {
             let at = at.index(bytes.len());
             bytes[at] ^= mask;
             prop_assert!(read(&bytes).is_err());
+        }
+
+        #[test]
+        fn any_changed_byte_of_an_encrypted_file_is_noticed(at: prop::sample::Index, mask in 1u8..) {
+            let key = EncryptionKey::from([1; 32]);
+            let mut bytes = written_with(&records()[2..], Some(&key));
+            let at = at.index(bytes.len());
+            bytes[at] ^= mask;
+            prop_assert!(read_with(&bytes, Some(&key)).is_err());
         }
 
         #[test]

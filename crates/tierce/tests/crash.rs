@@ -11,13 +11,16 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use common::{Dice, assert_settled, telling, temp, uncoded, version_in};
+use common::{
+    Dice, assert_settled, encrypted, is_encrypted, open, telling, temp, uncoded, version_in, with_key,
+};
 use tierce::{Cache, Durability, Freshness, Key, Wait, When, Write};
 
 const DIR: &str = "TIERCE_CRASH_DIR";
 const SEED: &str = "TIERCE_CRASH_SEED";
 const BOUND: &str = "TIERCE_CRASH_BOUND";
 const POWER: &str = "TIERCE_CRASH_POWER";
+const ENCRYPTED: &str = "TIERCE_CRASH_ENCRYPTED";
 const KEYS: u64 = 300;
 
 fn size_of(dice: &mut Dice) -> usize {
@@ -35,6 +38,9 @@ fn writer_that_is_killed() {
     }
     if std::env::var_os(POWER).is_some() {
         builder = builder.durability(Durability::Power);
+    }
+    if std::env::var_os(ENCRYPTED).is_some() {
+        builder = with_key(builder);
     }
     let cache = builder.open(dir).unwrap();
     let mut dice = Dice::new(number(SEED).unwrap());
@@ -150,6 +156,9 @@ fn kill_in_a_loop(dir: &Path, bound: Option<u64>, durability: Durability) {
         if durability == Durability::Power {
             command.env(POWER, "1");
         }
+        if is_encrypted() {
+            command.env(ENCRYPTED, "1");
+        }
         let mut writer = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(writer.stdout.take().unwrap()).lines();
         // The moment is a number of acknowledgements, and however far the writer is by then.
@@ -162,7 +171,7 @@ fn kill_in_a_loop(dir: &Path, bound: Option<u64>, durability: Durability) {
         lines.for_each(|line| model.hear(&line.unwrap()));
         writer.wait().unwrap();
 
-        let cache = Cache::builder().open(dir).unwrap();
+        let cache = open(dir);
         assert_settled(dir);
         for key in 0..KEYS {
             let found = cache.get(format!("{key}")).unwrap().map(|value| version_in(key, &value));
@@ -192,6 +201,12 @@ fn a_killed_writer_loses_nothing_acknowledged_and_leaves_nothing_behind() {
 fn a_writer_killed_while_it_evicts_leaves_no_torn_value_and_no_orphan() {
     let temp = temp();
     kill_in_a_loop(temp.path(), Some(2 << 20), Durability::Process);
+}
+
+#[test]
+fn a_killed_writer_to_an_encrypted_directory_loses_nothing_acknowledged_and_leaves_nothing_behind() {
+    let temp = temp();
+    encrypted(|| kill_in_a_loop(temp.path(), None, Durability::Process));
 }
 
 /// That the disk has it, which a kill cannot show, is tested in `io_faults.rs`.

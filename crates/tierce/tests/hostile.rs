@@ -221,25 +221,9 @@ fn a_row_filed_under_another_keys_digest_never_answers_for_it() {
     assert_eq!(cache.get("mine").unwrap().unwrap(), b"mine");
 }
 
-/// Two keys of one XXH3-128 digest. Of each 8 bytes, XXH3 multiplies the halves of `bytes ^ secret` and adds the bytes
-/// to the neighbouring lane. Where the lower half meets its own secret the product is zero, whatever the upper one is:
-/// so two such words of one block can give and take, and nothing notices.
-fn colliding_keys() -> [Vec<u8>; 2] {
-    let secret = [0xbe4b_a423_396c_feb8_u64, 0x1cad_21f7_2c81_017c]; // XXH3's, bytes 0 and 8
-    [0u64, 1].map(|give| {
-        let mut key = noise(3, 300);
-        for (at, word) in [(0, secret[0]), (64, secret[1])] {
-            let high = if at == 0 { 0x5000_0000 + give } else { 0x7000_0000 - give };
-            let word = (word & 0xffff_ffff) | high << 32;
-            key[at..at + 8].copy_from_slice(&word.to_le_bytes());
-        }
-        key
-    })
-}
-
 #[test]
 fn two_keys_of_one_digest_never_get_each_others_value() {
-    let [a, b] = colliding_keys().map(Key::from_text);
+    let [a, b] = common::colliding_keys().map(Key::from_text);
     assert_ne!(a, b);
     assert_eq!(a.digest(), b.digest(), "the digests collide");
     for size in [10, 50_000] {

@@ -14,7 +14,7 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 const FIXED: usize = 8 << 20;
 
 fn written(payload: usize) -> Vec<u8> {
-    let mut writer = SnapshotWriter::new(Vec::new(), Path::new("s"), 1).unwrap();
+    let mut writer = SnapshotWriter::new(Vec::new(), Path::new("s"), 1, None).unwrap();
     let mut record = Record::default();
     record.key = b"k".to_vec();
     record.payload = vec![7; payload];
@@ -23,7 +23,7 @@ fn written(payload: usize) -> Vec<u8> {
 }
 
 fn read(bytes: &[u8]) -> bool {
-    let Ok(mut reader) = SnapshotReader::new(bytes, Path::new("s")) else { return false };
+    let Ok(mut reader) = SnapshotReader::new(bytes, Path::new("s"), None) else { return false };
     loop {
         match reader.next() {
             Ok(Some(record)) => drop(record.decode()),

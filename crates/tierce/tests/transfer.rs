@@ -162,3 +162,22 @@ fn a_kill_during_a_save_leaves_the_old_file_whole() {
         assert_version(&target, version);
     }
 }
+
+#[test]
+fn a_value_that_came_as_a_stream_is_one_after_it_was_loaded() {
+    let temp = temp();
+    let value = noise(1, 700_000);
+    let cache = open(&temp.path().join("from"));
+    let mut writer = cache.write_stream("s", tierce::StreamOptions::default());
+    writer.write(&value).unwrap();
+    cache.finish_stream(writer).unwrap();
+    cache.save(temp.path().join("saved")).unwrap();
+    let loaded = open(&temp.path().join("to"));
+    loaded.load(temp.path().join("saved"), false).unwrap();
+    let mut reader = loaded.read_stream("s").unwrap().unwrap();
+    let mut read = Vec::new();
+    while let Some(piece) = loaded.next_piece(&mut reader).unwrap() {
+        read.extend(piece);
+    }
+    assert!(read == value);
+}

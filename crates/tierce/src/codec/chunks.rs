@@ -84,6 +84,23 @@ fn chunks(mut coded: &[u8]) -> impl Iterator<Item = Result<(ChunkHeader, &[u8])>
     })
 }
 
+/// Gives the chunks of a payload that another write brought the checksums of this one.
+pub(crate) fn rebind(mut coded: &mut [u8], seed: u64) -> Result<()> {
+    for number in 0.. {
+        if coded.is_empty() {
+            break;
+        }
+        let header = ChunkHeader::parse(coded)?;
+        let end = CHUNK_HEADER + header.stored as usize;
+        let (chunk, rest) =
+            coded.split_at_mut_checked(end).ok_or_else(|| damaged("stream", "a chunk is cut"))?;
+        let checksum = checksum(&chunk[CHUNK_HEADER..], seed, number);
+        chunk[..CHUNK_HEADER].copy_from_slice(&ChunkHeader { checksum, ..header }.to_bytes());
+        coded = rest;
+    }
+    Ok(())
+}
+
 /// Decodes a whole payload, whose checksum held.
 pub(super) fn decode(coded: &[u8], mut raw: &mut [u8]) -> Result<()> {
     for chunk in chunks(coded) {

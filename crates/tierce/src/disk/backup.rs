@@ -16,7 +16,7 @@ use rusqlite::backup::{Backup as Pages, StepResult};
 use super::blob::{Blobs, make_dir, new_file};
 use super::db::{Db, LogEnd};
 use super::engine::Engine;
-use super::open::UNFINISHED;
+use super::open::{RULES, UNFINISHED};
 use super::patiently;
 use crate::Cache;
 use crate::error::{Code, Error, Result};
@@ -114,6 +114,7 @@ impl Target {
         for suffix in ["", "-wal", "-shm", "-journal"] {
             let _ = fs::remove_file(self.dir.join(format!("tierce.db{suffix}")));
         }
+        let _ = fs::remove_file(self.dir.join(RULES));
         let _ = fs::remove_file(self.marker());
         if self.made {
             let _ = fs::remove_dir(&self.dir); // stays where somebody put something into it
@@ -123,6 +124,9 @@ impl Target {
 
 fn copy(engine: &Engine, target: &Target) -> Result<Backup> {
     engine.settled()?;
+    if engine.paths.rules.exists() {
+        copy_file(&engine.paths.rules, &target.dir.join(RULES))?;
+    }
     let listing = engine.connect()?;
     let mut copied = HashSet::new();
     for write_id in patiently(engine.lock_timeout, || listing.adopted())? {

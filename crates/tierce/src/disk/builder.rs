@@ -9,6 +9,7 @@ use super::db::Durability;
 use super::declared::MetaTable;
 use super::engine::Engine;
 use super::options::Options;
+use crate::cipher::EncryptionKey;
 use crate::clock::Clock;
 use crate::codec::CodecChoice;
 use crate::error::Result;
@@ -61,7 +62,9 @@ impl Builder {
         self
     }
 
-    /// When a write counts as done. [`Durability::Process`] by default.
+    /// When a write counts as done. [`Durability::Process`] by default. There is no `relaxed` here, which the Node package has:
+    /// it acknowledges a set that is only queued, so that an event loop need not wait for a commit. A caller with threads
+    /// hands its sets to one of them, or gives many to [`Cache::apply`], which commits them at once.
     pub fn durability(mut self, durability: Durability) -> Self {
         self.0.durability = durability;
         self
@@ -80,6 +83,31 @@ impl Builder {
         self
     }
 
+    /// Encrypts what is stored, with XChaCha20-Poly1305: values, descriptions and the texts of keys; tags and keys are found by
+    /// keyed hashes. In the clear are times, uses, kinds, codecs and sizes. The key is one of this directory alone, is needed at
+    /// each opening, and cannot be changed: [`Cache::save`] and [`Cache::load_encrypted`] bring entries into another one. No [`Builder::meta`] beside it. Whoever can write to the
+    /// directory can still remove entries, and put a whole older one back in its place: `docs/on-disk-format.md`.
+    pub fn encryption(mut self, key: EncryptionKey) -> Self {
+        self.0.encryption = Some(key);
+        self
+    }
+
+    /// Whether the texts of keys are stored: true by default. Where it is false, a BLAKE3-256 hash stands for each, which is
+    /// compared in their place; entries are listed with it, and a listing by a prefix is refused with
+    /// [`Code::InvalidOption`](crate::Code::InvalidOption). It holds for the directory: each opening has to give the same.
+    pub fn store_keys(mut self, store: bool) -> Self {
+        self.0.store_keys = store;
+        self
+    }
+
+    /// Whether the checksum of a value is looked at when it is read: true by default. Where it is false, a value whose bytes were
+    /// damaged on the disk may come out, changed or as [`Code::Corrupt`](crate::Code::Corrupt); lengths, keys and the row's seal are compared all the same, and
+    /// what is encrypted is always verified.
+    pub fn integrity(mut self, verify: bool) -> Self {
+        self.0.integrity = verify;
+        self
+    }
+
     /// Where the time comes from. The system's clock by default.
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.0.clock = clock;
@@ -91,7 +119,7 @@ impl Builder {
     /// # Errors
     /// [`Code::InvalidOption`](crate::Code::InvalidOption) for an option out of range, and for tables that were declared in another way before; [`Code::Unavailable`](crate::Code::Unavailable) when the parent is missing or a file
     /// is in the way; [`Code::ReadOnly`](crate::Code::ReadOnly), [`Code::StorageFull`](crate::Code::StorageFull) as they say; [`Code::Format`](crate::Code::Format) when a newer release, or
-    /// something else, wrote the directory; [`Code::LockTimeout`](crate::Code::LockTimeout) when another process holds it for too long.
+    /// something else, wrote the directory; [`Code::Encryption`](crate::Code::Encryption) when it is encrypted with another key, or not with the one given, and nothing in it is changed then; [`Code::LockTimeout`](crate::Code::LockTimeout) when another process holds it for too long.
     pub fn open(self, dir: impl AsRef<Path>) -> Result<Cache> {
         self.0.check()?;
         Ok(Cache::new(Engine::open(&self.0, dir.as_ref())?))

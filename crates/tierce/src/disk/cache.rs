@@ -19,7 +19,7 @@ use super::verbs::State;
 use super::write::{When, Write, Written};
 use crate::error::{Code, Error, Result};
 use crate::frame::Header;
-use crate::key::Key;
+use crate::key::{Digest, Key};
 
 /// Pages of a database that is counted on a thread that must not wait: 4 MiB.
 const FEW_PAGES: u64 = 1024;
@@ -152,6 +152,12 @@ impl Cache {
     /// The bound in bytes.
     pub fn max_size(&self) -> Option<u64> {
         self.engine.bound.limit()
+    }
+
+    /// The digest by which this cache finds a key. Where keys are hashed or the directory is encrypted, it is not
+    /// [`Key::digest`].
+    pub fn digest(&self, key: &Key<'_>) -> Digest {
+        self.engine.keeping.digest(key)
     }
 
     /// The counters by which other processes' writes are noticed.
@@ -398,12 +404,16 @@ impl Cache {
         let Lookup::File(header, meta) = found else {
             return Ok(self.finish(&key, found)?.map(Mapped::read));
         };
-        if header.codec != 0 {
+        if header.codec != 0 || header.encrypted || self.engine.keeping.is_encrypted() {
             return Ok(self.finish(&key, Lookup::File(header, meta))?.map(Mapped::read));
         }
         {
             let map = self.engine.blobs.map(header).and_then(|map| match map {
-                Some(map) => header.verify(key.digest(), &map).map(|()| Some(map)),
+                Some(map) => {
+                    let digest = self.engine.keeping.digest(&key);
+                    self.engine.keeping.payload(header, digest, &map).map(|_| ())?;
+                    Ok(Some(map))
+                }
                 None => Ok(None),
             });
             match map {
@@ -424,7 +434,7 @@ impl Cache {
 
     /// Removes an entry whose file is damaged or gone, if it is still the one that points to it.
     pub(super) fn lost_file(&self, key: &Key<'_>, header: Header, fault: Error) {
-        let id = key.digest().id();
+        let id = self.engine.keeping.digest(key).id();
         let seal = self.engine.read(|db| {
             db.find(id, |row| Header::parse(row.frame).is_ok_and(|now| now == header).then_some(row.seal))
         });
@@ -501,7 +511,7 @@ impl Cache {
         load: impl FnOnce() -> Result<Vec<u8>, E>,
     ) -> Result<Vec<u8>, E> {
         let key = key.into();
-        let id = key.digest().id();
+        let id = self.digest(&key).id();
         let flight = Arc::clone(lock(&self.loads).entry(id).or_default());
         let outcome = {
             let _turn = lock(&flight);

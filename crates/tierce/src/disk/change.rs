@@ -2,6 +2,7 @@
 //! that changes, so that nobody comes between.
 
 use super::engine::Engine;
+use super::keeping::Keeping;
 use super::meta::Transaction;
 use super::meta_rows::Holder;
 use super::number::{LONGEST, Number};
@@ -9,6 +10,7 @@ use super::read::{Lookup, Meta};
 use super::row::{EntryRow, Freshness, Place};
 use super::victims::Scene;
 use super::write::{Entering, Progress, Times};
+use crate::cipher::sealed_len;
 use crate::error::Result;
 use crate::frame::{HEADER, Header};
 use crate::key::{Digest, Key};
@@ -55,15 +57,13 @@ impl Engine {
             kind: sum.kind(),
             codec: 0,
             raw_size: size,
-            stored_size: size,
-            checksum: 0,
             ..old.as_ref().map_or_else(|| self.fresh_header(), |(header, _)| *header)
-        }
-        .sealed(digest, &payload);
-        let frame = [&header.to_bytes()[..], &payload].concat();
+        };
+        let frame = [&[0; HEADER][..], &payload].concat();
+        let (header, frame) = self.keeping.frame(header, digest, self.inline_max, frame)?;
         match old {
             Some((_, meta)) => {
-                transaction.amend(meta.id, seal(digest, &meta, header), &frame, size)?;
+                transaction.amend(meta.id, self.seal_of(digest, &meta, header), &frame, header)?;
                 progress.brought.newest = meta.id;
                 self.note(meta.id, 1);
             }
@@ -75,39 +75,42 @@ impl Engine {
         Ok((old.is_some(), sum))
     }
 
-    fn fresh_header(&self) -> Header {
+    /// Of a write that has a new name, and nothing else yet.
+    pub(super) fn fresh_header(&self) -> Header {
         Header {
             kind: 0,
             codec: 0,
             in_file: false,
             has_extras: false,
+            encrypted: false,
             raw_size: 0,
             stored_size: 0,
             write_id: self.next_write_id(),
             checksum: 0,
         }
     }
-}
 
-/// The seal of an entry whose frame changes.
-fn seal(digest: Digest, meta: &Meta, header: Header) -> u64 {
-    let row = EntryRow {
-        id: meta.id,
-        seal: 0,
-        accessed: 0,
-        hits: 0,
-        created: meta.created_at,
-        expires: meta.expires_at,
-        freshness: meta.freshness,
-        place: Place::default(),
-        key: &[],
-        frame: &[],
-    };
-    row.expected_seal(digest, header.checksum)
+    /// The seal of an entry whose frame changes.
+    fn seal_of(&self, digest: Digest, meta: &Meta, header: Header) -> u64 {
+        let row = EntryRow {
+            id: meta.id,
+            seal: 0,
+            accessed: 0,
+            hits: 0,
+            created: meta.created_at,
+            expires: meta.expires_at,
+            freshness: meta.freshness,
+            place: Place::default(),
+            key: &[],
+            frame: &[],
+        };
+        self.keeping.seal(&row, digest, header.checksum)
+    }
 }
 
 /// New times for the row of a key, if there is one that is sound and not expired.
 pub(super) fn renew(
+    keeping: &Keeping,
     transaction: &Transaction<'_>,
     key: &Key<'_>,
     digest: Digest,
@@ -118,12 +121,12 @@ pub(super) fn renew(
     let renewed = transaction.find(digest.id(), |row| {
         let kept = if stale { !row.is_expired(now) } else { row.is_live(now) };
         let Header { checksum, has_extras, .. } = Header::parse(row.frame).ok()?;
-        if row.key != key.as_bytes() || !kept || row.seal != row.expected_seal(digest, checksum) {
+        if !keeping.is_of(row.key, key) || !kept || row.seal != keeping.seal(&row, digest, checksum) {
             return None;
         }
         let freshness = Freshness { until: times.freshness.until, ..row.freshness };
         let mut renewed = EntryRow { key: &[], frame: &[], expires: times.expires, freshness, ..row };
-        renewed.seal = renewed.expected_seal(digest, checksum);
+        renewed.seal = keeping.seal(&renewed, digest, checksum);
         Some((renewed, has_extras))
     })?;
     let Some((renewed, has_extras)) = renewed.flatten() else { return Ok(false) };
@@ -134,4 +137,4 @@ pub(super) fn renew(
     Ok(true)
 }
 
-const _: () = assert!(HEADER as u64 + LONGEST < 4096, "a number stays in its row");
+const _: () = assert!(HEADER as u64 + sealed_len(LONGEST) < 4096, "a number stays in its row");

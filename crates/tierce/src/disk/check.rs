@@ -4,6 +4,7 @@
 //! that examines the trees; the write lock is taken only to repair, a page at a time. So caches stay in use meanwhile:
 //! what is written again between a look and the next is looked at again before it is called damaged.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fs;
 use std::io::ErrorKind;
@@ -12,6 +13,7 @@ use std::path::{Path, PathBuf};
 use super::audit::Sizes;
 use super::db::Db;
 use super::engine::Engine;
+use super::keeping::Keeping;
 use super::row::EntryRow;
 use super::{Wait, patiently};
 use crate::Cache;
@@ -222,7 +224,7 @@ impl Check<'_> {
 
     /// Looks at a page of rows. Gives what needs a second look, and where the next page starts.
     fn page(&mut self, from: i64) -> Result<(Vec<Noticed>, Option<i64>)> {
-        let now = self.engine.now();
+        let (now, keeping) = (self.engine.now(), &self.engine.keeping.strict());
         let (mut rows, mut bytes, mut expired) = (0, 0, 0);
         let (mut noticed, mut next) = (Vec::new(), None);
         self.read(|db| {
@@ -236,7 +238,7 @@ impl Check<'_> {
                 rows += 1;
                 bytes += row.frame.len();
                 expired += u64::from(row.is_expired(now));
-                noticed.extend(look(&row, sizes));
+                noticed.extend(look(keeping, &row, sizes));
                 true
             })
         })?;
@@ -296,7 +298,7 @@ impl Check<'_> {
         let write_id = header.write_id;
         let path = self.engine.blobs.path(write_id);
         self.unclaimed.remove(&write_id);
-        let (kind, message) = match self.engine.blobs.verify(header, row.digest) {
+        let (kind, message) = match self.engine.verify_file(header, row.digest) {
             Ok(true) => {
                 self.report.files += 1;
                 self.report.bytes += header.stored_size;
@@ -314,13 +316,14 @@ impl Check<'_> {
         let Noticed { id, seal, .. } = *row;
         let path = self.engine.paths.database.clone();
         let body = self.read(|db| db.body(id))?;
-        let Some(extras) = body.as_ref().and_then(|body| body.open(header.write_id)) else {
+        let known = body.as_ref().and_then(|body| self.engine.keeping.open_extras(body, id, header.write_id));
+        let Some(extras) = known else {
             let message = "the tags and metadata of an entry are damaged".to_owned();
             let repair = Repair::Discard { id, seal };
             return Ok(Some(Found { kind: ProblemKind::DamagedEntry, message, path, repair }));
         };
         for tag in &extras.tags {
-            if !self.read(|db| db.is_tagged(tag, id))? {
+            if !self.read(|db| db.is_tagged(&self.engine.keeping.tag(tag), id))? {
                 let message = "an entry is not listed under one of its tags".to_owned();
                 let repair = Repair::Carry { id, seal, write_id: header.write_id };
                 return Ok(Some(Found { kind: ProblemKind::WrongAccount, message, path, repair }));
@@ -480,20 +483,22 @@ impl Check<'_> {
 }
 
 /// Verifies a row as a read would. Nothing for one that is sound and whole by itself; a frame of a newer release is sound.
-fn look(row: &EntryRow<'_>, listed: Sizes) -> Option<Noticed> {
-    let digest = Digest::of(row.key);
-    let noticed =
-        |finding| Some(Noticed { id: row.id, seal: row.seal, key: row.key.to_vec(), digest, finding });
+fn look(keeping: &Keeping, row: &EntryRow<'_>, listed: Sizes) -> Option<Noticed> {
+    let digest = keeping.digest_of(row.key);
+    let key = keeping.open_key(row.key).map(Cow::into_owned);
+    let readable = key.is_ok();
+    let key = key.unwrap_or_default();
+    let noticed = |finding| Some(Noticed { id: row.id, seal: row.seal, key: key.clone(), digest, finding });
     let header = match Header::parse(row.frame) {
         Ok(header) => header,
         Err(newer) if newer.code() == Code::Format => return None,
         Err(fault) => return noticed(Finding::Damage(fault)),
     };
     let damage = |why: &str| noticed(Finding::Damage(Error::new(Code::Corrupt, why)));
-    if digest.id() != row.id {
+    if digest.id() != row.id || !readable {
         return damage("an entry is not where its key belongs");
     }
-    if row.seal != row.expected_seal(digest, header.checksum) {
+    if row.seal != keeping.seal(row, digest, header.checksum) {
         return damage("the seal of an entry differs");
     }
     let sizes = Sizes { size: header.raw_size, stored: header.stored_size };
@@ -502,10 +507,11 @@ fn look(row: &EntryRow<'_>, listed: Sizes) -> Option<Noticed> {
     if header.in_file {
         return if payload.is_empty() { apart() } else { damage("an entry has its value twice") };
     }
-    if let Err(fault) = header.verify(digest, payload) {
-        return noticed(Finding::Damage(fault));
-    }
-    if !header.is_plausible(payload) {
+    let opened = match keeping.payload(header, digest, payload) {
+        Ok(opened) => opened,
+        Err(fault) => return noticed(Finding::Damage(fault)),
+    };
+    if !header.is_plausible(&opened) {
         return damage("an entry announces more than its payload can hold, or an unknown codec");
     }
     if header.has_extras {

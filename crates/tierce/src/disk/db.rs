@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -43,6 +44,27 @@ pub enum Durability {
     Process,
     /// A write is acknowledged when it survives a power cut. Each commit waits for the disk.
     Power,
+}
+
+impl FromStr for Durability {
+    type Err = Error;
+
+    /// By its name.
+    ///
+    /// # Errors
+    /// [`Code::InvalidOption`] for any other; `relaxed`, which the Node package has, is not one of the crate's.
+    fn from_str(name: &str) -> Result<Self> {
+        let why = match name {
+            "process" => return Ok(Self::Process),
+            "power" => return Ok(Self::Power),
+            "relaxed" => {
+                "; relaxed is a queue of the Node package's: here, hand sets to a thread, or give many to Cache::apply"
+            }
+            _ => "",
+        };
+        let message = format!("durability is {name:?}; accepted are \"process\" and \"power\"{why}");
+        Err(Error::new(Code::InvalidOption, message).with("option", "durability"))
+    }
 }
 
 /// What happens to a log that is copied. Either makes other connections throw their page caches away.

@@ -170,7 +170,10 @@ impl Engine {
             return Ok(None);
         }
         let Some(journal) = self.journal_to_add()? else { return Ok(None) };
-        let sizes = || ready.iter().map(Ready::row_bytes);
+        let parts = ready.iter().filter_map(Ready::parts);
+        let parts = parts.map(|(key, frame)| Ok((self.keeping.stored_key(key)?, frame.len())));
+        let parts = parts.collect::<Result<Vec<_>>>()?;
+        let sizes = || parts.iter().map(|(key, frame)| key.len() + frame);
         if Journal::length_of(sizes()) > journal.longest() {
             return Ok(None);
         }
@@ -182,7 +185,8 @@ impl Engine {
             let turn = journal.turn(timeout)?;
             let added = journal.append(&turn, sizes(), || {
                 let now = self.now();
-                let rows = ready.iter().filter_map(|set| self.pending_row(set, now)).collect();
+                let keyed = ready.iter().zip(&parts);
+                let rows = keyed.filter_map(|(set, (key, _))| self.pending_row(set, key, now)).collect();
                 (rows, self.announce_apart(ready))
             })?;
             if let Some(announced) = added {
@@ -197,8 +201,8 @@ impl Engine {
         }
     }
 
-    fn pending_row<'r>(&self, set: &'r Ready<'_>, now: u64) -> Option<Pending<'r>> {
-        let Ready::Set { key, digest, header, frame, times, .. } = set else { return None };
+    fn pending_row<'r>(&self, set: &'r Ready<'_>, key: &'r [u8], now: u64) -> Option<Pending<'r>> {
+        let Ready::Set { digest, header, frame, times, .. } = set else { return None };
         let mut row = EntryRow {
             id: digest.id(),
             seal: 0,
@@ -208,10 +212,10 @@ impl Engine {
             expires: times.expires,
             freshness: times.freshness,
             place: Place::default(),
-            key: key.as_bytes(),
+            key,
             frame,
         };
-        row.seal = row.expected_seal(*digest, header.checksum);
+        row.seal = self.keeping.seal(&row, *digest, header.checksum);
         let noted = self.accesses.take(row.id).map_or(0, |noted| noted.hits);
         Some(Pending { row, noted })
     }

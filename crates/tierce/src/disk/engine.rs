@@ -12,6 +12,7 @@ use super::db::{Db, Durability, LogEnd};
 use super::declared::MetaTable;
 use super::drain::Journaling;
 use super::epoch::EpochTable;
+use super::keeping::Keeping;
 use super::log::Log;
 use super::meta::Transaction;
 use super::open::{Opener, Paths};
@@ -19,7 +20,7 @@ use super::options::Options;
 use super::owner::Owner;
 use super::query::Asker;
 use super::reserve::Reserve;
-use super::{Wait, lock, patiently};
+use super::{Wait, lock, patiently, rules};
 use crate::clock::Clock;
 use crate::codec::CodecChoice;
 use crate::error::{Code, Error, Result};
@@ -51,6 +52,7 @@ pub(super) struct Engine {
     pub durability: Durability,
     pub default_ttl: Option<Duration>,
     pub inline_max: usize,
+    pub keeping: Keeping,
     pub lock_timeout: Duration,
     /// Tables of custom metadata that this handle writes to.
     pub declared: Vec<MetaTable>,
@@ -85,6 +87,7 @@ pub(super) struct Engine {
 impl Engine {
     pub fn open(options: &Options, dir: &Path) -> Result<Self> {
         let paths = Paths::new(dir)?;
+        let keeping = rules::settle(&paths, options)?; // before anything in the directory is touched
         let epochs = Arc::new(EpochTable::open(&paths.epochs)?);
         let opener = Opener {
             paths: &paths,
@@ -92,8 +95,10 @@ impl Engine {
             lock_timeout: options.lock_timeout,
             cache_kib: CACHE_KIB.0,
             durability: options.durability,
+            keeping: &keeping,
         };
         let opened = opener.open()?;
+        rules::expect_none_new(&paths, &keeping)?;
         let log = Log::new(options.max_size);
         opened.db.keep_of_log(log.kept())?;
         let bound = Bound::new(options.max_size, options.max, options.policy);
@@ -112,6 +117,7 @@ impl Engine {
             durability: options.durability,
             default_ttl: options.ttl,
             inline_max: options.inline_max,
+            keeping,
             lock_timeout: options.lock_timeout,
             declared: options.meta.clone(),
             primary: Mutex::new(opened.db),
@@ -290,6 +296,7 @@ impl Engine {
             lock_timeout: self.lock_timeout,
             cache_kib: CACHE_KIB.0,
             durability: self.durability,
+            keeping: &self.keeping,
         };
         db.release()?; // a snapshot of ours would be in the way
         let opened = opener.rebuild(known)?;

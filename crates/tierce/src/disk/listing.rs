@@ -4,9 +4,8 @@ use super::cache::Cache;
 use super::extras::Extras;
 use super::read::Meta;
 use super::row::EntryRow;
-use crate::error::Result;
+use crate::error::{Code, Error, Result};
 use crate::frame::Header;
-use crate::key::Digest;
 
 /// Entries of a page of [`Cache::entries`].
 const PAGE: u32 = 1000;
@@ -14,7 +13,7 @@ const PAGE: u32 = 1000;
 /// Which entries a page has.
 #[derive(Clone, Copy, Debug)]
 pub struct Listing<'a> {
-    /// Where the page starts: the [`KeyPage::next`] of the last one, or the id of a key's [`Digest`] to go on behind
+    /// Where the page starts: the [`KeyPage::next`] of the last one, or the id of a key's [`Digest`](crate::Digest), as [`Cache::digest`] has it, to go on behind
     /// that key, whether it still has an entry or not. `i64::MIN` starts at the beginning.
     pub after: i64,
     /// At most so many.
@@ -59,8 +58,42 @@ impl Cache {
     /// every row, but no more than one call a page.
     ///
     /// # Errors
-    /// As [`Cache::get`].
+    /// [`Code::InvalidOption`] for a prefix where the texts of keys are not stored; as [`Cache::get`].
     pub fn page(&self, listing: &Listing<'_>) -> Result<KeyPage> {
+        match listing.prefixes {
+            Some(_) if !self.engine.keeping.keys => Err(Error::new(
+                Code::InvalidOption,
+                "the texts of keys are not stored in this directory, so that none can be found by a part of it: list all \
+                 entries, or find them by their tags",
+            )
+            .with("option", "prefix")),
+            Some(prefixes) if self.engine.keeping.is_encrypted() => self.filtered(listing, prefixes),
+            _ => self.plain_page(listing),
+        }
+    }
+
+    /// Where SQL cannot tell by the key, which is encrypted.
+    fn filtered(&self, listing: &Listing<'_>, prefixes: [&[u8]; 2]) -> Result<KeyPage> {
+        let mut page = KeyPage::default();
+        let mut rows = Listing { prefixes: None, limit: PAGE, ..*listing };
+        loop {
+            let KeyPage { entries, next } = self.plain_page(&rows)?;
+            for listed in entries {
+                if prefixes.iter().any(|prefix| listed.key.starts_with(prefix)) {
+                    let id = listed.meta.id;
+                    page.entries.push(listed);
+                    if page.entries.len() >= listing.limit as usize {
+                        page.next = Some(id);
+                        return Ok(page);
+                    }
+                }
+            }
+            let Some(after) = next else { return Ok(page) };
+            rows.after = after;
+        }
+    }
+
+    fn plain_page(&self, listing: &Listing<'_>) -> Result<KeyPage> {
         let now = self.engine.now();
         let (rows, last) = self.engine.read_mending(false, |db| {
             let mut rows = db.page(listing, |row| (row.id, self.listed(&row, now)))?;
@@ -68,7 +101,9 @@ impl Cache {
             for (id, listed) in &mut rows {
                 let Some(listed) = listed.as_mut().filter(|listed| listed.meta.has_extras) else { continue };
                 let body = db.body(*id)?;
-                let known = body.as_ref().and_then(|body| body.open(listed.meta.write_id));
+                let known = body
+                    .as_ref()
+                    .and_then(|body| self.engine.keeping.open_extras(body, *id, listed.meta.write_id));
                 listed.extras = known.map(Extras::into_owned).unwrap_or_default();
             }
             Ok((rows, last))
@@ -111,12 +146,16 @@ impl Cache {
 
     /// A row as a listing shows it; nothing for one that is expired, damaged or newer.
     fn listed(&self, row: &EntryRow<'_>, now: u64) -> Option<Listed> {
-        let digest = Digest::of(row.key);
+        let digest = self.engine.keeping.digest_of(row.key);
         let header = Header::parse(row.frame).ok()?;
-        let sound = digest.id() == row.id && row.seal == row.expected_seal(digest, header.checksum);
+        let sound =
+            digest.id() == row.id && row.seal == self.engine.keeping.seal(row, digest, header.checksum);
         let slot = digest.slot(super::epoch::BITS);
-        (sound && row.is_live(now)).then(|| Listed {
-            key: row.key.to_vec(),
+        if !sound || !row.is_live(now) {
+            return None;
+        }
+        Some(Listed {
+            key: self.engine.keeping.open_key(row.key).ok()?.into_owned(),
             meta: self.engine.meta_of(row, header, slot, 0),
             extras: Extras::default(),
         })

@@ -290,9 +290,10 @@ impl Transaction<'_> {
     }
 
     /// Gives a row another frame, with the seal that belongs to it: everything else stays.
-    pub fn amend(&self, id: i64, seal: u64, frame: &[u8], size: u64) -> Result<()> {
-        let sql = "UPDATE entries SET seal = ?2, frame = ?3, size = ?4, stored = ?4 WHERE id = ?1";
-        self.db.change(sql, params![id, seal as i64, frame, size as i64]).map(|_| ())
+    pub fn amend(&self, id: i64, seal: u64, frame: &[u8], header: Header) -> Result<()> {
+        let sql = "UPDATE entries SET seal = ?2, frame = ?3, size = ?4, stored = ?5 WHERE id = ?1";
+        let (size, stored) = (header.raw_size as i64, header.stored_size as i64);
+        self.db.change(sql, params![id, seal as i64, frame, size, stored]).map(|_| ())
     }
 
     /// Puts an entry back that was salvaged, with its file.

@@ -8,8 +8,9 @@ use std::time::Duration;
 use super::blob::{Blobs, make_dir, owner_only};
 use super::db::{APPLICATION_ID, Db, Durability, SCHEMA, Stamp};
 use super::epoch::EpochTable;
-use super::patiently;
+use super::keeping::Keeping;
 use super::salvage::Salvage;
+use super::{patiently, rules};
 use crate::error::{Code, Error, Result};
 
 /// The format that this release writes.
@@ -25,11 +26,15 @@ const fn stamp_of(format: u16) -> i32 {
 /// The marker of a backup that is not finished.
 pub(super) const UNFINISHED: &str = "tierce.unfinished";
 
+/// What holds for every cache on a directory.
+pub(super) const RULES: &str = "tierce.rules";
+
 /// The files of a cache directory.
 #[derive(Clone, Debug)]
 pub(super) struct Paths {
     pub dir: PathBuf,
     pub database: PathBuf,
+    pub rules: PathBuf,
     pub epochs: PathBuf,
     lock: PathBuf,
     pub reserve: PathBuf,
@@ -54,6 +59,7 @@ impl Paths {
         }
         Ok(Self {
             database: dir.join("tierce.db"),
+            rules: dir.join(RULES),
             epochs: dir.join("tierce.epochs"),
             lock: dir.join("tierce.lock"),
             reserve: dir.join("tierce.reserve"),
@@ -170,6 +176,7 @@ pub(super) struct Opener<'a> {
     pub lock_timeout: Duration,
     pub cache_kib: u32,
     pub durability: Durability,
+    pub keeping: &'a Keeping,
 }
 
 impl Opener<'_> {
@@ -210,6 +217,7 @@ impl Opener<'_> {
                 db.restamp(stamp_of(FORMAT))
             })?,
             Found::Empty => {
+                rules::expect_none_new(self.paths, self.keeping)?;
                 // Nothing was there that could be damaged: SQLite says so too when the disk failed while it wrote.
                 self.create(&db, None).map_err(|why| match why.code() {
                     Code::Corrupt => self.unmade(why),
@@ -240,7 +248,7 @@ impl Opener<'_> {
     fn empty(self, mut db: Db, faults: Vec<Error>) -> Result<Opened> {
         let blobs = Blobs::new(&self.paths.dir);
         let _mending = Mending::start(self.epochs);
-        let salvage = patiently(self.lock_timeout, || Salvage::take(&db, &blobs))?;
+        let salvage = patiently(self.lock_timeout, || Salvage::take(&db, &blobs, self.keeping))?;
         let emptied =
             patiently(self.lock_timeout, || db.reset()).and_then(|()| self.create(&db, salvage.as_ref()));
         if let Err(why) = emptied {

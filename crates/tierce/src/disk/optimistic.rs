@@ -167,7 +167,7 @@ impl Transaction<'_> {
     fn look(&mut self, key: &Key<'_>) -> Result<&mut Known> {
         let id = key.as_bytes().to_vec();
         if !self.known.contains_key(&id) {
-            let slot = key.digest().slot(epoch::BITS);
+            let slot = self.cache.digest(key).slot(epoch::BITS);
             let epoch = self.cache.epochs().load(slot); // before the read, or a change beside it would not be seen
             let entry = self.cache.entry(key.clone())?;
             let version = entry.as_ref().map(|entry| entry.meta.version);

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::bound;
 use super::db::Durability;
 use super::declared::MetaTable;
+use crate::cipher::EncryptionKey;
 use crate::clock::{Clock, SystemClock};
 use crate::codec::CodecChoice;
 use crate::error::{Code, Error, Result};
@@ -37,6 +38,9 @@ pub(super) struct Options {
     pub lock_timeout: Duration,
     pub inline_max: usize,
     pub meta: Vec<MetaTable>,
+    pub encryption: Option<EncryptionKey>,
+    pub store_keys: bool,
+    pub integrity: bool,
     pub clock: Arc<dyn Clock>,
 }
 
@@ -52,6 +56,9 @@ impl Default for Options {
             lock_timeout: Duration::from_secs(10),
             inline_max: INLINE_MAX,
             meta: Vec::new(),
+            encryption: None,
+            store_keys: true,
+            integrity: true,
             clock: Arc::new(SystemClock),
         }
     }
@@ -64,9 +71,11 @@ impl Options {
             let floor = bound::FLOOR;
             return Err(Error::new(
                 Code::InvalidOption,
-                format!("max_size is {given} bytes; accepted are {floor} (1 MiB) and more"),
+                format!(
+                    "a maximum size of {given} bytes is too small; accepted are {floor} (1 MiB) and more"
+                ),
             )
-            .with("option", "max_size"));
+            .with("option", "maxSize"));
         }
         if self.max == Some(0) {
             return Err(Error::new(Code::InvalidOption, "max is 0 entries; accepted are 1 and more")
@@ -86,6 +95,11 @@ impl Options {
                 Code::InvalidTtl,
                 "ttl is zero; leave it out for entries that never expire",
             ));
+        }
+        if self.encryption.is_some() && !self.meta.is_empty() {
+            let message = "meta is given with encryption; its columns are searched by SQL and would be stored as they are: \
+                           leave one of the two out";
+            return Err(Error::new(Code::InvalidOption, message).with("option", "meta"));
         }
         MetaTable::check_all(&self.meta)
     }

@@ -4,6 +4,7 @@
 //! everything but reading these. A query that is asked on a thread that must not wait is given up after some steps of
 //! SQLite's machine, so that it can be asked on another.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -11,7 +12,7 @@ use rusqlite::fallible_iterator::FallibleIterator as _;
 use rusqlite::functions::FunctionFlags;
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use rusqlite::types::ValueRef;
-use rusqlite::{Batch, ErrorCode, Statement, params_from_iter};
+use rusqlite::{Batch, Connection, ErrorCode, Statement, params_from_iter};
 
 use super::Cache;
 use super::Wait;
@@ -19,8 +20,11 @@ use super::db::{Db, Durability};
 use super::declared::{ColumnType, LIVE};
 use super::engine::Engine;
 use super::extras::Cell;
+use super::keeping::Keeping;
 use super::lock;
+use super::side::Body;
 use crate::error::{Code, Error, Result};
+use crate::frame::Header;
 
 /// Steps of SQLite's machine between looks at the budget, and the budget of a thread that must not wait: about 1 ms.
 const STEPS: (i32, u64) = (1000, 30_000);
@@ -127,12 +131,19 @@ impl Engine {
             conn.create_scalar_function("tierce_now", 0, flags, move |_| {
                 Ok(clock.load(Ordering::Relaxed) as i64)
             })?;
+            let (key, tag) = if self.keeping.is_encrypted() {
+                open_in_queries(conn, &self.keeping)?;
+                ("tierce_key(e.key)", "tierce_tag(t.tag, t.id, e.frame, x.seal, x.body)")
+            } else {
+                ("CAST(e.key AS TEXT)", "t.tag")
+            };
+            let bodies = if self.keeping.is_encrypted() { "JOIN main.extras x ON x.id = t.id" } else { "" };
             conn.execute_batch(&format!(
-                "CREATE TEMP VIEW entries AS SELECT CAST(e.key AS TEXT) AS key, e.created AS createdAt, \
+                "CREATE TEMP VIEW entries AS SELECT {key} AS key, e.created AS createdAt, \
                  e.expires AS expiresAt, e.accessed / 4096 AS accessedAt, e.hits - (1 << 40) AS hits, e.size AS size, \
                  e.stored AS storedSize FROM main.entries e WHERE {LIVE}; \
-                 CREATE TEMP VIEW tags AS SELECT CAST(e.key AS TEXT) AS key, t.tag AS tag FROM main.tags t \
-                 JOIN main.entries e ON e.id = t.id WHERE {LIVE}"
+                 CREATE TEMP VIEW tags AS SELECT {key} AS key, {tag} AS tag FROM main.tags t \
+                 JOIN main.entries e ON e.id = t.id {bodies} WHERE {LIVE}"
             ))?;
             for table in &declared {
                 conn.execute_batch(&table.view())?;
@@ -171,6 +182,30 @@ impl Engine {
         };
         Error::new(code, format!("the query was refused: {message}; {advice}")).because(why)
     }
+}
+
+/// What is encrypted, as queries see it: null where it does not open.
+fn open_in_queries(conn: &Connection, keeping: &Keeping) -> rusqlite::Result<()> {
+    let flags =
+        FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC | FunctionFlags::SQLITE_INNOCUOUS;
+    let keeper = keeping.clone();
+    conn.create_scalar_function("tierce_key", 1, flags, move |given| {
+        let text =
+            given.get_raw(0).as_blob().ok().and_then(|key| keeper.open_key(key).ok().map(Cow::into_owned));
+        Ok(text.map(|text| String::from_utf8_lossy(&text).into_owned()))
+    })?;
+    let keeper = keeping.clone();
+    conn.create_scalar_function("tierce_tag", 5, flags, move |given| {
+        let tag = || {
+            let write_id = Header::parse(given.get_raw(2).as_blob().ok()?).ok()?.write_id;
+            let (id, seal) = (given.get(1).ok()?, given.get::<i64>(3).ok()? as u64);
+            let body = Body { seal, bytes: given.get_raw(4).as_blob().ok()?.to_vec() };
+            let wanted = given.get_raw(0).as_str().ok()?;
+            let tags = keeper.open_extras(&body, id, write_id)?.tags;
+            tags.into_iter().find(|tag| keeper.tag(tag) == wanted).map(Cow::into_owned)
+        };
+        Ok(tag())
+    })
 }
 
 fn is_spent(budget: &AtomicU64) -> bool {

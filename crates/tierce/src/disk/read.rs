@@ -1,5 +1,6 @@
 //! The read path: a row by digest, then every check, then the value.
 
+use std::borrow::Cow;
 use std::sync::atomic::Ordering;
 
 use super::db::Db;
@@ -77,7 +78,7 @@ impl Engine {
         hold: bool,
         mut take: impl FnMut(Header, &Meta, &[u8]) -> Result<T>,
     ) -> Result<Lookup<T>> {
-        let before = self.epochs.load(key.digest().slot(epoch::BITS));
+        let before = self.epochs.load(self.keeping.digest(key).slot(epoch::BITS));
         let found = match self.pending(key, before, &mut take)? {
             Some(found) => found,
             None => self.mending(hold, |db| self.lookup_at(db, key, before, hold, &mut take))?,
@@ -93,7 +94,7 @@ impl Engine {
         take: impl FnOnce(Header, &Meta, &[u8]) -> Result<T>,
     ) -> Result<Option<Lookup<T>>> {
         let Some(journal) = self.journal()? else { return Ok(None) };
-        let digest = key.digest();
+        let digest = self.keeping.digest(key);
         let at = (digest.slot(epoch::BITS), before);
         Ok(match journal.find(digest.id(), |row| self.check(row, key, digest, self.now(), at, take)) {
             Found::Nothing => None,
@@ -124,7 +125,7 @@ impl Engine {
         match found {
             Lookup::Damaged(seal, fault) => {
                 self.suspicion.store(true, Ordering::Relaxed);
-                self.discard(key.digest().id(), seal, fault);
+                self.discard(self.keeping.digest(key).id(), seal, fault);
                 Lookup::Miss
             }
             found => found,
@@ -139,7 +140,7 @@ impl Engine {
         hold: bool,
         take: impl FnOnce(Header, &Meta, &[u8]) -> Result<T>,
     ) -> Result<Lookup<T>> {
-        let before = self.epochs.load(key.digest().slot(epoch::BITS));
+        let before = self.epochs.load(self.keeping.digest(key).slot(epoch::BITS));
         self.lookup_at(db, key, before, hold, take)
     }
 
@@ -151,7 +152,7 @@ impl Engine {
         hold: bool,
         take: impl FnOnce(Header, &Meta, &[u8]) -> Result<T>,
     ) -> Result<Lookup<T>> {
-        let digest = key.digest();
+        let digest = self.keeping.digest(key);
         let slot = digest.slot(epoch::BITS);
         if hold {
             db.hold(self.epochs.moves())?; // after the epoch, or an old value could be kept under a new epoch
@@ -170,7 +171,7 @@ impl Engine {
         (slot, epoch): (u32, u32),
         take: impl FnOnce(Header, &Meta, &[u8]) -> Result<T>,
     ) -> Lookup<T> {
-        if row.key != key.as_bytes() {
+        if !self.keeping.is_of(row.key, key) {
             return Lookup::Miss; // another key with this digest
         }
         let header = match Header::parse(row.frame) {
@@ -178,7 +179,7 @@ impl Engine {
             Err(newer) if newer.code() == Code::Format => return Lookup::Miss,
             Err(fault) => return Lookup::Damaged(row.seal, fault),
         };
-        if row.seal != row.expected_seal(digest, header.checksum) {
+        if row.seal != self.keeping.seal(&row, digest, header.checksum) {
             return Lookup::Damaged(row.seal, Error::new(Code::Corrupt, "the seal of an entry differs"));
         }
         if row.is_expired(now) {
@@ -189,7 +190,8 @@ impl Engine {
             return Lookup::File(header, meta);
         }
         let payload = &row.frame[HEADER..];
-        match header.verify(digest, payload).and_then(|()| take(header, &meta, payload)) {
+        let opened = self.keeping.payload(header, digest, payload);
+        match opened.and_then(|payload| take(header, &meta, &payload)) {
             Ok(value) => Lookup::Inline(value, meta),
             Err(fault) => Lookup::Damaged(row.seal, fault),
         }
@@ -219,13 +221,18 @@ impl Engine {
 
     /// The value in a file. `None` when the entry was replaced meanwhile, so that the caller looks again.
     pub fn read_file(&self, key: &Key<'_>, header: Header) -> Result<Option<Vec<u8>>> {
-        let digest = key.digest();
+        let digest = self.keeping.digest(key);
         let value = match self.blobs.read(header) {
             Ok(None) => return Ok(None),
-            Ok(Some(payload)) => header.verify(digest, &payload).and_then(|()| {
+            Ok(Some(payload)) => {
+                let opened = match self.keeping.payload(header, digest, &payload)? {
+                    Cow::Owned(opened) => Some(opened),
+                    Cow::Borrowed(_) => None,
+                };
+                let coded = opened.unwrap_or(payload);
                 // What is stored as it is needs no second copy.
-                if header.codec == 0 { Ok(payload) } else { header.decode(&payload) }
-            }),
+                if header.codec == 0 { Ok(coded) } else { header.decode(&coded) }
+            }
             Err(fault) => Err(fault),
         };
         value.map(Some)
@@ -235,7 +242,10 @@ impl Engine {
     pub fn beside(&self, meta: &Meta) -> Result<Beside> {
         let look = |db: &Db| {
             let body = db.body(meta.id)?;
-            let known = body.as_ref().and_then(|body| body.open(meta.write_id)).map(Extras::into_owned);
+            let known = body
+                .as_ref()
+                .and_then(|body| self.keeping.open_extras(body, meta.id, meta.write_id))
+                .map(Extras::into_owned);
             let same = |row: EntryRow<'_>| {
                 let written = Header::parse(row.frame).map(|header| header.write_id);
                 (written.ok() == Some(meta.write_id)).then_some(row.seal)

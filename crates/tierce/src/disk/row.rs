@@ -65,15 +65,20 @@ impl Freshness {
 }
 
 impl EntryRow<'_> {
-    /// The seal that the row should have: over the key's digest, the times and the frame's checksum.
+    /// The seal that the row should have, where nothing is encrypted: over the key's digest, the times and the frame's checksum.
     pub fn expected_seal(&self, digest: Digest, checksum: u64) -> u64 {
+        xxh3_64(&self.sealed_part(digest, checksum))
+    }
+
+    /// What a seal is over.
+    pub fn sealed_part(&self, digest: Digest, checksum: u64) -> [u8; 48] {
         let mut sealed = [0; 16 + 8 * 4];
         sealed[..16].copy_from_slice(&digest.to_bytes());
         sealed[16..24].copy_from_slice(&self.created.to_le_bytes());
         sealed[24..32].copy_from_slice(&self.expires.unwrap_or(u64::MAX).to_le_bytes());
         sealed[32..40].copy_from_slice(&self.freshness.until.unwrap_or(u64::MAX).to_le_bytes());
         sealed[40..].copy_from_slice(&checksum.to_le_bytes());
-        xxh3_64(&sealed)
+        sealed
     }
 
     /// Whether the entry's time has passed. A stale entry is not expired yet.

@@ -8,12 +8,12 @@
 use super::blob::Blobs;
 use super::db::Db;
 use super::declared::MetaTable;
+use super::keeping::Keeping;
 use super::meta::Transaction;
 use super::row::EntryRow;
 use super::side::Body;
 use crate::error::{Code, Result};
 use crate::frame::{HEADER, Header};
-use crate::key::Digest;
 
 /// Stretches per page below which nothing is halved any more.
 const PER_PAGE: u64 = 64;
@@ -28,7 +28,7 @@ pub(super) struct Salvage {
 
 impl Salvage {
     /// Copies what verifies. `None` when not even the first page can be read.
-    pub fn take(damaged: &Db, blobs: &Blobs) -> Result<Option<Self>> {
+    pub fn take(damaged: &Db, blobs: &Blobs, keeping: &Keeping) -> Result<Option<Self>> {
         // A write that began before writers were told to wait is done once this begins.
         let _last_write_is_done = match damaged.begin() {
             Ok(transaction) => transaction,
@@ -40,7 +40,7 @@ impl Salvage {
         let declared = damaged.declared().unwrap_or_default();
         let salvage = Self { rows, declared };
         salvage.walk(damaged, |row| {
-            let Some(header) = sound(row, blobs) else { return true };
+            let Some(header) = sound(row, blobs, keeping) else { return true };
             // A tree out of order can hold an entry twice: the later one is the one that was acknowledged last.
             let age = |row: &EntryRow<'_>| (row.created, row.accessed);
             if salvage
@@ -111,10 +111,10 @@ impl Salvage {
 }
 
 /// The header of a row that would be served. Of a value in a file only the length is looked at: reading it checks it.
-fn sound(row: &EntryRow<'_>, blobs: &Blobs) -> Option<Header> {
-    let digest = Digest::of(row.key);
+fn sound(row: &EntryRow<'_>, blobs: &Blobs, keeping: &Keeping) -> Option<Header> {
+    let digest = keeping.digest_of(row.key);
     let header = Header::parse(row.frame).ok()?;
-    let sealed = digest.id() == row.id && row.seal == row.expected_seal(digest, header.checksum);
+    let sealed = digest.id() == row.id && row.seal == keeping.seal(row, digest, header.checksum);
     let whole = if header.in_file {
         row.frame.len() == HEADER && blobs.has(header)
     } else {

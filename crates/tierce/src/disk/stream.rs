@@ -4,7 +4,7 @@
 //! of its row. Until then it is nobody's, and whoever is killed on the way leaves it to the next open.
 
 use std::fs::File;
-use std::io::{BufWriter, Read as _, Write as _};
+use std::io::{BufWriter, ErrorKind, Read as _, Write as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -14,10 +14,12 @@ use super::Wait;
 use super::db::Durability;
 use super::engine::Engine;
 use super::extras::Extras;
+use super::keeping::{Keeping, Payload};
 use super::read::{Lookup, Meta};
 use super::row::{Freshness, weight};
 use super::write::{Times, When, Write, Written};
 use crate::Cache;
+use crate::cipher::{Sealing, plain_len};
 use crate::codec::chunks::{CHUNK, CHUNK_HEADER, ChunkHeader, checksum};
 use crate::codec::{self, CHUNKS, CodecChoice};
 use crate::error::{Code, Error, Result};
@@ -60,6 +62,8 @@ struct Growing {
     seed: u64,
     chunks: u64,
     hasher: Xxh3,
+    /// Where the directory is encrypted.
+    sealing: Option<Sealing>,
 }
 
 impl Cache {
@@ -179,12 +183,11 @@ impl ValueWriter {
         };
         growing.chunks += 1;
         growing.header.raw_size += raw.len() as u64;
-        growing.header.stored_size += (CHUNK_HEADER + stored.len()) as u64;
-        self.engine.bound.admit(weight(self.key.as_bytes().len() as u64 + growing.header.stored_size))?;
-        let failed = |why| Error::io("write the value file", &growing.path, why);
+        let coded = (CHUNK_HEADER + stored.len()) as u64;
+        let bytes = growing.header.stored_size + coded;
+        self.engine.bound.admit(weight(self.key.as_bytes().len() as u64 + bytes))?;
         for bytes in [&header.to_bytes()[..], &stored] {
-            growing.hasher.update(bytes);
-            growing.file.write_all(bytes).map_err(failed)?;
+            growing.put(&self.engine.keeping, bytes)?;
         }
         self.chunk = raw; // its memory is used again
         self.chunk.clear();
@@ -198,18 +201,18 @@ impl ValueWriter {
             codec: CHUNKS,
             in_file: true,
             has_extras: self.options.extras.as_ref().is_some_and(|extras| !extras.is_empty()),
-            raw_size: 0,
-            stored_size: 0,
-            write_id: self.engine.next_write_id(),
-            checksum: 0,
+            encrypted: self.engine.keeping.is_encrypted(),
+            ..self.engine.fresh_header()
         };
         let owner = self.engine.owner.id()?;
         self.engine.write(Wait::Yes, |transaction| transaction.announce(header.write_id, 0, owner))?;
         let path = self.engine.blobs.path(header.write_id);
         let mut file = BufWriter::with_capacity(64 * 1024, self.engine.blobs.create(&path)?);
         file.write_all(&[0; FILE_PAYLOAD]).map_err(|why| Error::io("write the value file", &path, why))?;
-        let seed = header.stream_seed(self.key.digest());
-        Ok(Growing { file, path, header, seed, chunks: 0, hasher: Xxh3::with_seed(seed) })
+        let digest = self.engine.keeping.digest(&self.key);
+        let seed = header.stream_seed(digest);
+        let sealing = self.engine.keeping.sealing(header, digest)?;
+        Ok(Growing { file, path, header, seed, chunks: 0, hasher: Xxh3::with_seed(seed), sealing })
     }
 
     /// A value that never filled a chunk is stored like any other.
@@ -236,6 +239,7 @@ impl ValueWriter {
             self.write_chunk()?;
         }
         let Some(growing) = &mut self.file else { return Ok(Written::default()) };
+        growing.conclude(&self.engine.keeping)?;
         let header = growing.header.concluded(&growing.hasher);
         let failed = |why| Error::io("write the value file", &growing.path, why);
         growing.file.flush().map_err(failed)?;
@@ -249,6 +253,34 @@ impl ValueWriter {
         let outcome = self.engine.adopt_stream(&self.key, header, times, self.options.extras.as_ref())?;
         self.file = None; // it is an entry's
         Ok(outcome)
+    }
+}
+
+impl Growing {
+    /// Appends bytes of the payload.
+    fn put(&mut self, keeping: &Keeping, bytes: &[u8]) -> Result<()> {
+        match (&mut self.sealing, &keeping.cipher) {
+            (Some(sealing), Some(cipher)) => {
+                let mut sealed = Vec::new();
+                sealing.push(cipher, bytes, &mut sealed)?;
+                self.write(&sealed)
+            }
+            _ => self.write(bytes),
+        }
+    }
+
+    /// Writes what waits to be encrypted.
+    fn conclude(&mut self, keeping: &Keeping) -> Result<()> {
+        let (Some(sealing), Some(cipher)) = (self.sealing.take(), &keeping.cipher) else { return Ok(()) };
+        let mut sealed = Vec::new();
+        sealing.finish(cipher, &mut sealed)?;
+        self.write(&sealed)
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.header.stored_size += bytes.len() as u64;
+        self.hasher.update(bytes);
+        self.file.write_all(bytes).map_err(|why| Error::io("write the value file", &self.path, why))
     }
 }
 
@@ -280,12 +312,13 @@ enum Source {
     /// What is left of a value that was read whole.
     Whole(Vec<u8>),
     /// A file that is the value itself, and was verified.
-    Plain(File, Header),
+    Plain(Payload, Header),
     Chunks(Box<Chunks>),
 }
 
 struct Chunks {
-    file: File,
+    file: Payload,
+    verifies: bool,
     header: Header,
     seed: u64,
     number: u64,
@@ -296,22 +329,19 @@ struct Chunks {
 impl Chunks {
     fn next(&mut self) -> Result<Option<Vec<u8>>> {
         let damaged = |why: &str| Error::new(Code::Corrupt, format!("a streamed value is damaged: {why}"));
-        let failed = |why: std::io::Error| {
-            Error::new(Code::Unavailable, format!("cannot read a streamed value: {why}")).because(why)
-        };
         if self.stored_left == 0 {
             return if self.raw_left == 0 { Ok(None) } else { Err(damaged("it ends early")) };
         }
         let mut head = [0; CHUNK_HEADER];
-        self.file.read_exact(&mut head).map_err(failed)?;
+        self.file.read_exact(&mut head).map_err(unread)?;
         let chunk = ChunkHeader::parse(&head)?;
         let taken = CHUNK_HEADER as u64 + u64::from(chunk.stored);
         self.stored_left = self.stored_left.checked_sub(taken).ok_or_else(|| damaged("a chunk is cut"))?;
         self.raw_left =
             self.raw_left.checked_sub(u64::from(chunk.raw)).ok_or_else(|| damaged("it is too long"))?;
         let mut stored = vec![0; chunk.stored as usize];
-        self.file.read_exact(&mut stored).map_err(failed)?;
-        if checksum(&stored, self.seed, self.number) != chunk.checksum {
+        self.file.read_exact(&mut stored).map_err(unread)?;
+        if self.verifies && checksum(&stored, self.seed, self.number) != chunk.checksum {
             return Err(damaged("a checksum differs"));
         }
         self.number += 1;
@@ -319,33 +349,58 @@ impl Chunks {
     }
 }
 
-fn plain(file: &mut File) -> Result<Option<Vec<u8>>> {
+/// What the disk says, or that what was encrypted does not open.
+fn unread(why: std::io::Error) -> Error {
+    let code = if why.kind() == ErrorKind::InvalidData { Code::Corrupt } else { Code::Unavailable };
+    Error::new(code, format!("cannot read a streamed value: {why}")).because(why)
+}
+
+fn plain(file: &mut Payload) -> Result<Option<Vec<u8>>> {
     let mut piece = Vec::with_capacity(CHUNK);
-    file.take(CHUNK as u64)
-        .read_to_end(&mut piece)
-        .map_err(|why| Error::new(Code::Unavailable, format!("cannot read a value: {why}")).because(why))?;
+    file.take(CHUNK as u64).read_to_end(&mut piece).map_err(unread)?;
     Ok(Some(piece).filter(|piece| !piece.is_empty()))
 }
 
 impl Engine {
     /// How the value in a file is read. `None` where the file is not there.
     fn source(&self, key: &Key<'_>, header: Header) -> Result<Option<Source>> {
-        let digest: Digest = key.digest();
+        let digest = self.keeping.digest(key);
         if header.codec != CHUNKS && header.codec != 0 {
             return Ok(self.read_file(key, header)?.map(Source::Whole));
         }
         let Some(file) = self.blobs.open(header)? else { return Ok(None) };
+        let file = self.keeping.reading(file, header, digest)?;
         if header.codec == 0 {
-            return Ok(self.blobs.verify(header, digest)?.then_some(Source::Plain(file, header)));
+            // What is encrypted is verified segment by segment.
+            let sound = header.encrypted || !self.keeping.verifies || self.blobs.verify(header, digest)?;
+            return Ok(sound.then_some(Source::Plain(file, header)));
         }
+        let stored = if header.encrypted { plain_len(header.stored_size) } else { Some(header.stored_size) };
         Ok(Some(Source::Chunks(Box::new(Chunks {
             file,
+            verifies: self.keeping.verifies,
             header,
             seed: header.stream_seed(digest),
             number: 0,
             raw_left: header.raw_size,
-            stored_left: header.stored_size,
+            stored_left: stored.unwrap_or(0),
         }))))
+    }
+
+    /// Reads a value's file in pieces, and verifies all of it. False when there is no such file.
+    ///
+    /// # Errors
+    /// [`Code::Corrupt`] when it is not what was written.
+    pub(super) fn verify_file(&self, header: Header, digest: Digest) -> Result<bool> {
+        if !header.encrypted || !self.keeping.is_encrypted() {
+            self.keeping.expect(header)?;
+            return self.blobs.verify(header, digest);
+        }
+        let Some(file) = self.blobs.open(header)? else { return Ok(false) };
+        let mut payload = self.keeping.reading(file, header, digest)?;
+        std::io::copy(&mut payload, &mut std::io::sink())
+            .map_err(|why| unread(why).at(&self.blobs.path(header.write_id)))?;
+        Ok(true)
     }
 
     /// Makes a written and announced file the value of an entry.
@@ -358,7 +413,7 @@ impl Engine {
     ) -> Result<Written> {
         let bytes = size_on_disk(header.stored_size);
         self.write(Wait::Yes, |transaction| transaction.resize_file(header.write_id, bytes))?;
-        let ready = Self::streamed(key, header, header.to_bytes()[..HEADER].to_vec(), times, extras)?;
+        let ready = self.streamed(key, header, header.to_bytes()[..HEADER].to_vec(), times, extras)?;
         let mut written = self.commit_ready(&[ready], Wait::Yes)?;
         Ok(written.pop().unwrap_or_default())
     }

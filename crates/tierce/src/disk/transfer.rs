@@ -1,5 +1,6 @@
 //! The whole cache into one file, and back.
 
+use std::borrow::Cow;
 use std::fs::{self, File};
 use std::io::{BufReader, BufWriter, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -8,13 +9,14 @@ use super::Wait;
 use super::blob::new_file;
 use super::db::Db;
 use super::engine::Engine;
+use super::keeping::Keeping;
 use super::patiently;
 use super::row::EntryRow;
 use super::write::Write;
 use crate::Cache;
+use crate::cipher::EncryptionKey;
 use crate::error::{Code, Error, Result};
 use crate::frame::{HEADER, Header};
-use crate::key::Digest;
 use crate::snapshot::{Record, SnapshotReader, SnapshotWriter};
 
 /// Rows of a page, and bytes of rows after which it ends early.
@@ -90,11 +92,11 @@ impl Drop for AtomicFile {
     }
 }
 
-/// Opens a snapshot for reading.
+/// Opens a snapshot for reading; `key` is for one that is encrypted.
 ///
 /// # Errors
 /// As [`Cache::load`].
-pub fn open_snapshot(path: &Path) -> Result<SnapshotReader<BufReader<File>>> {
+pub fn open_snapshot(path: &Path, key: Option<&EncryptionKey>) -> Result<SnapshotReader<BufReader<File>>> {
     let file = File::open(path).map_err(|why| {
         if why.kind() == ErrorKind::NotFound {
             let message = format!("cannot load {}: there is no such file", path.display());
@@ -102,12 +104,13 @@ pub fn open_snapshot(path: &Path) -> Result<SnapshotReader<BufReader<File>>> {
         }
         Error::io("load", path, why)
     })?;
-    SnapshotReader::new(BufReader::with_capacity(1 << 16, file), path)
+    SnapshotReader::new(BufReader::with_capacity(1 << 16, file), path, key)
 }
 
 impl Cache {
     /// Writes every live entry into one file, in the place of whatever has its name, when it is whole. Others read and
-    /// write meanwhile: each entry is as it was at some moment, [`Cache::backup`] is of one moment. Gives entries and bytes.
+    /// write meanwhile: each entry is as it was at some moment, [`Cache::backup`] is of one moment. Of an encrypted cache, the file is encrypted
+    /// with the same key. Gives entries and bytes.
     ///
     /// # Errors
     /// [`Code::StorageFull`], [`Code::ReadOnly`], [`Code::Unavailable`] for what the disk says; an old file stays.
@@ -116,7 +119,8 @@ impl Cache {
         let path = path.as_ref();
         let engine = &*self.engine;
         let db = engine.connect()?;
-        let mut writer = SnapshotWriter::new(AtomicFile::create(path)?, path, engine.now())?;
+        let mut writer =
+            SnapshotWriter::new(AtomicFile::create(path)?, path, engine.now(), engine.keeping.key.as_ref())?;
         let mut from = Some(i64::MIN);
         while let Some(start) = from {
             let (page, next) = patiently(engine.lock_timeout, || page(engine, &db, start))?;
@@ -135,16 +139,28 @@ impl Cache {
 
     /// Stores the entries of a file: in the place of all that is in the cache, or with `merge` beside it, where the
     /// file's entry counts for a key that is in both. Times to live go on while an entry lies in a file. The whole file
-    /// is checked before anything changes.
+    /// is checked before anything changes. An encrypted one is opened with the key of this cache.
     ///
     /// # Errors
     /// [`Code::Unavailable`] when there is no such file; [`Code::Format`] for a file of something else, or of a newer
-    /// release; [`Code::Corrupt`] for a damaged one: the cache is as it was. As [`Cache::set`] when the disk fails on the way.
+    /// release; [`Code::Encryption`] for one that is encrypted with another key; [`Code::Corrupt`] for a damaged one: the
+    /// cache is as it was. As [`Cache::set`] when the disk fails on the way.
     pub fn load(&self, path: impl AsRef<Path>, merge: bool) -> Result<Loaded> {
-        let path = path.as_ref();
-        let mut probe = open_snapshot(path)?;
+        self.load_from(path.as_ref(), merge, self.engine.keeping.key.as_ref())
+    }
+
+    /// As [`Cache::load`], of a file that was saved by a cache with another key: for a new key, or none.
+    ///
+    /// # Errors
+    /// As [`Cache::load`].
+    pub fn load_encrypted(&self, path: impl AsRef<Path>, merge: bool, key: &EncryptionKey) -> Result<Loaded> {
+        self.load_from(path.as_ref(), merge, Some(key))
+    }
+
+    fn load_from(&self, path: &Path, merge: bool, key: Option<&EncryptionKey>) -> Result<Loaded> {
+        let mut probe = open_snapshot(path, key)?;
         while probe.next()?.is_some() {}
-        let mut reader = open_snapshot(path)?;
+        let mut reader = open_snapshot(path, key)?;
         let mut loaded = Loaded::default();
         let mut clears = !merge;
         loop {
@@ -194,7 +210,7 @@ enum Paged {
 /// A page of live entries, and where the next one starts. What does not verify is left out: a read of it would be a miss.
 fn page(engine: &Engine, db: &Db, from: i64) -> Result<(Vec<Paged>, Option<i64>)> {
     let (mut found, mut rows, mut bytes, mut next) = (Vec::new(), 0, 0, None);
-    let now = engine.now();
+    let (now, keeping) = (engine.now(), &engine.keeping.strict());
     db.audit(from, |row, _| {
         if rows == PAGE.0 || bytes >= PAGE.1 {
             next = Some(row.id);
@@ -202,9 +218,9 @@ fn page(engine: &Engine, db: &Db, from: i64) -> Result<(Vec<Paged>, Option<i64>)
         }
         rows += 1;
         bytes += row.frame.len();
-        found.extend(match sound(&row, now) {
-            Some(header) if header.in_file || header.has_extras => Some(Paged::Apart(row.id)),
-            Some(header) => Some(Paged::Whole(record(&row, header, row.frame[HEADER..].to_vec()))),
+        found.extend(match sound(keeping, &row, now) {
+            Some((header, _)) if header.in_file || header.has_extras => Some(Paged::Apart(row.id)),
+            Some((header, payload)) => record(keeping, &row, header, payload.into_owned()).map(Paged::Whole),
             None => None,
         });
         true
@@ -212,18 +228,24 @@ fn page(engine: &Engine, db: &Db, from: i64) -> Result<(Vec<Paged>, Option<i64>)
     Ok((found, next))
 }
 
-/// The header of a row that a read would give.
-fn sound(row: &EntryRow<'_>, now: u64) -> Option<Header> {
-    let digest = Digest::of(row.key);
+/// The header of a row that a read would give, and the coded value where it is in the row.
+fn sound<'r>(keeping: &Keeping, row: &EntryRow<'r>, now: u64) -> Option<(Header, Cow<'r, [u8]>)> {
+    let digest = keeping.digest_of(row.key);
     let header = Header::parse(row.frame).ok()?;
-    let sealed = digest.id() == row.id && row.seal == row.expected_seal(digest, header.checksum);
-    let whole = header.in_file || header.verify(digest, &row.frame[HEADER..]).is_ok();
-    (sealed && whole && !row.is_expired(now)).then_some(header)
+    if digest.id() != row.id || row.seal != keeping.seal(row, digest, header.checksum) || row.is_expired(now)
+    {
+        return None;
+    }
+    let payload = match header.in_file {
+        true => Cow::Borrowed(&[][..]),
+        false => keeping.payload(header, digest, &row.frame[HEADER..]).ok()?,
+    };
+    Some((header, payload))
 }
 
-fn record(row: &EntryRow<'_>, header: Header, payload: Vec<u8>) -> Record {
-    Record {
-        key: row.key.to_vec(),
+fn record(keeping: &Keeping, row: &EntryRow<'_>, header: Header, payload: Vec<u8>) -> Option<Record> {
+    Some(Record {
+        key: keeping.open_key(row.key).ok()?.into_owned(),
         kind: header.kind,
         codec: header.codec,
         size: header.raw_size,
@@ -235,27 +257,28 @@ fn record(row: &EntryRow<'_>, header: Header, payload: Vec<u8>) -> Record {
         hits: row.hits,
         payload,
         fields: Vec::new(),
-    }
+    })
 }
 
 impl Engine {
     /// The entry in a row, with its value's file. `None` where it is gone, or its file does not verify.
     fn record(&self, db: &Db, id: i64) -> Result<Option<Record>> {
-        let now = self.now();
+        let (now, keeping) = (self.now(), &self.keeping.strict());
         for _ in 0..LOOKS {
             let look = || {
                 let found = db.find(id, |row| {
-                    let header = sound(&row, now)?;
-                    let payload = if header.in_file { Vec::new() } else { row.frame[HEADER..].to_vec() };
-                    Some((header, Digest::of(row.key), record(&row, header, payload)))
+                    let (header, payload) = sound(keeping, &row, now)?;
+                    let record = record(keeping, &row, header, payload.into_owned())?;
+                    Some((header, keeping.digest_of(row.key), record))
                 })?;
                 Ok((found.flatten(), db.body(id)?))
             };
             let (found, body) = patiently(self.lock_timeout, || db.snapshot(look))?;
             let Some((header, digest, mut record)) = found else { return Ok(None) };
             if header.has_extras {
-                match body.filter(|body| body.open(header.write_id).is_some()) {
-                    Some(body) => record.extras = body.bytes,
+                let known = body.as_ref().and_then(|body| keeping.open_extras(body, id, header.write_id));
+                match known {
+                    Some(extras) => record.extras = extras.to_bytes()?,
                     None => return Ok(None),
                 }
             }
@@ -263,11 +286,15 @@ impl Engine {
                 return Ok(Some(record));
             }
             match self.blobs.read(header) {
-                Ok(Some(payload)) if header.verify(digest, &payload).is_ok() => {
-                    record.payload = payload;
+                Ok(Some(payload)) => {
+                    let opened = match keeping.payload(header, digest, &payload) {
+                        Ok(Cow::Owned(opened)) => Some(opened),
+                        Ok(Cow::Borrowed(_)) => None,
+                        Err(_) => return Ok(None),
+                    };
+                    record.payload = opened.unwrap_or(payload);
                     return Ok(Some(record));
                 }
-                Ok(Some(_)) => return Ok(None),
                 Ok(None) => {} // replaced meanwhile
                 Err(why) if why.code() == Code::Corrupt => return Ok(None),
                 Err(why) => return Err(why),

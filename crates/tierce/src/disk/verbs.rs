@@ -141,10 +141,10 @@ impl Cache {
                 Lookup::File(..) => {}
             }
         }
-        let now = self.engine.now();
-        let is_over = self
-            .engine
-            .read(|db| db.find(key.digest().id(), |row| row.key == key.as_bytes() && !row.is_live(now)))?;
+        let (now, keeping) = (self.engine.now(), &self.engine.keeping);
+        let id = keeping.digest(&key).id();
+        let is_over =
+            self.engine.read(|db| db.find(id, |row| keeping.is_of(row.key, &key) && !row.is_live(now)))?;
         Ok(if is_over == Some(true) { State::Expired } else { State::Missing })
     }
 

@@ -205,11 +205,11 @@ impl Ready<'_> {
         }
     }
 
-    /// Bytes of key and frame of a plain set.
-    pub fn row_bytes(&self) -> usize {
+    /// Key and frame of a set.
+    pub fn parts(&self) -> Option<(&Key<'_>, &[u8])> {
         match self {
-            Ready::Set { key, frame, .. } => key.as_bytes().len() + frame.len(),
-            _ => 0,
+            Ready::Set { key, frame, .. } => Some((key, frame)),
+            _ => None,
         }
     }
 
@@ -340,14 +340,14 @@ impl Engine {
             }
             Write::Renew { key, expires_at, fresh_until, stale } => {
                 let times = Times::new(*expires_at, Freshness { until: *fresh_until, cost: 0 });
-                return Ok(Ready::Renew { key, digest: key.digest(), times, stale: *stale });
+                return Ok(Ready::Renew { key, digest: self.keeping.digest(key), times, stale: *stale });
             }
-            Write::Delete { key } => return Ok(Ready::Delete { key, digest: key.digest() }),
+            Write::Delete { key } => return Ok(Ready::Delete { key, digest: self.keeping.digest(key) }),
             Write::InvalidateTags { tags } => return Ok(Ready::InvalidateTags { tags }),
             Write::Clear => return Ok(Ready::Clear),
             Write::Increment { key, by, expires_at } => {
                 let times = Times::new(*expires_at, Freshness::default());
-                return Ok(Ready::Increment { key, digest: key.digest(), by: *by, times });
+                return Ok(Ready::Increment { key, digest: self.keeping.digest(key), by: *by, times });
             }
             Write::Check { key, version } => return Ok(Ready::Check { key, version: *version }),
             Write::Restore(record) => return self.restored(record),
@@ -362,6 +362,7 @@ impl Engine {
 
     /// An entry whose value is in a file that is written already.
     pub fn streamed<'a>(
+        &self,
         key: &'a Key<'a>,
         header: Header,
         frame: Vec<u8>,
@@ -370,7 +371,8 @@ impl Engine {
     ) -> Result<Ready<'a>> {
         let carried = extras.filter(|extras| !extras.is_empty());
         let extras = carried.map(|extras| Ok((Cow::Borrowed(extras), extras.to_bytes()?))).transpose()?;
-        let digest = key.digest();
+        let digest = self.keeping.digest(key);
+        let extras = self.keeping.extras(extras, digest, header.write_id)?;
         let when = When::Always;
         Ok(Ready::Set { key: Cow::Borrowed(key), digest, header, frame, times, extras, when })
     }
@@ -379,26 +381,16 @@ impl Engine {
     pub fn framed<'a>(
         &self,
         key: Cow<'a, Key<'a>>,
-        mut frame: Vec<u8>,
+        frame: Vec<u8>,
         (kind, codec, raw_size): (u8, u8, u64),
         (times, extras, when): (Times, Beside<'a>, When),
     ) -> Result<Ready<'a>> {
-        let digest = key.digest();
-        let stored_size = (frame.len() - HEADER) as u64;
-        let header = Header {
-            kind,
-            codec,
-            in_file: stored_size > self.inline_max as u64,
-            has_extras: extras.is_some(),
-            raw_size,
-            stored_size,
-            write_id: self.next_write_id(),
-            checksum: 0,
-        };
-        let header = header.sealed(digest, &frame[HEADER..]);
-        frame[..HEADER].copy_from_slice(&header.to_bytes());
+        let digest = self.keeping.digest(&key);
+        let header = Header { kind, codec, has_extras: extras.is_some(), raw_size, ..self.fresh_header() };
+        let (header, frame) = self.keeping.frame(header, digest, self.inline_max, frame)?;
+        let extras = self.keeping.extras(extras, digest, header.write_id)?;
         let beside = extras.as_ref().map_or(0, |(_, body)| body.len() as u64);
-        self.bound.admit(weight(key.as_bytes().len() as u64 + stored_size + beside))?;
+        self.bound.admit(weight(key.as_bytes().len() as u64 + header.stored_size + beside))?;
         Ok(Ready::Set { key, digest, header, frame, times, extras, when })
     }
 
@@ -495,7 +487,7 @@ impl Engine {
                 }
             }
             Ready::Delete { key, digest } => {
-                let removed = transaction.delete(digest.id(), key.as_bytes(), now)?;
+                let removed = transaction.delete(digest.id(), &self.keeping.stored_key(key)?, now)?;
                 outcome.existed = removed.is_some_and(|(_, live)| live);
                 if let Some((removed, _)) = removed {
                     self.bound.removed(scene, &removed)?;
@@ -505,7 +497,8 @@ impl Engine {
             Ready::InvalidateTags { tags } => {
                 let untagged = self.untag(transaction, tags, now, wait)?;
                 outcome.invalidated = untagged.iter().filter(|untagged| untagged.was_live).count() as u64;
-                let slots = untagged.iter().map(|untagged| Digest::of(&untagged.key).slot(epoch::BITS));
+                let slots =
+                    untagged.iter().map(|untagged| self.keeping.digest_of(&untagged.key).slot(epoch::BITS));
                 progress.invalidated.extend(slots);
                 for Untagged { removed, .. } in untagged {
                     self.bound.removed(scene, &removed)?;
@@ -519,7 +512,7 @@ impl Engine {
                 self.bound.cleared(scene);
             }
             Ready::Renew { key, digest, times, stale } => {
-                outcome.existed = renew(transaction, key, *digest, *times, *stale, now)?;
+                outcome.existed = renew(&self.keeping, transaction, key, *digest, *times, *stale, now)?;
             }
             Ready::Increment { key, digest, by, times } => {
                 let (existed, sum) = self.increment(scene, (key, *digest), *by, *times, progress)?;
@@ -547,6 +540,7 @@ impl Engine {
     ) -> Result<Vec<Untagged>> {
         let mut untagged = Vec::new();
         for tag in tags {
+            let tag = &*self.keeping.tag(tag);
             let ids = transaction.tagged(tag)?;
             if wait == Wait::No && ids.len() > FEW {
                 let why = "many entries have this tag, which takes a thread that may wait";
@@ -566,6 +560,7 @@ impl Engine {
         let Entering { key, digest, header, frame, times, extras } = *entry;
         let tick = self.epochs.tick(now);
         let past = times.past.unwrap_or(Past { created: now, accessed: tick, hits: 0 });
+        let stored_key = self.keeping.stored_key(key)?;
         let mut row = EntryRow {
             id: digest.id(),
             seal: 0,
@@ -575,11 +570,11 @@ impl Engine {
             expires: times.expires,
             freshness: times.freshness,
             place: Place::default(),
-            key: key.as_bytes(),
+            key: &stored_key,
             frame: if header.in_file { &frame[..HEADER] } else { frame },
         };
         let noted = self.accesses.take(row.id).map_or(0, |noted| i64::from(noted.hits)); // its predecessor's
-        row.seal = row.expected_seal(digest, header.checksum);
+        row.seal = self.keeping.seal(&row, digest, header.checksum);
         self.place(scene, row, header, noted, extras, progress)
     }
 

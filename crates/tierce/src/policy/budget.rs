@@ -4,7 +4,7 @@
 ///
 /// Nothing is stored for a slot while every weight has been 1.
 #[derive(Clone)]
-pub(crate) struct Budget {
+pub struct Budget {
     each: Vec<u32>,
     total: u64,
     capacity: u64,

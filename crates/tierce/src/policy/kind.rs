@@ -1,5 +1,6 @@
 //! The table of policies, and one type that is any of them.
 
+use super::budget::Budget;
 use super::{Auto, Fifo, Lfu, Lifo, Lru, Mru, Policy, S3Fifo, Sieve, WTinyLfu};
 
 macro_rules! policies {
@@ -80,6 +81,15 @@ impl std::str::FromStr for PolicyKind {
 
 impl Policy for AnyPolicy {
     #[inline]
+    fn budget(&self) -> &Budget {
+        dispatch!(self, policy => policy.budget())
+    }
+
+    fn budget_mut(&mut self) -> &mut Budget {
+        dispatch!(self, policy => policy.budget_mut())
+    }
+
+    #[inline]
     fn insert(&mut self, slot: u32, hash: u64, weight: u32, victims: &mut Vec<u32>) {
         dispatch!(self, policy => policy.insert(slot, hash, weight, victims));
     }
@@ -104,18 +114,6 @@ impl Policy for AnyPolicy {
 
     fn set_capacity(&mut self, capacity: u64, victims: &mut Vec<u32>) {
         dispatch!(self, policy => policy.set_capacity(capacity, victims));
-    }
-
-    fn capacity(&self) -> u64 {
-        dispatch!(self, policy => policy.capacity())
-    }
-
-    fn weight(&self) -> u64 {
-        dispatch!(self, policy => policy.weight())
-    }
-
-    fn len(&self) -> usize {
-        dispatch!(self, policy => policy.len())
     }
 
     #[inline]

@@ -119,16 +119,17 @@ impl Lfu {
         self.list.unlink(slot);
         self.budget.sub(slot);
     }
-
-    fn shrink(&mut self, victims: &mut Vec<u32>) {
-        while self.budget.is_over() {
-            let Some(victim) = self.evict() else { return };
-            victims.push(victim);
-        }
-    }
 }
 
 impl Policy for Lfu {
+    fn budget(&self) -> &Budget {
+        &self.budget
+    }
+
+    fn budget_mut(&mut self) -> &mut Budget {
+        &mut self.budget
+    }
+
     fn insert(&mut self, slot: u32, _hash: u64, weight: u32, victims: &mut Vec<u32>) {
         if !self.budget.admits(weight) {
             return victims.push(slot);
@@ -164,15 +165,6 @@ impl Policy for Lfu {
         self.join(to, slot);
     }
 
-    fn update(&mut self, slot: u32, weight: u32, victims: &mut Vec<u32>) {
-        if !self.budget.admits(weight) {
-            self.remove(slot);
-            return victims.push(slot);
-        }
-        self.budget.reweigh(slot, weight);
-        self.shrink(victims);
-    }
-
     fn remove(&mut self, slot: u32) -> bool {
         let resident = self.list.contains(slot);
         if resident {
@@ -185,23 +177,6 @@ impl Policy for Lfu {
         let victim = self.list.front(0)?;
         self.forget(victim);
         Some(victim)
-    }
-
-    fn set_capacity(&mut self, capacity: u64, victims: &mut Vec<u32>) {
-        self.budget.set_capacity(capacity);
-        self.shrink(victims);
-    }
-
-    fn capacity(&self) -> u64 {
-        self.budget.capacity()
-    }
-
-    fn weight(&self) -> u64 {
-        self.budget.total()
-    }
-
-    fn len(&self) -> usize {
-        self.budget.entries() as usize
     }
 
     fn contains(&self, slot: u32) -> bool {

@@ -20,6 +20,8 @@ mod sieve;
 mod sketch;
 mod w_tinylfu;
 
+use budget::Budget;
+
 pub use auto::Auto;
 pub use fifo::Fifo;
 pub(crate) use ghost::Ghost;
@@ -50,7 +52,15 @@ pub trait Policy: Clone {
 
     /// Changes the weight of a resident slot (no use is noted) and appends the slots evicted to `victims`: `slot` may
     /// be among them, and is when `weight` is above the capacity.
-    fn update(&mut self, slot: u32, weight: u32, victims: &mut Vec<u32>);
+    fn update(&mut self, slot: u32, weight: u32, victims: &mut Vec<u32>) {
+        if !self.budget().admits(weight) {
+            self.remove(slot);
+            return victims.push(slot);
+        }
+        let from = self.budget_mut().reweigh(slot, weight);
+        self.reweighed(slot, from, weight);
+        self.make_room(victims);
+    }
 
     /// Forgets `slot`; false if it was not resident.
     fn remove(&mut self, slot: u32) -> bool;
@@ -59,16 +69,27 @@ pub trait Policy: Clone {
     fn evict(&mut self) -> Option<u32>;
 
     /// Changes the capacity, in units of weight, and appends the slots evicted to `victims`.
-    fn set_capacity(&mut self, capacity: u64, victims: &mut Vec<u32>);
+    fn set_capacity(&mut self, capacity: u64, victims: &mut Vec<u32>) {
+        let from = self.capacity();
+        self.budget_mut().set_capacity(capacity);
+        self.resized(from);
+        self.make_room(victims);
+    }
 
     /// The capacity, in units of weight.
-    fn capacity(&self) -> u64;
+    fn capacity(&self) -> u64 {
+        self.budget().capacity()
+    }
 
     /// What the resident slots weigh together.
-    fn weight(&self) -> u64;
+    fn weight(&self) -> u64 {
+        self.budget().total()
+    }
 
     /// The number of resident slots.
-    fn len(&self) -> usize;
+    fn len(&self) -> usize {
+        self.budget().entries() as usize
+    }
 
     /// Whether no slot is resident.
     fn is_empty(&self) -> bool {
@@ -111,4 +132,28 @@ pub trait Policy: Clone {
     /// # Errors
     /// Says what is broken.
     fn check(&self) -> Result<(), String>;
+
+    /// The account that most of these methods answer from.
+    #[doc(hidden)]
+    fn budget(&self) -> &Budget;
+
+    #[doc(hidden)]
+    fn budget_mut(&mut self) -> &mut Budget;
+
+    /// A resident slot weighs `to` now.
+    #[doc(hidden)]
+    fn reweighed(&mut self, _slot: u32, _from: u32, _to: u32) {}
+
+    /// The capacity is another one now.
+    #[doc(hidden)]
+    fn resized(&mut self, _from: u64) {}
+
+    /// Evicts until the weights are within the capacity.
+    #[doc(hidden)]
+    fn make_room(&mut self, victims: &mut Vec<u32>) {
+        while self.budget().is_over() {
+            let Some(victim) = self.evict() else { return };
+            victims.push(victim);
+        }
+    }
 }

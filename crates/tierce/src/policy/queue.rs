@@ -28,16 +28,17 @@ impl<O: Order> Queue<O> {
     pub fn new(capacity: u64) -> Self {
         Self { list: Chains::new(), budget: Budget::new(capacity), order: PhantomData }
     }
-
-    fn shrink(&mut self, victims: &mut Vec<u32>) {
-        while self.budget.is_over() {
-            let Some(victim) = self.evict() else { return };
-            victims.push(victim);
-        }
-    }
 }
 
 impl<O: Order> Policy for Queue<O> {
+    fn budget(&self) -> &Budget {
+        &self.budget
+    }
+
+    fn budget_mut(&mut self) -> &mut Budget {
+        &mut self.budget
+    }
+
     #[inline]
     fn insert(&mut self, slot: u32, _hash: u64, weight: u32, victims: &mut Vec<u32>) {
         if !self.budget.admits(weight) {
@@ -58,15 +59,6 @@ impl<O: Order> Policy for Queue<O> {
         }
     }
 
-    fn update(&mut self, slot: u32, weight: u32, victims: &mut Vec<u32>) {
-        if !self.budget.admits(weight) {
-            self.remove(slot);
-            return victims.push(slot);
-        }
-        self.budget.reweigh(slot, weight);
-        self.shrink(victims);
-    }
-
     fn remove(&mut self, slot: u32) -> bool {
         let resident = self.list.contains(slot);
         if resident {
@@ -82,23 +74,6 @@ impl<O: Order> Policy for Queue<O> {
         self.list.unlink(victim);
         self.budget.sub(victim);
         Some(victim)
-    }
-
-    fn set_capacity(&mut self, capacity: u64, victims: &mut Vec<u32>) {
-        self.budget.set_capacity(capacity);
-        self.shrink(victims);
-    }
-
-    fn capacity(&self) -> u64 {
-        self.budget.capacity()
-    }
-
-    fn weight(&self) -> u64 {
-        self.budget.total()
-    }
-
-    fn len(&self) -> usize {
-        self.budget.entries() as usize
     }
 
     #[inline]

@@ -94,16 +94,27 @@ impl S3Fifo {
         }
         None
     }
-
-    fn shrink(&mut self, victims: &mut Vec<u32>) {
-        while self.budget.is_over() {
-            let Some(victim) = self.evict() else { return };
-            victims.push(victim);
-        }
-    }
 }
 
 impl Policy for S3Fifo {
+    fn budget(&self) -> &Budget {
+        &self.budget
+    }
+
+    fn budget_mut(&mut self) -> &mut Budget {
+        &mut self.budget
+    }
+
+    fn reweighed(&mut self, slot: u32, from: u32, to: u32) {
+        if self.meta[slot as usize] & IN_MAIN == 0 {
+            self.small = self.small - u64::from(from) + u64::from(to);
+        }
+    }
+
+    fn resized(&mut self, _from: u64) {
+        self.ghost.set_capacity(ghost_share(self.budget.capacity()));
+    }
+
     #[inline]
     fn insert(&mut self, slot: u32, hash: u64, weight: u32, victims: &mut Vec<u32>) {
         if !self.budget.admits(weight) {
@@ -139,18 +150,6 @@ impl Policy for S3Fifo {
         *meta += u8::from(*meta & !IN_MAIN < MAX_HITS);
     }
 
-    fn update(&mut self, slot: u32, weight: u32, victims: &mut Vec<u32>) {
-        if !self.budget.admits(weight) {
-            self.remove(slot);
-            return victims.push(slot);
-        }
-        let old = self.budget.reweigh(slot, weight);
-        if self.meta[slot as usize] & IN_MAIN == 0 {
-            self.small = self.small - u64::from(old) + u64::from(weight);
-        }
-        self.shrink(victims);
-    }
-
     fn remove(&mut self, slot: u32) -> bool {
         let resident = self.lists.contains(slot);
         if resident {
@@ -165,24 +164,6 @@ impl Policy for S3Fifo {
         let from_small =
             if small_is_full || self.lists.front(MAIN).is_none() { self.evict_small() } else { None };
         from_small.or_else(|| self.evict_main()).or_else(|| self.evict_small())
-    }
-
-    fn set_capacity(&mut self, capacity: u64, victims: &mut Vec<u32>) {
-        self.budget.set_capacity(capacity);
-        self.ghost.set_capacity(ghost_share(capacity));
-        self.shrink(victims);
-    }
-
-    fn capacity(&self) -> u64 {
-        self.budget.capacity()
-    }
-
-    fn weight(&self) -> u64 {
-        self.budget.total()
-    }
-
-    fn len(&self) -> usize {
-        self.budget.entries() as usize
     }
 
     #[inline]

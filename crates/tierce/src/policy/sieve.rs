@@ -24,16 +24,17 @@ impl Sieve {
     pub fn new(capacity: u64) -> Self {
         Self { list: Chains::new(), visited: Vec::new(), hand: None, budget: Budget::new(capacity) }
     }
-
-    fn shrink(&mut self, victims: &mut Vec<u32>) {
-        while self.budget.is_over() {
-            let Some(victim) = self.evict() else { return };
-            victims.push(victim);
-        }
-    }
 }
 
 impl Policy for Sieve {
+    fn budget(&self) -> &Budget {
+        &self.budget
+    }
+
+    fn budget_mut(&mut self) -> &mut Budget {
+        &mut self.budget
+    }
+
     #[inline]
     fn insert(&mut self, slot: u32, _hash: u64, weight: u32, victims: &mut Vec<u32>) {
         if !self.budget.admits(weight) {
@@ -54,15 +55,6 @@ impl Policy for Sieve {
     #[inline]
     fn hit(&mut self, slot: u32) {
         self.visited[slot as usize] = 1;
-    }
-
-    fn update(&mut self, slot: u32, weight: u32, victims: &mut Vec<u32>) {
-        if !self.budget.admits(weight) {
-            self.remove(slot);
-            return victims.push(slot);
-        }
-        self.budget.reweigh(slot, weight);
-        self.shrink(victims);
     }
 
     fn remove(&mut self, slot: u32) -> bool {
@@ -88,23 +80,6 @@ impl Policy for Sieve {
         self.list.unlink(at);
         self.budget.sub(at);
         Some(at)
-    }
-
-    fn set_capacity(&mut self, capacity: u64, victims: &mut Vec<u32>) {
-        self.budget.set_capacity(capacity);
-        self.shrink(victims);
-    }
-
-    fn capacity(&self) -> u64 {
-        self.budget.capacity()
-    }
-
-    fn weight(&self) -> u64 {
-        self.budget.total()
-    }
-
-    fn len(&self) -> usize {
-        self.budget.entries() as usize
     }
 
     #[inline]

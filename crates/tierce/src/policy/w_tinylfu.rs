@@ -129,32 +129,6 @@ impl WTinyLfu {
         self.luck.is_multiple_of(WARM_LUCK)
     }
 
-    /// Passes what the window has too much to probation, then evicts until all fits: of each candidate and the main
-    /// victim the one that was used less.
-    fn make_room(&mut self, victims: &mut Vec<u32>) {
-        let mut candidate = None;
-        while self.is_wider(WINDOW, self.max_window) {
-            let Some(slot) = self.lists.front(WINDOW as usize) else { break };
-            self.transfer(slot, PROBATION, false);
-            candidate = candidate.or(Some(slot));
-        }
-        while self.budget.is_over() {
-            self.full = true;
-            let victim = self.lists.front(PROBATION as usize);
-            let (Some(new), Some(old)) = (candidate, victim) else {
-                let Some(victim) = self.evict() else { return };
-                victims.push(victim);
-                continue;
-            };
-            let loser = if new != old && self.prefers(new, old) { old } else { new };
-            if loser == new {
-                candidate = self.lists.after(new);
-            }
-            self.forget(loser);
-            victims.push(loser);
-        }
-    }
-
     /// After each request to a full cache: ages the sketch and moves the window when it is time to. (A sketch that ages
     /// while the cache still fills would forget before it is ever asked.)
     #[inline]
@@ -191,6 +165,57 @@ impl WTinyLfu {
 }
 
 impl Policy for WTinyLfu {
+    fn budget(&self) -> &Budget {
+        &self.budget
+    }
+
+    fn budget_mut(&mut self) -> &mut Budget {
+        &mut self.budget
+    }
+
+    fn reweighed(&mut self, slot: u32, from: u32, to: u32) {
+        let held = &mut self.held[self.known[slot as usize].region as usize];
+        *held = *held - u64::from(from) + u64::from(to);
+        self.demote_protected();
+    }
+
+    fn resized(&mut self, from: u64) {
+        if from < LEAST_SCALED {
+            (self.max_window, self.max_protected) = shares(self.budget.capacity());
+        } else {
+            let scale = self.budget.capacity() as f64 / from as f64;
+            self.max_window = (self.max_window * scale).max(1.0);
+            self.max_protected *= scale;
+        }
+        self.demote_protected();
+    }
+
+    // Passes what the window has too much to probation, then evicts until all fits: of each candidate and the main
+    // victim the one that was used less.
+    fn make_room(&mut self, victims: &mut Vec<u32>) {
+        let mut candidate = None;
+        while self.is_wider(WINDOW, self.max_window) {
+            let Some(slot) = self.lists.front(WINDOW as usize) else { break };
+            self.transfer(slot, PROBATION, false);
+            candidate = candidate.or(Some(slot));
+        }
+        while self.budget.is_over() {
+            self.full = true;
+            let victim = self.lists.front(PROBATION as usize);
+            let (Some(new), Some(old)) = (candidate, victim) else {
+                let Some(victim) = self.evict() else { return };
+                victims.push(victim);
+                continue;
+            };
+            let loser = if new != old && self.prefers(new, old) { old } else { new };
+            if loser == new {
+                candidate = self.lists.after(new);
+            }
+            self.forget(loser);
+            victims.push(loser);
+        }
+    }
+
     fn insert(&mut self, slot: u32, hash: u64, weight: u32, victims: &mut Vec<u32>) {
         let print = (hash >> 32) as u32;
         self.sketch.count(print);
@@ -230,18 +255,6 @@ impl Policy for WTinyLfu {
         }
     }
 
-    fn update(&mut self, slot: u32, weight: u32, victims: &mut Vec<u32>) {
-        if !self.budget.admits(weight) {
-            self.remove(slot);
-            return victims.push(slot);
-        }
-        let old = self.budget.reweigh(slot, weight);
-        let held = &mut self.held[self.known[slot as usize].region as usize];
-        *held = *held - u64::from(old) + u64::from(weight);
-        self.demote_protected();
-        self.make_room(victims);
-    }
-
     fn remove(&mut self, slot: u32) -> bool {
         let resident = self.lists.contains(slot);
         if resident {
@@ -255,32 +268,6 @@ impl Policy for WTinyLfu {
         let victim = front(PROBATION).or_else(|| front(PROTECTED)).or_else(|| front(WINDOW))?;
         self.forget(victim);
         Some(victim)
-    }
-
-    fn set_capacity(&mut self, capacity: u64, victims: &mut Vec<u32>) {
-        let before = self.budget.capacity();
-        if before < LEAST_SCALED {
-            (self.max_window, self.max_protected) = shares(capacity);
-        } else {
-            let scale = capacity as f64 / before as f64;
-            self.max_window = (self.max_window * scale).max(1.0);
-            self.max_protected *= scale;
-        }
-        self.budget.set_capacity(capacity);
-        self.demote_protected();
-        self.make_room(victims);
-    }
-
-    fn capacity(&self) -> u64 {
-        self.budget.capacity()
-    }
-
-    fn weight(&self) -> u64 {
-        self.budget.total()
-    }
-
-    fn len(&self) -> usize {
-        self.budget.entries() as usize
     }
 
     fn contains(&self, slot: u32) -> bool {

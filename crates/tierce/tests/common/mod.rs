@@ -6,17 +6,42 @@
     reason = "each test file uses a part of it; a failure is a panic"
 )]
 
+use std::cell::Cell;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use tierce::{Cache, CodecChoice};
+use tierce::{Builder, Cache, CodecChoice, EncryptionKey};
 
 pub fn temp() -> tempfile::TempDir {
     tempfile::tempdir().unwrap()
 }
 
 pub fn open(dir: &Path) -> Cache {
-    Cache::builder().open(dir).unwrap()
+    builder().open(dir).unwrap()
+}
+
+thread_local! {
+    static IS_ENCRYPTED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Options as [`encrypted`] says.
+pub fn builder() -> Builder {
+    if is_encrypted() { with_key(Cache::builder()) } else { Cache::builder() }
+}
+
+pub fn is_encrypted() -> bool {
+    IS_ENCRYPTED.get()
+}
+
+pub fn with_key(builder: Builder) -> Builder {
+    builder.encryption(EncryptionKey::from([7; 32]))
+}
+
+/// Runs a test with caches that are encrypted.
+pub fn encrypted(test: impl FnOnce()) {
+    IS_ENCRYPTED.set(true);
+    test();
+    IS_ENCRYPTED.set(false);
 }
 
 /// Values are stored as they are, so that their sizes are what they seem.
@@ -70,6 +95,26 @@ pub fn value_files(dir: &Path) -> Vec<PathBuf> {
     let mut found = walk(&dir.join("values"));
     found.sort();
     found
+}
+
+/// Two keys of one XXH3-128 digest. Of each 8 bytes, XXH3 multiplies the halves of `bytes ^ secret` and adds the bytes
+/// to the neighbouring lane. Where the lower half meets its own secret the product is zero, whatever the upper one is:
+/// so two such words of one block can give and take, and nothing notices.
+pub fn colliding_keys() -> [Vec<u8>; 2] {
+    let secret = [0xbe4b_a423_396c_feb8_u64, 0x1cad_21f7_2c81_017c]; // XXH3's, bytes 0 and 8
+    [0u64, 1].map(|give| {
+        let mut key = noise(3, 300);
+        for (at, word) in [(0, secret[0]), (64, secret[1])] {
+            let high = if at == 0 { 0x5000_0000 + give } else { 0x7000_0000 - give };
+            let word = (word & 0xffff_ffff) | high << 32;
+            key[at..at + 8].copy_from_slice(&word.to_le_bytes());
+        }
+        key
+    })
+}
+
+pub fn all_files(dir: &Path) -> Vec<PathBuf> {
+    walk(dir)
 }
 
 fn walk(dir: &Path) -> Vec<PathBuf> {

@@ -82,17 +82,36 @@ impl Follow {
         self.resident[slot as usize] = false;
         self.budget.sub(slot);
     }
+}
 
-    fn shrink(&mut self, victims: &mut Vec<u32>) {
+impl Policy for Follow {
+    fn budget(&self) -> &Budget {
+        &self.budget
+    }
+
+    fn budget_mut(&mut self) -> &mut Budget {
+        &mut self.budget
+    }
+
+    fn reweighed(&mut self, slot: u32, _from: u32, to: u32) {
+        let node = self.node_of[slot as usize];
+        if node != NONE {
+            self.shadows.reweigh(node, to);
+        }
+    }
+
+    fn resized(&mut self, _from: u64) {
+        self.shadows.set_capacity(self.budget.capacity());
+    }
+
+    fn make_room(&mut self, victims: &mut Vec<u32>) {
         self.sort_moved();
         while self.budget.is_over() {
             let Some(victim) = self.evict() else { return };
             victims.push(victim);
         }
     }
-}
 
-impl Policy for Follow {
     fn insert(&mut self, slot: u32, hash: u64, weight: u32, victims: &mut Vec<u32>) {
         if !self.budget.admits(weight) {
             return victims.push(slot);
@@ -106,24 +125,11 @@ impl Policy for Follow {
         self.budget.add(slot, weight);
         self.request(slot, weight);
         self.sort(slot);
-        self.shrink(victims);
+        self.make_room(victims);
     }
 
     fn hit(&mut self, slot: u32) {
         self.request(slot, self.budget.weight(slot));
-    }
-
-    fn update(&mut self, slot: u32, weight: u32, victims: &mut Vec<u32>) {
-        if !self.budget.admits(weight) {
-            self.remove(slot);
-            return victims.push(slot);
-        }
-        self.budget.reweigh(slot, weight);
-        let node = self.node_of[slot as usize];
-        if node != NONE {
-            self.shadows.reweigh(node, weight);
-        }
-        self.shrink(victims);
     }
 
     fn remove(&mut self, slot: u32) -> bool {
@@ -149,24 +155,6 @@ impl Policy for Follow {
         }
         self.forget(victim);
         Some(victim)
-    }
-
-    fn set_capacity(&mut self, capacity: u64, victims: &mut Vec<u32>) {
-        self.budget.set_capacity(capacity);
-        self.shadows.set_capacity(capacity);
-        self.shrink(victims);
-    }
-
-    fn capacity(&self) -> u64 {
-        self.budget.capacity()
-    }
-
-    fn weight(&self) -> u64 {
-        self.budget.total()
-    }
-
-    fn len(&self) -> usize {
-        self.budget.entries() as usize
     }
 
     fn contains(&self, slot: u32) -> bool {

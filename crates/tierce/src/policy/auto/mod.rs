@@ -11,6 +11,7 @@ mod shadows;
 use follow::Follow;
 use sampled::Sampled;
 
+use super::budget::Budget;
 use super::{Policy, PolicyKind};
 
 /// The shadows are unsampled as long as a cache holds no more entries than this.
@@ -67,6 +68,14 @@ impl Auto {
 }
 
 impl Policy for Auto {
+    fn budget(&self) -> &Budget {
+        either!(self, form => form.budget())
+    }
+
+    fn budget_mut(&mut self) -> &mut Budget {
+        either!(mut self, form => form.budget_mut())
+    }
+
     fn insert(&mut self, slot: u32, hash: u64, weight: u32, victims: &mut Vec<u32>) {
         either!(mut self, form => form.insert(slot, hash, weight, victims));
     }
@@ -89,18 +98,6 @@ impl Policy for Auto {
 
     fn set_capacity(&mut self, capacity: u64, victims: &mut Vec<u32>) {
         either!(mut self, form => form.set_capacity(capacity, victims));
-    }
-
-    fn capacity(&self) -> u64 {
-        either!(self, form => form.capacity())
-    }
-
-    fn weight(&self) -> u64 {
-        either!(self, form => form.weight())
-    }
-
-    fn len(&self) -> usize {
-        either!(self, form => form.len())
     }
 
     fn contains(&self, slot: u32) -> bool {

@@ -1,5 +1,6 @@
 //! A large cache that runs the policy whose sampled shadow leads.
 
+use crate::policy::budget::Budget;
 use crate::policy::chain::NONE;
 use crate::policy::{AnyPolicy, Policy};
 
@@ -90,6 +91,14 @@ impl Sampled {
 }
 
 impl Policy for Sampled {
+    fn budget(&self) -> &Budget {
+        self.live.budget()
+    }
+
+    fn budget_mut(&mut self) -> &mut Budget {
+        self.live.budget_mut()
+    }
+
     fn insert(&mut self, slot: u32, hash: u64, weight: u32, victims: &mut Vec<u32>) {
         if u64::from(weight) > self.live.capacity() {
             return victims.push(slot);
@@ -155,18 +164,6 @@ impl Policy for Sampled {
         self.leave_all(&victims[named..]);
         self.shadows.set_capacity(capacity >> self.shift);
         self.shadows.moved.clear();
-    }
-
-    fn capacity(&self) -> u64 {
-        self.live.capacity()
-    }
-
-    fn weight(&self) -> u64 {
-        self.live.weight()
-    }
-
-    fn len(&self) -> usize {
-        self.live.len()
     }
 
     fn contains(&self, slot: u32) -> bool {

@@ -1,0 +1,477 @@
+//! Encryption at rest: the key of a user, the keys that are made of it, and how bytes are sealed with them
+//! (`docs/on-disk-format.md`, "Encryption").
+//!
+//! Sealed bytes are a random prefix of 19 bytes and segments of up to 64 KiB, each with a tag of 16: XChaCha20-Poly1305 in
+//! the STREAM construction (Hoang, Reyhanitabar, Rogaway, Vizár 2015), whose nonces are the prefix, the number of the
+//! segment and whether it is the last. So segments cannot be swapped, repeated or left out, and a reader needs memory for one.
+
+use std::fmt;
+use std::io::{self, Read};
+
+use chacha20poly1305::aead::AeadInOut as _;
+use chacha20poly1305::{KeyInit as _, Tag, XChaCha20Poly1305, XNonce};
+use zeroize::Zeroizing;
+
+use crate::error::{Code, Error, Result};
+
+/// Bytes of a key.
+const KEY: usize = 32;
+/// Bytes of the salt that makes the keys of a directory, or of a file, its own.
+pub(crate) const SALT: usize = 32;
+/// Bytes by which a wrong key is known.
+pub(crate) const CHECK: usize = 16;
+/// Bytes of the keyed hash of a key's text: the first 16 are its digest.
+pub(crate) const NAME: usize = 32;
+/// The most bytes of a segment, and what each has more when it is sealed.
+pub(crate) const SEGMENT: usize = 64 * 1024;
+const TAG: usize = 16;
+const PREFIX: usize = 19;
+const NONCE: usize = PREFIX + 5;
+
+/// A secret of 32 random bytes that a cache is encrypted with. It is overwritten when it is dropped, and shows nothing of itself.
+///
+/// ```
+/// # fn main() -> tierce::Result<()> {
+/// # let temp = tempfile::tempdir().unwrap();
+/// # let dir = temp.path().join("cache");
+/// # let bytes = [7; 32];
+/// let cache = tierce::Cache::builder().encryption(tierce::EncryptionKey::from(bytes)).open(&dir)?;
+/// cache.set("user:1", b"Ada")?;
+/// # cache.close()?;
+/// let refused = tierce::Cache::builder().open(&dir).unwrap_err();
+/// assert_eq!(refused.code(), tierce::Code::Encryption);
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct EncryptionKey(Zeroizing<[u8; KEY]>);
+
+impl From<[u8; KEY]> for EncryptionKey {
+    fn from(bytes: [u8; KEY]) -> Self {
+        Self(Zeroizing::new(bytes))
+    }
+}
+
+impl TryFrom<&[u8]> for EncryptionKey {
+    type Error = Error;
+
+    /// # Errors
+    /// [`Code::InvalidOption`] when they are not 32.
+    fn try_from(bytes: &[u8]) -> Result<Self> {
+        let mut key = Zeroizing::new([0; KEY]);
+        if bytes.len() != KEY {
+            let message = format!(
+                "the encryption key has {} bytes; accepted are {KEY} random ones, not a password",
+                bytes.len()
+            );
+            return Err(Error::new(Code::InvalidOption, message).with("option", "encryption"));
+        }
+        key.copy_from_slice(bytes);
+        Ok(Self(key))
+    }
+}
+
+impl fmt::Debug for EncryptionKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("EncryptionKey")
+    }
+}
+
+/// The keys of one directory, or of one file.
+pub(crate) struct Cipher {
+    names: Zeroizing<[u8; KEY]>,
+    tags: Zeroizing<[u8; KEY]>,
+    rows: Zeroizing<[u8; KEY]>,
+    keys: XChaCha20Poly1305,
+    bodies: XChaCha20Poly1305,
+    check: [u8; CHECK],
+}
+
+impl fmt::Debug for Cipher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Cipher")
+    }
+}
+
+/// Where sealed bytes belong: they open nowhere else.
+#[derive(Clone, Copy)]
+pub(crate) struct Place<'a> {
+    /// What sort of bytes they are.
+    pub sort: u8,
+    pub of: &'a [u8],
+}
+
+impl Place<'_> {
+    fn associated(self) -> Vec<u8> {
+        [&[self.sort], self.of].concat()
+    }
+}
+
+impl Cipher {
+    pub fn new(key: &EncryptionKey, salt: &[u8; SALT]) -> Self {
+        let derived = |purpose: &str| {
+            let mut hasher =
+                blake3::Hasher::new_derive_key(&format!("tierce 2026 encryption at rest: {purpose}"));
+            hasher.update(&key.0[..]).update(salt);
+            let mut out = Zeroizing::new([0; KEY]);
+            hasher.finalize_xof().fill(&mut out[..]);
+            out
+        };
+        let sealing = |purpose| XChaCha20Poly1305::new((&*derived(purpose)).into());
+        let mut check = [0; CHECK];
+        check.copy_from_slice(&derived("check")[..CHECK]);
+        Self {
+            names: derived("names of entries"),
+            tags: derived("tags"),
+            rows: derived("rows"),
+            keys: sealing("texts of keys"),
+            bodies: sealing("bodies"),
+            check,
+        }
+    }
+
+    /// What tells the right key from a wrong one, and nothing else about it.
+    pub fn check(&self) -> [u8; CHECK] {
+        self.check
+    }
+
+    /// The keyed hash by which an entry is found.
+    pub fn name(&self, text: &[u8]) -> [u8; NAME] {
+        blake3::keyed_hash(&self.names, text).into()
+    }
+
+    /// The keyed hash by which a tag is found.
+    pub fn tag(&self, tag: &str) -> String {
+        blake3::keyed_hash(&self.tags, tag.as_bytes()).to_hex()[..32].to_owned()
+    }
+
+    /// A keyed checksum of what a row says in the clear.
+    pub fn row(&self, bytes: &[u8]) -> u64 {
+        let mut word = [0; 8];
+        word.copy_from_slice(&blake3::keyed_hash(&self.rows, bytes).as_bytes()[..8]);
+        u64::from_le_bytes(word)
+    }
+
+    /// The text of a key behind its name: a name belongs to one text, so that it serves as the nonce (the idea of SIV).
+    pub fn seal_key(&self, text: &[u8]) -> Result<Vec<u8>> {
+        let name = self.name(text);
+        let mut out = [&name[..], text].concat();
+        seal_at(&self.keys, &key_nonce(&name), &name, &mut out, NAME)?;
+        Ok(out)
+    }
+
+    /// The text of a sealed key.
+    pub fn open_key(&self, sealed: &[u8]) -> Result<Vec<u8>> {
+        let (name, text) = sealed.split_first_chunk::<NAME>().ok_or_else(tampered)?;
+        let mut out = Vec::new();
+        open_to(&self.keys, &key_nonce(name), name, text, &mut out)?;
+        Ok(out)
+    }
+
+    /// Appends what `plain` is when it is sealed.
+    pub fn seal(&self, place: Place<'_>, plain: &[u8], out: &mut Vec<u8>) -> Result<()> {
+        out.reserve(sealed_len(plain.len() as u64) as usize);
+        let mut sealing = Sealing::new(place)?;
+        sealing.push(self, plain, out)?;
+        sealing.finish(self, out)
+    }
+
+    /// The reverse of [`Cipher::seal`].
+    pub fn open(&self, place: Place<'_>, sealed: &[u8]) -> Result<Vec<u8>> {
+        let plain = plain_len(sealed.len() as u64).ok_or_else(tampered)?;
+        let mut out = Vec::new();
+        out.try_reserve_exact(plain as usize).map_err(|why| {
+            Error::new(Code::ValueTooLarge, format!("no memory for a value of {plain} bytes")).because(why)
+        })?;
+        let (prefix, segments) = sealed.split_first_chunk::<PREFIX>().ok_or_else(tampered)?;
+        let associated = place.associated();
+        let mut rest = segments.chunks(SEGMENT + TAG).enumerate().peekable();
+        while let Some((number, segment)) = rest.next() {
+            let nonce = nonce(prefix, number as u64, rest.peek().is_none())?;
+            open_to(&self.bodies, &nonce, &associated, segment, &mut out)?;
+        }
+        Ok(out)
+    }
+}
+
+/// Bytes that so many take when they are sealed.
+pub(crate) const fn sealed_len(plain: u64) -> u64 {
+    let segments = plain.div_ceil(SEGMENT as u64);
+    PREFIX as u64 + plain.saturating_add((if segments == 0 { 1 } else { segments }) * TAG as u64)
+}
+
+/// Bytes that so many sealed ones hold; nothing where no bytes are so long when they are sealed.
+pub(crate) fn plain_len(sealed: u64) -> Option<u64> {
+    let rest = sealed.checked_sub(PREFIX as u64)?;
+    let segments = rest.div_ceil((SEGMENT + TAG) as u64);
+    let plain = rest.checked_sub(segments * TAG as u64)?;
+    (segments > 0 && sealed_len(plain) == sealed).then_some(plain)
+}
+
+fn key_nonce(name: &[u8; NAME]) -> [u8; NONCE] {
+    let mut nonce = [0; NONCE];
+    nonce.copy_from_slice(&name[..NONCE]);
+    nonce
+}
+
+fn nonce(prefix: &[u8; PREFIX], number: u64, is_last: bool) -> Result<[u8; NONCE]> {
+    let number = u32::try_from(number)
+        .map_err(|why| Error::new(Code::ValueTooLarge, "a value has too many segments").because(why))?;
+    let mut nonce = [0; NONCE];
+    nonce[..PREFIX].copy_from_slice(prefix);
+    nonce[PREFIX..NONCE - 1].copy_from_slice(&number.to_be_bytes());
+    nonce[NONCE - 1] = u8::from(is_last);
+    Ok(nonce)
+}
+
+/// Seals the end of `out`, and appends its tag.
+fn seal_at(
+    cipher: &XChaCha20Poly1305,
+    nonce: &[u8; NONCE],
+    associated: &[u8],
+    out: &mut Vec<u8>,
+    from: usize,
+) -> Result<()> {
+    let tag = cipher.encrypt_inout_detached(&XNonce::from(*nonce), associated, (&mut out[from..]).into());
+    let tag = tag.map_err(|_| Error::new(Code::Internal, "a segment was not sealed"))?;
+    out.extend_from_slice(&tag);
+    Ok(())
+}
+
+/// Appends a segment, opened. What does not verify is not left in `out`.
+fn open_to(
+    cipher: &XChaCha20Poly1305,
+    nonce: &[u8; NONCE],
+    associated: &[u8],
+    segment: &[u8],
+    out: &mut Vec<u8>,
+) -> Result<()> {
+    let (segment, tag) = segment.split_last_chunk::<TAG>().ok_or_else(tampered)?;
+    let from = out.len();
+    out.extend_from_slice(segment);
+    let tag = Tag::from(*tag);
+    let opened =
+        cipher.decrypt_inout_detached(&XNonce::from(*nonce), associated, (&mut out[from..]).into(), &tag);
+    opened.map_err(|_| {
+        out.truncate(from);
+        tampered()
+    })
+}
+
+fn tampered() -> Error {
+    Error::new(
+        Code::Corrupt,
+        "what is encrypted was changed or moved since it was stored: it does not open with the key",
+    )
+}
+
+/// Fills with random bytes of the system's.
+pub(crate) fn fill_random(bytes: &mut [u8]) -> Result<()> {
+    getrandom::fill(bytes).map_err(|why| {
+        Error::new(Code::Unavailable, format!("the system gave no random bytes: {why}")).because(why)
+    })
+}
+
+/// Bytes that are sealed as they come. A segment waits until it is known whether it is the last.
+pub(crate) struct Sealing {
+    associated: Vec<u8>,
+    prefix: [u8; PREFIX],
+    number: u64,
+    waiting: Vec<u8>,
+}
+
+impl Sealing {
+    pub fn new(place: Place<'_>) -> Result<Self> {
+        let mut prefix = [0; PREFIX];
+        fill_random(&mut prefix)?;
+        Ok(Self { associated: place.associated(), prefix, number: 0, waiting: Vec::new() })
+    }
+
+    /// Takes bytes, and appends the segments that are known not to be the last.
+    pub fn push(&mut self, cipher: &Cipher, mut plain: &[u8], out: &mut Vec<u8>) -> Result<()> {
+        while !plain.is_empty() {
+            if self.waiting.len() == SEGMENT {
+                self.segment(cipher, false, out)?;
+            }
+            let (now, later) = plain.split_at(plain.len().min(SEGMENT - self.waiting.len()));
+            self.waiting.extend_from_slice(now);
+            plain = later;
+        }
+        Ok(())
+    }
+
+    /// Appends the last segment.
+    pub fn finish(mut self, cipher: &Cipher, out: &mut Vec<u8>) -> Result<()> {
+        self.segment(cipher, true, out)
+    }
+
+    fn segment(&mut self, cipher: &Cipher, is_last: bool, out: &mut Vec<u8>) -> Result<()> {
+        if self.number == 0 {
+            out.extend_from_slice(&self.prefix);
+        }
+        let from = out.len();
+        out.append(&mut self.waiting);
+        seal_at(&cipher.bodies, &nonce(&self.prefix, self.number, is_last)?, &self.associated, out, from)?;
+        self.number += 1;
+        Ok(())
+    }
+}
+
+/// Sealed bytes that are opened as they are read. A segment that does not verify is [`io::ErrorKind::InvalidData`], and what
+/// was read before it was as it was written; only at the end is nothing missing.
+pub(crate) struct Opening<R> {
+    input: R,
+    associated: Vec<u8>,
+    prefix: Option<[u8; PREFIX]>,
+    number: u64,
+    /// Plain bytes that are still to come.
+    left: u64,
+    segment: Vec<u8>,
+    at: usize,
+}
+
+impl<R: Read> Opening<R> {
+    /// `sealed`: the bytes of all that is sealed.
+    pub fn new(input: R, place: Place<'_>, sealed: u64) -> Result<Self> {
+        let left = plain_len(sealed).ok_or_else(tampered)?;
+        let associated = place.associated();
+        Ok(Self { input, associated, prefix: None, number: 0, left, segment: Vec::new(), at: 0 })
+    }
+
+    /// Reads plain bytes: none at the end.
+    pub fn read(&mut self, cipher: &Cipher, out: &mut [u8]) -> io::Result<usize> {
+        if self.at == self.segment.len() && (self.left > 0 || self.number == 0) {
+            self.next_segment(cipher)?;
+        }
+        let bytes = out.len().min(self.segment.len() - self.at);
+        out[..bytes].copy_from_slice(&self.segment[self.at..self.at + bytes]);
+        self.at += bytes;
+        Ok(bytes)
+    }
+
+    fn next_segment(&mut self, cipher: &Cipher) -> io::Result<()> {
+        let prefix = match self.prefix {
+            Some(prefix) => prefix,
+            None => {
+                let mut prefix = [0; PREFIX];
+                self.input.read_exact(&mut prefix)?;
+                *self.prefix.insert(prefix)
+            }
+        };
+        let length = self.left.min(SEGMENT as u64);
+        self.left -= length;
+        let mut sealed = vec![0; length as usize + TAG];
+        self.input.read_exact(&mut sealed)?;
+        self.segment.clear();
+        self.at = 0;
+        let opened = nonce(&prefix, self.number, self.left == 0)
+            .and_then(|nonce| open_to(&cipher.bodies, &nonce, &self.associated, &sealed, &mut self.segment));
+        self.number += 1;
+        opened.map_err(|why| io::Error::new(io::ErrorKind::InvalidData, why))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn cipher(key: u8, salt: u8) -> Cipher {
+        Cipher::new(&EncryptionKey::from([key; KEY]), &[salt; SALT])
+    }
+
+    fn at(of: &[u8]) -> Place<'_> {
+        Place { sort: 0, of }
+    }
+
+    fn sealed(cipher: &Cipher, plain: &[u8]) -> Vec<u8> {
+        let mut out = Vec::new();
+        cipher.seal(at(b"here"), plain, &mut out).unwrap();
+        out
+    }
+
+    fn read(cipher: &Cipher, sealed: &[u8], step: usize) -> Result<Vec<u8>> {
+        let mut opening = Opening::new(sealed, at(b"here"), sealed.len() as u64)?;
+        let (mut out, mut piece) = (Vec::new(), vec![0; step]);
+        loop {
+            match opening.read(cipher, &mut piece) {
+                Ok(0) => return Ok(out),
+                Ok(bytes) => out.extend_from_slice(&piece[..bytes]),
+                Err(why) => return Err(Error::new(Code::Corrupt, why.to_string())),
+            }
+        }
+    }
+
+    const EDGES: [usize; 8] = [0, 1, 100, SEGMENT - 1, SEGMENT, SEGMENT + 1, 3 * SEGMENT, 3 * SEGMENT + 5];
+
+    #[test]
+    fn what_is_sealed_opens_in_one_piece_and_in_many() {
+        let cipher = cipher(1, 1);
+        for length in EDGES {
+            let plain: Vec<u8> = (0..length).map(|at| at as u8).collect();
+            let bytes = sealed(&cipher, &plain);
+            assert_eq!(bytes.len() as u64, sealed_len(length as u64));
+            assert_eq!(plain_len(bytes.len() as u64), Some(length as u64));
+            assert_eq!(cipher.open(at(b"here"), &bytes).unwrap(), plain);
+            assert_eq!(read(&cipher, &bytes, 1000).unwrap(), plain);
+        }
+    }
+
+    #[test]
+    fn it_opens_with_no_other_key_salt_or_place_and_cannot_be_cut_at_a_segment() {
+        let right = cipher(1, 1);
+        let bytes = sealed(&right, &vec![7; 3 * SEGMENT]);
+        for wrong in [cipher(2, 1), cipher(1, 2)] {
+            assert!(wrong.open(at(b"here"), &bytes).is_err());
+            assert_ne!(wrong.check(), right.check());
+            assert_ne!(wrong.name(b"k"), right.name(b"k"));
+        }
+        assert!(right.open(at(b"there"), &bytes).is_err());
+        assert!(right.open(Place { sort: 1, of: b"here" }, &bytes).is_err());
+        let cut = &bytes[..PREFIX + 2 * (SEGMENT + TAG)];
+        assert!(right.open(at(b"here"), cut).is_err());
+        assert!(read(&right, cut, SEGMENT).is_err());
+        let mut swapped = bytes.clone();
+        let (first, second) = swapped[PREFIX..].split_at_mut(SEGMENT + TAG);
+        first.swap_with_slice(&mut second[..SEGMENT + TAG]);
+        assert!(right.open(at(b"here"), &swapped).is_err());
+    }
+
+    #[test]
+    fn a_key_shows_nothing_of_itself() {
+        let key = EncryptionKey::from([0xab; KEY]);
+        let shown = format!(
+            "{key:?} {:?} {}",
+            cipher(0xab, 1),
+            EncryptionKey::try_from(&[0xab; 31][..]).unwrap_err()
+        );
+        assert!(!shown.contains("ab") && !shown.contains("171"), "{shown}");
+    }
+
+    proptest! {
+        #[test]
+        fn any_flipped_bit_is_noticed(plain: Vec<u8>, index: prop::sample::Index, bit in 0u8..8) {
+            let cipher = cipher(1, 1);
+            let mut bytes = sealed(&cipher, &plain);
+            let index = index.index(bytes.len());
+            bytes[index] ^= 1 << bit;
+            prop_assert!(cipher.open(at(b"here"), &bytes).is_err());
+            prop_assert!(read(&cipher, &bytes, 64).is_err());
+        }
+
+        #[test]
+        fn any_bytes_are_refused(bytes: Vec<u8>) {
+            prop_assert!(cipher(1, 1).open(at(b"here"), &bytes).is_err());
+            prop_assert!(cipher(1, 1).open_key(&bytes).is_err());
+        }
+
+        #[test]
+        fn keys_come_back_and_are_bound_to_their_names(a: Vec<u8>, b: Vec<u8>) {
+            prop_assume!(a != b);
+            let cipher = cipher(1, 1);
+            let (one, other) = (cipher.seal_key(&a).unwrap(), cipher.seal_key(&b).unwrap());
+            prop_assert_eq!(cipher.open_key(&one).unwrap(), a);
+            prop_assert_eq!(&one[..NAME], &cipher.name(&cipher.open_key(&one).unwrap()));
+            prop_assert!(cipher.open_key(&[&one[..NAME], &other[NAME..]].concat()).is_err());
+        }
+    }
+}

@@ -1,0 +1,124 @@
+/** What the verbs of a cache share: its tiers, its loads, what it tells, and whether it is open. */
+import { type CacheOptions, type Duration, parseOptions } from '../cache-options.js'
+import { makeError } from '../errors.js'
+import { Events, Faults } from '../events.js'
+import { type Key, keyFromText, keyText, keyTextSoon } from '../keys.js'
+import { Loading } from '../loading.js'
+import { keysOf } from '../many.js'
+import type { MetaTables } from '../meta.js'
+import { parseDuration } from '../options.js'
+import { parseSetOptions, type SetOptions } from '../set-options.js'
+import { type Soon, then } from '../soon.js'
+import type { Storing, Write } from '../tiers/entries.js'
+import { TierStack } from '../tiers/stack.js'
+import type { Times } from '../tiers/wire.js'
+import { BackgroundCleanup } from '../verbs/cleanup.js'
+
+export class Core<M extends MetaTables> {
+  readonly tiers: TierStack
+  readonly loading: Loading
+  readonly events: Events
+  readonly cleanup: BackgroundCleanup
+  /** Undefined where the cache is in memory only. */
+  readonly dir: string | undefined
+  readonly #ttl: number
+  /** Set by the first `close`. */
+  #closing: Promise<void> | undefined
+
+  /** Opens the directory, if there is one. Errors as `Cache`. */
+  constructor(options: CacheOptions<M>) {
+    const parsed = parseOptions(options)
+    const faults = new Faults()
+    this.dir = parsed.disk?.dir
+    this.#ttl = parsed.ttl
+    this.events = new Events(faults)
+    this.tiers = new TierStack(parsed, {
+      onChange: (text) => this.loading.loads.outdate(text),
+      onFault: (code, message) => faults.tell(code, message),
+      onLeave: (text, reason) => this.events.tell(reason, () => ({ key: keyFromText(text), tier: 'memory' })),
+    })
+    this.cleanup = new BackgroundCleanup(this.tiers, {
+      onFault: (fault) => faults.report(fault),
+      onRemoved: (removed) => this.told(removed),
+    })
+    this.loading = new Loading(parsed, {
+      tiers: this.tiers,
+      faults,
+      isClosed: () => this.isClosed,
+      open: () => this.open(),
+    })
+  }
+
+  /** @throws ClosedError `E_CLOSED` */
+  open(): void {
+    if (this.isClosed) throw closed()
+  }
+
+  get isClosed(): boolean {
+    return this.#closing !== undefined
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    this.loading.loads.outdateAll()
+    this.cleanup.stop()
+    await this.tiers.close()
+  }
+
+  /** Tells of entries that a cleanup removed. */
+  told(removed: number): number {
+    if (removed > 0) this.events.tell('cleanup', () => ({ removed }))
+    return removed
+  }
+
+  text(key: Key): string {
+    this.open()
+    return keyText(key)
+  }
+
+  /** As `text`, and only a promise where the key names content that has to be read. */
+  textSoon(key: Key): string | Promise<string> {
+    this.open()
+    const text = keyTextSoon(key)
+    if (typeof text === 'string') return text
+    return text.then((read) => {
+      this.open() // it may have been closed meanwhile
+      return read
+    })
+  }
+
+  /** Goes on with the text of a key. */
+  async at<T>(key: Key, run: (text: string) => Soon<T>): Promise<T> {
+    return then(this.textSoon(key), run)
+  }
+
+  /** The content of many keys is read in parallel. */
+  textsSoon(keys: Iterable<Key>): readonly string[] | Promise<readonly string[]> {
+    const texts = Array.from(keysOf(keys), (key) => this.textSoon(key))
+    return texts.every((text) => typeof text === 'string') ? texts : Promise.all(texts)
+  }
+
+  write(key: Key, value: unknown, options: SetOptions<M>): Write {
+    return { text: this.text(key), value, ...this.storing(options) }
+  }
+
+  storing(options: SetOptions<M>): Storing {
+    return parseSetOptions(options, this.#ttl, this.tiers.now(), this.tiers.tables)
+  }
+
+  /** The times of an entry that gets a time to live from now on. */
+  times(ttl: Duration): Times {
+    return {
+      expiresAt: this.tiers.now() + parseDuration(ttl, 'ttl'),
+      freshUntil: Number.POSITIVE_INFINITY,
+    }
+  }
+}
+
+function closed(): Error {
+  return makeError('E_CLOSED', 'The cache is closed: open a new one.')
+}
