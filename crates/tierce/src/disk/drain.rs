@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
-use super::db::{Db, Durability};
+use super::db::{Db, Durability, LogEnd};
 use super::engine::{Alone, Engine};
 use super::journal::{Journal, Pending};
 use super::meta::Transaction;
@@ -140,15 +140,16 @@ impl Engine {
         }
         match self.make_journal(capacity) {
             Ok(()) => self.journal(),
-            Err(_) => {
-                self.journaling.off.store(true, Ordering::Relaxed); // sets go to the database
+            Err(why) => {
+                // Sets go to the database: for good, where nobody else is at it just now.
+                self.journaling.off.store(why.code() != Code::LockTimeout, Ordering::Relaxed);
                 Ok(None)
             }
         }
     }
 
     fn make_journal(&self, capacity: u64) -> Result<()> {
-        let _lock = self.paths.lock(self.lock_timeout)?;
+        let _lock = self.paths.lock(Duration::ZERO)?;
         if !self.paths.journal.exists() {
             Journal::create(&self.paths.journal, capacity, self.read_holding(false, Db::applied)?)?;
         }
@@ -275,10 +276,20 @@ impl Engine {
         self.settled()
     }
 
-    /// Moves a batch out of the journal. Where that fails, sets go to the database, whose error they get.
+    /// Moves a batch out of the journal. Where that fails, sets go to the database, whose error they get. On a full disk,
+    /// a log that starts again has room for a small batch.
     fn drain(&self) -> Result<()> {
-        let outcome = self.write_as(Wait::Yes, Alone::No, |_| Ok(()));
-        self.journaling.stuck.store(outcome.is_err(), Ordering::Relaxed);
+        let batch = || self.write_as(Wait::Yes, Alone::No, |_| Ok(()));
+        let stuck = |is_stuck| self.journaling.stuck.store(is_stuck, Ordering::Relaxed);
+        let outcome = match batch() {
+            Err(why) if why.code() == Code::StorageFull => {
+                stuck(true);
+                let end = self.copy_log(&*self.primary(Wait::Yes)?, Some(LogEnd::Restart));
+                end.and_then(|_| batch()).map_err(|_| why)
+            }
+            outcome => outcome,
+        };
+        stuck(outcome.is_err());
         outcome
     }
 
@@ -300,7 +311,11 @@ impl Engine {
         if wait == Wait::No && pending > AT_ONCE {
             return Err(Error::new(Code::LockTimeout, "what is in the journal has to be applied first"));
         }
-        let most = if alone == Alone::Yes { u64::MAX } else { BATCH };
+        let most = match (alone, self.journaling.stuck.load(Ordering::Relaxed)) {
+            (Alone::No, false) => BATCH,
+            (Alone::No, true) => AT_ONCE,
+            _ => u64::MAX,
+        };
         let applied = transaction.db.applied()?;
         let Some(stretch) = journal.stretch(applied, most) else {
             return Ok(Absorbed::default());

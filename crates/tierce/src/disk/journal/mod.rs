@@ -100,7 +100,10 @@ impl Journal {
     /// Gives it, and whether its head was sound: where it was not, what was pending is lost.
     pub fn open(path: &Path, applied: u64) -> Result<(Self, bool)> {
         let failed = |why| Error::io("map", path, why);
-        let file = OpenOptions::new().read(true).write(true).open(path).map_err(failed)?;
+        let mut options = OpenOptions::new();
+        #[cfg(unix)] // nobody can plant a link to another file, which would be written to
+        std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NOFOLLOW);
+        let file = options.read(true).write(true).open(path).map_err(failed)?;
         let ring = Ring::map(&file).map_err(failed)?.ok_or_else(|| {
             let message = format!("{} is not what it was made as: remove it while no cache is open", path.display());
             Error::new(Code::Unavailable, message).at(path)
@@ -131,6 +134,7 @@ impl Journal {
     pub fn create(path: &Path, capacity: u64, applied: u64) -> Result<()> {
         let early = path.with_extension("journal-new");
         let failed = |why| Error::io("make", path, why);
+        let _ = std::fs::remove_file(&early); // of somebody who was killed
         Ring::create(&early, capacity, applied.next_multiple_of(8))
             .and_then(|()| std::fs::rename(&early, path))
             .map_err(|why| {

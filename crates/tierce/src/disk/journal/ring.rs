@@ -4,13 +4,13 @@
 //! behind it, and knows whether the place was given up meanwhile. All access is by atomic words, as others write.
 
 use std::fs::File;
-use std::io::{Seek as _, SeekFrom, Write as _};
+use std::io::Write as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 
 use memmap2::MmapRaw;
 
-use crate::disk::blob::owner_only;
+use crate::disk::blob::new_file;
 
 const MAGIC: u64 = u64::from_le_bytes(*b"TRCEJRNL");
 const VERSION: u64 = 1;
@@ -35,8 +35,7 @@ pub struct Ring {
 impl Ring {
     /// Writes a new file, every block of it: a store to a hole on a full disk would be a fatal signal.
     pub fn create(path: &Path, capacity: u64, start: u64) -> std::io::Result<()> {
-        let mut options = std::fs::OpenOptions::new();
-        let mut file = owner_only(&mut options).write(true).create(true).truncate(true).open(path)?;
+        let mut file = new_file(path)?;
         let mut page = vec![0; HEAD as usize];
         for (at, word) in [
             (MAGIC_AT, MAGIC),
@@ -48,7 +47,6 @@ impl Ring {
             page[at..at + 8].copy_from_slice(&word.to_ne_bytes());
         }
         let zeros = vec![0; 1 << 16];
-        file.seek(SeekFrom::Start(0))?;
         file.write_all(&page)?;
         for _ in 0..capacity >> 16 {
             file.write_all(&zeros)?;
