@@ -15,11 +15,12 @@ import { type Entries, entriesOf } from './many.js'
 import type { MetaInput, MetaTables, NoMeta } from './meta.js'
 import { Namespace } from './namespace.js'
 import { boolean, checkOptions } from './options.js'
+import { part } from './parts.js'
 import { parseTags, type SetOptions } from './set-options.js'
 import { now, type Soon } from './soon.js'
 import { getOrThrow } from './verbs/reading.js'
-import { FrameScan, storedFrame } from './verbs/scan.js'
-import { checkSource, getStream, type StreamSource, setStream } from './verbs/streams.js'
+import type { FrameScan } from './verbs/scan.js'
+import type { StreamSource } from './verbs/streams.js'
 
 /** Options of an entry that depend on what the cache declares. */
 interface WithMeta<M extends MetaTables> {
@@ -144,6 +145,7 @@ export class Cache<M extends MetaTables = NoMeta> extends CacheChanges<M> {
    * @throws when it is read: InvalidOptionError `E_INVALID_OPTION`: the value is no frame; QueryError `E_QUERY`: there is no such column
    */
   scan(key: Key): FrameScan {
+    const { FrameScan, storedFrame } = part('tables')
     const soon = this.#core.textSoon(key)
     return new FrameScan(async () => storedFrame(this.#core.tiers, await soon))
   }
@@ -249,6 +251,7 @@ export class Cache<M extends MetaTables = NoMeta> extends CacheChanges<M> {
    * @throws what the source throws; ValueTooLargeError `E_VALUE_TOO_LARGE`; as `set`
    */
   async setStream(key: Key, source: StreamSource, options: SetOptions = {}): Promise<void> {
+    const { checkSource, setStream } = part('whole')
     const given = checkSource(source)
     const storing = this.#core.storing(options)
     return this.#core.at(key, (text) => setStream(this.#core.tiers, text, given, storing))
@@ -260,6 +263,6 @@ export class Cache<M extends MetaTables = NoMeta> extends CacheChanges<M> {
    * @throws UnserializableError `E_UNSERIALIZABLE`: the value is neither bytes nor text
    */
   async getStream(key: Key): Promise<Readable | undefined> {
-    return this.#core.at(key, (text) => getStream(this.#core.tiers, text))
+    return this.#core.at(key, (text) => part('whole').getStream(this.#core.tiers, text))
   }
 }

@@ -86,7 +86,7 @@ export { MemoryCache } from './memory-cache.js'
 export type { MetaInput, MetaRows, MetaTables, NoMeta } from './meta.js'
 export { Namespace, type NamespaceStats } from './namespace.js'
 export type { ArrowTable } from './pull-through/arrow.js'
-export { type DuckdbOptions, duckdb } from './pull-through/duckdb.js'
+export type { DuckdbOptions } from './pull-through/duckdb.js'
 export type {
   Dialect,
   Insert,
@@ -96,11 +96,12 @@ export type {
   ResultData,
   Step,
 } from './pull-through/engine.js'
+export { duckdb, postgres, sqlite } from './pull-through/engines.js'
 export type { FetchContext, Fetched, PullThroughOptions, VolatileTail } from './pull-through/options.js'
-export { type PostgresClient, type PostgresPool, postgres } from './pull-through/postgres.js'
+export type { PostgresClient, PostgresPool } from './pull-through/postgres.js'
 export { type PullCallOptions, PullThrough, pullThrough } from './pull-through/pull-through.js'
 export { type ColumnArray, type ColumnArrays, QueryResult } from './pull-through/result.js'
-export { type SqliteOptions, sqlite } from './pull-through/sqlite.js'
+export type { SqliteOptions } from './pull-through/sqlite.js'
 export {
   type Ask,
   defineTable,

@@ -258,14 +258,14 @@ function item(value: unknown, depth: number): string {
   }
 }
 
-const double = new DataView(new ArrayBuffer(8))
+const bits = new DataView(new ArrayBuffer(8))
 const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'))
 
 function numberItem(value: number): string {
   if (Number.isSafeInteger(value) && (value !== 0 || 1 / value > 0)) return `i${value};`
   if (Number.isNaN(value)) return 'd7ff8000000000000'
-  double.setFloat64(0, value)
-  return `d${hex32(double.getInt32(0))}${hex32(double.getInt32(4))}`
+  bits.setFloat64(0, value)
+  return `d${hex32(bits.getInt32(0))}${hex32(bits.getInt32(4))}`
 }
 
 // By table: toString(16) takes a slow path for words over 31 bits.

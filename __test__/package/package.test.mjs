@@ -66,6 +66,18 @@ test('import gives the very classes that require gives, and they work', () =>
   passes(use(process.execPath, 'use.mjs')))
 test('require works', () => passes(use(process.execPath, 'use.cjs')))
 
+test('each part that is loaded later loads, and names are kept', () => {
+  const script = `
+    const assert = require('node:assert/strict')
+    const { join } = require('node:path')
+    const dist = join(require.resolve('tierce'), '..')
+    for (const file of require('node:fs').readdirSync(join(dist, 'parts')).filter((name) => name.endsWith('.js')))
+      assert.notEqual(Object.keys(require(join(dist, 'parts', file))).length, 0, file)
+    for (const [name, value] of Object.entries(require('tierce')))
+      if (typeof value === 'function' && name !== 'keyOf') assert.equal(value.name, name)`
+  passes(command(process.execPath, ['-e', script], { cwd: consumer }))
+})
+
 test('import time of a fresh process', (t) => {
   const script = `const start = performance.now(); await import('tierce'); console.log(performance.now() - start)`
   const times = Array.from({ length: 9 }, () =>

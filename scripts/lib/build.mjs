@@ -43,22 +43,14 @@ async function napiBuild(crate, output, { profile = 'release', target, flags = [
 
 export async function buildTypeScript() {
   say('Compiling TypeScript')
-  // build/ has a file a module, for the tests of the parts; dist/ is what gets published: one file, as each module that Node
-  // looks up and loads costs 0.3 ms of every program's start.
+  // build/ has a file a module, for the tests of the parts; dist/ is what gets published: see scripts/lib/bundles.mjs.
   await mustTool('typescript', 'tsc', ['--project', 'tsconfig.json'])
   removeOrphans()
-  for (const [entry, externals] of Object.entries(ENTRIES)) {
-    const bundle = [`src/${entry}.ts`, '--format', 'cjs', '--platform', 'node', '--file', `dist/${entry}.js`]
-    const apart = externals.flatMap((name) => ['--external', name])
-    // Minified: every program that imports it reads it at its start, and half of it is documentation.
-    await mustTool('rolldown', 'rolldown', [...bundle, ...apart, '--keep-names', '--minify'])
-  }
+  rmSync(at('dist'), { recursive: true, force: true }) // bundles of deleted sources
+  await mustTool('rolldown', 'rolldown', ['--config', 'scripts/lib/bundles.mjs'])
   copyTypes()
-  for (const entry of Object.keys(ENTRIES)) writeEsmEntry(entry)
+  for (const entry of ['index', 'kysely']) writeEsmEntry(entry)
 }
-
-/** What the package exports, and what stays outside of each bundle. */
-const ENTRIES = { index: ['../index.js'], kysely: ['kysely', './index.js'] }
 
 // tsc leaves the output of a deleted source file behind.
 function removeOrphans() {
@@ -71,10 +63,6 @@ function removeOrphans() {
 
 function copyTypes() {
   const types = (name) => !/\.js$/.test(name)
-  for (const entry of readdirSync(at('dist'), { withFileTypes: true, recursive: true })) {
-    const path = join(entry.parentPath, entry.name)
-    if (entry.isFile() && /\.d\.ts$/.test(path)) rmSync(path)
-  }
   cpSync(at('build'), at('dist'), { recursive: true, filter: types })
 }
 

@@ -3,10 +3,11 @@ import type { Duration } from '../cache-options.js'
 import type { Key } from '../keys.js'
 import type { MetaTables } from '../meta.js'
 import { checkOptions } from '../options.js'
+import { part } from '../parts.js'
 import type { SetOptions } from '../set-options.js'
 import { now } from '../soon.js'
 import { add, addend, type Increment, increment, touch, ttl, update } from '../verbs/changes.js'
-import { type Transaction, type TransactionOptions, transact } from '../verbs/transaction.js'
+import type { Transaction, TransactionOptions } from '../verbs/transaction.js'
 import type { Core } from './core.js'
 import { CacheListing } from './listing.js'
 
@@ -122,7 +123,7 @@ export class CacheChanges<M extends MetaTables> extends CacheListing<M> {
     run: (tx: Transaction<SetOptions>) => T | Promise<T>,
     options: TransactionOptions = {},
   ): Promise<T> {
-    return transact(this.#core, run, options)
+    return part('transaction').transact(this.#core, run, options)
   }
 
   #incrementing(by: unknown, options: IncrementOptions): Omit<Increment, 'text'> {

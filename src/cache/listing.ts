@@ -1,16 +1,10 @@
 /** What is asked of many entries of a cache at once: its keys, its entries, its metadata. */
-import { type FindOptions, type Found, find } from '../find.js'
+import type { FindOptions, Found } from '../find.js'
 import type { CallKey, Key } from '../keys.js'
 import type { MetaTables } from '../meta.js'
-import { query, type SqlValue } from '../query.js'
-import {
-  type EntriesOptions,
-  entries,
-  type KeysOptions,
-  keys,
-  keysWithExpiry,
-  type ListedEntry,
-} from '../verbs/listing.js'
+import { part } from '../parts.js'
+import type { SqlValue } from '../query.js'
+import type { EntriesOptions, KeysOptions, ListedEntry } from '../verbs/listing.js'
 import type { Core } from './core.js'
 import { CacheUpkeep } from './upkeep.js'
 
@@ -29,17 +23,17 @@ export class CacheListing<M extends MetaTables> extends CacheUpkeep<M> {
    * @throws InvalidOptionError `E_INVALID_OPTION`, InvalidKeyError `E_INVALID_KEY`
    */
   keys(options: KeysOptions = {}): AsyncGenerator<Key | CallKey, void, undefined> {
-    return keys(this.#core.tiers, options, () => this.#core.open())
+    return part('listing').keys(this.#core.tiers, options, () => this.#core.open())
   }
 
   /** As `keys`: what is known of live entries, and with `values: true` their values, which counts as reading them. */
   entries<V = unknown>(options: EntriesOptions = {}): AsyncGenerator<ListedEntry<V>, void, undefined> {
-    return entries<V>(this.#core.tiers, options, () => this.#core.open())
+    return part('listing').entries<V>(this.#core.tiers, options, () => this.#core.open())
   }
 
   /** As `keys`, of live entries that expire: each key with its time in milliseconds since the Unix epoch. */
   keysWithExpiry(options: KeysOptions = {}): AsyncGenerator<[Key | CallKey, number], void, undefined> {
-    return keysWithExpiry(this.#core.tiers, options, () => this.#core.open())
+    return part('listing').keysWithExpiry(this.#core.tiers, options, () => this.#core.open())
   }
 
   /** Keys and values of live entries, as `entries` with `values: true` gives them. */
@@ -54,7 +48,7 @@ export class CacheListing<M extends MetaTables> extends CacheUpkeep<M> {
    */
   async find<T extends keyof M & string>(table: T, options: FindOptions<M[T]> = {}): Promise<Found<M[T]>[]> {
     this.#core.open()
-    return find(this.#core.tiers, this.#core.tiers.tables as M, table, options)
+    return part('listing').find(this.#core.tiers, this.#core.tiers.tables as M, table, options)
   }
 
   /**
@@ -69,6 +63,6 @@ export class CacheListing<M extends MetaTables> extends CacheUpkeep<M> {
     params: readonly SqlValue[] = [],
   ): Promise<R[]> {
     this.#core.open()
-    return query(this.#core.tiers, sql, params) as Promise<R[]>
+    return part('listing').query(this.#core.tiers, sql, params) as Promise<R[]>
   }
 }

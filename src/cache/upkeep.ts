@@ -2,12 +2,13 @@
 import type { Duration } from '../cache-options.js'
 import type { CacheEvents, CacheListener } from '../events.js'
 import { INSPECT, type Inspect, shown } from '../inspect.js'
-import { type CheckOptions, type CheckReport, check } from '../manage.js'
+import type { CheckOptions, CheckReport } from '../manage.js'
 import type { MemoryMetrics } from '../memory/metrics.js'
 import type { MetaTables } from '../meta.js'
 import { parseDuration } from '../options.js'
+import { part } from '../parts.js'
 import type { TierStats } from '../tiers/entries.js'
-import { backup, type LoadCacheOptions, type LoadedCache, load, type SavedCache, save } from '../transfer.js'
+import type { LoadCacheOptions, LoadedCache, SavedCache } from '../transfer.js'
 import { cleanup, expiredCount } from '../verbs/cleanup.js'
 import type { Core } from './core.js'
 
@@ -51,7 +52,7 @@ export class CacheUpkeep<M extends MetaTables> {
    */
   async check(options: CheckOptions = {}): Promise<CheckReport> {
     this.#core.open()
-    return check(this.#core.tiers, options)
+    return part('whole').check(this.#core.tiers, options)
   }
 
   /**
@@ -63,7 +64,7 @@ export class CacheUpkeep<M extends MetaTables> {
    */
   async backup(dir: string): Promise<SavedCache> {
     this.#core.open()
-    return backup(this.#core.tiers, dir)
+    return part('whole').backup(this.#core.tiers, dir)
   }
 
   /**
@@ -73,7 +74,7 @@ export class CacheUpkeep<M extends MetaTables> {
    */
   async save(file: string): Promise<SavedCache> {
     this.#core.open()
-    return save(this.#core.tiers, file)
+    return part('whole').save(this.#core.tiers, file)
   }
 
   /**
@@ -86,7 +87,7 @@ export class CacheUpkeep<M extends MetaTables> {
   async load(file: string, options: LoadCacheOptions = {}): Promise<LoadedCache> {
     this.#core.open()
     this.#core.loading.loads.outdateAll()
-    return load(this.#core.tiers, file, options)
+    return part('whole').load(this.#core.tiers, file, options)
   }
 
   /**

@@ -1,10 +1,11 @@
 /** `save` and `load` of a `MemoryCache`. */
 import { boolean, checkOptions } from '../options.js'
-import { pathOf, readFile, readFileSync, type SaveOptions, writeFile, writeFileSync } from './files.js'
+import { part } from '../parts.js'
+import type { SaveOptions } from './files.js'
 import type { MemoryMetrics } from './metrics.js'
 import type { ParsedMemoryOptions } from './options.js'
 import { serializerNamed } from './serializers.js'
-import { decodeSnapshot, encodeSnapshot, type SavedEntry } from './snapshot.js'
+import type { SavedEntry } from './snapshot.js'
 import type { Store } from './store.js'
 import type { Weigher } from './weigher.js'
 
@@ -45,14 +46,14 @@ export abstract class SavedCache<K, V> {
    */
   async save(file?: string, options?: SaveOptions): Promise<string> {
     const path = savePath(this.filed().options, file, options)
-    await writeFile(path, snapshotOf(this.filed()))
+    await part('memory-files').writeFile(path, snapshotOf(this.filed()))
     return path
   }
 
   /** As `save`. */
   saveSync(file?: string, options?: SaveOptions): string {
     const path = savePath(this.filed().options, file, options)
-    writeFileSync(path, snapshotOf(this.filed()))
+    part('memory-files').writeFileSync(path, snapshotOf(this.filed()))
     return path
   }
 
@@ -66,14 +67,14 @@ export abstract class SavedCache<K, V> {
   async load(file?: string, options?: LoadOptions): Promise<number> {
     const merge = parseLoad(options)
     const path = loadPath(this.filed().options, file)
-    return this.restored(readSnapshot(this.filed(), await readFile(path), path), merge)
+    return this.restored(readSnapshot(this.filed(), await part('memory-files').readFile(path), path), merge)
   }
 
   /** As `load`. */
   loadSync(file?: string, options?: LoadOptions): number {
     const merge = parseLoad(options)
     const path = loadPath(this.filed().options, file)
-    return this.restored(readSnapshot(this.filed(), readFileSync(path), path), merge)
+    return this.restored(readSnapshot(this.filed(), part('memory-files').readFileSync(path), path), merge)
   }
 
   /**
@@ -83,14 +84,14 @@ export abstract class SavedCache<K, V> {
    */
   async saveMetrics(file?: string, options?: SaveOptions): Promise<string> {
     const path = metricsPath(this.filed().options, file, options)
-    await writeFile(path, jsonFile(this.metrics()))
+    await part('memory-files').writeFile(path, jsonFile(this.metrics()))
     return path
   }
 
   /** As `saveMetrics`. */
   saveMetricsSync(file?: string, options?: SaveOptions): string {
     const path = metricsPath(this.filed().options, file, options)
-    writeFileSync(path, jsonFile(this.metrics()))
+    part('memory-files').writeFileSync(path, jsonFile(this.metrics()))
     return path
   }
 }
@@ -114,7 +115,7 @@ function metricsPath(
 }
 
 function loadPath(options: ParsedMemoryOptions, file: string | undefined): string {
-  return pathOf(file, options.dir, options.filename, extensionOf(options), undefined)
+  return part('memory-files').pathOf(file, options.dir, options.filename, extensionOf(options), undefined)
 }
 
 function parseLoad(options: LoadOptions | undefined): boolean {
@@ -133,12 +134,16 @@ function snapshotOf<K, V>({ store, options }: Filed<K, V>): Uint8Array[] {
     const uses = store.evictor.usesOf?.(slot) ?? 0
     if (ttl > 0) entries.push({ key, value: store.values[slot], ttl, slides: store.slideOf(slot), uses })
   }
-  return encodeSnapshot(entries, { serializer: options.serializer, policy: options.policy, now })
+  return part('memory-files').encodeSnapshot(entries, {
+    serializer: options.serializer,
+    policy: options.policy,
+    now,
+  })
 }
 
 /** The entries of a file, checked and weighed. Errors as `load`. */
 function readSnapshot<K, V>({ options, weigher }: Filed<K, V>, bytes: Buffer, path: string): Loaded<K, V> {
-  const entries = decodeSnapshot<K, V>(bytes, path, options.now())
+  const entries = part('memory-files').decodeSnapshot<K, V>(bytes, path, options.now())
   return { entries, weights: entries.map(({ key, value }) => weigher.weighIfItFits(key, value)) }
 }
 
@@ -171,7 +176,7 @@ function pathFor(
 ): string {
   checkOptions(given, ['timestamp'], 'save')
   const isDated = given?.timestamp === undefined ? false : boolean(given.timestamp, 'timestamp')
-  return pathOf(file, dir, name, extension, isDated ? now() : undefined)
+  return part('memory-files').pathOf(file, dir, name, extension, isDated ? now() : undefined)
 }
 
 function extensionOf({ serializer }: ParsedMemoryOptions): string {

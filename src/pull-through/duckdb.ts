@@ -5,11 +5,11 @@ import type { Duration } from '../cache-options.js'
 import { type ColumnType, quoted } from '../columns.js'
 import { makeError, TierceError } from '../errors.js'
 import { checkOptions, parseDuration } from '../options.js'
+import { part } from '../parts.js'
 import { pause } from '../pause.js'
 import { describe } from '../refusal.js'
-import { type Connection, Database, DUCKDB_TYPES } from '../tables/database.js'
+import type { Connection, Database } from '../tables/database.js'
 import type { ColumnsSource } from '../tables/source.js'
-import { runWith } from '../tables/source.js'
 import type { Dialect, Insert, PullEngine, QueryParam, ResultColumn, ResultData, Step } from './engine.js'
 
 /** Options of {@link duckdb}. */
@@ -19,7 +19,7 @@ export interface DuckdbOptions {
 }
 
 const DIALECT: Dialect = {
-  types: DUCKDB_TYPES,
+  types: part('tables').DUCKDB_TYPES,
   param: (at, type) => cast(`$${at}`, type),
   cell(column, type) {
     switch (type) {
@@ -48,10 +48,6 @@ function cast(expression: string, type: ColumnType): string {
   return `${expression}::${DIALECT.types[type]}`
 }
 
-/**
- * Keeps rows and coverage in a file of DuckDB. Needs the package `@tierce/columnar`. One process at a time has the file open; all of
- * its threads share one engine.
- */
 export function duckdb(path: string, options: DuckdbOptions = {}): PullEngine {
   if (typeof path !== 'string' || path === '' || path === ':memory:' || path.includes('\0')) {
     const message = `Invalid path of duckdb(): got ${describe(path)}. Give the path of a database file, which is made where there is none.`
@@ -154,7 +150,7 @@ class DuckdbEngine implements PullEngine {
 
   #database(): Promise<Database> {
     if (this.#open === undefined) {
-      const opening = Database.open(this.#path, { lockTimeout: this.#lockTimeout })
+      const opening = part('tables').Database.open(this.#path, { lockTimeout: this.#lockTimeout })
       this.#open = opening
       // What could not be opened now may be there later.
       opening.catch(() => {
@@ -192,11 +188,19 @@ async function insert(connection: Connection, batch: Insert): Promise<void> {
   }
   if (mayReplace) {
     const same = primaryKey.map((name) => `${quoted(table)}.${quoted(name)} = ${value(name)}`)
-    await runWith(connection, `DELETE FROM ${quoted(table)} USING given WHERE ${same.join(' AND ')}`, given)
+    await part('tables').runWith(
+      connection,
+      `DELETE FROM ${quoted(table)} USING given WHERE ${same.join(' AND ')}`,
+      given,
+    )
   }
   const names = columns.map(([name]) => quoted(name)).join(', ')
   const values = columns.map(([name]) => value(name)).join(', ')
-  await runWith(connection, `INSERT INTO ${quoted(table)} (${names}) SELECT ${values} FROM given`, given)
+  await part('tables').runWith(
+    connection,
+    `INSERT INTO ${quoted(table)} (${names}) SELECT ${values} FROM given`,
+    given,
+  )
 }
 
 /** Of this transaction with one of another thread: both write coverage, or make the view that rows are read from. */

@@ -97,10 +97,6 @@ const ARRAYS: Readonly<Record<ColumnType, string>> = {
 /** Rows of one statement: their text is made in JavaScript, and its strings are not endless. */
 const ROWS_AT_ONCE = 10_000
 
-/**
- * Keeps rows and coverage in PostgreSQL. Give a URL (or a `pg` connection string), for which a pool is opened, and ended when
- * the last table closes; or a pool of yours, which stays open.
- */
 export function postgres(target: string | PostgresPool): PullEngine {
   if (typeof target === 'string' && /^postgres(ql)?:\/\//.test(target)) return new PostgresEngine(target)
   if (typeof (target as PostgresPool | null)?.connect === 'function') return new PostgresEngine(target)

@@ -10,14 +10,14 @@ import type { Columns, Row } from '../columns.js'
 import { fromNative, makeError } from '../errors.js'
 import { type NativeCoverageRules, type NativePlan, native } from '../native.js'
 import { invalid } from '../options.js'
+import { part } from '../parts.js'
 import { describe, Refusal } from '../refusal.js'
-import { collect } from './batch.js'
-import { checkParams, type PullEngine, type QueryParam } from './engine.js'
-import { type Flight, Flights, unlessAborted } from './flights.js'
-import { type Parsed, type PullThroughOptions, parseOptions } from './options.js'
+import type { PullEngine, QueryParam } from './engine.js'
+import type { Flight, Flights } from './flights.js'
+import type { Parsed, PullThroughOptions } from './options.js'
 import type { Positions } from './range.js'
 import { QueryResult } from './result.js'
-import { type Interval, type Key, type Pieces, Store } from './store.js'
+import type { Interval, Key, Pieces, Store } from './store.js'
 import type { Ask, PrimaryNames, Range, RangeNames, Spec } from './table.js'
 
 /** Options of one call. */
@@ -35,7 +35,7 @@ export function pullThrough<
   R extends RangeNames<C>,
   const K extends string = PrimaryNames<C>,
 >(options: PullThroughOptions<C, R, K>): PullThrough<C, R, K> {
-  return new PullThrough(parseOptions(options as never))
+  return new PullThrough(part('pull-through').parseOptions(options as never))
 }
 
 /** How many tables use each engine: the last one to close lets go of the database. */
@@ -59,6 +59,7 @@ export class PullThrough<C extends Columns = Columns, R extends string = string,
 
   /** @internal */
   constructor({ engine, spec, positions, fetch, rules, concurrency }: Parsed) {
+    const { Flights, Store } = part('pull-through')
     this.#spec = spec
     this.#positions = positions
     this.#engine = engine
@@ -94,7 +95,7 @@ export class PullThrough<C extends Columns = Columns, R extends string = string,
     options: PullCallOptions = {},
   ): Promise<QueryResult<T>> {
     if (typeof sql !== 'string') throw invalid('SQL', sql, 'one statement that reads')
-    checkParams(params)
+    part('pull-through').checkParams(params)
     const { signal } = options
     return this.#call(signal, async () => new QueryResult<T>(await this.#engine.query(sql, params, signal)))
   }
@@ -217,8 +218,14 @@ export class PullThrough<C extends Columns = Columns, R extends string = string,
       // Before the fetch: what changes at the source from now on may not be in it.
       const now = Date.now()
       const bring = async () =>
-        collect(await this.#fetch(ask, { signal }), this.#spec, this.#positions, key, range)
-      const batch = await unlessAborted(bring(), signal)
+        part('pull-through').collect(
+          await this.#fetch(ask, { signal }),
+          this.#spec,
+          this.#positions,
+          key,
+          range,
+        )
+      const batch = await part('pull-through').unlessAborted(bring(), signal)
       await this.#store.commit(key, range, batch, flight.outdated ? undefined : now)
     })
   }

@@ -39,11 +39,6 @@ const DIALECT: Dialect = {
   indexed: true,
 }
 
-/**
- * Keeps rows and coverage in a file of the SQLite inside `tierce`. Made where there is none; its folder must exist. Any number of
- * processes may use the file. Do not open it with a second SQLite (such as better-sqlite3) in the same process: closing that one
- * drops the locks of this one. `query` gives read access.
- */
 export function sqlite(path: string, options: SqliteOptions = {}): PullEngine {
   if (typeof path !== 'string' || path === '' || path === ':memory:' || path.includes('\0')) {
     const message = `Invalid path of sqlite(): got ${describe(path)}. Give the path of a database file, which is made where there is none.`

@@ -40,18 +40,9 @@ interface ArrowData {
   dictionary?: { data: ArrowData[] }
 }
 
-interface ArrowTable {
+export interface ArrowTable {
   schema: { fields: ArrowField[] }
   batches: { data: ArrowData; numRows: number }[]
-}
-
-/** Whether a value is a table of `apache-arrow`, of whatever copy of the package. */
-export function isArrowTable(value: unknown): value is ArrowTable {
-  if (typeof value !== 'object' || value === null) return false
-  // Own properties: no getter of a stranger's runs.
-  if (!Object.hasOwn(value, 'schema') || !Object.hasOwn(value, 'batches')) return false
-  const { schema, batches } = value as Partial<ArrowTable>
-  return Array.isArray(schema?.fields) && Array.isArray(batches) && 'getChild' in value
 }
 
 /** Its batches. What has no plain buffers is written as IPC by the package itself. */

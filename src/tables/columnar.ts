@@ -1,4 +1,5 @@
 /** The package `@tierce/columnar`: loaded when tables or frames are first used, never before. */
+import { fromNative } from '../errors.js'
 import { requireOptional } from '../optional.js'
 
 /** Columns of one length as Arrow lays them out: `crates/tierce-columnar/src/layout.rs` has the order. */
@@ -124,4 +125,13 @@ let loaded: Columnar | undefined
 export function columnar(): Columnar {
   loaded ??= requireOptional<Columnar>('@tierce/columnar', 'TableCache', 'E_COLUMNAR_MISSING')
   return loaded
+}
+
+/** Runs a call of the native side. Its errors get their classes. */
+export async function native<T>(run: () => Promise<T>): Promise<T> {
+  try {
+    return await run()
+  } catch (error) {
+    throw fromNative(error)
+  }
 }

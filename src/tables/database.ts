@@ -12,6 +12,7 @@ import {
   type NativeDatabaseOptions,
   type NativeResult,
   type NativeSource,
+  native,
   type Wire,
 } from './columnar.js'
 import { type ColumnValues, toCells, toColumns, toRows } from './decode.js'
@@ -55,15 +56,6 @@ export const literal = (text: string) => `'${text.replaceAll("'", "''")}'`
 
 /** How often progress is told, and an interrupt repeated: one that comes before its statement has begun is lost. Milliseconds. */
 const [PROGRESS, AGAIN] = [100, 20]
-
-/** Runs a call of the native side. Its errors get their classes. */
-export async function native<T>(run: () => Promise<T>): Promise<T> {
-  try {
-    return await run()
-  } catch (error) {
-    throw fromNative(error)
-  }
-}
 
 /** Runs what can be interrupted on a connection. */
 export async function interruptible<T>(

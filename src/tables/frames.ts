@@ -1,5 +1,6 @@
 /** Frames of other packages: tables of `apache-arrow`, frames of `nodejs-polars`. Neither is a dependency; both are met by their shape. */
 import { requireOptional } from '../optional.js'
+import type { ArrowTable } from './arrow.js'
 
 /** As far as frames of `nodejs-polars` are used here. */
 export interface PolarsFrame {
@@ -35,6 +36,15 @@ export function polarsOf(ipc: Buffer): PolarsFrame {
 /** A frame of `nodejs-polars` from Parquet. */
 export function polarsOfParquet(bytes: Buffer): PolarsFrame {
   return polarsModule().readParquet(bytes)
+}
+
+/** Whether a value is a table of `apache-arrow`, of whatever copy of the package. */
+export function isArrowTable(value: unknown): value is ArrowTable {
+  if (typeof value !== 'object' || value === null) return false
+  // Own properties: no getter of a stranger's runs.
+  if (!Object.hasOwn(value, 'schema') || !Object.hasOwn(value, 'batches')) return false
+  const { schema, batches } = value as Partial<ArrowTable>
+  return Array.isArray(schema?.fields) && Array.isArray(batches) && 'getChild' in value
 }
 
 /** Whether a value is a frame of `nodejs-polars`. */

@@ -5,11 +5,11 @@ import { fileURLToPath } from 'node:url'
 import { types } from 'node:util'
 import { makeError } from '../errors.js'
 import { describe } from '../refusal.js'
-import { arrowWires, isArrowTable } from './arrow.js'
+import { arrowWires } from './arrow.js'
 import type { NativeSource } from './columnar.js'
 import { asWire, type Connection, type Parameters, Query, type QueryOptions } from './database.js'
 import { columnsWire, type NumberColumn, parametersWire, rowsWire } from './encode.js'
-import { isPolars } from './frames.js'
+import { isArrowTable, isPolars } from './frames.js'
 
 /** A Parquet, CSV or JSON file. */
 export interface FileSource {

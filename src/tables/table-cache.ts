@@ -14,17 +14,10 @@ import {
   parseSize,
   positiveInteger,
 } from '../options.js'
-import { columnar, type NativeSpec, type NativeTableInfo, type NativeTables } from './columnar.js'
-import {
-  type Connection,
-  Database,
-  DUCKDB_TYPES,
-  interruptible,
-  literal,
-  native,
-  type QueryOptions,
-} from './database.js'
-import { nativeSource, type TableSource } from './source.js'
+import { part } from '../parts.js'
+import { columnar, type NativeSpec, type NativeTableInfo, type NativeTables, native } from './columnar.js'
+import type { Connection, Database, QueryOptions } from './database.js'
+import type { TableSource } from './source.js'
 
 /** Which table goes first when the bound of size is met. */
 export type TablePolicy = 'lru' | 'mru' | 'lfu' | 'fifo' | 'lifo' | 'sieve' | 's3-fifo'
@@ -179,7 +172,7 @@ export class TableCache {
       throw makeError('E_UNAVAILABLE', `There is ${what} at ${path}.`, { path })
     }
     if (this.#dir !== undefined && !this.#readOnly) await fs.mkdir(this.#dir, { recursive: true })
-    const database = await Database.open(path, { ...this.#engine, readOnly: this.#readOnly })
+    const database = await part('tables').Database.open(path, { ...this.#engine, readOnly: this.#readOnly })
     try {
       const tables = await native(() => binding.NativeTables.open(database.native, this.#bound))
       return { database, tables }
@@ -226,10 +219,12 @@ export class TableCache {
     checkName(table, 'table')
     const schema = this.#checkWrite(options)
     const spec = this.#spec(mode, options)
-    const given = nativeSource(source)
+    const given = part('tables').nativeSource(source)
     const { tables } = await this.#open()
     const run = () =>
-      interruptible(tables, options, () => tables.write(schema, table, given, spec, this.#now()))
+      part('tables').interruptible(tables, options, () =>
+        tables.write(schema, table, given, spec, this.#now()),
+      )
     const written = this.#writes.then(run, run)
     this.#writes = written.catch(() => undefined)
     return written
@@ -255,7 +250,7 @@ export class TableCache {
       names: entries.map(([name]) => name),
       types: entries.map(
         ([, { type, isNotNull, isUnique }]) =>
-          `${DUCKDB_TYPES[type]}${isNotNull ? ' NOT NULL' : ''}${isUnique ? ' UNIQUE' : ''}`,
+          `${part('tables').DUCKDB_TYPES[type]}${isNotNull ? ' NOT NULL' : ''}${isUnique ? ' UNIQUE' : ''}`,
       ),
       key: key.length > 0 ? key.map((name) => checkName(name, 'key')) : primary,
       renew: ttl !== undefined,
@@ -271,7 +266,7 @@ export class TableCache {
   async connect(): Promise<Connection> {
     const { database, tables } = await this.#open()
     const name = quoted(this.#schema)
-    const search = `SET search_path = ${literal(`${name},main`)}`
+    const search = `SET search_path = ${part('tables').literal(`${name},main`)}`
     const connection = database.connectWith({
       setup: this.#readOnly ? search : `CREATE SCHEMA IF NOT EXISTS ${name}; ${search}`,
       before: (sql) => native(() => tables.reading(sql, this.#schema, this.#now())),

@@ -1,9 +1,9 @@
 /** Frames: tables of `apache-arrow` and frames of `nodejs-polars`, stored as Parquet with LZ4. Needs `@tierce/columnar`. */
 import { types } from 'node:util'
 import { fromNative } from '../errors.js'
-import { arrowWires, isArrowTable } from '../tables/arrow.js'
+import { part } from '../parts.js'
 import { columnar } from '../tables/columnar.js'
-import { arrowOf, isPolars, polarsOfParquet } from '../tables/frames.js'
+import { arrowOf, isArrowTable, isPolars, polarsOfParquet } from '../tables/frames.js'
 import { type Encoded, Kind, type ValueHandler } from './handler.js'
 
 export const frame: ValueHandler = {
@@ -20,7 +20,10 @@ export const frame: ValueHandler = {
     }
     const proto: unknown = Object.getPrototypeOf(value)
     if (proto === Object.prototype || proto === Array.prototype || !isArrowTable(value)) return undefined
-    return { kind: Kind.arrow, data: native(() => columnar().frameToParquet(arrowWires(value))) }
+    return {
+      kind: Kind.arrow,
+      data: native(() => columnar().frameToParquet(part('tables').arrowWires(value))),
+    }
   },
 
   decode(kind, buffer, start, end, owned) {

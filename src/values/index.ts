@@ -6,7 +6,7 @@ import { decodeBy, encodeBy, handlerFor, unwrap, wrap } from './custom.js'
 import { frame } from './frames.js'
 import { damagedValue, type Encoded, Kind, unreadable, type ValueHandler } from './handler.js'
 import { json } from './json.js'
-import { ndArray, series, typedArray } from './numbers.js'
+import { labelledSeries, ndArray, typedArray } from './numbers.js'
 import { string } from './string.js'
 import { structured } from './structured.js'
 
@@ -19,7 +19,7 @@ const HANDLERS: readonly ValueHandler[] = [
   string,
   typedArray,
   ndArray,
-  series,
+  labelledSeries,
   frame,
   json,
   structured,

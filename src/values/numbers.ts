@@ -1,8 +1,7 @@
 import { ARRAY_TYPES, arrayType, NdArray, type NumberArray, Series } from '../arrays.js'
 import { bytesOf, isFixed, VIEW_CLASSES } from '../intrinsics.js'
 import { damagedValue, type Encoded, Kind, unreadable, type ValueHandler } from './handler.js'
-import { decodeStructured } from './structured-decode.js'
-import { encodeStructured } from './structured-encode.js'
+import { structuredPart } from './structured.js'
 
 /** Types by number; also the kinds from a base on. */
 const TYPES = ARRAY_TYPES.map((_, type) => type)
@@ -45,7 +44,7 @@ export const ndArray: ValueHandler = {
   },
 }
 
-export const series: ValueHandler = {
+export const labelledSeries: ValueHandler = {
   name: 'series',
   kinds: kindsFrom(Kind.series),
 
@@ -67,7 +66,7 @@ function withFacts(base: number, data: NumberArray, facts: unknown): Encoded | u
   const type = arrayType(data)
   if (type < 0 || !isFixed(data.buffer)) return undefined
   const bytes = bytesOf(data)
-  const tail = encodeStructured(facts)
+  const tail = structuredPart().encodeStructured(facts)
   const whole = Buffer.allocUnsafeSlow(bytes.length + tail.length + LENGTH)
   whole.set(bytes)
   whole.set(tail, bytes.length)
@@ -79,7 +78,7 @@ function factsOf(buffer: Buffer, start: number, end: number): { facts: unknown; 
   const stop = end - LENGTH
   const at = stop < start ? -1 : stop - buffer.readUInt32LE(stop)
   if (at < start) throw damagedValue('it ends too soon')
-  return { facts: decodeStructured(buffer, at, stop), at }
+  return { facts: structuredPart().decodeStructured(buffer, at, stop), at }
 }
 
 function made<T>(make: () => T): T {

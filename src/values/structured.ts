@@ -1,6 +1,13 @@
+import { part } from '../parts.js'
 import { type Encoded, Kind, type ValueHandler } from './handler.js'
-import { decodeStructured } from './structured-decode.js'
-import { encodeStructured } from './structured-encode.js'
+
+let directions: typeof import('../parts/structured.js') | undefined
+
+/** To bytes and back, loaded when a value needs them. */
+export function structuredPart(): typeof import('../parts/structured.js') {
+  directions ??= part('structured')
+  return directions
+}
 
 /** The last in the list: it stores what the others pass, or says why it cannot. */
 export const structured: ValueHandler = {
@@ -8,10 +15,10 @@ export const structured: ValueHandler = {
   kinds: [Kind.structured],
 
   encode(value: unknown): Encoded {
-    return { kind: Kind.structured, data: encodeStructured(value) }
+    return { kind: Kind.structured, data: structuredPart().encodeStructured(value) }
   },
 
   decode(_kind: number, buffer: Buffer, start: number, end: number): unknown {
-    return decodeStructured(buffer, start, end)
+    return structuredPart().decodeStructured(buffer, start, end)
   },
 }

@@ -7,9 +7,10 @@ import {
   type NativeFilter,
   type NativeResult,
   type NativeScan,
+  native,
   type Wire,
 } from '../tables/columnar.js'
-import { asWire, native } from '../tables/database.js'
+import { asWire } from '../tables/database.js'
 import { type ColumnValues, toColumns, toRows } from '../tables/decode.js'
 import { parametersWire, valuesWire } from '../tables/encode.js'
 import { arrowOf, polarsOf } from '../tables/frames.js'

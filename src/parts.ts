@@ -1,0 +1,20 @@
+/**
+ * Parts that many programs never use. Of what is published each is a file of its own, read when the part is first used: V8 compiles some
+ * 30 KB in a millisecond, in every program that imports the package.
+ */
+interface Parts {
+  tables: typeof import('./parts/tables.js')
+  'pull-through': typeof import('./parts/pull-through.js')
+  duckdb: typeof import('./parts/duckdb.js')
+  structured: typeof import('./parts/structured.js')
+  listing: typeof import('./parts/listing.js')
+  transaction: typeof import('./parts/transaction.js')
+  whole: typeof import('./parts/whole.js')
+  'memory-files': typeof import('./parts/memory-files.js')
+  tracing: typeof import('./parts/tracing.js')
+}
+
+/** A part, loaded at the first call. */
+export function part<N extends keyof Parts>(name: N): Parts[N] {
+  return require(`./parts/${name}.js`)
+}

@@ -1,0 +1,11 @@
+/** Tables, frames and what is asked of DuckDB. */
+export { arrowWires } from '../tables/arrow.js'
+export {
+  type Connection,
+  Database,
+  DUCKDB_TYPES,
+  interruptible,
+  literal,
+} from '../tables/database.js'
+export { nativeSource, runWith } from '../tables/source.js'
+export { FrameScan, storedFrame } from '../verbs/scan.js'

@@ -1,0 +1,2 @@
+/** OpenTelemetry and Prometheus. */
+export { openTelemetry, prometheus } from '../tracing/instruments.js'

@@ -1,0 +1,2 @@
+/** Transactions. */
+export { transact } from '../verbs/transaction.js'
