@@ -276,20 +276,21 @@ impl Engine {
         self.settled()
     }
 
-    /// Moves a batch out of the journal. Where that fails, sets go to the database, whose error they get. On a full disk,
-    /// a log that starts again has room for a small batch.
+    /// Moves a batch out of the journal. Where that fails, sets go to the database, whose error they get, until all of it
+    /// is moved. On a full disk, a log that was cut leaves room for a small batch.
     fn drain(&self) -> Result<()> {
         let batch = || self.write_as(Wait::Yes, Alone::No, |_| Ok(()));
-        let stuck = |is_stuck| self.journaling.stuck.store(is_stuck, Ordering::Relaxed);
         let outcome = match batch() {
             Err(why) if why.code() == Code::StorageFull => {
-                stuck(true);
-                let end = self.copy_log(&*self.primary(Wait::Yes)?, Some(LogEnd::Restart));
-                end.and_then(|_| batch()).map_err(|_| why)
+                self.journaling.stuck.store(true, Ordering::Relaxed);
+                let cut = self.copy_log(&*self.primary(Wait::Yes)?, Some(LogEnd::Cut));
+                cut.and_then(|_| batch()).map_err(|_| why)
             }
             outcome => outcome,
         };
-        stuck(outcome.is_err());
+        if outcome.is_err() || !self.journaling.is_filled() {
+            self.journaling.stuck.store(outcome.is_err(), Ordering::Relaxed);
+        }
         outcome
     }
 
