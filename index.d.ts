@@ -32,10 +32,12 @@ export declare class NativeDisk {
   /** Opens the directory. JavaScript puts keys into `inbox` and writes into `outbox`; what comes back is in `inbox`. */
   constructor(dir: string, options: NativeOptions, inbox: Uint8Array, outbox: Uint8Array, now: number)
   /**
-   * Reads the entry of the key in `inbox[0, keyLength)`, a stale one too. Gives the length of the value, which is in the
-   * inbox behind its facts, or -1 (miss) or -2 (use `read`): with `whole`, also for an entry with extras.
+   * Gives the function that reads the entry of the key in `inbox[0, keyLength)`, a stale one too. It gives the length of the
+   * value, which is in the inbox behind its facts, or -1 (miss), -4 (a miss, and there are faults to be told) or -2 (use
+   * `read`): with `whole`, also for an entry with extras. No method, as finding its object takes a method longer than all else
+   * of a call.
    */
-  fetch(keyLength: number, whole: boolean, now: number): number
+  fetcher(): (keyLength: number, whole: boolean, now: number) => number
   /** Ends the snapshot that `fetch` keeps open for the next one: to be called when the event loop turns. */
   release(): void
   /**
@@ -51,7 +53,7 @@ export declare class NativeDisk {
    * Reads many entries on one snapshot. `keys` holds each key behind its length; entries come back in the same
    * order.
    */
-  readMany(keys: Uint8Array, now: number): Promise<Array<NativeEntry | null>>
+  readMany(keys: Uint8Array, now: number): Promise<NativeEntries>
   /**
    * Applies the writes in `outbox[0, length)` in one transaction without waiting. Gives 0, with their outcomes in
    * the inbox, or -3 when it would have to wait: use `write`.
@@ -109,8 +111,12 @@ export declare class NativeDisk {
   check(fix: boolean, now: number): Promise<NativeReport>
   /** Reads an entry on the thread pool; a value that is stored as it is in a file is mapped, privately. */
   map(key: Uint8Array, now: number): Promise<NativeMapped | null>
-  /** Answers a query on the calling thread; null where it would take long. */
-  queryNow(sql: string, params: Uint8Array, now: number): Buffer | null
+  /**
+   * Gives the function that answers a query on the calling thread: `sql`, with the parameters in `inbox[0, length)`, and the
+   * hash of the columns that are known. It gives the length of the answer in the inbox, an answer that does not fit there,
+   * or -1 where it would take long. No method: see `fetcher`.
+   */
+  asker(): (sql: string, length: number, known: number, now: number) => number | Buffer
   /** Answers a query on the thread pool. */
   query(sql: string, params: Uint8Array, now: number): Promise<Buffer>
   /** Begins a value that comes in pieces. `write` is one packed write, whose value does not count. */
@@ -331,6 +337,13 @@ export interface NativeCoverageRules {
   low: number
   /** The position after the last there is. */
   high: number
+}
+
+/** Entries in the order of their keys. */
+export interface NativeEntries {
+  entries: Array<NativeEntry | undefined | null>
+  /** Whether there are faults to be told. */
+  hasFaults: boolean
 }
 
 /** A value and the facts of its entry (`wire.rs`). */

@@ -113,7 +113,7 @@ const CALLS: Record<string, ((opened: Opened) => unknown) | null> = {
   NativeCancel: () => new binding.NativeCancel(),
   'NativeCancel.prototype.cancel': () => cancel.cancel(),
   NativeDisk: () => open(),
-  'NativeDisk.prototype.fetch': ({ disk, inbox }) => disk.fetch(inbox.write(KEY), false, NOW),
+  'NativeDisk.prototype.fetcher': ({ disk, inbox }) => disk.fetcher()(inbox.write(KEY), false, NOW),
   'NativeDisk.prototype.state': ({ disk, inbox }) => disk.state(inbox.write(KEY), true, NOW),
   'NativeDisk.prototype.readSync': ({ disk }) => disk.readSync(Buffer.from(KEY), NOW),
   'NativeDisk.prototype.read': ({ disk }) => disk.read(Buffer.from(KEY), NOW),
@@ -123,7 +123,7 @@ const CALLS: Record<string, ((opened: Opened) => unknown) | null> = {
   'NativeDisk.prototype.writeSync': ({ disk }) => disk.writeSync(packed(KEY, 'v'), [], NOW),
   'NativeDisk.prototype.touch': ({ disk, inbox }) => disk.touch(inbox.fill(0, 0, 12) && 1, NOW),
   'NativeDisk.prototype.map': ({ disk }) => disk.map(Buffer.from(KEY), NOW),
-  'NativeDisk.prototype.queryNow': ({ disk }) => disk.queryNow('SELECT 1', Buffer.alloc(0), NOW),
+  'NativeDisk.prototype.asker': ({ disk }) => disk.asker()('SELECT 1', 0, 0, NOW),
   'NativeDisk.prototype.query': ({ disk }) => disk.query('SELECT 1', Buffer.alloc(0), NOW),
   'NativeDisk.prototype.page': ({ disk }) => disk.page({ limit: 10, expiring: false }, NOW),
   'NativeDisk.prototype.cleanup': ({ disk }) => disk.cleanup(10, NOW),
@@ -287,10 +287,11 @@ describe('the generated binding', () => {
 
   it('malformed_buffers_and_closed_objects_are_errors', async () => {
     const { disk, outbox } = open()
+    const fetch = disk.fetcher()
     const calls: (() => unknown)[] = [
       () => disk.apply(outbox.fill(0xff).length, NOW),
       () => disk.apply(0xffffffff, NOW),
-      () => disk.fetch(0xffffffff, false, NOW),
+      () => fetch(0xffffffff, false, NOW),
       () => disk.state(BUFFER + 1, false, NOW),
       () => disk.touch(0xffffffff, NOW),
       () => disk.writeSync(packed(KEY, 'v').subarray(0, -1), [], NOW),
@@ -306,7 +307,7 @@ describe('the generated binding', () => {
       expect(outcome, String(call)).toMatchObject({ code: 'E_INTERNAL' })
     }
     await disk.close()
-    expect(() => disk.fetch(1, false, NOW)).toThrow(expect.objectContaining({ code: 'E_CLOSED' }))
+    expect(() => fetch(1, false, NOW)).toThrow(expect.objectContaining({ code: 'E_CLOSED' }))
     await disk.close()
   })
 })

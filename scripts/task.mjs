@@ -2,6 +2,7 @@
 // The tasks of package.json's scripts. Each does all its set-up on a machine that has Node, npm and a Rust toolchain, so nothing
 // here may import a package: this runs before any is installed.
 import { build, buildAddon, buildColumnar, buildTypeScript } from './lib/build.mjs'
+import { fuzz, targets } from './lib/fuzz.mjs'
 import { lint } from './lib/lint.mjs'
 import { at } from './lib/paths.mjs'
 import { must, TaskError } from './lib/run.mjs'
@@ -29,6 +30,17 @@ const tasks = {
   build: {
     help: 'the addon and the TypeScript layer; --profile dist for what gets published, --target TRIPLE [napi flags] for another platform',
     run: buildTask,
+  },
+  fuzz: {
+    help: `fuzz the decoders of the Rust crate: [seconds of each] [targets]; targets: ${targets.join(', ')}`,
+    async run([seconds = '30', ...names]) {
+      const unknown = names.find((name) => !targets.includes(name))
+      if (unknown || !(Number(seconds) > 0))
+        throw new TaskError(`Give seconds and targets, of which there are: ${targets.join(', ')}`)
+      checkToolchain()
+      const failed = await fuzz(Number(seconds), names.length > 0 ? names : targets)
+      if (failed.length > 0) throw new TaskError(failed.join(', '))
+    },
   },
   lint: {
     help: 'build, then formatting, lints, types and the staleness of the generated binding',

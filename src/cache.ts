@@ -17,7 +17,7 @@ import { Namespace } from './namespace.js'
 import { boolean, checkOptions } from './options.js'
 import { part } from './parts.js'
 import { parseTags, type SetOptions } from './set-options.js'
-import { now, type Soon } from './soon.js'
+import { now, type Soon, then } from './soon.js'
 import { getOrThrow } from './verbs/reading.js'
 import type { FrameScan } from './verbs/scan.js'
 import type { StreamSource } from './verbs/streams.js'
@@ -102,10 +102,11 @@ export class Cache<M extends MetaTables = NoMeta> extends CacheChanges<M> {
   /** The value of a key; `undefined` on a miss. A stored null comes back as null. */
   async get<V = unknown>(key: Key, options?: GetOptions): Promise<V | undefined> {
     const isMapped = options !== undefined && parseGetOptions(options)
-    return this.#core.at(
-      key,
-      (text) => (isMapped ? this.#core.tiers.map(text) : this.#core.tiers.read(text)) as Soon<V | undefined>,
-    )
+    const { tiers } = this.#core
+    const text = this.#core.textSoon(key)
+    // Not by `at`: a promise within a promise takes as long as the rest of a read.
+    if (typeof text === 'string' && !isMapped) return tiers.read(text) as Soon<V | undefined>
+    return then(text, (read) => (isMapped ? tiers.map(read) : tiers.read(read)) as Soon<V | undefined>)
   }
 
   /**

@@ -5,7 +5,7 @@
 import { types } from 'node:util'
 import type { Column, ColumnType } from './columns.js'
 import { describe, Refusal } from './refusal.js'
-import { json } from './values/json.js'
+import { jsonText } from './values/json.js'
 
 /** A stored value. */
 export type Cell = string | number | null
@@ -84,8 +84,8 @@ const ENCODERS: Record<ColumnType, (value: unknown) => Cell> = {
     )
   },
   json(value) {
-    const encoded = json.encode(value)
-    if (encoded !== undefined) return encoded.data as string
+    const text = jsonText(value)
+    if (text !== undefined) return text
     throw new Refusal(
       'not plain data that JSON gives back exactly',
       'Give strings, finite numbers, booleans, null, arrays and plain objects.',

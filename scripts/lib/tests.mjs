@@ -3,6 +3,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { linkEnvironment } from './columnar.mjs'
+import { cannotFuzz, fuzz, targets } from './fuzz.mjs'
 import { at, targetDir } from './paths.mjs'
 import { must, run, say, tool } from './run.mjs'
 
@@ -18,6 +19,7 @@ export const runners = {
   package: () => packageTest(),
   examples: () => examples(),
   memcheck: () => memcheck(),
+  fuzz: () => fuzzing(),
 }
 
 async function rust() {
@@ -101,6 +103,18 @@ async function memcheck() {
   return outcome
 }
 
+/** Each fuzz target for so many seconds as the environment says; without it, or where they cannot be built, they count as skipped. */
+async function fuzzing() {
+  const seconds = Number(process.env.TIERCE_FUZZ_SECONDS ?? 0)
+  const why = seconds > 0 ? cannotFuzz() : 'set TIERCE_FUZZ_SECONDS to the seconds of each target'
+  if (why !== undefined) {
+    say(`fuzz is skipped: ${why}`)
+    return { name: 'fuzz', code: 0, passed: 0, failed: 0, skipped: targets.length }
+  }
+  const { length: failed } = await fuzz(seconds)
+  return { name: 'fuzz', code: 0, passed: targets.length - failed, failed, skipped: 0 }
+}
+
 /** Every program in examples/ and in a crate's examples/ runs, and ends well. */
 async function examples() {
   const outcome = { name: 'examples', code: 0, passed: 0, failed: 0, skipped: 0 }
@@ -144,7 +158,9 @@ export async function runTests(names) {
       `${name}: ${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}\n`,
     )
   }
-  const broken = outcomes.filter(({ code, passed, failed }) => code !== 0 || failed > 0 || passed === 0)
+  const broken = outcomes.filter(
+    ({ code, passed, failed, skipped }) => code !== 0 || failed > 0 || passed + skipped === 0,
+  )
   for (const { name, code, passed, failed } of broken) {
     const reason =
       failed > 0 ? `${failed} failed` : passed === 0 ? 'no test ran' : 'it ended with an error outside a test'

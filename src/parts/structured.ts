@@ -1,3 +1,3 @@
-/** Values that are neither bytes, text, numbers nor JSON. */
+/** Values that are neither bytes, text nor arrays of numbers. */
 export { decodeStructured } from '../values/structured-decode.js'
-export { encodeStructured } from '../values/structured-encode.js'
+export { encodeStructured, writeStructured } from '../values/structured-encode.js'

@@ -5,8 +5,9 @@ import { viewOf } from './wire.js'
 /** The types of declared columns, in the order of query.rs. */
 const TYPES: readonly ColumnType[] = ['text', 'integer', 'double', 'boolean', 'date', 'timestamp', 'json']
 const KIND = { null: 0, number: 1, text: 2, big: 3 } as const
-/** Bytes of the counts, and of a cell. */
-const [HEAD, CELL] = [16, 9]
+/** Bytes before the columns, and of a cell. */
+const HEAD = 32
+const CELL = 9
 
 /** A column of an answer. */
 export interface AnswerColumn {
@@ -23,22 +24,61 @@ export interface Answer {
   cells: (string | number | bigint | null)[]
 }
 
+/** The columns of answers, by the query and the hash that the addon gives them. */
+export class KnownColumns {
+  readonly #known = new Map<string, { hash: number; columns: readonly AnswerColumn[] }>()
+
+  /** 0 where they are not known. */
+  hashOf(sql: string): number {
+    return this.#known.get(sql)?.hash ?? 0
+  }
+
+  /** Reads an answer at the front of a buffer, in which columns that are known are left out. */
+  read(sql: string, bytes: Buffer, view: DataView): Answer {
+    const hash = view.getFloat64(16, true)
+    let columns = this.#known.get(sql)?.columns
+    let at = HEAD
+    if (columns === undefined || view.getUint32(24, true) !== 0) {
+      const read = readColumns(bytes, view)
+      at = read.end
+      columns = read.columns
+      if (this.#known.size >= MOST_KNOWN) this.#known.clear()
+      this.#known.set(sql, { hash, columns })
+    }
+    return readCells(columns, at, bytes, view)
+  }
+}
+
+/** Queries whose columns are kept. */
+const MOST_KNOWN = 256
+
+/** Reads an answer that has its columns. */
 export function readAnswer(bytes: Buffer): Answer {
   const view = viewOf(bytes)
-  const [width, rows] = [view.getUint32(0, true), view.getUint32(4, true)]
-  let at = HEAD
+  const { columns, end } = readColumns(bytes, view)
+  return readCells(columns, end, bytes, view)
+}
+
+function readColumns(bytes: Buffer, view: DataView): { columns: AnswerColumn[]; end: number } {
   const columns: AnswerColumn[] = []
-  for (let column = 0; column < width; column++) {
+  let at = HEAD
+  for (let left = view.getUint32(0, true); left > 0; left--) {
     const end = at + 3 + view.getUint16(at + 1, true)
     columns.push({ name: bytes.toString('utf8', at + 3, end), type: TYPES[bytes[at]! - 1] })
     at = end
   }
-  const count = width * rows
-  const start = at + CELL * count
+  return { columns, end: at }
+}
+
+function readCells(columns: readonly AnswerColumn[], start: number, bytes: Buffer, view: DataView): Answer {
+  const rows = view.getUint32(4, true)
+  const count = columns.length * rows
+  const end = start + CELL * count
   // One string for all: its parts are cut out without a copy.
-  const text = bytes.toString(view.getUint32(8, true) === 1 ? 'latin1' : 'utf8', start)
+  const isAscii = view.getUint32(8, true) === 1
+  const text = bytes.toString(isAscii ? 'latin1' : 'utf8', end, end + view.getUint32(12, true))
   const cells = new Array<string | number | bigint | null>(count)
-  for (let index = 0, from = 0; index < count; index++, at += CELL) {
+  for (let index = 0, from = 0, at = start; index < count; index++, at += CELL) {
     const kind = bytes[at]!
     if (kind === KIND.text) {
       const to = from + view.getFloat64(at + 1, true)

@@ -6,12 +6,14 @@ import type { DeclaredTable } from '../meta.js'
 import { type NativeDisk, type NativeEntry, native } from '../native.js'
 import { type Soon, then } from '../soon.js'
 import { decode } from '../values/index.js'
-import { type Answer, readAnswer } from './answer.js'
+import { type Answer, KnownColumns, readAnswer } from './answer.js'
 import { atExit } from './exit.js'
-import { decodeExtras, type Extras, encodeCells, encodeExtras } from './extras.js'
+import { decodeExtras, type Extras, encodeCells, encodeExtras, putCells } from './extras.js'
 import {
   Batch,
   type Facts,
+  freshUntil,
+  kindOf,
   META,
   type Outcome,
   type Packed,
@@ -34,12 +36,16 @@ const MOST_ACCESSES = Math.floor(BUFFER / ACCESS)
 const MISS = -1
 const TOO_LARGE = -2
 const BUSY = -3
+const FAULT = -4
 /** Entries of a page that is read on this thread: it takes less time than the way over the thread pool. */
 const SHORT_PAGE = 100
 /** How long a set waits for others under `relaxed`. */
 const RELAXED_MS = 5
 /** `state`. */
 const STATES = ['missing', 'live', 'expired'] as const
+
+/** What decodes to no value. */
+const UNREADABLE = Symbol('unreadable')
 
 /** Options of the disk tier, parsed. */
 export interface DiskOptions {
@@ -131,6 +137,9 @@ async function wait<T>(run: () => Promise<T>): Promise<T> {
  */
 export class DiskTier {
   readonly #disk: NativeDisk
+  readonly #fetchNative: ReturnType<NativeDisk['fetcher']>
+  readonly #ask: ReturnType<NativeDisk['asker']>
+  readonly #columns = new KnownColumns()
   readonly #now: () => number
   readonly #inbox = Buffer.allocUnsafeSlow(META + BUFFER)
   readonly #inboxView = viewOf(this.#inbox)
@@ -167,6 +176,8 @@ export class DiskTier {
     } finally {
       rest.encryption?.fill(0)
     }
+    this.#fetchNative = call(() => this.#disk.fetcher())
+    this.#ask = call(() => this.#disk.asker())
     const epochs = call(() => this.#disk.epochs())
     // Where memory of the addon's may not be shared, the array is a copy that never changes.
     this.#epochs = this.#disk.sharesEpochs(epochs) ? epochs : undefined
@@ -188,6 +199,39 @@ export class DiskTier {
     return this.#epochs === undefined ? this.#disk.epochAt(slot) : this.#epochs[slot]!
   }
 
+  /** The value of a fresh entry: what else is known of it is not looked at. Only a promise when it takes a thread. */
+  value(text: string): unknown {
+    this.#flush()
+    if (this.#underWay !== undefined) return this.settled().then(() => this.#valueNow(text))
+    return this.#valueNow(text)
+  }
+
+  /** As `value`, on this thread. A write that is still on its way to the disk is not waited for. */
+  valueSync(text: string): unknown {
+    this.#flush()
+    const now = this.#now()
+    const length = this.#fetch(text, false, now)
+    return length === TOO_LARGE ? this.#fresh(this.readSync(text)) : this.#valueOf(length, now)
+  }
+
+  #valueNow(text: string): unknown {
+    const now = this.#now()
+    const length = this.#fetch(text, false, now)
+    if (length !== TOO_LARGE) return this.#valueOf(length, now)
+    return this.#readLarge(text).then((hit) => this.#fresh(hit))
+  }
+
+  #fresh(hit: DiskHit | undefined): unknown {
+    return hit !== undefined && hit.facts.freshUntil > this.#now() ? hit.value : undefined
+  }
+
+  /** Of what `#fetch` put into the inbox. */
+  #valueOf(length: number, now: number): unknown {
+    if (length < 0 || freshUntil(this.#inboxView) <= now) return undefined
+    const value = this.#decode(kindOf(this.#inboxView), this.#inbox, META, META + length, false)
+    return value === UNREADABLE ? undefined : value
+  }
+
   /** Reads an entry, a stale one too, on this thread when that is quick. */
   read(text: string): DiskHit | undefined | Promise<DiskHit | undefined> {
     this.#flush()
@@ -197,8 +241,8 @@ export class DiskTier {
   /** As `read`, with tags, description and metadata. */
   async entry(text: string): Promise<DiskHit | undefined> {
     await this.settled()
-    const hit = this.#fetch(text, true)
-    return hit === TOO_LARGE ? this.#readLarge(text) : hit
+    const length = this.#fetch(text, true, this.#now())
+    return length === TOO_LARGE ? this.#readLarge(text) : this.#hitOf(length)
   }
 
   /** The stored form of a fresh entry. */
@@ -219,8 +263,8 @@ export class DiskTier {
   }
 
   #readNow(text: string): DiskHit | undefined | Promise<DiskHit | undefined> {
-    const hit = this.#fetch(text)
-    return hit === TOO_LARGE ? this.#readLarge(text) : hit
+    const length = this.#fetch(text, false, this.#now())
+    return length === TOO_LARGE ? this.#readLarge(text) : this.#hitOf(length)
   }
 
   async #readLarge(text: string): Promise<DiskHit | undefined> {
@@ -239,26 +283,32 @@ export class DiskTier {
   /** Reads an entry, a stale one too, on this thread. A write that is still on its way to the disk is not waited for. */
   readSync(text: string): DiskHit | undefined {
     this.#flush()
-    const hit = this.#fetch(text)
-    if (hit !== TOO_LARGE) return hit
+    const length = this.#fetch(text, false, this.#now())
+    if (length !== TOO_LARGE) return this.#hitOf(length)
     return this.#decoded(call(() => this.#disk.readSync(Buffer.from(text), this.#now())))
   }
 
-  #fetch(text: string, whole = false): DiskHit | undefined | typeof TOO_LARGE {
+  /** Reads an entry into the inbox; gives the length of its value, `MISS` or `TOO_LARGE`. */
+  #fetch(text: string, whole: boolean, now: number): number {
     if (text.length * 3 > BUFFER) return TOO_LARGE
-    this.#holdForThisTurn()
-    const length = call(() => this.#disk.fetch(this.#inbox.write(text), whole, this.#now()))
-    if (length < 0) {
-      if (length === MISS) this.#tellFaults()
-      return length === TOO_LARGE ? TOO_LARGE : undefined
+    if (!this.#holding) this.#holdForThisTurn()
+    try {
+      const length = this.#fetchNative(this.#inbox.write(text), whole, now)
+      if (length !== FAULT) return length
+    } catch (error) {
+      throw fromNative(error)
     }
-    const facts = readFacts(this.#inboxView, 0)
-    return this.#hit(facts, this.#inbox, META, META + length, false)
+    this.#tellFaults()
+    return MISS
+  }
+
+  #hitOf(length: number): DiskHit | undefined {
+    if (length < 0) return undefined
+    return this.#hit(readFacts(this.#inboxView, 0), this.#inbox, META, META + length, false)
   }
 
   /** The reads of one turn of the event loop share a snapshot, as long as nobody writes. */
   #holdForThisTurn(): void {
-    if (this.#holding) return
     this.#holding = true
     setImmediate(() => {
       this.#holding = false
@@ -269,8 +319,9 @@ export class DiskTier {
   /** Reads many live entries on one snapshot; the answer is aligned with `texts`. */
   async readMany(texts: readonly string[]): Promise<(DiskHit | undefined)[]> {
     await this.settled()
-    const entries = await wait(() => this.#disk.readMany(packKeys(texts), this.#now()))
-    return entries.map((entry) => this.#decoded(entry))
+    const { entries, hasFaults } = await wait(() => this.#disk.readMany(packKeys(texts), this.#now()))
+    if (hasFaults) this.#tellFaults()
+    return entries.map((entry) => (entry ? this.#decoded(entry) : undefined))
   }
 
   #decoded(entry: NativeEntry | null): DiskHit | undefined {
@@ -283,14 +334,19 @@ export class DiskTier {
     return hit
   }
 
-  /** A value that this run time cannot read, or that does not decode, is a miss; the bytes were sound and stay. */
   #hit(facts: Facts, buffer: Buffer, start: number, end: number, owned: boolean): DiskHit | undefined {
+    const value = this.#decode(facts.kind, buffer, start, end, owned)
+    return value === UNREADABLE ? undefined : { value, facts }
+  }
+
+  /** A value that this run time cannot read, or that does not decode, is a miss; the bytes were sound and stay. */
+  #decode(kind: number, buffer: Buffer, start: number, end: number, owned: boolean): unknown {
     try {
-      return { value: decode(facts.kind, buffer, start, end, owned), facts }
+      return decode(kind, buffer, start, end, owned)
     } catch (error) {
       const { code = 'E_CORRUPT', message } = error as { code?: string; message: string }
       this.#onFault(code, message)
-      return undefined
+      return UNREADABLE
     }
   }
 
@@ -498,10 +554,27 @@ export class DiskTier {
 
   /** Answers a query: on this thread when that is quick, and after the writes that were asked for. */
   async query(sql: string, params: readonly (Cell | bigint)[]): Promise<Answer> {
-    await this.settled()
-    const cells = encodeCells(params)
-    const now = call(() => this.#disk.queryNow(sql, cells, this.#now()))
-    return readAnswer(now ?? (await wait(() => this.#disk.query(sql, cells, this.#now()))))
+    this.#flush()
+    if (this.#underWay !== undefined) await this.settled()
+    return this.#queryNow(sql, params) ?? this.#queryLong(sql, params)
+  }
+
+  /** `undefined` where it takes long. */
+  #queryNow(sql: string, params: readonly (Cell | bigint)[]): Answer | undefined {
+    const length = putCells(params, this.#inbox)
+    if (length < 0) return undefined
+    if (!this.#holding) this.#holdForThisTurn()
+    try {
+      const answer = this.#ask(sql, length, this.#columns.hashOf(sql), this.#now())
+      if (typeof answer !== 'number') return this.#columns.read(sql, answer, viewOf(answer))
+      return answer < 0 ? undefined : this.#columns.read(sql, this.#inbox, this.#inboxView)
+    } catch (error) {
+      throw fromNative(error)
+    }
+  }
+
+  async #queryLong(sql: string, params: readonly (Cell | bigint)[]): Promise<Answer> {
+    return readAnswer(await wait(() => this.#disk.query(sql, encodeCells(params), this.#now())))
   }
 
   /** Calls the addon on this thread. */

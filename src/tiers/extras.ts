@@ -23,7 +23,7 @@ const UTF8_MAX = 3
 /** The body. */
 export function encodeExtras(extras: Extras): Buffer {
   const { tags, description, meta } = extras
-  const writer = new Writer(roomFor(extras))
+  const writer = new Writer(Buffer.allocUnsafe(roomFor(extras)))
   if (description === undefined) writer.u32(NO_DESCRIPTION)
   else writer.long(description)
   writer.u16(tags.length)
@@ -58,8 +58,8 @@ class Writer {
   readonly #bytes: Buffer
   #at = 0
 
-  constructor(room: number) {
-    this.#bytes = Buffer.allocUnsafe(room)
+  constructor(bytes: Buffer) {
+    this.#bytes = bytes
   }
 
   u16(number: number): void {
@@ -106,15 +106,31 @@ class Writer {
   done(): Buffer {
     return this.#bytes.subarray(0, this.#at)
   }
+
+  get length(): number {
+    return this.#at
+  }
 }
 
 /** Values of a query's parameters, each as a cell. */
 export function encodeCells(cells: readonly (Cell | bigint)[]): Buffer {
-  let room = 0
-  for (const cell of cells) room += 9 + (typeof cell === 'string' ? cell.length * UTF8_MAX : 0)
-  const writer = new Writer(room)
+  const writer = new Writer(Buffer.allocUnsafe(roomOf(cells)))
   for (const cell of cells) writer.cell(cell)
   return writer.done()
+}
+
+/** The same at the front of a buffer; gives their length, -1 where they may not fit. */
+export function putCells(cells: readonly (Cell | bigint)[], bytes: Buffer): number {
+  if (roomOf(cells) > bytes.length) return -1
+  const writer = new Writer(bytes)
+  for (const cell of cells) writer.cell(cell)
+  return writer.length
+}
+
+function roomOf(cells: readonly (Cell | bigint)[]): number {
+  let room = 0
+  for (const cell of cells) room += 9 + (typeof cell === 'string' ? cell.length * UTF8_MAX : 0)
+  return room
 }
 
 /** Reads a body, which the addon has checked. */

@@ -18,6 +18,8 @@ export class TierStack extends MemoryFront {
   /** Of metadata. */
   readonly tables: MetaTables
   readonly #codecs: ReadonlyMap<string, Coding>
+  /** Then nothing keeps what is read, and the value is all that is asked for. */
+  readonly #isDiskAlone: boolean
   /** Keys whose entries are being changed on disk, and by how many writes: what a read brings of them may be old. */
   readonly #changing = new Map<string, number>()
 
@@ -26,16 +28,26 @@ export class TierStack extends MemoryFront {
     super(parsed, events)
     this.tables = parsed.meta
     this.#codecs = parsed.codecs
+    this.#isDiskAlone = this.memory === undefined && this.disk !== undefined
   }
 
   /** The value of a key; `undefined` on a miss. Only a promise when it takes the disk. */
   read(text: string): unknown {
+    if (this.#isDiskAlone) {
+      const value = this.disk!.value(text)
+      return value instanceof Promise ? value.then((read) => this.#counted(read)) : this.#counted(value)
+    }
     const found = this.find(text)
     return found instanceof Promise ? found.then((kept) => this.#fresh(kept)) : this.#fresh(found)
   }
 
   readSync(text: string): unknown {
-    return this.#fresh(this.findSync(text))
+    return this.#isDiskAlone ? this.#counted(this.disk!.valueSync(text)) : this.#fresh(this.findSync(text))
+  }
+
+  #counted(value: unknown): unknown {
+    this.count(value !== undefined)
+    return value
   }
 
   /** What is kept under a key, stale or not; `undefined` where there is nothing. Only a promise when it takes the disk. */

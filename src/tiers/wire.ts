@@ -120,6 +120,16 @@ export function readFacts(view: DataView, at: number): Facts {
   }
 }
 
+/** Of the facts at the front of a buffer: what a plain read looks at. */
+export function kindOf(view: DataView): number {
+  return view.getUint32(56, true)
+}
+
+/** The same: `Facts.freshUntil`. */
+export function freshUntil(view: DataView): number {
+  return view.getFloat64(72, true)
+}
+
 /** What became of one write. */
 export interface Outcome {
   /** Whether the key had a live entry before. A set that is not conditional does not look. */

@@ -25,8 +25,12 @@ export const bytes: ValueHandler = {
   },
 
   decode(kind: number, buffer: Buffer, start: number, end: number, owned: boolean): unknown {
-    if (kind === Kind.buffer || kind === Kind.plain)
-      return owned ? buffer.subarray(start, end) : Buffer.from(buffer.subarray(start, end))
+    if (kind === Kind.buffer || kind === Kind.plain) {
+      if (owned) return buffer.subarray(start, end)
+      const copy = Buffer.allocUnsafe(end - start)
+      buffer.copy(copy, 0, start, end)
+      return copy
+    }
     if (kind === Kind.uint8Array && owned) {
       return new Uint8Array(buffer.buffer as ArrayBuffer, buffer.byteOffset + start, end - start)
     }

@@ -37,6 +37,8 @@ export const Kind = {
   utf16: 5,
   json: 6,
   structured: 7,
+  /** What JSON would give back as well, in the structured format. */
+  records: 8,
   /** Made by a handler of the user's; its name is in the payload. */
   custom: 15,
   /** And the number of the element's type: `ARRAY_TYPES` in numbers.ts. */

@@ -1,6 +1,7 @@
 /**
  * How values become bytes and come back. To add a kind: one file, one row here, a number never used before.
  */
+import { types } from 'node:util'
 import { bytes } from './bytes.js'
 import { decodeBy, encodeBy, handlerFor, unwrap, wrap } from './custom.js'
 import { frame } from './frames.js'
@@ -43,11 +44,19 @@ export function encode(value: unknown): Encoded {
 }
 
 function encodeBuiltin(value: unknown): Encoded {
+  if (isCommon(value)) return json.encode(value) ?? (structured.encode(value) as Encoded)
   for (const handler of HANDLERS) {
     const encoded = handler.encode(value)
     if (encoded !== undefined) return encoded
   }
   return structured.encode(value) as Encoded
+}
+
+// Plain data is by far the most frequent, and to ask the other handlers would cost as much as to write it.
+function isCommon(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null || types.isProxy(value)) return false
+  const proto: unknown = Object.getPrototypeOf(value)
+  return proto === Object.prototype || proto === Array.prototype
 }
 
 /**

@@ -1,31 +1,35 @@
 import { builtinName } from '../intrinsics.js'
 import { damagedValue, type Encoded, Kind, utf8Text, type ValueHandler } from './handler.js'
 import { Met } from './met.js'
+import { structuredPart } from './structured.js'
+
+/**
+ * Bytes up to which plain data is written in the structured format, which is read and written faster than the text. What is longer
+ * is compressed, and then the text is smaller.
+ */
+const LONGEST_RECORDS = 2304
 
 /**
  * Plain data that JSON gives back exactly, in type and content. Everything that JSON would change without a word (undefined,
- * -0, NaN, holes, dates, toJSON, an object met twice) makes `encode` pass, and the structured handler takes the value. A getter
- * is read twice, by the check and by JSON.stringify: it has to give the same both times.
+ * -0, NaN, holes, dates, toJSON, an object met twice) is left to the structured format.
  */
 export const json: ValueHandler = {
   name: 'json',
-  kinds: [Kind.json],
+  kinds: [Kind.json, Kind.records],
 
   encode(value: unknown): Encoded | undefined {
-    const outer = met
-    met = new Met()
-    try {
-      if (patched() || !isExact(value, 0)) return undefined
-      return { kind: Kind.json, data: JSON.stringify(value) }
-    } catch {
-      // A getter or a proxy threw: the structured handler reads the value again and says where.
-      return undefined
-    } finally {
-      met = outer
+    if (typeof value === 'object' && value !== null) {
+      const short = structuredPart().writeStructured(value, LONGEST_RECORDS)
+      if (short !== undefined) {
+        return { kind: short.isJson ? Kind.records : Kind.structured, data: short.data }
+      }
     }
+    const text = jsonText(value)
+    return text === undefined ? undefined : { kind: Kind.json, data: text }
   },
 
-  decode(_kind: number, buffer: Buffer, start: number, end: number): unknown {
+  decode(kind: number, buffer: Buffer, start: number, end: number): unknown {
+    if (kind === Kind.records) return structuredPart().decodeStructured(buffer, start, end)
     const text = utf8Text(buffer, start, end)
     try {
       return JSON.parse(text)
@@ -33,6 +37,20 @@ export const json: ValueHandler = {
       throw damagedValue('it is not JSON', error)
     }
   },
+}
+
+/** The JSON text of a value that it gives back exactly. A getter is read twice: it has to give the same both times. */
+export function jsonText(value: unknown): string | undefined {
+  const outer = met
+  met = new Met()
+  try {
+    return patched() || !isExact(value, 0) ? undefined : JSON.stringify(value)
+  } catch {
+    // A getter or a proxy threw: the structured format reads the value again and says where.
+    return undefined
+  } finally {
+    met = outer
+  }
 }
 
 // JSON.stringify recurses on the machine's stack; far below what it can take.

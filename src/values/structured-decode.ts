@@ -5,10 +5,9 @@ import {
   ERROR_NAMES,
   ERROR_PARTS,
   MAX_DEPTH,
+  Part,
   SHORT_STRING,
-  SHORT_STRING_MAX,
   Tag,
-  VERSION,
   VIEW_NAMES,
 } from './structured-format.js'
 import { Input } from './structured-input.js'
@@ -20,9 +19,8 @@ import { Input } from './structured-input.js'
  * @throws UnavailableError `E_UNAVAILABLE` for another version of the format, or a type that this run time lacks
  */
 export function decodeStructured(buffer: Buffer, start: number, end: number): unknown {
-  const reader = new Reader(buffer, start, end)
   try {
-    return reader.whole()
+    return new Reader(buffer, start, end).whole()
   } catch (error) {
     if (error instanceof TierceError) throw error
     if (isStackOverflow(error)) throw unreadable('too little is left of the call stack')
@@ -48,17 +46,15 @@ class Reader extends Input {
   private readonly shapes: Shape[] = []
 
   whole(): unknown {
-    const version = this.byte()
-    if (version !== VERSION) throw unreadable(`it has version ${version} of the structured format`)
     const value = this.value(0)
-    if (this.at !== this.end) throw damagedValue('bytes follow its end')
+    if (!this.isAtEnd) throw damagedValue('bytes follow its end')
     return value
   }
 
   private value(depth: number): unknown {
     const tag = this.byte()
     if (tag < SHORT_STRING) return tag
-    if (tag <= (SHORT_STRING | SHORT_STRING_MAX)) return this.ascii(tag & SHORT_STRING_MAX)
+    if (tag >= Part.of) return this.part(tag - Part.of)
     switch (tag) {
       case Tag.undefined:
         return undefined
@@ -96,17 +92,8 @@ class Reader extends Input {
       case Tag.negativeBigint:
         return -this.magnitude()
       default:
-        return this.longString(tag)
+        return this.string(tag)
     }
-  }
-
-  private string(): string {
-    const tag = this.byte()
-    if (tag >= SHORT_STRING && tag <= (SHORT_STRING | SHORT_STRING_MAX))
-      return this.name(tag & SHORT_STRING_MAX)
-    const text = this.longString(tag)
-    if (text === undefined) throw damagedValue('a string was expected')
-    return text
   }
 
   private reference(): object {
@@ -118,6 +105,8 @@ class Reader extends Input {
   private object(tag: number, depth: number): object {
     if (depth > MAX_DEPTH) throw damagedValue('it is nested too deep')
     switch (tag) {
+      case Tag.numbers:
+        return this.add(this.numbers())
       case Tag.sparseArray:
         return this.sparseArray(depth)
       case Tag.map:
@@ -129,7 +118,7 @@ class Reader extends Input {
       case Tag.regExp:
         return this.add(this.regExp())
       case Tag.url:
-        return this.add(new URL(this.string()))
+        return this.add(new URL(this.name()))
       case Tag.error:
         return this.error(depth)
       case Tag.arrayBuffer:
@@ -153,7 +142,7 @@ class Reader extends Input {
       tag === Tag.object || tag === Tag.nullObject ? this.newShape() : this.knownShape()
     const hasProto = tag === Tag.object || tag === Tag.knownObject
     const object = this.add((hasProto ? {} : Object.create(null)) as Members)
-    if (names.length > this.end - this.at) throw damagedValue('it ends too soon')
+    if (names.length > this.left) throw damagedValue('it ends too soon')
     for (let i = 0; i < names.length; i++) {
       const name = names[i] as string
       const value = this.value(depth)
@@ -167,7 +156,7 @@ class Reader extends Input {
     const count = this.count(2)
     const shape: Shape = { names: [], risky: false }
     for (let i = 0; i < count; i++) {
-      const name = this.string()
+      const name = this.name()
       shape.names.push(name)
       shape.risky ||= name in Object.prototype
     }
@@ -208,7 +197,7 @@ class Reader extends Input {
   private properties(object: object, depth: number): void {
     const count = this.count(2)
     for (let i = 0; i < count; i++) {
-      const name = this.string()
+      const name = this.name()
       if (Array.isArray(object) && name === 'length') throw damagedValue('an array with a second length')
       define(object, name, this.value(depth), true)
     }
@@ -232,8 +221,8 @@ class Reader extends Input {
   }
 
   private regExp(): RegExp {
-    const source = this.string()
-    const flags = this.string()
+    const source = this.name()
+    const flags = this.name()
     const lastIndex = this.value(MAX_DEPTH)
     if (typeof lastIndex !== 'number') throw damagedValue('a RegExp without a position')
     try {

@@ -3,27 +3,35 @@ import { builtinName, bytesOf, isFixed, isShared } from '../intrinsics.js'
 import { describe, property, Refusal } from '../refusal.js'
 import { unserializable } from './handler.js'
 import { Met } from './met.js'
-import { ERROR_NAMES, ERROR_PARTS, MAX_DEPTH, Tag, VERSION, VIEW_NAMES } from './structured-format.js'
+import { Elements, ERROR_NAMES, ERROR_PARTS, MAX_DEPTH, Tag, VIEW_NAMES } from './structured-format.js'
 import { Output } from './structured-output.js'
+import { Shapes } from './structured-shapes.js'
 
 const ADVICE = 'Give plain data, or teach the cache a kind for the whole value with defineHandler.'
-const KNOWN_SHAPES_SEARCHED = 32
+const FEW_ITEMS = 3
+const FEWEST_NUMBERS = 4
 
 let spare: Writer | undefined
 
+/** A structured form, and whether JSON would give the same value back. */
+export interface Structured {
+  data: Uint8Array
+  isJson: boolean
+}
+
 /**
- * The structured form of a value.
+ * The structured form of a value; undefined where JSON would give the value back as well and this form is longer than
+ * `longestJson` bytes, which it finds out when it has written as many.
  * @throws UnserializableError `E_UNSERIALIZABLE`, naming the path inside the value
  */
-export function encodeStructured(value: unknown): Uint8Array {
+export function writeStructured(value: unknown, longestJson: number): Structured | undefined {
   // Taken, not shared: a getter inside the value may encode another one meanwhile.
   const writer = spare ?? new Writer()
   spare = undefined
   try {
-    writer.out.byte(VERSION)
-    writer.value(value, 0)
-    return writer.out.take()
+    return writer.whole(value, longestJson)
   } catch (error) {
+    if (error === TOO_LONG) return undefined
     throw unserializable(Refusal.from(error))
   } finally {
     writer.reset()
@@ -31,35 +39,80 @@ export function encodeStructured(value: unknown): Uint8Array {
   }
 }
 
+/**
+ * The structured form of a value.
+ * @throws UnserializableError `E_UNSERIALIZABLE`, naming the path inside the value
+ */
+export function encodeStructured(value: unknown): Uint8Array {
+  return (writeStructured(value, Infinity) as Structured).data
+}
+
+/** Thrown through the containers of a value that is given up: its path is of no interest. */
+const TOO_LONG = new Error('too long')
+
+/** The step to where something was thrown. */
+function at(error: unknown, owner: object, segment: string): unknown {
+  return error === TOO_LONG ? error : Refusal.at(error, owner, segment)
+}
+
+function isPolluted(): boolean {
+  for (const _ in Object.prototype) return true
+  return false
+}
+
+type Members = Record<string, unknown>
+
 class Writer {
-  readonly out = new Output()
+  private readonly out = new Output()
   /** An object is numbered before its parts, so that these may refer to it; a view after its buffer. */
-  private met = new Met()
-  private shapes: string[][] = []
+  private readonly met = new Met()
+  private readonly shapes = new Shapes()
+  /** Which shapes have a number in this value. */
+  private stamp = 1
+  private count = 0
+  private isJson = true
+  private isPolluted = false
+  private longestJson = 0
+
+  whole(value: unknown, longestJson: number): Structured | undefined {
+    this.longestJson = longestJson
+    this.isPolluted = isPolluted()
+    this.out.begin()
+    this.value(value, 0)
+    const { isJson } = this
+    if (isJson && this.out.length > longestJson) return undefined
+    return { data: this.out.take(), isJson }
+  }
 
   reset(): void {
     this.out.drop()
-    this.met = new Met()
-    this.shapes = []
+    this.met.reset()
+    this.stamp += 1
+    this.count = 0
+    this.isJson = true
   }
 
-  value(value: unknown, depth: number): void {
+  private value(value: unknown, depth: number): void {
     switch (typeof value) {
       case 'string':
         return this.out.string(value)
       case 'number':
-        return this.out.number(value)
+        if (!this.out.number(value)) this.isJson = false
+        return
       case 'boolean':
         return this.out.byte(value ? Tag.true : Tag.false)
-      case 'undefined':
-        return this.out.byte(Tag.undefined)
-      case 'bigint':
-        return this.out.bigint(value)
       case 'object':
         return value === null ? this.out.byte(Tag.null) : this.reference(value, depth)
       default:
-        throw new Refusal(describe(value), ADVICE)
+        return this.rare(value)
     }
+  }
+
+  private rare(value: unknown): void {
+    this.isJson = false
+    if (value === undefined) return this.out.byte(Tag.undefined)
+    if (typeof value === 'bigint') return this.out.bigint(value)
+    throw new Refusal(describe(value), ADVICE)
   }
 
   private reference(value: object, depth: number): void {
@@ -68,8 +121,10 @@ class Writer {
       if (depth === MAX_DEPTH) {
         throw new Refusal(`nested deeper than ${MAX_DEPTH}`, 'Give flatter data.', { deep: true })
       }
+      if (this.isJson && this.out.length > this.longestJson) throw TOO_LONG
       this.object(value, depth + 1)
     } else {
+      this.isJson = false
       this.out.byte(Tag.reference)
       this.out.varint(number)
     }
@@ -77,77 +132,102 @@ class Writer {
 
   private object(value: object, depth: number): void {
     const proto = Object.getPrototypeOf(value) as object | null
-    if (proto === Object.prototype || proto === null) {
+    if (proto === Object.prototype) {
       this.met.add(value)
-      return this.plain(value as Record<string, unknown>, proto === null ? 2 : 0, depth)
+      return this.plain(value as Members, 0, depth)
     }
-    const name = proto === Array.prototype ? 'Array' : builtinName(value, proto)
+    if (proto === Array.prototype && Array.isArray(value)) {
+      this.met.add(value)
+      return this.array(value, depth)
+    }
+    this.other(value, proto, depth)
+  }
+
+  private other(value: object, proto: object | null, depth: number): void {
+    if (proto === null) {
+      this.isJson = false
+      this.met.add(value)
+      return this.plain(value as Members, 2, depth)
+    }
+    const name = builtinName(value, proto)
     if (name === undefined) throw new Refusal(describe(value), ADVICE)
+    this.isJson &&= name === 'Object' || name === 'Array'
     if (name === 'ArrayBuffer') return this.arrayBuffer(value as ArrayBuffer)
     if (ArrayBuffer.isView(value)) return this.view(value, name, depth)
     this.met.add(value)
     if (name === 'Array' && Array.isArray(value)) return this.array(value, depth)
-    if (name === 'Object') return this.plain(value as Record<string, unknown>, 0, depth)
+    if (name === 'Object') return this.plain(value as Members, 0, depth)
     if (name.endsWith('Error')) return this.error(value as Error, name, depth)
     this.builtin(value, name, depth)
   }
 
   /** `nullProto` is 2 for an object without a prototype, else 0: the distance of its tags. */
-  private plain(value: Record<string, unknown>, nullProto: 0 | 2, depth: number): void {
-    const names = Object.keys(value)
-    let at = -1
+  private plain(value: Members, nullProto: 0 | 2, depth: number): void {
+    let count = 0
+    let here = ''
     try {
       refuseSymbols(value)
-      this.shape(names, nullProto)
-      for (at = 0; at < names.length; at++) this.value(value[names[at] as string], depth)
+      const { length } = this.shape(value, nullProto)
+      if (this.isPolluted) {
+        for (here of Object.keys(value)) {
+          count += 1
+          this.value(value[here], depth)
+        }
+      } else {
+        // The engine's quickest way through an object: names and members come from where its layout says.
+        for (const name in value) {
+          here = name
+          count += 1
+          this.value(value[name], depth)
+        }
+      }
+      if (count !== length) throw new Refusal('an object that changes while it is read', 'Give plain data.')
     } catch (error) {
-      throw Refusal.at(error, value, at < 0 ? '' : property(names[at] as string))
+      throw at(error, value, count === 0 ? '' : property(here))
     }
   }
 
-  /** The names of an object, or the number of an earlier object's names. */
-  private shape(names: string[], nullProto: 0 | 2): void {
-    const known = this.knownShape(names)
-    if (known >= 0) {
+  /** Writes the names of an object, or the number of an earlier object's names. */
+  private shape(value: Members, nullProto: 0 | 2): readonly string[] {
+    const { last } = this.shapes
+    let shape = last.next
+    if (shape === undefined || this.isPolluted || !shape.isOf(value)) {
+      shape = this.shapes.find(Object.keys(value))
+      last.next = shape
+    }
+    this.shapes.last = shape
+    if (shape.stamp === this.stamp) {
       this.out.byte(Tag.knownObject + nullProto)
-      this.out.varint(known)
-      return
+      this.out.varint(shape.number)
+    } else {
+      shape.stamp = this.stamp
+      shape.number = this.count++
+      this.out.byte(Tag.object + nullProto)
+      this.out.names(shape)
     }
-    this.out.byte(Tag.object + nullProto)
-    this.out.varint(names.length)
-    for (let i = 0; i < names.length; i++) this.out.string(names[i] as string)
-    this.shapes.push(names)
-  }
-
-  // Names are compared by pointer in all usual cases. Only the newest shapes are looked at, so data with many shapes
-  // costs no more than a fixed number of comparisons an object.
-  private knownShape(names: readonly string[]): number {
-    const { shapes } = this
-    const stop = Math.max(0, shapes.length - KNOWN_SHAPES_SEARCHED)
-    next: for (let s = shapes.length - 1; s >= stop; s--) {
-      const shape = shapes[s] as string[]
-      if (shape.length !== names.length) continue
-      for (let i = 0; i < names.length; i++) if (shape[i] !== names[i]) continue next
-      return s
-    }
-    return -1
+    return shape.names
   }
 
   private array(value: readonly unknown[], depth: number): void {
     refuseSymbols(value)
-    // Far cheaper than the names: as many members as items and no undefined among those means no hole and nothing else.
-    const members = Object.values(value)
-    if (members.length !== value.length || value.includes(undefined)) {
-      const names = Object.keys(value)
-      if (!isDense(value, names)) return this.sparseArray(value, names, depth)
+    const members = membersOf(value)
+    if (members === undefined) {
+      this.isJson = false
+      return this.sparseArray(value, Object.keys(value), depth)
     }
+    const elements = elementsOf(members)
+    if (elements !== undefined) {
+      if (!this.out.numbers(members as readonly number[], elements)) this.isJson = false
+      return
+    }
+    const { length } = members
     this.out.byte(Tag.array)
-    this.out.varint(members.length)
+    this.out.varint(length)
     let index = 0
     try {
-      for (; index < members.length; index++) this.value(members[index], depth)
+      for (; index < length; index++) this.value(members[index], depth)
     } catch (error) {
-      throw Refusal.at(error, value, `[${index}]`)
+      throw at(error, value, `[${index}]`)
     }
   }
 
@@ -177,7 +257,7 @@ class Writer {
     try {
       this.value((owner as Record<string, unknown>)[name], depth)
     } catch (error) {
-      throw Refusal.at(error, owner, segment)
+      throw at(error, owner, segment)
     }
   }
 
@@ -221,7 +301,7 @@ class Writer {
       const key = keys[index]
       const step =
         typeof key === 'string' ? `.get(${describe(key)})` : ` ${inKey ? 'key' : 'value'} #${index}`
-      throw Refusal.at(error, value, step)
+      throw at(error, value, step)
     }
   }
 
@@ -233,7 +313,7 @@ class Writer {
     try {
       for (; index < members.length; index++) this.value(members[index], depth)
     } catch (error) {
-      throw Refusal.at(error, value, ` member #${index}`)
+      throw at(error, value, ` member #${index}`)
     }
   }
 
@@ -287,6 +367,35 @@ class Writer {
     }
     this.met.add(value)
   }
+}
+
+/** The items of an array that has neither holes nor other properties. */
+function membersOf(value: readonly unknown[]): readonly unknown[] | undefined {
+  // As many members as items and no undefined among those means no hole and nothing else, and is far cheaper than to look at
+  // the names; of which a few are cheaper than a copy of the items.
+  const { length } = value
+  const members = length > FEW_ITEMS ? Object.values(value) : value
+  const count = length > FEW_ITEMS ? members.length : Object.keys(value).length
+  if (count === length && !value.includes(undefined)) return members
+  return isDense(value, Object.keys(value)) ? members : undefined
+}
+
+/** How an array of numbers is best laid out; undefined where it is none, or its items are smaller one by one. */
+function elementsOf(members: readonly unknown[]): Elements | undefined {
+  const { length } = members
+  if (length < FEWEST_NUMBERS || typeof members[0] !== 'number') return undefined
+  let bits = 0
+  let ints = 0
+  for (let i = 0; i < length; i++) {
+    const item = members[i]
+    if (typeof item !== 'number') return undefined
+    const int = item | 0
+    if (int !== item || (int === 0 && 1 / item < 0)) continue
+    ints += 1
+    bits |= int ^ (int >> 31)
+  }
+  if (ints < length) return ints > length / 2 ? undefined : Elements.float64
+  return bits < 0x80 ? Elements.int8 : bits < 0x8000 ? Elements.int16 : Elements.int32
 }
 
 function isDense({ length }: readonly unknown[], names: readonly string[]): boolean {

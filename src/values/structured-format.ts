@@ -1,7 +1,11 @@
 /** The numbers of the structured format, which docs/structured-format.md describes byte by byte. */
 
 /** The first byte. A reader refuses any other, so a change of meaning needs a new one. */
-export const VERSION = 1
+export const VERSION = 2
+/** Without a head and without text. Read and no longer written. */
+export const OLD_VERSION = 1
+/** Bytes before the value: the version, how the text is written, and how many bytes of the end it is (`u16`). */
+export const HEAD = 4
 
 /** How deep a value may nest, the same for writer and reader: what is stored can be read on the stack of any thread. */
 export const MAX_DEPTH = 1000
@@ -9,6 +13,14 @@ export const MAX_DEPTH = 1000
 /** 0x00-0x7f are the integers 0-127; 0x80-0xbf are strings of 0-63 ASCII characters. */
 export const SHORT_STRING = 0x80
 export const SHORT_STRING_MAX = 63
+
+/** How strings are written. */
+export const Charset = { latin1: 0, utf8: 1, utf16: 2 } as const
+export type Charset = (typeof Charset)[keyof typeof Charset]
+export const CHARSETS = ['latin1', 'utf8', 'utf16le'] as const
+
+/** `dd`-`ff` are parts of the text, of 0-34 UTF-16 units. */
+export const Part = { of: 0xdd, max: 0x22 } as const
 
 export const Tag = {
   undefined: 0xc0,
@@ -38,6 +50,8 @@ export const Tag = {
   viewOfBytes: 0xd8,
   viewOfBuffer: 0xd9,
   reference: 0xda,
+  part: 0xdb,
+  numbers: 0xdc,
 } as const
 
 /** Views by number. Append only. */
@@ -57,6 +71,10 @@ export const VIEW_NAMES: readonly string[] = [
   'Float16Array',
   'Buffer',
 ]
+
+/** How an array of numbers is laid out, as the view of its elements. */
+export const Elements = { int8: 1, int16: 4, int32: 6, float64: 9 } as const
+export type Elements = (typeof Elements)[keyof typeof Elements]
 
 /** Errors by number. Append only. */
 export const ERROR_NAMES: readonly string[] = [

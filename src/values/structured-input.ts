@@ -1,5 +1,15 @@
-import { damagedValue, utf8Text } from './handler.js'
-import { Tag } from './structured-format.js'
+import { damagedValue, unreadable, utf8Text } from './handler.js'
+import {
+  CHARSETS,
+  Charset,
+  Elements,
+  OLD_VERSION,
+  Part,
+  SHORT_STRING,
+  SHORT_STRING_MAX,
+  Tag,
+  VERSION,
+} from './structured-format.js'
 
 const scratch = new DataView(new ArrayBuffer(8))
 const scratchBytes = new Uint8Array(scratch.buffer)
@@ -8,13 +18,66 @@ const scratchBytes = new Uint8Array(scratch.buffer)
 const NAME_SLOTS = 512
 const names: string[] = new Array<string>(NAME_SLOTS).fill('')
 
+/** Bytes of an element, by the number of its view. */
+const WIDTHS: Readonly<Record<number, number>> = {
+  [Elements.int8]: 1,
+  [Elements.int16]: 2,
+  [Elements.int32]: 4,
+  [Elements.float64]: 8,
+}
+
 /** Bounds-checked reading of one value's bytes. */
 export class Input {
+  /** What short strings are parts of, one behind the other. */
+  private readonly text: string
+  private textAt = 0
+  /** Where the value ends, and the text begins. */
+  private readonly end: number
+
   constructor(
     private readonly data: Buffer,
-    protected at: number,
-    protected readonly end: number,
-  ) {}
+    private at: number,
+    end: number,
+  ) {
+    this.end = end
+    const version = this.byte()
+    let size = 0
+    let charset = 0
+    if (version === VERSION) {
+      charset = this.byte()
+      size = this.byte()
+      size += this.byte() << 8
+      if (charset >= CHARSETS.length || size > this.left) throw damagedValue('it ends too soon')
+    } else if (version !== OLD_VERSION) {
+      throw unreadable(`it has version ${version} of the structured format`)
+    }
+    this.end = end - size
+    this.text = size === 0 ? '' : this.decoded(charset, this.end, end)
+  }
+
+  /** Bytes that are not read yet. */
+  protected get left(): number {
+    return this.end - this.at
+  }
+
+  /** Whether all is read. */
+  protected get isAtEnd(): boolean {
+    return this.at === this.end && this.textAt === this.text.length
+  }
+
+  private decoded(charset: number, start: number, end: number): string {
+    if (charset === Charset.utf8) return utf8Text(this.data, start, end)
+    if (charset === Charset.utf16 && (end - start) % 2 !== 0) throw damagedValue('half a UTF-16 code unit')
+    return this.data.toString(CHARSETS[charset], start, end)
+  }
+
+  /** The next `length` units of the text. */
+  protected part(length: number): string {
+    const start = this.textAt
+    this.textAt = start + length
+    if (this.textAt > this.text.length) throw damagedValue('its text ends too soon')
+    return this.text.substring(start, this.textAt)
+  }
 
   protected byte(): number {
     if (this.at >= this.end) throw damagedValue('it ends too soon')
@@ -47,6 +110,26 @@ export class Input {
     return scratch.getFloat64(0, true)
   }
 
+  protected numbers(): number[] {
+    const elements = this.byte()
+    const width = WIDTHS[elements]
+    if (width === undefined) throw damagedValue('unknown numbers')
+    const count = this.count(width)
+    const view = new DataView(this.data.buffer, this.data.byteOffset + this.at, count * width)
+    this.at += count * width
+    const numbers: number[] = []
+    if (elements === Elements.float64) {
+      for (let i = 0; i < count; i++) numbers.push(view.getFloat64(8 * i, true))
+    } else if (elements === Elements.int32) {
+      for (let i = 0; i < count; i++) numbers.push(view.getInt32(4 * i, true))
+    } else if (elements === Elements.int16) {
+      for (let i = 0; i < count; i++) numbers.push(view.getInt16(2 * i, true))
+    } else {
+      for (let i = 0; i < count; i++) numbers.push(view.getInt8(i))
+    }
+    return numbers
+  }
+
   protected magnitude(): bigint {
     const length = this.count(1)
     if (length === 8) {
@@ -66,44 +149,44 @@ export class Input {
     return memory
   }
 
-  protected ascii(length: number): string {
-    const start = this.at
-    if (start + length > this.end) throw damagedValue('it ends too soon')
-    this.at = start + length
-    return this.data.toString('latin1', start, this.at)
-  }
-
-  /** Like `ascii`, for property names. */
-  protected name(length: number): string {
-    const { data, at } = this
-    if (at + length > this.end) throw damagedValue('it ends too soon')
+  /** Like `part`, for property names. */
+  private namePart(length: number): string {
+    const { text, textAt } = this
     let hash = length
-    for (let i = at; i < at + length; i++) hash = (Math.imul(hash, 31) + (data[i] as number)) | 0
+    for (let i = textAt; i < textAt + length; i++) hash = (Math.imul(hash, 31) + text.charCodeAt(i)) | 0
     const slot = hash & (NAME_SLOTS - 1)
     const known = names[slot] as string
-    if (this.isNext(known, length)) {
-      this.at += length
+    if (known.length === length && text.startsWith(known, textAt)) {
+      this.textAt += length
       return known
     }
-    const name = this.ascii(length)
+    const name = this.part(length)
     names[slot] = name
     return name
   }
 
-  private isNext(text: string, length: number): boolean {
-    if (text.length !== length) return false
-    for (let i = 0; i < length; i++) if (text.charCodeAt(i) !== this.data[this.at + i]) return false
-    return true
+  /** A string that is the name of a property. */
+  protected name(): string {
+    const tag = this.byte()
+    const name = tag >= Part.of ? this.namePart(tag - Part.of) : this.string(tag)
+    if (name === undefined) throw damagedValue('a name was expected')
+    return name
   }
 
-  /** A string by its tag, or undefined where the tag is none of a long string. */
-  protected longString(tag: number): string | undefined {
-    if (tag !== Tag.latin1 && tag !== Tag.utf8 && tag !== Tag.utf16) return undefined
-    const length = this.count(1)
+  /** A string by its tag, or undefined where the tag is none of a string. */
+  protected string(tag: number): string | undefined {
+    if (tag >= Part.of) return this.part(tag - Part.of)
+    if (tag === Tag.part) return this.part(this.varint())
+    if (tag >= SHORT_STRING && tag <= (SHORT_STRING | SHORT_STRING_MAX))
+      return this.inline(Charset.latin1, tag & SHORT_STRING_MAX)
+    if (tag < Tag.latin1 || tag > Tag.utf16) return undefined
+    return this.inline((tag - Tag.latin1) as Charset, this.count(1))
+  }
+
+  private inline(charset: Charset, length: number): string {
     const start = this.at
-    this.at += length
-    if (tag === Tag.utf8) return utf8Text(this.data, start, this.at)
-    if (tag === Tag.utf16 && length % 2 !== 0) throw damagedValue('half a UTF-16 code unit')
-    return this.data.toString(tag === Tag.latin1 ? 'latin1' : 'utf16le', start, this.at)
+    if (start + length > this.end) throw damagedValue('it ends too soon')
+    this.at = start + length
+    return this.decoded(charset, start, this.at)
   }
 }

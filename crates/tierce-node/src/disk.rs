@@ -2,11 +2,12 @@
 
 use std::cell::RefCell;
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use napi::Env;
-use napi::bindgen_prelude::{Buffer, Uint8Array, Uint32Array};
+use napi::bindgen_prelude::{Buffer, Function, FunctionCallContext, Uint8Array, Uint32Array};
 use napi_derive::napi;
 use tierce::policy::UnknownPolicy;
 use tierce::{
@@ -113,13 +114,24 @@ pub struct NativeFault {
     pub message: String,
 }
 
-type Entries = Vec<Option<Entry>>;
-type NativeEntries = Vec<Option<NativeEntry>>;
+type Entries = (Vec<Option<Entry>>, bool);
+
+/// Entries in the order of their keys.
+#[napi(object, object_from_js = false)]
+pub struct NativeEntries {
+    pub entries: Vec<Option<NativeEntry>>,
+    /// Whether there are faults to be told.
+    pub has_faults: bool,
+}
 
 /// `fetch`: no live entry.
 const MISS: i32 = -1;
 /// `fetch`: the value needs a thread that may wait.
 const TOO_LARGE: i32 = -2;
+/// `fetch`: no live entry, and something is to be told.
+const FAULT: i32 = -4;
+/// Bytes of a key that is copied without an allocation.
+const SHORT_KEY: usize = 256;
 /// `apply`: another writer is at work.
 const BUSY: i32 = -3;
 
@@ -131,12 +143,65 @@ const EXPIRED: i32 = 2;
 /// An open cache directory. Times are milliseconds since the Unix epoch, from the caller's clock.
 #[napi]
 pub struct NativeDisk {
-    cache: RefCell<Option<Arc<Cache>>>,
-    clock: Arc<ManualClock>,
-    inbox: Scratch,
+    open: Rc<Open>,
     outbox: Scratch,
     /// Batches on the thread pool.
     under_way: Gate,
+}
+
+/// What a read needs.
+pub(crate) struct Open {
+    cache: RefCell<Option<Arc<Cache>>>,
+    clock: Arc<ManualClock>,
+    inbox: Scratch,
+}
+
+impl Open {
+    fn cache(&self) -> Result<Arc<Cache>> {
+        self.cache
+            .borrow()
+            .clone()
+            .ok_or_else(|| Error::new(Code::Closed, "the cache is closed: open a new one"))
+    }
+
+    /// The cache, with its clock set.
+    pub(crate) fn at(&self, now: f64) -> Result<Arc<Cache>> {
+        self.clock.set(now as u64);
+        self.cache()
+    }
+
+    pub(crate) fn inbox(&self) -> &Scratch {
+        &self.inbox
+    }
+
+    /// See [`NativeDisk::fetcher`].
+    fn fetch(&self, key_length: u32, whole: bool, now: f64) -> Result<i32> {
+        self.clock.set(now as u64);
+        let cache = self.cache.borrow();
+        let Some(cache) = &*cache else { return self.cache().map(|_| MISS) };
+        self.inbox.with(|bytes| {
+            // The value takes the place of its key.
+            let mut short = [0; SHORT_KEY];
+            let text = Reader(bytes).bytes(key_length as usize)?;
+            let key = match short.get_mut(..text.len()) {
+                Some(room) => {
+                    room.copy_from_slice(text);
+                    Key::from_text(&*room)
+                }
+                None => Key::from_text(text.to_vec()),
+            };
+            let (facts, room) = bytes.split_at_mut(META);
+            Ok(match cache.fetch_into(&key, room, true, whole)? {
+                Fetched::Miss if cache.has_faults() => FAULT,
+                Fetched::Miss => MISS,
+                Fetched::TooLarge(_) => TOO_LARGE,
+                Fetched::Filled(meta) => {
+                    facts.copy_from_slice(&meta_bytes(&meta));
+                    meta.size as i32
+                }
+            })
+        })
+    }
 }
 
 fn builder(options: &NativeOptions, clock: Arc<ManualClock>) -> Result<tierce::Builder> {
@@ -198,46 +263,34 @@ impl NativeDisk {
     ) -> napi::Result<Self> {
         let clock = Arc::new(ManualClock::new(now as u64));
         let cache = guard(env, || builder(&options, Arc::clone(&clock))?.open(PathBuf::from(dir)))?;
-        Ok(Self {
-            cache: RefCell::new(Some(Arc::new(cache))),
-            clock,
-            inbox: Scratch::new(inbox),
-            outbox: Scratch::new(outbox),
-            under_way: Gate::default(),
-        })
+        let open = Open { cache: RefCell::new(Some(Arc::new(cache))), clock, inbox: Scratch::new(inbox) };
+        Ok(Self { open: Rc::new(open), outbox: Scratch::new(outbox), under_way: Gate::default() })
     }
 
     pub(crate) fn cache(&self) -> Result<Arc<Cache>> {
-        self.cache
-            .borrow()
-            .clone()
-            .ok_or_else(|| Error::new(Code::Closed, "the cache is closed: open a new one"))
+        self.open.cache()
+    }
+
+    /// What the functions share with this object that it gives.
+    pub(crate) fn open(&self) -> Rc<Open> {
+        Rc::clone(&self.open)
     }
 
     /// The cache, with its clock set.
     pub(crate) fn at(&self, now: f64) -> Result<Arc<Cache>> {
-        self.clock.set(now as u64);
-        self.cache()
+        self.open.at(now)
     }
 
-    /// Reads the entry of the key in `inbox[0, keyLength)`, a stale one too. Gives the length of the value, which is in the
-    /// inbox behind its facts, or -1 (miss) or -2 (use `read`): with `whole`, also for an entry with extras.
-    #[napi]
-    pub fn fetch(&self, env: &Env, key_length: u32, whole: bool, now: f64) -> napi::Result<i32> {
-        guard(env, || {
-            let cache = self.at(now)?;
-            let key = Key::from_text(self.inbox.head(key_length)?);
-            self.inbox.with(|bytes| {
-                let (facts, room) = bytes.split_at_mut(META);
-                Ok(match cache.fetch_into(&key, room, true, whole)? {
-                    Fetched::Miss => MISS,
-                    Fetched::TooLarge(_) => TOO_LARGE,
-                    Fetched::Filled(meta) => {
-                        facts.copy_from_slice(&meta_bytes(&meta));
-                        meta.size as i32
-                    }
-                })
-            })
+    /// Gives the function that reads the entry of the key in `inbox[0, keyLength)`, a stale one too. It gives the length of the
+    /// value, which is in the inbox behind its facts, or -1 (miss), -4 (a miss, and there are faults to be told) or -2 (use
+    /// `read`): with `whole`, also for an entry with extras. No method, as finding its object takes a method longer than all else
+    /// of a call.
+    #[napi(ts_return_type = "(keyLength: number, whole: boolean, now: number) => number")]
+    pub fn fetcher<'env>(&self, env: &'env Env) -> napi::Result<Function<'env, (u32, bool, f64), i32>> {
+        let open = self.open();
+        env.create_function_from_closure("fetch", move |call: FunctionCallContext<'_>| {
+            let (key_length, whole, now) = (call.get(0)?, call.get(1)?, call.get(2)?);
+            guard(call.env, || open.fetch(key_length, whole, now))
         })
     }
 
@@ -253,12 +306,12 @@ impl NativeDisk {
     pub fn state(&self, env: &Env, key_length: u32, touch: bool, now: f64) -> napi::Result<i32> {
         guard(env, || {
             let cache = self.at(now)?;
-            Ok(match cache.state(Key::from_text(self.inbox.head(key_length)?))? {
+            Ok(match cache.state(Key::from_text(self.open.inbox.head(key_length)?))? {
                 State::Live(meta) => {
                     if touch {
                         cache.note([(meta.id, 1)]);
                     }
-                    self.inbox.with(|bytes| bytes[..META].copy_from_slice(&meta_bytes(&meta)));
+                    self.open.inbox.with(|bytes| bytes[..META].copy_from_slice(&meta_bytes(&meta)));
                     LIVE
                 }
                 State::Expired => EXPIRED,
@@ -287,7 +340,7 @@ impl NativeDisk {
 
     /// Reads many entries on one snapshot. `keys` holds each key behind its length; entries come back in the same
     /// order.
-    #[napi(ts_return_type = "Promise<Array<NativeEntry | null>>")]
+    #[napi(ts_return_type = "Promise<NativeEntries>")]
     pub fn read_many(
         &self,
         env: &Env,
@@ -295,8 +348,11 @@ impl NativeDisk {
         now: f64,
     ) -> napi::Result<Work<Entries, NativeEntries>> {
         let cache = guard(env, || self.at(now))?;
-        let read = move || cache.get_many(&Reader(&keys).keys()?);
-        Ok(job(read, |_, entries| Ok(entries.into_iter().map(|entry| entry.map(native_entry)).collect())))
+        let read = move || Ok((cache.get_many(&Reader(&keys).keys()?)?, cache.has_faults()));
+        Ok(job(read, |_, (entries, has_faults)| {
+            let entries = entries.into_iter().map(|entry| entry.map(native_entry)).collect();
+            Ok(NativeEntries { entries, has_faults })
+        }))
     }
 
     /// Applies the writes in `outbox[0, length)` in one transaction without waiting. Gives 0, with their outcomes in
@@ -313,7 +369,7 @@ impl NativeDisk {
                 Err(busy) if busy.code() == Code::LockTimeout => return Ok(BUSY),
                 applied => applied?,
             };
-            self.inbox.with(|bytes| put_outcomes(&written, bytes));
+            self.open.inbox.with(|bytes| put_outcomes(&written, bytes));
             Ok(0)
         })
     }
@@ -359,7 +415,7 @@ impl NativeDisk {
     pub fn touch(&self, env: &Env, count: u32, now: f64) -> napi::Result<()> {
         guard(env, || {
             let cache = self.at(now)?;
-            let accesses = self.inbox.with(|bytes| {
+            let accesses = self.open.inbox.with(|bytes| {
                 let mut accesses = Reader(bytes);
                 (0..count).map(|_| Ok((accesses.i64()?, accesses.u32()?))).collect::<Result<Vec<_>>>()
             });
@@ -452,7 +508,7 @@ impl NativeDisk {
     /// database. Calls that are under way finish.
     #[napi(ts_return_type = "Promise<void>")]
     pub fn close(&self, env: &Env) -> napi::Result<Work<(), ()>> {
-        let cache = guard(env, || Ok(self.cache.borrow_mut().take()))?;
+        let cache = guard(env, || Ok(self.open.cache.borrow_mut().take()))?;
         Ok(job(move || cache.map_or(Ok(()), |cache| cache.settle_down()), |_, ()| Ok(())))
     }
 }

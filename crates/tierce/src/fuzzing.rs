@@ -1,37 +1,53 @@
-//! What the fuzz targets call and nothing else: doors to decoders that are not public.
+//! What the fuzz targets call and nothing else: doors to decoders that are not public. Each gives the bytes that it may take.
 
 use std::path::Path;
 
 use crate::frame::{HEADER, Header};
 use crate::key::Key;
-use crate::snapshot::{SnapshotReader, mended};
+use crate::snapshot::{Record, SnapshotReader, mended};
 
-/// Values above this are not decoded: what a payload may announce is tested elsewhere, here it costs time.
+/// Sound values above this are not decoded: it only costs time.
 const LARGEST: u64 = 1 << 20;
 
 /// A frame is refused, or gives back its header; what verifies decodes or is refused.
-pub fn frame(bytes: &[u8]) {
-    let Ok(header) = Header::parse(bytes) else { return };
+pub fn frame(bytes: &[u8]) -> u64 {
+    let Ok(header) = Header::parse(bytes) else { return 0 };
     assert_eq!(header.to_bytes()[..], bytes[..HEADER], "a header was read as another one");
     let payload = &bytes[HEADER..];
     let digest = Key::from("k").digest();
     let _ = header.verify(digest, payload);
     let sealed = Header { stored_size: payload.len() as u64, ..header }.sealed(digest, payload);
     assert!(sealed.verify(digest, payload).is_ok(), "what is sealed verifies");
-    if header.raw_size <= LARGEST {
-        let _ = sealed.decode(payload);
+    let plausible = sealed.is_plausible(payload);
+    if plausible && header.raw_size > LARGEST {
+        return 0;
     }
+    let decoded = sealed.decode(payload);
+    assert!(plausible || decoded.is_err(), "more came out than can be in it");
+    if plausible { header.raw_size } else { 0 }
 }
 
 /// The stream inside a snapshot, with sound checksums around it.
-pub fn snapshot(bytes: &[u8]) {
-    let _ = SnapshotReader::new(bytes, Path::new("raw"), None)
-        .map(|mut reader| while let Ok(Some(_)) = reader.next() {});
+pub fn snapshot(bytes: &[u8]) -> u64 {
+    let raw = read(SnapshotReader::new(bytes, Path::new("raw"), None).ok());
     let whole = mended(bytes);
-    let Ok(mut reader) = SnapshotReader::new(&whole[..], Path::new("mended"), None) else { return };
+    raw.max(read(SnapshotReader::new(&whole[..], Path::new("mended"), None).ok()))
+}
+
+/// Reads to the end, or to what is damaged; gives the size of the largest value.
+fn read(reader: Option<SnapshotReader<&[u8]>>) -> u64 {
+    let Some(mut reader) = reader else { return 0 };
+    let mut largest = 0;
     while let Ok(Some(record)) = reader.next() {
-        if record.size <= LARGEST {
-            let _ = record.decode();
-        }
+        largest = largest.max(decoded(&record));
     }
+    largest
+}
+
+fn decoded(record: &Record) -> u64 {
+    if record.size > LARGEST {
+        return 0;
+    }
+    let _ = record.decode();
+    record.size
 }

@@ -340,10 +340,19 @@ fn a_directory_that_is_deleted_takes_no_more() {
 /// What the model does next.
 #[derive(Clone, Copy, Debug)]
 enum Step {
-    Set { key: u64, len: usize, second: bool },
-    Delete { key: u64, second: bool },
+    Set {
+        key: u64,
+        len: usize,
+        second: bool,
+    },
+    Delete {
+        key: u64,
+        second: bool,
+    },
     Increment,
-    Add { key: u64 },
+    Add {
+        key: u64,
+    },
     Apply,
     Hold,
     Release,

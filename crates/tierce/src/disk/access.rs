@@ -63,10 +63,17 @@ impl AccessLog {
         self.recent.as_ref().map(|recent| std::mem::take(&mut *lock(recent))).unwrap_or_default()
     }
 
-    /// Notes hits. True when a batch is due.
-    pub fn hit(&self, id: i64, hits: u32, tick: i64) -> bool {
+    /// Notes hits. Gives what was noted before, and whether a batch is due.
+    pub fn hit(&self, id: i64, hits: u32, tick: i64) -> (Option<Access>, bool) {
         let mut pending = self.pending();
-        let access = pending.entry(id).or_insert(Access { tick, hits: 0 });
+        let mut before = None;
+        let access = match pending.entry(id) {
+            Entry::Occupied(noted) => {
+                before = Some(*noted.get());
+                noted.into_mut()
+            }
+            Entry::Vacant(place) => place.insert(Access { tick, hits: 0 }),
+        };
         access.tick = access.tick.max(tick);
         access.hits = access.hits.saturating_add(hits);
         let due = pending.len() >= DUE;
@@ -78,7 +85,7 @@ impl AccessLog {
             }
             recent.push(id);
         }
-        due
+        (before, due)
     }
 
     /// What is noted of an entry.

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::Wait;
+use super::access::Access;
 use super::db::{Db, LogEnd, PAGE_SIZE};
 use super::engine::Engine;
 use super::epoch::EpochTable;
@@ -448,13 +449,16 @@ impl Cache {
         entry
     }
 
-    pub(super) fn count(&self, hit: Option<&Meta>) {
-        if self.engine.count(hit) {
+    /// Counts a read, and notes a hit. Gives what was noted of the entry before.
+    pub(super) fn count(&self, hit: Option<&Meta>) -> Option<Access> {
+        let (before, due) = self.engine.count(hit);
+        if due {
             self.maintenance.accesses_due(&self.engine);
         }
         if self.engine.suspicion.load(Ordering::Relaxed) {
             self.maintenance.damage_met(&self.engine);
         }
+        before
     }
 
     /// Reads a small value into a buffer of the caller's: no allocation. Gives stale entries too: see [`Freshness`]. With `hold`, the snapshot stays open for the
@@ -475,20 +479,17 @@ impl Cache {
                 self.count(None);
                 Fetched::Miss
             }
-            Lookup::Inline(true, meta) => {
-                self.count(Some(&meta));
-                Fetched::Filled(meta)
-            }
+            Lookup::Inline(true, meta) => Fetched::Filled(meta.with(self.count(Some(&meta)))),
             Lookup::Inline(false, meta) | Lookup::File(_, meta) => Fetched::TooLarge(meta),
         })
     }
 
-    /// Ends the snapshot that [`Cache::fetch_into`] held.
+    /// Ends the snapshots that [`Cache::fetch_into`] and [`Cache::query_into`] held.
     ///
     /// # Errors
     /// As [`Cache::get`].
     pub fn release(&self) -> Result<()> {
-        self.engine.read_holding(false, Db::release)
+        self.engine.read_holding(false, Db::release).and_then(|()| self.engine.release_queries())
     }
 
     /// Whether a key has a live entry. Does not read its value and does not count as an access.
@@ -535,7 +536,7 @@ impl Cache {
     /// Notes accesses that happened in a memory tier in front of this one: [`Meta::id`] and how many there were, the
     /// least recent first.
     pub fn note(&self, accesses: impl IntoIterator<Item = (i64, u32)>) {
-        let due = accesses.into_iter().fold(false, |due, (id, hits)| self.engine.note(id, hits) | due);
+        let due = accesses.into_iter().fold(false, |due, (id, hits)| self.engine.note(id, hits).1 | due);
         if due {
             self.maintenance.accesses_due(&self.engine);
         }
@@ -595,6 +596,11 @@ impl Cache {
     /// Faults since the last call that no caller was told of: entries that were damaged, checkpoints that failed.
     pub fn take_faults(&self) -> Vec<Error> {
         self.engine.take_faults()
+    }
+
+    /// Whether [`Cache::take_faults`] would give some.
+    pub fn has_faults(&self) -> bool {
+        self.engine.has_faults()
     }
 
     /// Writes the accesses that are still in memory.

@@ -1,6 +1,6 @@
 //! A connection to the metadata database: how it is opened, made, emptied and copied, and what its errors mean.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
@@ -12,6 +12,7 @@ use rusqlite::FileControl;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags, OptionalExtension, Row, ffi};
 
+use super::finder::Finder;
 use crate::error::{Code, Error, Result};
 
 /// `TRCE`: marks the file as ours in the SQLite header.
@@ -35,6 +36,10 @@ pub(super) const SCHEMA: [&str; 7] = [
 /// What is not compared: tables of custom metadata with their indexes, which are made from `declared`.
 const DECLARED: &str =
     "tbl_name GLOB 'meta_*' AND (type = 'index' OR type = 'table' AND sql GLOB 'CREATE TABLE *')";
+
+/// Texts of their own: a query that somebody gives must not find these statements prepared.
+const HOLD: &str = "BEGIN /* held */";
+const LET_GO: &str = "COMMIT /* held */";
 
 /// How the log is synced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -79,6 +84,8 @@ pub(super) enum LogEnd {
 /// One connection to the metadata database.
 #[derive(Debug)]
 pub(super) struct Db {
+    /// Made by the first look. Before `conn`, so that it goes first.
+    pub(super) finder: OnceCell<Option<Finder>>,
     pub(super) conn: Connection,
     pub(super) path: PathBuf,
     /// Pages in the log after this connection's last commit.
@@ -99,6 +106,10 @@ pub(super) struct Stamp {
 }
 
 impl Db {
+    fn new(conn: Connection, path: PathBuf) -> Self {
+        Self { finder: OnceCell::new(), conn, path, wal_pages: Arc::default(), held: Cell::new(None) }
+    }
+
     /// Connects without reading the file: also a damaged one can be connected to, to be emptied.
     pub fn connect(path: &Path) -> Result<Self> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
@@ -127,7 +138,7 @@ impl Db {
             Ok(conn)
         };
         let conn = open().map_err(|why| explain(why, path))?;
-        Ok(Self { conn, path: path.to_owned(), wal_pages: Arc::default(), held: Cell::new(None) })
+        Ok(Self::new(conn, path.to_owned()))
     }
 
     /// Settings of a connection to a sound file. The page cache takes up to `cache_kib`.
@@ -218,7 +229,7 @@ impl Db {
             Ok(conn)
         };
         let conn = open().map_err(|why| explain(why, &path))?;
-        Ok(Self { conn, path, wal_pages: Arc::default(), held: Cell::new(None) })
+        Ok(Self::new(conn, path))
     }
 
     /// Turns the log on; it stays on.
@@ -260,7 +271,7 @@ impl Db {
     pub fn hold(&self, state: u64) -> Result<()> {
         if self.held.get() != Some(state) {
             self.release()?;
-            self.run("BEGIN")?;
+            self.run(HOLD)?;
             self.held.set(Some(state));
         }
         Ok(())
@@ -268,7 +279,7 @@ impl Db {
 
     /// Ends the snapshot that is held, if there is one.
     pub fn release(&self) -> Result<()> {
-        if self.held.take().is_some() { self.run("COMMIT") } else { Ok(()) }
+        if self.held.take().is_some() { self.run(LET_GO) } else { Ok(()) }
     }
 
     /// Pages in the log after this connection's last commit.

@@ -47,7 +47,13 @@ impl Journaling {
         // A bound on entries is exact after each write.
         let adds = cfg!(unix) && shared && options.durability == Durability::Process && options.max.is_none();
         let capacity = Some(share.min(LARGEST)).filter(|bytes| adds && *bytes >= SMALLEST);
-        Self { mapped: OnceLock::new(), making: Mutex::default(), capacity, off: AtomicBool::default(), stuck: AtomicBool::default() }
+        Self {
+            mapped: OnceLock::new(),
+            making: Mutex::default(),
+            capacity,
+            off: AtomicBool::default(),
+            stuck: AtomicBool::default(),
+        }
     }
 
     /// Whether something is in it.
@@ -74,7 +80,8 @@ pub(super) struct Absorbed {
 impl Db {
     /// Up to which position the journal is in the database.
     pub fn applied(&self) -> Result<u64> {
-        let value = self.one("SELECT value FROM facts WHERE name = 'journal'", [], |row| row.get::<_, i64>(0))?;
+        let value =
+            self.one("SELECT value FROM facts WHERE name = 'journal'", [], |row| row.get::<_, i64>(0))?;
         Ok(value.unwrap_or(0) as u64)
     }
 }
@@ -237,10 +244,15 @@ impl Engine {
                 (*slot, Some(now).filter(|now| *now == before.wrapping_add(1)))
             })
             .collect();
-        ready.iter().map(|set| set.written(|slot| {
-            let found = moved.binary_search_by_key(&slot, |(slot, _)| *slot);
-            found.ok().and_then(|at| moved[at].1)
-        })).collect()
+        ready
+            .iter()
+            .map(|set| {
+                set.written(|slot| {
+                    let found = moved.binary_search_by_key(&slot, |(slot, _)| *slot);
+                    found.ok().and_then(|at| moved[at].1)
+                })
+            })
+            .collect()
     }
 
     /// Returns when all that was in the journal is in the database.

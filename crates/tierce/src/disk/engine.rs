@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 use std::time::Duration;
 
-use super::access::AccessLog;
+use super::access::{Access, AccessLog};
 use super::blob::Blobs;
 use super::bound::Bound;
 use super::db::{Db, Durability, LogEnd};
@@ -150,8 +150,8 @@ impl Engine {
         self.clock.now_ms()
     }
 
-    /// Notes hits of an entry, now. True when a batch of them is due.
-    pub fn note(&self, id: i64, hits: u32) -> bool {
+    /// Notes hits of an entry, now. Gives what was noted before, and whether a batch is due.
+    pub fn note(&self, id: i64, hits: u32) -> (Option<Access>, bool) {
         self.accesses.hit(id, hits, self.epochs.tick(self.now()))
     }
 
@@ -168,6 +168,11 @@ impl Engine {
             faults.remove(0);
         }
         faults.push(fault);
+    }
+
+    /// Whether faults are kept.
+    pub fn has_faults(&self) -> bool {
+        !lock(&self.faults).is_empty()
     }
 
     /// Takes the faults that were kept.
@@ -299,11 +304,11 @@ impl Engine {
             keeping: &self.keeping,
         };
         db.release()?; // a snapshot of ours would be in the way
+        lock(&self.queries).clear();
         let opened = opener.rebuild(known)?;
         opened.db.keep_of_log(self.log.kept())?;
         *db = opened.db;
         lock(&self.readers).clear();
-        lock(&self.queries).clear();
         self.generation.store(opened.generation, Ordering::Relaxed);
         self.declare(db)?; // what could not be read of it is gone
         self.accesses.clear();
@@ -326,6 +331,9 @@ impl Engine {
     /// Copies the log into the database; gives whether it could be ended as it was asked for. Keeps what its file is like then.
     pub fn copy_log(&self, db: &Db, end: Option<LogEnd>) -> Result<bool> {
         let _turn = lock(&self.copying);
+        if end.is_some() {
+            self.release_queries()?;
+        }
         let ended = db.checkpoint(end)?;
         self.epochs.leave(self.paths.fingerprint()?.0);
         Ok(ended)

@@ -154,6 +154,16 @@ impl<'a> Extras<'a> {
 }
 
 impl<'a> Cell<'a> {
+    /// The same without what it borrows.
+    pub fn into_owned(self) -> Cell<'static> {
+        match self {
+            Self::Null => Cell::Null,
+            Self::Integer(number) => Cell::Integer(number),
+            Self::Real(number) => Cell::Real(number),
+            Self::Text(text) => Cell::Text(Cow::Owned(text.into_owned())),
+        }
+    }
+
     /// Reads cells, each as in a body; a null has type 0.
     ///
     /// # Errors

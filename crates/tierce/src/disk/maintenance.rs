@@ -127,7 +127,10 @@ impl Worker {
                 }
                 Job::Accesses => {
                     self.accesses_wait.store(false, Ordering::Release);
-                    self.engine.settled().and_then(|()| self.engine.connect()).and_then(|db| flush(&self.engine, &db))
+                    self.engine
+                        .settled()
+                        .and_then(|()| self.engine.connect())
+                        .and_then(|db| flush(&self.engine, &db))
                 }
                 Job::Examine => self.engine.examine(),
                 Job::Drain => {

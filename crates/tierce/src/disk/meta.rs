@@ -8,6 +8,7 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Row, params};
 
 use super::db::{Db, PAGE_SIZE, SCHEMA, damaged, settings};
+use super::finder::{Finder, Found};
 use super::listing::{Listing, end_of};
 use super::row::{EntryRow, Freshness, Place, Removed, Standing, Sums, weight};
 use crate::error::{Code, Error, Result};
@@ -100,6 +101,13 @@ impl Db {
 
     /// Hands the row with this id to `read`, borrowed from the page it is on.
     pub fn find<T>(&self, id: i64, read: impl FnOnce(EntryRow<'_>) -> T) -> Result<Option<T>> {
+        if let Some(finder) = self.finder.get_or_init(|| Finder::new(&self.conn)) {
+            match finder.find(id) {
+                Found::Row(held) => return Ok(Some(read(held.row()))),
+                Found::Nothing => return Ok(None),
+                Found::Failed => {}
+            }
+        }
         self.one(
             "SELECT id, seal, accessed, hits, created, expires, fresh, cost, key, frame FROM entries WHERE id = ?1",
             [id],

@@ -17,7 +17,7 @@ pub enum Number {
 const PLAIN: u8 = 0;
 const JSON: u8 = 6;
 const STRUCTURED: u8 = 7;
-/// The structured format: its version, then what the value is.
+/// The version of the structured format that is written here: it has the shorter head.
 const VERSION: u8 = 1;
 const DOUBLE: u8 = 0xc5;
 const BIG: [u8; 2] = [0xc6, 0xc7];
@@ -45,14 +45,15 @@ impl Number {
     /// The number that a stored value is, if it is one.
     pub(super) fn read(kind: u8, bytes: &[u8]) -> Option<Self> {
         let text = || std::str::from_utf8(bytes).ok();
+        let bytes = if kind == STRUCTURED { headless(bytes)? } else { bytes };
         match (kind, bytes) {
             (PLAIN, _) => text()?.parse().ok().map(Self::Integer),
             // Everything else that parses here, such as `inf`, is no JSON.
             (JSON, _) => text()?.parse().ok().filter(|number: &f64| number.is_finite()).map(Self::Double),
-            (STRUCTURED, [VERSION, DOUBLE, rest @ ..]) => {
+            (STRUCTURED, [DOUBLE, rest @ ..]) => {
                 Some(Self::Double(f64::from_le_bytes(rest.try_into().ok()?)))
             }
-            (STRUCTURED, [VERSION, sign, length, magnitude @ ..]) if BIG.contains(sign) => {
+            (STRUCTURED, [sign, length, magnitude @ ..]) if BIG.contains(sign) => {
                 let mut word = [0; 16];
                 word.get_mut(..magnitude.len())?.copy_from_slice(magnitude);
                 let magnitude =
@@ -122,6 +123,14 @@ impl Number {
     }
 }
 
+/// A structured value behind the head of either version, where it has no text.
+fn headless(bytes: &[u8]) -> Option<&[u8]> {
+    match bytes {
+        [VERSION, value @ ..] | [2, 0..=2, 0, 0, value @ ..] => Some(value),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -168,6 +177,15 @@ mod tests {
             assert_eq!(Number::read(6, text.as_bytes()), None, "{text}");
         }
         assert_eq!(Number::read(7, &[1, 0xc6, 3, 1]), None);
-        assert_eq!(Number::read(7, &[2, 0xc6, 1, 1]), None);
+        assert_eq!(Number::read(7, &[3, 0xc6, 1, 1]), None);
+        assert_eq!(Number::read(7, &[2, 0, 1, 0, 0xc6, 1, 1]), None);
+    }
+
+    #[test]
+    fn both_versions_of_a_structured_number_are_read() {
+        for head in [&[1][..], &[2, 0, 0, 0]] {
+            let stored = [head, &[0xc7, 1, 5]].concat();
+            assert_eq!(Number::read(7, &stored), Some(Number::Big(-5)));
+        }
     }
 }

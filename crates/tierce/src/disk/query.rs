@@ -6,13 +6,13 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use rusqlite::fallible_iterator::FallibleIterator as _;
 use rusqlite::functions::FunctionFlags;
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use rusqlite::types::ValueRef;
-use rusqlite::{Batch, Connection, ErrorCode, Statement, params_from_iter};
+use rusqlite::{Batch, Connection, ErrorCode, params_from_iter};
 
 use super::Cache;
 use super::Wait;
@@ -53,12 +53,42 @@ pub struct Answer {
     pub cells: Vec<Cell<'static>>,
 }
 
+/// Takes an answer as it is found. A query that is asked again starts with its columns again.
+pub trait AnswerSink {
+    /// Its columns.
+    fn columns(&mut self, columns: &mut dyn Iterator<Item = (&str, Option<ColumnType>)>);
+    /// The next cell, row by row.
+    fn cell(&mut self, cell: Cell<'_>);
+}
+
+impl AnswerSink for Answer {
+    fn columns(&mut self, columns: &mut dyn Iterator<Item = (&str, Option<ColumnType>)>) {
+        let column = |(name, column_type): (&str, _)| AnswerColumn { name: name.to_owned(), column_type };
+        *self = Self { columns: columns.map(column).collect(), cells: Vec::new() };
+    }
+
+    fn cell(&mut self, cell: Cell<'_>) {
+        self.cells.push(cell.into_owned());
+    }
+}
+
 /// A connection for queries.
 pub(super) struct Asker {
     db: Db,
     /// Steps that are left, in thousands, before a query is given up.
     budget: Arc<AtomicU64>,
     now: Arc<AtomicU64>,
+    /// Set while a statement is prepared that is not the asker's.
+    trusted: Arc<AtomicBool>,
+}
+
+/// A query, and how it may be answered.
+#[derive(Clone, Copy)]
+struct Question<'a> {
+    sql: &'a str,
+    params: &'a [Cell<'a>],
+    wait: Wait,
+    hold: bool,
 }
 
 impl std::fmt::Debug for Asker {
@@ -78,12 +108,30 @@ impl Cache {
     /// [`Code::InvalidOption`] for what is no query; [`Code::ReadOnly`] for one that does more than read; [`Code::Closed`]
     /// when the cache was closed meanwhile; as [`Cache::get`].
     pub fn query(&self, sql: &str, params: &[Cell<'_>], wait: Wait) -> Result<Option<Answer>> {
+        let mut answer = Answer::default();
+        Ok(self.query_into(sql, params, wait, false, &mut answer)?.then_some(answer))
+    }
+
+    /// As [`Cache::query`], but gives what is found to `sink`, and whether that is all of it. With `hold`, the snapshot stays open
+    /// for the next such query, as with [`Cache::fetch_into`].
+    ///
+    /// # Errors
+    /// As [`Cache::query`].
+    pub fn query_into(
+        &self,
+        sql: &str,
+        params: &[Cell<'_>],
+        wait: Wait,
+        hold: bool,
+        sink: &mut dyn AnswerSink,
+    ) -> Result<bool> {
         let engine = &self.engine;
         engine.settled()?;
-        match engine.ask(sql, params, wait) {
+        let question = Question { sql, params, wait, hold };
+        match engine.ask(question, sink) {
             Err(fault) if fault.code() == Code::Corrupt => {
                 engine.rebuild(&mut *engine.primary(wait)?, fault)?;
-                engine.ask(sql, params, wait)
+                engine.ask(question, sink)
             }
             outcome => outcome,
         }
@@ -91,16 +139,22 @@ impl Cache {
 }
 
 impl Engine {
-    fn ask(&self, sql: &str, params: &[Cell<'_>], wait: Wait) -> Result<Option<Answer>> {
+    /// Ends the snapshots that queries held.
+    pub fn release_queries(&self) -> Result<()> {
+        lock(&self.queries).iter().try_for_each(Asker::release)
+    }
+
+    fn ask(&self, question: Question<'_>, sink: &mut dyn AnswerSink) -> Result<bool> {
         let pooled = lock(&self.queries).pop();
         let asker = match pooled {
             Some(asker) => asker,
             None => self.asker()?,
         };
         asker.now.store(self.now(), Ordering::Relaxed);
-        let steps = if wait == Wait::Yes { u64::MAX } else { STEPS.1 / STEPS.0 as u64 };
+        let steps = if question.wait == Wait::Yes { u64::MAX } else { STEPS.1 / STEPS.0 as u64 };
         asker.budget.store(steps, Ordering::Relaxed);
-        let outcome = asker.answer(sql, params, wait);
+        if question.hold { asker.hold(self.epochs.moves()) } else { asker.release() }?;
+        let outcome = asker.answer(question, sink);
         let mut queries = lock(&self.queries);
         if queries.len() < KEPT {
             queries.push(asker);
@@ -109,7 +163,7 @@ impl Engine {
             Err(rusqlite::Error::SqliteFailure(why, _)) if why.code == ErrorCode::OperationInterrupted => {
                 match self.closing.load(Ordering::Relaxed) {
                     true => Err(Error::new(Code::Closed, "the cache was closed while it was queried")),
-                    false => Ok(None),
+                    false => Ok(false),
                 }
             }
             outcome => outcome.map_err(|why| self.refused(why)),
@@ -121,6 +175,7 @@ impl Engine {
         let mut db = Db::connect(&self.paths.database)?;
         db.tune(CACHE_KIB, Durability::Process)?;
         let (budget, now) = (Arc::new(AtomicU64::new(u64::MAX)), Arc::new(AtomicU64::new(0)));
+        let trusted = Arc::new(AtomicBool::new(false));
         let declared = db.declared()?;
         let (clock, left, closing) = (Arc::clone(&now), Arc::clone(&budget), Arc::clone(&self.closing));
         let flags = FunctionFlags::SQLITE_UTF8
@@ -149,12 +204,16 @@ impl Engine {
                 conn.execute_batch(&table.view())?;
             }
             conn.execute_batch("PRAGMA query_only = ON")?;
-            conn.authorizer(Some(authorize))?;
+            let is_ours = Arc::clone(&trusted);
+            conn.authorizer(Some(move |asked: AuthContext<'_>| match is_ours.load(Ordering::Relaxed) {
+                true => Authorization::Allow,
+                false => authorize(asked),
+            }))?;
             conn.progress_handler(STEPS.0, Some(move || is_spent(&left) || closing.load(Ordering::Relaxed)))
         };
         let prepared = prepare();
         db.wrap(prepared)?;
-        Ok(Asker { db, budget, now })
+        Ok(Asker { db, budget, now, trusted })
     }
 
     /// What SQLite says of a query is about the query, unless it is about the file.
@@ -229,7 +288,23 @@ fn authorize(context: AuthContext<'_>) -> Authorization {
 }
 
 impl Asker {
-    fn answer(&self, sql: &str, params: &[Cell<'_>], wait: Wait) -> rusqlite::Result<Option<Answer>> {
+    fn hold(&self, state: u64) -> Result<()> {
+        self.trusting(|db| db.hold(state))
+    }
+
+    fn release(&self) -> Result<()> {
+        self.trusting(Db::release)
+    }
+
+    fn trusting(&self, run: impl FnOnce(&Db) -> Result<()>) -> Result<()> {
+        self.trusted.store(true, Ordering::Relaxed);
+        let outcome = run(&self.db);
+        self.trusted.store(false, Ordering::Relaxed);
+        outcome
+    }
+
+    fn answer(&self, question: Question<'_>, sink: &mut dyn AnswerSink) -> rusqlite::Result<bool> {
+        let Question { sql, params, wait, .. } = question;
         let conn = &self.db.conn;
         // Only the first of several statements would run.
         if sql.trim_end_matches(|c: char| c == ';' || c.is_whitespace()).contains(';') {
@@ -242,36 +317,31 @@ impl Asker {
         if !statement.readonly() {
             return Err(rusqlite::Error::InvalidQuery);
         }
-        if statement.column_count() == 0 {
+        let width = statement.column_count();
+        if width == 0 {
             return Err(rusqlite::Error::QueryReturnedNoRows);
         }
-        let columns = columns(&statement);
-        let mut answer = Answer { columns, cells: Vec::new() };
-        let width = answer.columns.len();
+        let columns: Vec<_> = statement.columns().collect();
+        sink.columns(
+            &mut columns.iter().map(|column| (column.name(), ColumnType::declared_as(column.decl_type()))),
+        );
+        drop(columns);
         let mut rows = statement.query(params_from_iter(params))?;
+        let mut count = 0;
         while let Some(row) = rows.next()? {
             for at in 0..width {
-                answer.cells.push(match row.get_ref(at)? {
+                sink.cell(match row.get_ref(at)? {
                     ValueRef::Null => Cell::Null,
                     ValueRef::Integer(number) => Cell::Integer(number),
                     ValueRef::Real(number) => Cell::Real(number),
-                    ValueRef::Text(text) | ValueRef::Blob(text) => {
-                        Cell::Text(String::from_utf8_lossy(text).into_owned().into())
-                    }
+                    ValueRef::Text(text) | ValueRef::Blob(text) => Cell::Text(String::from_utf8_lossy(text)),
                 });
             }
-            if wait == Wait::No && answer.cells.len() > ROWS * width {
-                return Ok(None);
+            count += 1;
+            if wait == Wait::No && count > ROWS {
+                return Ok(false);
             }
         }
-        Ok(Some(answer))
+        Ok(true)
     }
-}
-
-fn columns(statement: &Statement<'_>) -> Vec<AnswerColumn> {
-    let column = |column: rusqlite::Column<'_>| AnswerColumn {
-        name: column.name().to_owned(),
-        column_type: ColumnType::declared_as(column.decl_type()),
-    };
-    statement.columns().map(column).collect()
 }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::sync::atomic::Ordering;
 
+use super::access::Access;
 use super::db::Db;
 use super::engine::Engine;
 use super::extras::Extras;
@@ -49,6 +50,38 @@ pub struct Meta {
     pub(super) write_id: u64,
 }
 
+impl Meta {
+    /// What the row says.
+    fn of(row: &EntryRow<'_>, header: Header, slot: u32, epoch: u32) -> Self {
+        Self {
+            kind: header.kind,
+            codec: header.codec,
+            created_at: row.created,
+            expires_at: row.expires,
+            freshness: row.freshness,
+            accessed_at: epoch::millis(row.accessed),
+            hits: row.hits,
+            size: header.raw_size,
+            stored_size: header.stored_size,
+            has_extras: header.has_extras,
+            id: row.id,
+            slot,
+            epoch,
+            version: row.seal,
+            write_id: header.write_id,
+        }
+    }
+
+    /// With accesses that are not written yet.
+    pub(super) fn with(mut self, noted: Option<Access>) -> Self {
+        if let Some(noted) = noted {
+            self.accessed_at = self.accessed_at.max(epoch::millis(noted.tick));
+            self.hits += u64::from(noted.hits);
+        }
+        self
+    }
+}
+
 /// What the side tables have of an entry that was read.
 pub(super) enum Beside {
     Found(Extras<'static>),
@@ -79,7 +112,7 @@ impl Engine {
         mut take: impl FnMut(Header, &Meta, &[u8]) -> Result<T>,
     ) -> Result<Lookup<T>> {
         let before = self.epochs.load(self.keeping.digest(key).slot(epoch::BITS));
-        let found = match self.pending(key, before, &mut take)? {
+        let found = match self.pending(key, before, hold, &mut take)? {
             Some(found) => found,
             None => self.mending(hold, |db| self.lookup_at(db, key, before, hold, &mut take))?,
         };
@@ -91,6 +124,7 @@ impl Engine {
         &self,
         key: &Key<'_>,
         before: u32,
+        hold: bool,
         take: impl FnOnce(Header, &Meta, &[u8]) -> Result<T>,
     ) -> Result<Option<Lookup<T>>> {
         let Some(journal) = self.journal()? else { return Ok(None) };
@@ -99,7 +133,7 @@ impl Engine {
         Ok(match journal.find(digest.id(), |row| self.check(row, key, digest, self.now(), at, take)) {
             Found::Nothing => None,
             Found::Damaged => Some(Lookup::Miss),
-            Found::Entry(found) => Some(found),
+            Found::Entry(found) => Some(self.noted(found, hold)),
         })
     }
 
@@ -132,7 +166,8 @@ impl Engine {
         }
     }
 
-    /// As [`Engine::look`], on `db` alone, and leaves damage where it is.
+    /// As [`Engine::look`], on `db` alone, and leaves damage where it is. With `hold`, the facts are those of the row: whoever notes
+    /// the access knows those that are not written yet.
     pub fn lookup<T>(
         &self,
         db: &Db,
@@ -159,7 +194,20 @@ impl Engine {
         }
         let now = self.now();
         let found = db.find(digest.id(), |row| self.check(row, key, digest, now, (slot, before), take))?;
-        Ok(found.unwrap_or(Lookup::Miss))
+        Ok(self.noted(found.unwrap_or(Lookup::Miss), hold))
+    }
+
+    /// With the accesses that are not written yet, unless who asked knows them.
+    fn noted<T>(&self, found: Lookup<T>, known: bool) -> Lookup<T> {
+        match found {
+            Lookup::Inline(value, meta) if !known => {
+                Lookup::Inline(value, meta.with(self.accesses.get(meta.id)))
+            }
+            Lookup::File(header, meta) if !known => {
+                Lookup::File(header, meta.with(self.accesses.get(meta.id)))
+            }
+            found => found,
+        }
     }
 
     fn check<T>(
@@ -185,7 +233,7 @@ impl Engine {
         if row.is_expired(now) {
             return Lookup::Miss;
         }
-        let meta = self.meta_of(&row, header, slot, epoch);
+        let meta = Meta::of(&row, header, slot, epoch);
         if header.in_file {
             return Lookup::File(header, meta);
         }
@@ -199,24 +247,7 @@ impl Engine {
 
     /// The row's facts, with the accesses that are not written yet.
     pub fn meta_of(&self, row: &EntryRow<'_>, header: Header, slot: u32, epoch: u32) -> Meta {
-        let noted = self.accesses.get(row.id);
-        Meta {
-            kind: header.kind,
-            codec: header.codec,
-            created_at: row.created,
-            expires_at: row.expires,
-            freshness: row.freshness,
-            accessed_at: epoch::millis(noted.map_or(row.accessed, |noted| noted.tick.max(row.accessed))),
-            hits: row.hits + noted.map_or(0, |noted| u64::from(noted.hits)),
-            size: header.raw_size,
-            stored_size: header.stored_size,
-            has_extras: header.has_extras,
-            id: row.id,
-            slot,
-            epoch,
-            version: row.seal,
-            write_id: header.write_id,
-        }
+        Meta::of(row, header, slot, epoch).with(self.accesses.get(row.id))
     }
 
     /// The value in a file. `None` when the entry was replaced meanwhile, so that the caller looks again.
@@ -278,8 +309,8 @@ impl Engine {
         self.report(fault);
     }
 
-    /// Counts a read, and notes a hit. True when a batch of accesses is due.
-    pub fn count(&self, hit: Option<&Meta>) -> bool {
+    /// Counts a read, and notes a hit. Gives what was noted before, and whether a batch of accesses is due.
+    pub fn count(&self, hit: Option<&Meta>) -> (Option<Access>, bool) {
         match hit {
             Some(meta) => {
                 self.hits.fetch_add(1, Ordering::Relaxed);
@@ -287,7 +318,7 @@ impl Engine {
             }
             None => {
                 self.misses.fetch_add(1, Ordering::Relaxed);
-                false
+                (None, false)
             }
         }
     }

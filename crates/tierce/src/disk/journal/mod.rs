@@ -105,7 +105,8 @@ impl Journal {
         std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NOFOLLOW);
         let file = options.read(true).write(true).open(path).map_err(failed)?;
         let ring = Ring::map(&file).map_err(failed)?.ok_or_else(|| {
-            let message = format!("{} is not what it was made as: remove it while no cache is open", path.display());
+            let message =
+                format!("{} is not what it was made as: remove it while no cache is open", path.display());
             Error::new(Code::Unavailable, message).at(path)
         })?;
         let place = place(path).map_err(failed)?;
@@ -191,7 +192,8 @@ impl Journal {
             }
             Err(std::sync::TryLockError::WouldBlock) => lock(&self.threads),
         };
-        let busy = || Error::new(Code::LockTimeout, "another process is writing to this cache").at(&self.path);
+        let busy =
+            || Error::new(Code::LockTimeout, "another process is writing to this cache").at(&self.path);
         let take = || match self.file.try_lock() {
             Ok(()) => Ok(()),
             Err(TryLockError::WouldBlock) => Err(busy()),

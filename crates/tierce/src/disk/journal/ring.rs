@@ -71,7 +71,10 @@ impl Ring {
     }
 
     /// All of the file. The mapping lives as long as `self`.
-    #[allow(unsafe_code, reason = "the one view of the shared mapping; all processes change it only atomically")]
+    #[allow(
+        unsafe_code,
+        reason = "the one view of the shared mapping; all processes change it only atomically"
+    )]
     fn words(&self) -> &[AtomicU64] {
         let count = ((HEAD + self.capacity) / 8) as usize;
         // SAFETY: the file was that long when it was mapped (`Ring::map`), a mapping starts at a page, and atomics have the

@@ -4,6 +4,9 @@
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     if let [codec, low, high, coded @ ..] = bytes {
         let mut raw = vec![0; usize::from(u16::from_le_bytes([*low, *high]))];
-        let _ = tierce::decode(*codec, coded, &mut raw);
+        tierce_fuzz::bounded(bytes, || {
+            let _ = tierce::decode(*codec, coded, &mut raw);
+            0
+        });
     }
 });

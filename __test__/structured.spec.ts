@@ -1,0 +1,170 @@
+/** The structured format: its bytes, those of its older version, and bytes that are damaged or made up. */
+import { isDeepStrictEqual } from 'node:util'
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { TierceError } from '../build/errors.js'
+import { decode } from '../build/values/index.js'
+import { decodeStructured } from '../build/values/structured-decode.js'
+import { encodeStructured } from '../build/values/structured-encode.js'
+import { Tag } from '../build/values/structured-format.js'
+import { anyValue } from './helpers/any-value.js'
+
+const read = (bytes: Buffer) => decodeStructured(bytes, 0, bytes.length)
+const roundTrip = <T>(value: T): T => read(Buffer.from(encodeStructured(value))) as T
+
+/** Written under version 1 of the format. */
+const OLD =
+  'AcsLhGxpc3SEcm93c4Vob2xlZINtYXCCYXSFZXJyb3KEYmFyZYR2aWV3g3VybIJyZYRzZWxmzwkBxAnFAAAAAAAA4D+Fc2hvcnTJAsOpyEZ4eHh4eHh4' +
+  'eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4ygIA2MYIAgAAAAAAAADHCQAAAAAAAAAAQM8C' +
+  'ywKBYYFiAcHMAcPA0AIBAQEBhG5hbWWBbtEBgWvSAQHTAAAAAAAAFEDWAQOBbYFzAM0BiV9fcHJvdG9fXwHZBQAE1wQBAAIA1YlodHRwOi8vaC/UgWGBZwDa' +
+  'AA=='
+
+describe('bytes', () => {
+  it('are_as_documented', () => {
+    const bytes = (value: unknown) => Buffer.from(encodeStructured(value)).toString('hex')
+    expect(bytes({ a: 1, b: 'é' })).toBe('02000300cb02dede01de6162e9')
+    expect(bytes([{ a: 1 }, { a: -2 }])).toBe('02000100cf02cb01de01cc00c40361')
+    expect(bytes('x'.repeat(35))).toBe(`02002300db23${'78'.repeat(35)}`)
+    expect(bytes([1, -2, 3, 4])).toBe('02000000dc010401fe0304')
+    expect(bytes([1, 300, 3, 4])).toBe('02000000dc040401002c0103000400')
+    expect(bytes([1, 2, 3, 70_000])).toBe('02000000dc0604010000000200000003000000701101' + '00')
+    expect(bytes([0.5, 1.5, -0, 2.5]).slice(0, 30)).toBe('02000000dc0904000000000000e03f')
+  })
+
+  it('of_the_older_version_are_read', () => {
+    const value: Record<string, unknown> = {
+      list: [1, -5, 0.5, 'short', 'é', 'x'.repeat(70), '\ud800', 2n, -(2n ** 70n)],
+      rows: [
+        { a: 1, b: null },
+        { a: true, b: undefined },
+      ],
+      holed: Object.assign([undefined, 1], { name: 'n' }),
+      map: new Map([['k', new Set([1])]]),
+      at: new Date(5),
+      error: Object.assign(new TypeError('m'), { stack: 's' }),
+      bare: Object.assign(Object.create(null), { ['__proto__']: 1 }),
+      view: new Uint16Array([1, 2]),
+      url: new URL('http://h/'),
+      re: /a/g,
+    }
+    delete (value.holed as unknown[])[0]
+    value.self = value
+    expect(isDeepStrictEqual(read(Buffer.from(OLD, 'base64')), value)).toBe(true)
+  })
+})
+
+describe('strings', () => {
+  const pieces = ['', 'a', 'é', 'ж', '🦊', '\ud83e', '\udd8a', '\ud800', '\0', '\u00ff', '\u0100', '\ufffd']
+
+  it('of_any_length_and_script_come_back_also_beyond_the_room_of_the_text', () => {
+    for (const length of [0, 1, 33, 34, 35, 63, 64, 127, 128, 1023, 1024, 1025, 8192, 17_000]) {
+      for (const piece of pieces) {
+        const value = ['before', piece.repeat(length), { [piece.repeat(Math.min(length, 70))]: 1 }, 'behind']
+        expect(isDeepStrictEqual(roundTrip(value), value), `${JSON.stringify(piece)} × ${length}`).toBe(true)
+      }
+    }
+  })
+
+  it('whose_halves_of_a_pair_meet_stay_apart', () => {
+    expect(roundTrip(['\ud83e', '\udd8a', 'é'])).toEqual(['\ud83e', '\udd8a', 'é'])
+  })
+
+  it('that_are_many_come_back', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.string({ unit: fc.constantFrom(...pieces, 'abcdefgh'.repeat(20)) }), { maxLength: 400 }),
+        (strings) => {
+          expect(isDeepStrictEqual(roundTrip(strings), strings)).toBe(true)
+        },
+      ),
+      { numRuns: 200 },
+    )
+  })
+})
+
+describe('shapes', () => {
+  it('of_any_number_and_order_come_back', () => {
+    const names = Array.from({ length: 90 }, (_, i) => `name ${i}`)
+    const value = Array.from({ length: 500 }, (_, i) =>
+      Object.fromEntries(names.slice(i % 80, (i % 80) + (i % 7)).map((name) => [name, i])),
+    )
+    for (let again = 0; again < 3; again++) expect(roundTrip(value)).toEqual(value)
+    const wide = Object.fromEntries(Array.from({ length: 2000 }, (_, i) => [`${i}th`, i]))
+    expect(Object.entries(roundTrip([wide, wide, { ...wide }])[2] as object)).toEqual(Object.entries(wide))
+  })
+
+  it('are_not_mixed_up_by_a_value_inside_a_getter', () => {
+    const inner = { b: 1, c: { d: 2 } }
+    const value = Object.defineProperty({ z: [inner] }, 'a', {
+      enumerable: true,
+      get: () => roundTrip(inner),
+    })
+    expect(roundTrip([value, value, { b: 3, c: 4 }])).toMatchObject([
+      { a: inner },
+      { z: [inner] },
+      { b: 3, c: 4 },
+    ])
+  })
+
+  it('of_an_object_that_changes_while_it_is_read_are_refused', () => {
+    const value = {
+      get a() {
+        return delete (this as { b?: number }).b
+      },
+      b: 1,
+    }
+    expect(() => encodeStructured(value)).toThrow(/changes while it is read/)
+  })
+})
+
+const ALL_TAGS = [...Object.values(Tag), 0, 0x7f, 0x80, 0xbf, 0xdd, 0xff]
+
+describe('damage', () => {
+  it('random_bytes_give_a_value_or_a_typed_error', () => {
+    const kind = fc.integer({ min: 1, max: 9 })
+    const tag = fc.constantFrom(...ALL_TAGS)
+    fc.assert(
+      fc.property(kind, tag, fc.uint8Array({ maxLength: 60 }), (kind, tag, bytes) => {
+        harmless(bytes.length, () => decode(kind, Buffer.from(bytes), 0, bytes.length, false))
+        harmless(bytes.length, () => read(Buffer.from([1, tag, ...bytes])))
+        const text = Math.min(bytes.length, (bytes[0] ?? 0) % 20)
+        harmless(bytes.length, () => read(Buffer.from([2, (bytes[1] ?? 0) % 4, text, 0, tag, ...bytes])))
+      }),
+      { numRuns: 4000 },
+    )
+  })
+
+  it('any_value_with_bytes_changed_put_in_or_cut_gives_a_value_or_a_typed_error', () => {
+    const change = fc.record({
+      at: fc.nat(),
+      byte: fc.oneof(fc.constantFrom(...ALL_TAGS), fc.integer({ min: 0, max: 255 })),
+      how: fc.constantFrom('put', 'insert', 'remove', 'cut'),
+    })
+    fc.assert(
+      fc.property(anyValue(), fc.array(change, { minLength: 1, maxLength: 4 }), (value, changes) => {
+        let bytes = [...encodeStructured(value)]
+        for (const { at, byte, how } of changes) {
+          const where = at % (bytes.length + 1)
+          if (how === 'cut') bytes = bytes.slice(0, where)
+          else bytes.splice(where, how === 'insert' ? 0 : 1, ...(how === 'remove' ? [] : [byte]))
+        }
+        harmless(bytes.length, () => read(Buffer.from(bytes)))
+      }),
+      { numRuns: 6000 },
+    )
+  })
+})
+
+/** It ends with a value or an error that is typed, and takes memory in proportion to the bytes. */
+function harmless(bytes: number, run: () => unknown): void {
+  const before = process.memoryUsage()
+  try {
+    run()
+  } catch (error) {
+    if (!(error instanceof TierceError)) throw error
+    expect(['E_CORRUPT', 'E_UNAVAILABLE']).toContain(error.code)
+  }
+  const after = process.memoryUsage()
+  expect(after.heapUsed - before.heapUsed).toBeLessThan(2_000_000 + 200 * bytes)
+  expect(after.arrayBuffers - before.arrayBuffers).toBeLessThan(100_000 + 10 * bytes)
+}

@@ -1,4 +1,0 @@
-//! A frame of any bytes: it is refused, or it is what it says it is.
-#![no_main]
-
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| tierce::fuzzing::frame(bytes));
