@@ -265,6 +265,23 @@ fn whatever_byte_of_the_journal_is_damaged_no_value_is_wrong_and_it_works_on() {
 }
 
 #[test]
+fn a_journal_that_was_cut_or_is_something_else_is_made_anew() {
+    for left in [&b""[..], b"TRCEJRNL", &[7; 70_000], &[0; 4096 + (1 << 16)]] {
+        let temp = temp();
+        let cache = open(temp.path());
+        set(&cache, 1, 1, 10);
+        cache.close().unwrap();
+        fs::write(temp.path().join(JOURNAL), left).unwrap();
+        let cache = open(temp.path());
+        assert_eq!(version(&cache, 1), Some(1));
+        assert_eq!(cache.take_faults().len(), 1, "what is lost is said");
+        set(&cache, 1, 2, 10);
+        drop(cache);
+        assert_eq!(version(&open(temp.path()), 1), Some(2));
+    }
+}
+
+#[test]
 fn a_damaged_journal_under_an_open_handle_is_at_most_a_loss() {
     use std::os::unix::fs::FileExt as _;
     let temp = temp();

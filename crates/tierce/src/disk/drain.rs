@@ -110,7 +110,9 @@ impl Engine {
                 return Ok(None);
             }
             let applied = self.read_holding(false, Db::applied)?;
-            let (journal, is_sound) = Journal::open(&self.paths.journal, applied)?;
+            let Some((journal, is_sound)) = Journal::open(&self.paths.journal, applied)? else {
+                return self.remove_journal().map(|()| None);
+            };
             if !is_sound {
                 self.report(self.cut());
             }
@@ -162,6 +164,20 @@ impl Engine {
         }
         self.epochs.journaled().store(1, Ordering::Release);
         Ok(())
+    }
+
+    /// Removes a file that was cut: nobody can have it mapped. The next set makes another.
+    fn remove_journal(&self) -> Result<()> {
+        let _lock = self.paths.lock(self.lock_timeout)?;
+        match std::fs::remove_file(&self.paths.journal) {
+            Err(why) if why.kind() != std::io::ErrorKind::NotFound => {
+                Err(Error::io("remove", &self.paths.journal, why))
+            }
+            _ => {
+                self.report(self.cut());
+                Ok(())
+            }
+        }
     }
 
     fn cut(&self) -> Error {

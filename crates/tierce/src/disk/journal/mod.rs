@@ -97,18 +97,14 @@ fn place(path: &Path) -> std::io::Result<(u64, u64)> {
 
 impl Journal {
     /// Maps the journal of a directory. `applied` is what its database says.
-    /// Gives it, and whether its head was sound: where it was not, what was pending is lost.
-    pub fn open(path: &Path, applied: u64) -> Result<(Self, bool)> {
+    /// Gives it, and whether its head was sound: where it was not, what was pending is lost. `None` for what has not the length of one.
+    pub fn open(path: &Path, applied: u64) -> Result<Option<(Self, bool)>> {
         let failed = |why| Error::io("map", path, why);
         let mut options = OpenOptions::new();
         #[cfg(unix)] // nobody can plant a link to another file, which would be written to
         std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NOFOLLOW);
         let file = options.read(true).write(true).open(path).map_err(failed)?;
-        let ring = Ring::map(&file).map_err(failed)?.ok_or_else(|| {
-            let message =
-                format!("{} is not what it was made as: remove it while no cache is open", path.display());
-            Error::new(Code::Unavailable, message).at(path)
-        })?;
+        let Some(ring) = Ring::map(&file).map_err(failed)? else { return Ok(None) };
         let place = place(path).map_err(failed)?;
         let journal = Self {
             ring,
@@ -128,7 +124,7 @@ impl Journal {
                 journal.ring.restart(applied.next_multiple_of(8));
             }
         }
-        Ok((journal, was_sound))
+        Ok(Some((journal, was_sound)))
     }
 
     /// Makes the file whole before it has its name.
