@@ -504,9 +504,10 @@ export interface NativeTable {
   batches: Array<NativeBatch>
 }
 
-/** What of it has expired: entries, and bytes of the values that have not. */
+/** Entries that have expired, and those that plain reads find, with the bytes of their values. */
 export interface NativeValidity {
   expired: number
+  valid: number
   validSize: number
 }
 

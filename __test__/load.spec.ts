@@ -38,6 +38,17 @@ describe.each([
     expect(await cache.get({ k: 1 })).toEqual({ loaded: true })
   })
 
+  it('a_load_counts_as_failed_once_what_it_gave_rejects_also_where_that_is_no_promise', async () => {
+    const cache = make()
+    const error = new Error('the query failed')
+    // biome-ignore lint/suspicious/noThenProperty: as the builders of queries are
+    const query = { then: (_: unknown, reject: (why: Error) => void) => reject(error) }
+    await expect(cache.getOrSet('k', () => query as unknown as Promise<number>)).rejects.toBe(error)
+    await expect(cache.getOrSet('k', () => Promise.reject(error))).rejects.toBe(error)
+    expect(await cache.getOrSet('k', () => 1)).toBe(1)
+    expect(cache.metrics()).toMatchObject({ loads: 3, loadFailures: 2 })
+  })
+
   it('loads_of_different_keys_do_not_wait_for_each_other', async () => {
     const cache = make()
     const slow = gate<string>()

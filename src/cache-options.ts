@@ -133,27 +133,6 @@ export interface ParsedOptions {
   now: () => number
 }
 
-const NAMES = [
-  'dir',
-  'maxSize',
-  'max',
-  'policy',
-  'ttl',
-  'codec',
-  'level',
-  'codecs',
-  'durability',
-  'lockTimeout',
-  'cleanupOnOpen',
-  'memory',
-  'values',
-  'meta',
-  'encryption',
-  'storeKeys',
-  'integrity',
-  'defaults',
-  'clock',
-]
 /** Options that say nothing without a directory. */
 const DISK_ONLY = [
   'maxSize',
@@ -170,6 +149,7 @@ const DISK_ONLY = [
   'storeKeys',
   'integrity',
 ] as const
+const NAMES = ['dir', 'ttl', 'memory', 'values', ...DISK_ONLY, 'defaults', 'clock']
 
 const DISK_POLICIES: readonly DiskPolicy[] = ['lru', 'lfu', 'fifo', 'lifo', 'mru', 'sieve', 's3-fifo']
 const CODECS: readonly Codec[] = ['auto', 'fast', 'none', 'lz4', 'zstd', 'pco']
@@ -278,5 +258,5 @@ function parseMemory(memory: MemoryOptions | boolean, tells: boolean): ParsedOpt
 }
 
 function invalid(name: string, message: string): Error {
-  return makeError('E_INVALID_OPTION', `${message}.`, { option: name })
+  return makeError('E_INVALID_OPTION', `${message}.`, { name })
 }

@@ -94,6 +94,19 @@ export class Cache<M extends MetaTables = NoMeta> extends CacheChanges<M> {
     )
   }
 
+  /** As `setMany`, on this thread. */
+  setManySync(entries: Iterable<readonly [Key, unknown]>, options?: SetOptions<M>): void
+  setManySync(entries: { readonly [key: string]: unknown }, options?: SetOptions<M>): void
+  setManySync(entries: Entries<Key, unknown>, options: SetOptions<M> = {}): void {
+    const storing = this.#core.storing(options)
+    const writes = entriesOf(entries).map(([key, value]) => ({
+      text: this.#core.text(key),
+      value,
+      ...storing,
+    }))
+    now(this.#core.tiers.write(writes, true))
+  }
+
   /** As `set`, on this thread: the value is on disk when this returns. */
   setSync(key: Key, value: unknown, options: SetOptions<M> = {}): void {
     now(this.#core.tiers.write([this.#core.write(key, value, options)], true))
@@ -130,6 +143,11 @@ export class Cache<M extends MetaTables = NoMeta> extends CacheChanges<M> {
     return this.#core.tiers.readMany(texts) as Promise<(V | undefined)[]>
   }
 
+  /** The values of many keys, aligned with them, read one by one on this thread. */
+  getManySync<V = unknown>(keys: Iterable<Key>): (V | undefined)[] {
+    return this.#core.texts(keys).map((text) => this.#core.tiers.readSync(text) as V | undefined)
+  }
+
   /** As `get`, on this thread. */
   getSync<V = unknown>(key: Key): V | undefined {
     return this.#core.tiers.readSync(this.#core.text(key)) as V | undefined
@@ -157,6 +175,11 @@ export class Cache<M extends MetaTables = NoMeta> extends CacheChanges<M> {
     return is === 'live'
   }
 
+  /** As `has`, on this thread. */
+  hasSync(key: Key): boolean {
+    return now(this.#core.tiers.state(this.#core.text(key), true)).is === 'live'
+  }
+
   /** Removes a key. Resolves to whether it had a live entry. */
   async delete(key: Key): Promise<boolean> {
     return (await this.deleteMany([key])) === 1
@@ -167,6 +190,11 @@ export class Cache<M extends MetaTables = NoMeta> extends CacheChanges<M> {
     const soon = this.#core.textsSoon(keys)
     const texts = soon instanceof Promise ? await soon : soon
     return this.#core.tiers.delete(texts)
+  }
+
+  /** As `deleteMany`, on this thread. */
+  deleteManySync(keys: Iterable<Key>): number {
+    return now(this.#core.tiers.delete(this.#core.texts(keys), true))
   }
 
   /** As `delete`, on this thread. */
@@ -205,6 +233,13 @@ export class Cache<M extends MetaTables = NoMeta> extends CacheChanges<M> {
     this.#core.open()
     this.#core.loading.loads.outdateAll()
     await this.#core.tiers.clear()
+  }
+
+  /** As `clear`, on this thread. */
+  clearSync(): void {
+    this.#core.open()
+    this.#core.loading.loads.outdateAll()
+    now(this.#core.tiers.clear(true))
   }
 
   /**

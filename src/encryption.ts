@@ -39,6 +39,6 @@ function refused(what: string): Error {
   return makeError(
     'E_INVALID_OPTION',
     `Invalid encryption: ${what}. Give { key } with ${BYTES} random bytes, as a Uint8Array, 64 hexadecimal digits or base64; from a password, derive them with crypto.scryptSync.`,
-    { option: 'encryption' },
+    { name: 'encryption' },
   )
 }

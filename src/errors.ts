@@ -50,7 +50,7 @@ export class KeyExpiredError extends KeyNotFoundError {}
 export class InvalidKeyError extends TierceError {}
 /** `E_INVALID_TTL`: a duration that is not positive or cannot be read. */
 export class InvalidTtlError extends TierceError {}
-/** `E_INVALID_OPTION`: an option with an unknown name or a value out of range. */
+/** `E_INVALID_OPTION`: an option with an unknown name or a value out of range; `context.name` is the option. */
 export class InvalidOptionError extends TierceError {}
 /** `E_UNSERIALIZABLE`: the value holds something that would not come back as it went in. */
 export class UnserializableError extends TierceError {}

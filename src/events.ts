@@ -4,6 +4,7 @@ import { type ErrorCode, makeError, TierceError } from './errors.js'
 import type { CallKey, Key } from './keys.js'
 import { callback, oneOf } from './options.js'
 
+/** Hears of faults that broke no call. */
 export type ErrorListener = (error: TierceError) => void
 
 /** A listener list that never throws: an unheard fault becomes one process warning a code. */
@@ -65,6 +66,7 @@ export interface CacheEvents {
   cleanup: { removed: number }
 }
 
+/** Hears of an event of a cache. */
 export type CacheListener<E extends keyof CacheEvents> = (event: CacheEvents[E]) => void
 
 const EVENTS: readonly (keyof CacheEvents)[] = ['error', 'evict', 'expire', 'cleanup']

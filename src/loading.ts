@@ -13,13 +13,15 @@ import {
 } from './load/options.js'
 import { Turns } from './load/turns.js'
 import { Loads } from './load.js'
+import { counted } from './memory/flights.js'
 import { callback } from './options.js'
 import { parseSetOptions, type SetOptions } from './set-options.js'
-import { attempt, now as done, then } from './soon.js'
+import { now as done } from './soon.js'
 import type { TierStack } from './tiers/stack.js'
 
 /** What makes a value. It may answer `notModified` where the context has an old one. */
 export type Loader<V> = (context: LoadContext<V>) => V | NotModified | Promise<V | NotModified>
+/** As `Loader`, for a load on this thread. */
 export type LoaderSync<V> = (context: LoadContext<V>) => V | NotModified
 
 /** What the loads of a cache need of it. */
@@ -149,26 +151,14 @@ export class Loading {
     throw makeError(
       'E_INVALID_OPTION',
       "singleFlight 'machine' keeps its locks in the cache's directory, and there is no dir: give dir, or a lock of yours.",
-      { option: 'singleFlight' },
+      { name: 'singleFlight' },
     )
   }
 
   /** The same load, counted when it is called. */
   #counted(call: LoadCall): LoadCall {
     const { counters } = this.#owner.tiers
-    const load: LoadCall['load'] = (context) => {
-      const { end } = counters.startLoad()
-      const failed = (error: unknown): never => {
-        end(true)
-        throw error
-      }
-      const loaded = (value: unknown): unknown => {
-        end(false)
-        return value
-      }
-      return attempt(() => then(call.load(context), loaded), failed)
-    }
-    return { ...call, load }
+    return { ...call, load: (context) => counted(counters, () => call.load(context)) }
   }
 
   /** A program that is shutting down still gets its values. */

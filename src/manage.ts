@@ -3,6 +3,7 @@ import { type CallKey, type Key, keyFromText } from './keys.js'
 import { boolean, checkOptions } from './options.js'
 import type { TierStack } from './tiers/stack.js'
 
+/** Options of `check`. */
 export interface CheckOptions {
   /** Repairs what is found. Default false. */
   fix?: boolean | undefined

@@ -152,5 +152,5 @@ function invalid(message: string, context: Record<string, string>): Error {
 }
 
 function refused(code: ErrorCode, message: string, context: Record<string, string>): Error {
-  return makeError(code, message, { option: 'meta', ...context })
+  return makeError(code, message, { name: 'meta', ...context })
 }

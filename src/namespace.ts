@@ -45,7 +45,7 @@ export class Namespace {
       throw makeError(
         'E_INVALID_OPTION',
         `The name of a namespace is ${describe(name)}; accepted is well-formed text of 1 to ${LONGEST_NAME} bytes without U+0000.`,
-        { option: 'name' },
+        { name: 'name' },
       )
     }
     this.name = name
@@ -227,7 +227,7 @@ export class Namespace {
       return tags.map((tag) => this.#scope + tag)
     }
     throw makeError('E_INVALID_OPTION', `Invalid tags: got ${describe(tags)}. Give an array of texts.`, {
-      option: 'tags',
+      name: 'tags',
     })
   }
 

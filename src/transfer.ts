@@ -22,6 +22,7 @@ export interface SavedCache {
   bytes: number
 }
 
+/** Options of `load`. */
 export interface LoadCacheOptions {
   /** Keeps what is in the cache; a key that is in both gets the file's entry. Default false: the file replaces all. */
   merge?: boolean | undefined
@@ -145,6 +146,6 @@ async function typed<T>(run: () => Promise<T>): Promise<T> {
 function pathOf(path: unknown, name: string): string {
   if (typeof path === 'string' && path !== '' && !path.includes('\0')) return resolve(path)
   throw makeError('E_INVALID_OPTION', `Invalid ${name}: got ${describe(path)}. Give a path, as a string.`, {
-    option: name,
+    name,
   })
 }

@@ -78,6 +78,19 @@ test('each part that is loaded later loads, and names are kept', () => {
   passes(command(process.execPath, ['-e', script], { cwd: consumer }))
 })
 
+test('importing reads two files of less than 220 KB, and none of the parts', () => {
+  const script = `
+    require('tierce')
+    const { basename, sep } = require('node:path')
+    const read = Object.keys(require.cache).filter((path) => path.includes(sep + 'dist' + sep))
+    const bytes = read.reduce((sum, path) => sum + require('node:fs').statSync(path).size, 0)
+    console.log(JSON.stringify({ read: read.map((path) => basename(path)).sort(), bytes }))`
+  const { read, bytes } = JSON.parse(command(process.execPath, ['-e', script], { cwd: consumer }).stdout)
+  assert.deepEqual(read, ['core.js', 'index.js'])
+  // A module of a part that index.js imports, other than as a type, moves into one of them: see src/parts.ts.
+  assert.ok(bytes < 220_000, `${bytes} bytes`)
+})
+
 test('import time of a fresh process', (t) => {
   const script = `const start = performance.now(); await import('tierce'); console.log(performance.now() - start)`
   const times = Array.from({ length: 9 }, () =>

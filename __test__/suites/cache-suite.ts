@@ -48,6 +48,35 @@ export function verbsSuite(tiers: Tiers): void {
       expect(cache.getSync('s')).toBeUndefined()
     })
 
+    it('the_sync_forms_of_verbs_of_many_keys_do_what_the_others_do', async () => {
+      const cache = make()
+      const late = cache.set('late', 0)
+      cache.setManySync([
+        ['a', 1],
+        ['b', { c: 2 }],
+      ])
+      cache.setManySync({ d: 3 })
+      expect(cache.getManySync(['d', 'z', 'b', 'late'])).toEqual([3, undefined, { c: 2 }, 0])
+      await late
+      expect(await cache.getMany(['a', 'b', 'd'])).toEqual([1, { c: 2 }, 3])
+      expect([cache.hasSync('a'), cache.hasSync('z')]).toEqual([true, false])
+      expect(cache.deleteManySync(['a', 'a', 'z', 'd'])).toBe(2)
+      expect(await cache.has('a')).toBe(false)
+      const wrong: unknown[] = [
+        () => cache.getManySync('ab'),
+        () => cache.deleteManySync(5 as never),
+        () => cache.setManySync('ab' as never),
+      ]
+      for (const call of wrong) expect(await codeOf(call as () => unknown)).toBe('E_INVALID_OPTION')
+      expect(await codeOf(() => cache.setManySync({ e: 1, f: undefined }))).toBe('E_UNSERIALIZABLE')
+      expect(cache.hasSync('e')).toBe(false)
+      const onItsWay = cache.set('g', 1)
+      cache.clearSync()
+      await onItsWay
+      expect([cache.hasSync('b'), await cache.size()]).toEqual([false, 0])
+      expect(cache.metrics().removals.clear).toBeGreaterThan(0)
+    })
+
     it('has_delete_and_deleteMany_tell_what_was_there', async () => {
       const cache = make()
       await cache.setMany([
@@ -230,6 +259,11 @@ function closingSuite(tiers: Tiers): void {
         () => cache.has('a'),
         () => cache.delete('a'),
         () => cache.deleteSync('a'),
+        () => cache.hasSync('a'),
+        () => cache.getManySync(['a']),
+        () => cache.setManySync({ a: 1 }),
+        () => cache.deleteManySync(['a']),
+        () => cache.clearSync(),
         () => cache.getMany(['a']),
         () => cache.setMany([['a', 2]]),
         () => cache.deleteMany(['a']),

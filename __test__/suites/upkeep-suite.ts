@@ -43,6 +43,27 @@ export function upkeepSuite(tiers: Tiers): void {
   })
 
   describe('cleanup', () => {
+    it('validSize_counts_what_keys_lists_and_stale_entries_are_in_size_alone', async () => {
+      const { clock, cache } = make()
+      await fill(cache, 3)
+      const options = { ttl: 10, staleIfError: 20 }
+      await cache.getOrSet('stale', () => 1, options)
+      const counts = async () => [await cache.size(), await cache.validSize(), await cache.expiredCount()]
+      expect(await counts()).toEqual([4, 4, 0])
+      clock.advance(10)
+      expect(await cache.has('stale')).toBe(false)
+      expect(await counts()).toEqual([4, 3, 0])
+      const keys = []
+      for await (const key of cache.keys()) keys.push(key)
+      expect(keys).toHaveLength(3)
+      await cache.cleanup() // it is kept for the load
+      const failing = () => cache.getOrSet('stale', () => Promise.reject(new Error('down')), options)
+      cache.on('error', () => {})
+      expect(await failing()).toBe(1)
+      clock.advance(20)
+      expect(await counts()).toEqual([4, 3, 1])
+    })
+
     it('removes_what_has_expired_and_nothing_else', async () => {
       const { clock, cache } = make()
       await fill(cache, 50)

@@ -102,6 +102,10 @@ export class Core<M extends MetaTables> {
     return texts.every((text) => typeof text === 'string') ? texts : Promise.all(texts)
   }
 
+  texts(keys: Iterable<Key>): readonly string[] {
+    return keysOf(keys).map((key) => this.text(key))
+  }
+
   write(key: Key, value: unknown, options: SetOptions<M>): Write {
     return { text: this.text(key), value, ...this.storing(options) }
   }

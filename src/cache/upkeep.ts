@@ -9,7 +9,7 @@ import { parseDuration } from '../options.js'
 import { part } from '../parts.js'
 import type { TierStats } from '../tiers/entries.js'
 import type { LoadCacheOptions, LoadedCache, SavedCache } from '../transfer.js'
-import { cleanup, expiredCount } from '../verbs/cleanup.js'
+import { cleanup, expiredCount, validCount } from '../verbs/cleanup.js'
 import type { Core } from './core.js'
 
 /** What a cache holds, and how the reads of this object fared. */
@@ -28,9 +28,10 @@ export class CacheUpkeep<M extends MetaTables> {
     return (await this.stats()).entries
   }
 
-  /** How many entries there are whose time has not passed. */
+  /** How many entries plain reads find. Those that have gone stale and are kept for loads are in `size` alone. */
   async validSize(): Promise<number> {
-    return (await this.size()) - (await this.expiredCount())
+    this.#core.open()
+    return validCount(this.#core.tiers)
   }
 
   /** How many entries there are whose time has passed, and which were not removed yet. */

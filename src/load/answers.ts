@@ -51,7 +51,7 @@ export function refusePromise(value: unknown, name: string): void {
   throw makeError(
     'E_INVALID_OPTION',
     `${name} gave a promise, and a load on this thread cannot wait for it: use getOrSet, wrap or cached.`,
-    { option: name },
+    { name },
   )
 }
 

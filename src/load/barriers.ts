@@ -36,7 +36,7 @@ export function parseSingleFlight(given: unknown): 'machine' | LockLike | undefi
   throw makeError(
     'E_INVALID_OPTION',
     `Invalid singleFlight: got ${describe(given)}. Give 'process', 'machine', or a lock: an object with acquire(key) and release(key).`,
-    { option: 'singleFlight' },
+    { name: 'singleFlight' },
   )
 }
 
@@ -94,7 +94,7 @@ export function acquireLockSync(
     throw makeError(
       'E_INVALID_OPTION',
       'The lock of singleFlight gave a promise, and a load on this thread cannot wait for it: use getOrSet or wrap.',
-      { option: 'singleFlight' },
+      { name: 'singleFlight' },
     )
   }
   if (acquired === false) return undefined

@@ -1,8 +1,7 @@
 /** Options of a load, parsed and checked once: how fresh, who loads, what is kept. */
 import type { Duration } from '../cache-options.js'
 import { makeError } from '../errors.js'
-import { boolean, callback, checkOptions, parseDuration } from '../options.js'
-import { describe } from '../refusal.js'
+import { boolean, callback, checkOptions, invalid, parseDuration } from '../options.js'
 import { SET_OPTIONS, type SetOptions } from '../set-options.js'
 import { type LockLike, parseSingleFlight, type SingleFlight } from './barriers.js'
 import type { NotModified, StaleEntry } from './flight.js'
@@ -180,7 +179,7 @@ export function parseLoadSyncOptions(
     throw makeError(
       'E_INVALID_OPTION',
       `${idle} needs an asynchronous load: use getOrSet, wrap or cached. Accepted here: ${SYNC_OPTIONS.join(', ')}.`,
-      { option: idle },
+      { name: idle },
     )
   }
   return parseLoadOptions(options, check)
@@ -231,9 +230,4 @@ function parseEarly(early: unknown): number {
 function parseSignal(signal: unknown): AbortSignal {
   if (typeof (signal as AbortSignal | null)?.addEventListener === 'function') return signal as AbortSignal
   throw invalid('signal', signal, 'an AbortSignal')
-}
-
-function invalid(name: string, value: unknown, accepted: string): Error {
-  const message = `Invalid ${name}: got ${describe(value)}. Give ${accepted}.`
-  return makeError('E_INVALID_OPTION', message, { option: name })
 }

@@ -26,7 +26,7 @@ export function parseSchema(schema: unknown): AnySchema {
   throw makeError(
     'E_INVALID_OPTION',
     `schema is ${describe(schema)}; accepted is a validator of the Standard Schema, as those of zod 3.24, valibot 1 or arktype 2 are.`,
-    { option: 'schema' },
+    { name: 'schema' },
   )
 }
 

@@ -70,7 +70,7 @@ function checked(hooks: PolicyHooks<never>, name: string): PolicyHooks<never> {
 }
 
 function refuse(option: string, message: string): Error {
-  return makeError('E_INVALID_OPTION', `Invalid policy: ${message}.`, { option })
+  return makeError('E_INVALID_OPTION', `Invalid policy: ${message}.`, { name: option })
 }
 
 /** Calls the hooks of a custom policy with keys. */

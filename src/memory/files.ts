@@ -31,7 +31,7 @@ export function pathOf(
     throw makeError(
       'E_INVALID_OPTION',
       `Invalid file: got ${describe(file)}. Give the path of a file, as a text.`,
-      { option: 'file' },
+      { name: 'file' },
     )
   }
   const path = resolve(dir, file ?? `${name}.${extension}`)

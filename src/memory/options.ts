@@ -198,5 +198,5 @@ function estimate(value: unknown, key: unknown): number {
 }
 
 function invalid(option: string, message: string): Error {
-  return makeError('E_INVALID_OPTION', `Invalid ${option}: ${message}.`, { option })
+  return makeError('E_INVALID_OPTION', `Invalid ${option}: ${message}.`, { name: option })
 }

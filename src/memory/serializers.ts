@@ -94,5 +94,5 @@ function isJson(value: unknown): boolean {
 }
 
 function refuse(message: string): Error {
-  return makeError('E_INVALID_OPTION', `Invalid serializer: ${message}.`, { option: 'serializer' })
+  return makeError('E_INVALID_OPTION', `Invalid serializer: ${message}.`, { name: 'serializer' })
 }

@@ -32,7 +32,7 @@ export class Weigher<K, V> {
       throw makeError(
         'E_INVALID_OPTION',
         `Invalid weigher: it gave ${describe(given)}. It has to give a number of bytes.`,
-        { option: 'weigher' },
+        { name: 'weigher' },
       )
     }
     const weight = Math.max(1, Math.ceil(given))

@@ -64,5 +64,5 @@ export function parseSharedTtl(given: SharedSetOptions | undefined, ttl: number)
 }
 
 function invalid(option: string, message: string): Error {
-  return makeError('E_INVALID_OPTION', `Invalid ${option}: ${message}.`, { option })
+  return makeError('E_INVALID_OPTION', `Invalid ${option}: ${message}.`, { name: option })
 }

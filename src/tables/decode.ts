@@ -8,26 +8,17 @@
  * Columns: numbers and times are what is stored, in typed arrays (days, microseconds as bigint); where there are nulls, in arrays.
  */
 import { isAscii } from 'node:buffer'
+import type { NumberArray } from '../arrays.js'
 import { dayText } from '../cells.js'
 import { makeError } from '../errors.js'
 import type { Wire } from './columnar.js'
 import { type DataType, type Field, parts, type Schema, type TimeUnit } from './schema.js'
 
-/** Numbers in one piece of memory. */
-export type NumberArray =
-  | Int8Array
-  | Uint8Array
-  | Int16Array
-  | Uint16Array
-  | Int32Array
-  | Uint32Array
-  | BigInt64Array
-  | BigUint64Array
-  | Float32Array
-  | Float64Array
+/** Numbers as DuckDB gives them. */
+type Numbers = Exclude<NumberArray, Uint8ClampedArray>
 
 /** A column: typed where it holds numbers or times and no nulls. */
-export type ColumnValues = NumberArray | unknown[]
+export type ColumnValues = Numbers | unknown[]
 
 /** A column that can be read by row. */
 interface Reader {
@@ -35,7 +26,7 @@ interface Reader {
   cell(row: number): unknown
   isNull(row: number): boolean
   /** What is stored, where that is numbers. */
-  raw?: NumberArray
+  raw?: Numbers
   /** All values, where there is a quicker way than one by one. */
   all?(): unknown[]
   hasNulls: boolean
@@ -122,7 +113,7 @@ class Source {
   }
 
   /** A view of a buffer as numbers. */
-  numbers<T extends NumberArray>(type: ArrayType<T>, length: number): T {
+  numbers<T extends Numbers>(type: ArrayType<T>, length: number): T {
     const bytes = this.buffer()
     if (length === 0) return new type(0)
     const size = length * type.BYTES_PER_ELEMENT
@@ -145,7 +136,7 @@ interface ArrayType<T> {
   readonly BYTES_PER_ELEMENT: number
 }
 
-const NUMBERS: Record<string, ArrayType<NumberArray>> = {
+const NUMBERS: Record<string, ArrayType<Numbers>> = {
   Int8: Int8Array,
   UInt8: Uint8Array,
   Int16: Int16Array,
@@ -173,7 +164,7 @@ function reader(type: DataType, source: Source): Reader {
 
 type Body = Omit<Reader, 'isNull' | 'hasNulls'>
 
-function plain(raw: NumberArray): Body {
+function plain(raw: Numbers): Body {
   return { raw, cell: (row) => raw[row], all: () => Array.from(raw as Float64Array) }
 }
 

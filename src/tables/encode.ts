@@ -5,23 +5,10 @@
  * Map → MAP, null and undefined → NULL. A typed array as a column is one of its type, and is not copied.
  */
 import { types } from 'node:util'
+import type { NumberArray } from '../arrays.js'
 import { describe, Refusal } from '../refusal.js'
 import type { Wire } from './columnar.js'
 import { type DataType, type Field, field, type Schema } from './schema.js'
-
-/** A typed array of numbers. */
-export type NumberColumn =
-  | Int8Array
-  | Uint8Array
-  | Uint8ClampedArray
-  | Int16Array
-  | Uint16Array
-  | Int32Array
-  | Uint32Array
-  | BigInt64Array
-  | BigUint64Array
-  | Float32Array
-  | Float64Array
 
 /** A column under construction: its type, and the lengths and buffers of its tree. */
 export interface Built {
@@ -31,7 +18,7 @@ export interface Built {
 }
 
 /** Columns of one length by name. */
-export function columnsWire(columns: Record<string, readonly unknown[] | NumberColumn>): Wire {
+export function columnsWire(columns: Record<string, readonly unknown[] | NumberArray>): Wire {
   const names = Object.keys(columns)
   const rows = names.length === 0 ? 0 : columns[names[0]!]!.length
   const built = names.map((name) => {
@@ -45,7 +32,7 @@ export function columnsWire(columns: Record<string, readonly unknown[] | NumberC
       )
     }
     return at(columns, `[${JSON.stringify(name)}]`, () =>
-      Array.isArray(values) ? build(values) : typed(values as NumberColumn),
+      Array.isArray(values) ? build(values) : typed(values as NumberArray),
     )
   })
   return assembled(names, built, rows)
@@ -141,7 +128,7 @@ export function bytesOf(array: ArrayBufferView): Uint8Array {
   return new Uint8Array(array.buffer as ArrayBuffer, array.byteOffset, array.byteLength)
 }
 
-function typed(array: NumberColumn): Built {
+function typed(array: NumberArray): Built {
   const type = TYPES[Buffer.isBuffer(array) ? 'Uint8Array' : (array as object).constructor.name]
   if (type === undefined) throw new Refusal(describe(array), 'Give an array, or a typed array of numbers.')
   return { type, lengths: [array.length], buffers: [undefined, bytesOf(array)] }
@@ -258,7 +245,7 @@ const BUILDERS: { [K in Kind]: (values: never, step: Step) => Built } = {
     for (let row = 0; row < values.length; row++) if (values[row]) data.set(values[row]!, offsets[row])
     return { type: 'Binary', lengths: [values.length], buffers: [validity(values), bytesOf(offsets), data] }
   },
-  typed(values: Maybe<NumberColumn>, step) {
+  typed(values: Maybe<NumberArray>, step) {
     const first = values.find((value) => value !== null && value !== undefined) as Float64Array
     const offsets = ends(values, (value) => value.length)
     const data = new (first.constructor as Float64ArrayConstructor)(offsets[values.length]!)

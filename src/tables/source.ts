@@ -3,12 +3,13 @@ import { existsSync } from 'node:fs'
 import { extname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { types } from 'node:util'
+import type { NumberArray } from '../arrays.js'
 import { makeError } from '../errors.js'
 import { describe } from '../refusal.js'
 import { arrowWires } from './arrow.js'
 import type { NativeSource } from './columnar.js'
 import { asWire, type Connection, type Parameters, Query, type QueryOptions } from './database.js'
-import { columnsWire, type NumberColumn, parametersWire, rowsWire } from './encode.js'
+import { columnsWire, parametersWire, rowsWire } from './encode.js'
 import { isArrowTable, isPolars } from './frames.js'
 
 /** A Parquet, CSV or JSON file. */
@@ -22,7 +23,7 @@ export interface FileSource {
 /** Rows: objects. */
 export type RowsSource = readonly object[]
 /** Columns by name, of one length. Typed arrays are not copied: leave them alone until the promise settles. */
-export type ColumnsSource = Record<string, readonly unknown[] | NumberColumn>
+export type ColumnsSource = Record<string, readonly unknown[] | NumberArray>
 
 /**
  * Where the rows of a table come from: an array of rows, columns by name, a table of `apache-arrow`, bytes of Arrow's IPC formats, a

@@ -24,6 +24,7 @@ export type TablePolicy = 'lru' | 'mru' | 'lfu' | 'fifo' | 'lifo' | 'sieve' | 's
 
 const POLICIES: readonly TablePolicy[] = ['lru', 'mru', 'lfu', 'fifo', 'lifo', 'sieve', 's3-fifo']
 
+/** Options of a `TableCache`. */
 export interface TableCacheOptions {
   /** The folder of the database and, in `backup/`, of its backup. Made if it is missing. Default: none, in memory. */
   dir?: string | undefined

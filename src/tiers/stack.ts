@@ -215,11 +215,13 @@ export class TierStack extends MemoryFront {
     return attempt(() => then(disk.write(count, pack, sync), succeeded), failed)
   }
 
-  async clear(): Promise<void> {
+  clear(sync = false): Soon<void> {
     const { count = 0 } = this.memory ?? {}
     this.memory?.clear()
-    const outcomes = await this.disk?.write(1, (batch) => batch.clear(), false)
-    this.counters.cleared += outcomes?.[0]?.invalidated ?? count
+    const cleared = this.disk?.write(1, (batch) => batch.clear(), sync)
+    return then(cleared, (outcomes) => {
+      this.counters.cleared += outcomes?.[0]?.invalidated ?? count
+    })
   }
 
   async stats(): Promise<TierStats> {

@@ -137,7 +137,7 @@ export function prometheus(
   const caches = shown.get(registry) ?? new Map<string, Cache>()
   if (caches.has(name)) {
     const why = `The registry shows a cache named '${name}' already: give this one its own name.`
-    throw makeError('E_INVALID_OPTION', why, { option: 'name' })
+    throw makeError('E_INVALID_OPTION', why, { name: 'name' })
   }
   caches.set(name, cache)
   if (!shown.has(registry)) {
@@ -190,7 +190,7 @@ function nameOf(options: InstrumentationOptions, where: string): string {
   const { name = 'default' } = options
   if (typeof name === 'string' && name !== '') return name
   throw makeError('E_INVALID_OPTION', `The name of a cache is ${String(name)}; accepted is a text.`, {
-    option: 'name',
+    name: 'name',
   })
 }
 

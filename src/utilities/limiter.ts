@@ -6,6 +6,7 @@ import { CallKey, type Key, keyText } from '../keys.js'
 import { checkOptions, oneOf, parseDuration, positiveInteger } from '../options.js'
 import { exclusively } from './exclusive.js'
 
+/** Options of `rateLimiter`. */
 export interface LimiterOptions {
   /** Part of the key: limiters of one name share their counts. */
   name: string
@@ -30,6 +31,7 @@ export interface Taken {
   retryAfter: number
 }
 
+/** A limit on a cache. Whoever makes one of the same name shares its counts. */
 export interface RateLimiter {
   /** Takes `cost` for a key, if there is so much: at once, on this thread. */
   tryTake(key?: Key, cost?: number): Taken
@@ -57,7 +59,7 @@ export function rateLimiter(cache: Caching, options: LimiterOptions): RateLimite
     throw makeError(
       'E_INVALID_OPTION',
       'A rate limiter has a name, a text: limiters of one name share their counts.',
-      { option: 'name' },
+      { name: 'name' },
     )
   }
   const rule = ruleOf(options)
@@ -73,7 +75,7 @@ export function rateLimiter(cache: Caching, options: LimiterOptions): RateLimite
       throw makeError(
         'E_INVALID_OPTION',
         `cost is ${cost}, and the limiter never allows more than ${rule.most} at once.`,
-        { option: 'cost' },
+        { name: 'cost' },
       )
     }
     return step(key, (at) => {
@@ -113,7 +115,7 @@ function ruleOf(options: LimiterOptions): Rule {
   throw makeError(
     'E_INVALID_OPTION',
     `A sliding window has no burst and a limit of at most ${MOST_TIMES}: for more, use algorithm 'token-bucket'.`,
-    { option: options.burst === undefined ? 'limit' : 'burst' },
+    { name: options.burst === undefined ? 'limit' : 'burst' },
   )
 }
 

@@ -7,6 +7,7 @@ import { checkOptions, parseDuration } from '../options.js'
 import { describe } from '../refusal.js'
 import { exclusively } from './exclusive.js'
 
+/** Options of `lock`. */
 export interface LeaseOptions {
   /** The lock ends by itself after so long. Default 30 s. */
   lease?: Duration | undefined
@@ -40,7 +41,7 @@ export async function lock(cache: Caching, name: string, options: LeaseOptions =
   checkOptions(options, ['lease', 'timeout', 'signal'], 'lock')
   if (typeof name !== 'string' || name === '') {
     throw makeError('E_INVALID_OPTION', `The name of a lock is ${describe(name)}; accepted is a text.`, {
-      option: 'name',
+      name: 'name',
     })
   }
   const lease = parseDuration(options.lease ?? '30s', 'lease')

@@ -4,6 +4,7 @@ import { type Caching, hostOf } from '../caching.js'
 import { CallKey, callPrefix, callTextSoon } from '../keys.js'
 import { callback, checkOptions } from '../options.js'
 
+/** Options of `once`. */
 export interface OnceOptions {
   /** After so long it is done again. Default: never. */
   ttl?: Duration | undefined

@@ -1,5 +1,6 @@
 /** Removing what has expired: at once, and in the background. */
 import { Sweeper } from '../memory/sweeper.js'
+import type { MemoryEntry } from '../tiers/memory.js'
 import type { TierStack } from '../tiers/stack.js'
 
 /** Entries that a background run removes from disk at most; the next one goes on. */
@@ -20,8 +21,19 @@ export async function cleanup(tiers: TierStack, most = Number.POSITIVE_INFINITY)
 export async function expiredCount(tiers: TierStack): Promise<number> {
   if (tiers.disk !== undefined) return (await tiers.disk.validity()).expired
   const now = tiers.now()
+  return countInMemory(tiers, ({ expiresAt }) => expiresAt <= now)
+}
+
+/** Entries that plain reads find. */
+export async function validCount(tiers: TierStack): Promise<number> {
+  if (tiers.disk !== undefined) return (await tiers.disk.validity()).valid
+  const now = tiers.now()
+  return countInMemory(tiers, (entry) => entry.isLive(now))
+}
+
+function countInMemory(tiers: TierStack, counts: (entry: MemoryEntry) => boolean): number {
   let count = 0
-  for (const entry of tiers.memory?.entries() ?? []) if (entry.expiresAt <= now) count++
+  for (const entry of tiers.memory?.entries() ?? []) if (counts(entry)) count++
   return count
 }
 

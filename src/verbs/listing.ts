@@ -162,7 +162,7 @@ async function* pages(
     throw makeError(
       'E_INVALID_OPTION',
       `Invalid ${option}: this cache has storeKeys: false, so that no key is known by a part of its text. List all entries, or find them by their tags.`,
-      { option },
+      { name: option },
     )
   }
   const isMatch = (key: unknown): boolean =>

@@ -26,7 +26,7 @@ export function checkSource(source: unknown): StreamSource {
   throw makeError(
     'E_INVALID_OPTION',
     `Invalid stream: got ${describe(source)}. Give a Readable, a ReadableStream, or an (async) iterable of bytes; set() stores a value that is in memory.`,
-    { option: 'stream' },
+    { name: 'stream' },
   )
 }
 

@@ -77,10 +77,11 @@ pub struct NativeStats {
     pub log_is_pinned: bool,
 }
 
-/// What of it has expired: entries, and bytes of the values that have not.
+/// Entries that have expired, and those that plain reads find, with the bytes of their values.
 #[napi(object, object_from_js = false)]
 pub struct NativeValidity {
     pub expired: f64,
+    pub valid: f64,
     pub valid_size: f64,
 }
 
@@ -465,7 +466,9 @@ impl NativeDisk {
         Ok(job(
             move || cache.validity(),
             |_, found| {
-                Ok(NativeValidity { expired: found.expired as f64, valid_size: found.valid_size as f64 })
+                let [expired, valid, valid_size] =
+                    [found.expired, found.valid, found.valid_size].map(|n| n as f64);
+                Ok(NativeValidity { expired, valid, valid_size })
             },
         ))
     }

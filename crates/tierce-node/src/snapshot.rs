@@ -9,7 +9,7 @@ use napi::Env;
 use napi::bindgen_prelude::{Buffer, Uint8Array};
 use napi_derive::napi;
 use tierce::{
-    AtomicFile, CodecChoice, EncryptionKey, Record, Result, SnapshotReader, SnapshotWriter, Write,
+    AtomicFile, CodecChoice, EncryptionKey, Record, Result, SetWrite, SnapshotReader, SnapshotWriter, Write,
     open_snapshot,
 };
 use tierce_napi::{Work, guard, job};
@@ -33,7 +33,9 @@ fn save(path: &Path, writes: &[u8], blobs: &[Uint8Array], now: u64) -> Result<u6
 
 fn record(write: &Write<'_>, now: u64) -> Result<Record> {
     let mut record = Record::default();
-    if let Write::Set { key, value, kind, expires_at, freshness, codec, numbers, extras, .. } = write {
+    if let Write::Set(SetWrite { key, value, kind, expires_at, freshness, codec, numbers, extras, .. }) =
+        write
+    {
         let codec = codec.unwrap_or(CodecChoice::AUTO);
         let codec = numbers.map_or(codec, |numbers| codec.numbers(numbers));
         record.key = key.as_bytes().to_vec();

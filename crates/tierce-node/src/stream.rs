@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use napi::Env;
 use napi::bindgen_prelude::{Buffer, BufferSlice, Uint8Array};
 use napi_derive::napi;
-use tierce::{Cache, Code, Error, Key, Result, StreamOptions, ValueReader, ValueWriter, Write};
+use tierce::{Cache, Code, Error, Key, Result, SetWrite, StreamOptions, ValueReader, ValueWriter, Write};
 use tierce_napi::{Work, guard, job};
 
 use crate::disk::NativeDisk;
@@ -28,7 +28,7 @@ pub struct NativeReader {
 
 fn options(write: Write<'_>) -> Result<(Key<'_>, StreamOptions)> {
     match write {
-        Write::Set { key, kind, expires_at, freshness, codec, extras, .. } => {
+        Write::Set(SetWrite { key, kind, expires_at, freshness, codec, extras, .. }) => {
             let extras = extras.map(tierce::Extras::into_owned);
             Ok((key, StreamOptions { kind, expires_at, freshness, codec, extras }))
         }

@@ -14,8 +14,8 @@
 //! - number: `f64`, or `i128` for a bigint
 
 use tierce::{
-    Code, CodecChoice, Element, Error, Extras, Freshness, Key, Meta, Number, Numbers, Result, When, Write,
-    Written,
+    Code, CodecChoice, Element, Error, Extras, Freshness, Key, Meta, Number, Numbers, Result, SetWrite, When,
+    Write, Written,
 };
 
 /// Bytes of an entry's facts.
@@ -142,7 +142,7 @@ impl<'a> Reader<'a> {
                 } else {
                     blobs.get(value).ok_or_else(|| malformed("a blob is missing"))?.as_ref()
                 };
-                Ok(Write::Set {
+                Ok(Write::Set(SetWrite {
                     key,
                     value,
                     kind,
@@ -156,7 +156,7 @@ impl<'a> Reader<'a> {
                         _ => When::Present,
                     },
                     extras,
-                })
+                }))
             }
             OP_RENEW => Ok(Write::Renew { key, expires_at, fresh_until, stale: flags & FLAG_STALE != 0 }),
             OP_DELETE => Ok(Write::Delete { key }),

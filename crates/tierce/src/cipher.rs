@@ -10,7 +10,7 @@ use std::io::{self, Read};
 
 use chacha20poly1305::aead::AeadInOut as _;
 use chacha20poly1305::{KeyInit as _, Tag, XChaCha20Poly1305, XNonce};
-use zeroize::Zeroizing;
+use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::error::{Code, Error, Result};
 
@@ -63,7 +63,7 @@ impl TryFrom<&[u8]> for EncryptionKey {
                 "the encryption key has {} bytes; accepted are {KEY} random ones, not a password",
                 bytes.len()
             );
-            return Err(Error::new(Code::InvalidOption, message).with("option", "encryption"));
+            return Err(Error::new(Code::InvalidOption, message).with("name", "encryption"));
         }
         key.copy_from_slice(bytes);
         Ok(Self(key))
@@ -114,6 +114,7 @@ impl Cipher {
             hasher.update(&key.0[..]).update(salt);
             let mut out = Zeroizing::new([0; KEY]);
             hasher.finalize_xof().fill(&mut out[..]);
+            hasher.zeroize();
             out
         };
         let sealing = |purpose| XChaCha20Poly1305::new((&*derived(purpose)).into());

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use crate::cipher::{Cipher, EncryptionKey, Opening, Place, SALT};
+use crate::error::{Code, Error};
 use crate::frame::{HEADER, Header};
 use crate::key::Key;
 use crate::snapshot::{Record, SnapshotReader, mended};
@@ -25,6 +27,23 @@ pub fn frame(bytes: &[u8]) -> u64 {
     let decoded = sealed.decode(payload);
     assert!(plausible || decoded.is_err(), "more came out than can be in it");
     if plausible { header.raw_size } else { 0 }
+}
+
+/// Bytes are encrypted bytes to nobody without the key, and come back when they are encrypted; any are rules, or refused.
+pub fn encryption(bytes: &[u8]) -> u64 {
+    let cipher = Cipher::new(&EncryptionKey::from([7; 32]), &[7; SALT]);
+    let place = Place { sort: 0, of: b"fuzz" };
+    assert!(cipher.open(place, bytes).is_err() && cipher.open_key(bytes).is_err(), "made without the key");
+    let mut piece = [0; 4096];
+    let read = Opening::new(bytes, place, bytes.len() as u64).and_then(|mut opening| {
+        opening.read(&cipher, &mut piece).map_err(|why| Error::new(Code::Corrupt, why.to_string()))
+    });
+    assert!(read.is_err(), "made without the key");
+    crate::disk::rules_of(bytes);
+    let mut sealed = Vec::new();
+    let outcome = cipher.seal(place, bytes, &mut sealed).and_then(|()| cipher.open(place, &sealed));
+    assert!(outcome.is_ok_and(|opened| opened == bytes), "what is sealed opens");
+    bytes.len() as u64
 }
 
 /// The stream inside a snapshot, with sound checksums around it.

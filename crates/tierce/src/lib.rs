@@ -24,8 +24,8 @@ pub use disk::{
     Answer, AnswerColumn, AnswerSink, AtomicFile, Backup, Builder, Cache, Cell, CheckReport, ColumnType,
     Durability, EPOCH_BITS, Entry, EpochTable, Extras, Fetched, Freshness, KeyPage, Listed, Listing, Loaded,
     Mapped, MappedValue, Meta, MetaColumn, MetaRow, MetaTable, Number, Problem, ProblemKind, SetOptions,
-    State, Stats, StreamOptions, Transaction, Turns, Validity, ValueReader, ValueWriter, Wait, When, Write,
-    Written, open_snapshot,
+    SetWrite, State, Stats, StreamOptions, Transaction, Turns, Validity, ValueReader, ValueWriter, Wait,
+    When, Write, Written, open_snapshot,
 };
 pub use error::{Code, Error, Result};
 pub use hash::{Algorithm, Content, ContentDigest, ContentItem, Hasher};

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use common::{assert_settled, open, telling, temp, value_files, version_in};
-use tierce::{Cache, Code, Freshness, Key, Wait, When, Write};
+use tierce::{Cache, Code, Wait, Write};
 
 const KEYS: u64 = 40;
 const DIR: &str = "TIERCE_BACKUP_DIR";
@@ -88,20 +88,8 @@ fn a_backup_beside_writers_is_of_one_moment() {
                 // All keys move from one version to the next at once.
                 let values: Vec<_> =
                     (0..KEYS).map(|key| (format!("{key}"), telling(key, version, size_of(key)))).collect();
-                let writes: Vec<_> = values
-                    .iter()
-                    .map(|(key, value)| Write::Set {
-                        key: Key::from(key.as_str()),
-                        value,
-                        kind: 0,
-                        expires_at: None,
-                        freshness: Freshness::default(),
-                        extras: None,
-                        when: When::Always,
-                        codec: None,
-                        numbers: None,
-                    })
-                    .collect();
+                let writes: Vec<_> =
+                    values.iter().map(|(key, value)| Write::set(key.as_str(), value)).collect();
                 other.apply(&writes, Wait::Yes).unwrap();
             }
         });

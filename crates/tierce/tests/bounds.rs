@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use common::{Dice, noise, open, temp, uncoded, value_files};
-use tierce::{Cache, Code, Freshness, Key, ManualClock, Wait, When, Write};
+use tierce::{Cache, Code, Key, ManualClock, SetWrite, Wait, Write};
 
 const MIB: u64 = 1 << 20;
 
@@ -30,20 +30,7 @@ fn use_stays_near_the_bound_under_small_large_and_mixed_values() {
                     (format!("{}", dice.below(1 << 20)), noise(dice.roll(), size))
                 })
                 .collect();
-            let writes: Vec<_> = batch
-                .iter()
-                .map(|(key, value)| Write::Set {
-                    key: Key::from(key.as_str()),
-                    value,
-                    kind: 0,
-                    expires_at: None,
-                    freshness: Freshness::default(),
-                    codec: None,
-                    numbers: None,
-                    when: When::Always,
-                    extras: None,
-                })
-                .collect();
+            let writes: Vec<_> = batch.iter().map(|(key, value)| Write::set(key.as_str(), value)).collect();
             cache.apply(&writes, Wait::Yes).unwrap();
             brought += batch.iter().map(|(_, value)| value.len() as u64 + 100).sum::<u64>();
             if brought < looked + limit / 16 {
@@ -71,17 +58,7 @@ fn a_lower_bound_evicts_what_is_over_it_and_not_the_rest() {
         let count = 12 * MIB / (size + 100);
         for chunk in (0..count).collect::<Vec<_>>().chunks(500) {
             let batch: Vec<_> = chunk.iter().map(|n| (format!("{n}"), noise(*n, size as usize))).collect();
-            let set = |(key, value): &'static (String, Vec<u8>)| Write::Set {
-                key: Key::from(key.as_str()),
-                value,
-                kind: 0,
-                expires_at: None,
-                freshness: Freshness::default(),
-                codec: None,
-                numbers: None,
-                when: When::Always,
-                extras: None,
-            };
+            let set = |(key, value): &'static (String, Vec<u8>)| Write::set(key.as_str(), value);
             let batch: &'static [_] = batch.leak();
             cache.apply(&batch.iter().map(set).collect::<Vec<_>>(), Wait::Yes).unwrap();
         }
@@ -124,17 +101,7 @@ fn a_time_to_live_of_any_length_is_kept() {
     for (n, ttl) in long.into_iter().enumerate() {
         cache.set_for(format!("{n}"), b"v", ttl).unwrap();
     }
-    let write = Write::Set {
-        key: Key::from("3"),
-        value: b"v",
-        kind: 0,
-        expires_at: Some(u64::MAX),
-        freshness: Freshness::default(),
-        codec: None,
-        numbers: None,
-        when: When::Always,
-        extras: None,
-    };
+    let write = Write::Set(SetWrite { expires_at: Some(u64::MAX), ..SetWrite::new("3", b"v") });
     cache.apply(&[write], Wait::Yes).unwrap();
     for n in 0..800 {
         cache.set(format!("other:{n}"), &noise(n, 1_000)).unwrap(); // evictions look for what has expired

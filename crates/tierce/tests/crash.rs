@@ -14,7 +14,7 @@ use std::process::{Command, Stdio};
 use common::{
     Dice, assert_settled, encrypted, is_encrypted, open, telling, temp, uncoded, version_in, with_key,
 };
-use tierce::{Cache, Durability, Freshness, Key, Wait, When, Write};
+use tierce::{Cache, Durability, Wait, Write};
 
 const DIR: &str = "TIERCE_CRASH_DIR";
 const SEED: &str = "TIERCE_CRASH_SEED";
@@ -68,20 +68,8 @@ fn writer_that_is_killed() {
                         (key, format!("{key}"), telling(key, version, size_of(&mut dice)))
                     })
                     .collect();
-                let writes: Vec<_> = batch
-                    .iter()
-                    .map(|(_, key, value)| Write::Set {
-                        numbers: None,
-                        when: When::Always,
-                        extras: None,
-                        key: Key::from(key.as_str()),
-                        value,
-                        kind: 0,
-                        expires_at: None,
-                        freshness: Freshness::default(),
-                        codec: None,
-                    })
-                    .collect();
+                let writes: Vec<_> =
+                    batch.iter().map(|(_, key, value)| Write::set(key.as_str(), value)).collect();
                 cache.apply(&writes, Wait::Yes).unwrap();
                 let keys: Vec<_> =
                     batch.iter().map(|(key, ..)| format!("ack set {key} {version}\n")).collect();

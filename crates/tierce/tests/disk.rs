@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tierce::{Cache, Code, CodecChoice, Fetched, Freshness, Key, Listing, ManualClock, Wait, When, Write};
+use tierce::{Cache, Code, CodecChoice, Fetched, Key, Listing, ManualClock, SetWrite, Wait, Write};
 
 const NOW: u64 = 1_800_000_000_000;
 
@@ -232,17 +232,7 @@ fn a_batch_is_stored_whole_and_tells_what_became_of_each_write() {
     let cache = open(temp.path());
     cache.set("gone", b"x").unwrap();
     let big = noise(1, 40_000);
-    let set = |key: &'static str, value| Write::Set {
-        key: Key::from(key),
-        value,
-        kind: 3,
-        expires_at: None,
-        freshness: Freshness::default(),
-        codec: None,
-        numbers: None,
-        when: When::Always,
-        extras: None,
-    };
+    let set = |key: &'static str, value| Write::Set(SetWrite { kind: 3, ..SetWrite::new(key, value) });
     let written = cache
         .apply(
             &[

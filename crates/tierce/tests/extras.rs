@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use common::{database, noise, open, temp, uncoded};
-use tierce::{Cache, Code, Entry, Extras, Freshness, Key, ManualClock, SetOptions, Wait, When, Write};
+use tierce::{Cache, Code, Entry, Extras, ManualClock, SetOptions, SetWrite, Wait, Write};
 
 fn tagged<'a>(tags: &'a [&'a str]) -> SetOptions<'a> {
     SetOptions { tags, ..SetOptions::default() }
@@ -20,17 +20,10 @@ fn beside(dir: &std::path::Path) -> (i64, i64) {
 }
 
 fn set<'a>(key: &'a str, value: &'a [u8], tags: &[&'a str]) -> Write<'a> {
-    Write::Set {
-        key: Key::from(key),
-        value,
-        kind: 0,
-        expires_at: None,
-        freshness: Freshness::default(),
-        codec: None,
-        numbers: None,
-        when: When::Always,
+    Write::Set(SetWrite {
         extras: Some(Extras { tags: tags.iter().map(|tag| (*tag).into()).collect(), ..Extras::default() }),
-    }
+        ..SetWrite::new(key, value)
+    })
 }
 
 #[test]

@@ -4,22 +4,16 @@
 
 use std::sync::Arc;
 
-use tierce::{Cache, Fetched, Freshness, Key, ManualClock, Wait, When, Write};
+use tierce::{Cache, Fetched, Freshness, Key, ManualClock, SetWrite, Wait, Write};
 
 const NOW: u64 = 1_800_000_000_000;
 
 fn set<'a>(key: &'a str, value: &'a [u8], fresh: u64, expires: u64) -> Write<'a> {
-    Write::Set {
-        key: Key::from(key),
-        value,
-        kind: 0,
+    Write::Set(SetWrite {
         expires_at: Some(NOW + expires),
         freshness: Freshness { until: Some(NOW + fresh), cost: 7 },
-        codec: None,
-        numbers: None,
-        when: When::Always,
-        extras: None,
-    }
+        ..SetWrite::new(key, value)
+    })
 }
 
 fn renew(key: &str, fresh: Option<u64>, expires: u64, stale: bool) -> Write<'_> {

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use common::{assert_settled, noise, temp, uncoded};
 use failing::{Fault, arm, lift, unsynced, watch};
-use tierce::{Builder, Cache, Code, Durability, Error, Freshness, Key, Result, Wait, When, Write};
+use tierce::{Builder, Cache, Code, Durability, Error, Result, Wait, Write};
 
 const FAULTS: [Fault; 3] = [
     Fault { errno: libc::ENOSPC, lasts: true },
@@ -116,17 +116,7 @@ impl Model {
             Batch(small, large) => {
                 let values = [(small, self.value(small, INLINE)), (large, self.value(large, IN_FILE))];
                 let names = [name(small), name(large)];
-                let write = |at: usize| Write::Set {
-                    key: Key::from(names[at].as_str()),
-                    value: &values[at].1,
-                    kind: 0,
-                    expires_at: None,
-                    freshness: Freshness::default(),
-                    codec: None,
-                    numbers: None,
-                    when: When::Always,
-                    extras: None,
-                };
+                let write = |at: usize| Write::set(names[at].as_str(), &values[at].1);
                 let outcome = cache.apply(&[write(0), write(1)], Wait::Yes).map(|_| ());
                 for (key, value) in values.clone() {
                     self.wrote(key, Some(value), outcome.is_ok());

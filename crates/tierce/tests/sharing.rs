@@ -11,7 +11,7 @@ use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
 
 use common::{Dice, assert_settled, noise, open, telling, temp, uncoded, version_in};
-use tierce::{Cache, Freshness, Key, Wait, When, Write};
+use tierce::{Cache, Wait, Write};
 
 const DIR: &str = "TIERCE_SHARING_DIR";
 const NUMBER: &str = "TIERCE_SHARING_NUMBER";
@@ -331,17 +331,7 @@ fn a_cache_can_be_dropped_while_its_maintenance_is_at_work() {
     for round in 0..10 {
         let cache = open(temp.path());
         let values: Vec<_> = (0..400).map(|n| (format!("{n}"), noise(n + round, 14_000))).collect();
-        let set = |(key, value): &'static (String, Vec<u8>)| Write::Set {
-            key: Key::from(key.as_str()),
-            value,
-            kind: 0,
-            expires_at: None,
-            freshness: Freshness::default(),
-            codec: None,
-            numbers: None,
-            when: When::Always,
-            extras: None,
-        };
+        let set = |(key, value): &'static (String, Vec<u8>)| Write::set(key.as_str(), value);
         let values: &'static [_] = values.leak();
         cache.apply(&values.iter().map(set).collect::<Vec<_>>(), Wait::Yes).unwrap(); // the log is due
         drop(cache);

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use common::{noise, temp, uncoded, value_files};
 use proptest::prelude::*;
-use tierce::{Cache, Code, Freshness, Key, ManualClock, Number, State, Wait, When, Write};
+use tierce::{Cache, Code, Key, ManualClock, Number, State, Wait, Write};
 
 const NOW: u64 = 1_800_000_000_000;
 
@@ -133,10 +133,7 @@ fn a_batch_that_fails_a_check_changes_nothing() {
         _ => None,
     };
     let store = |checked: &str, seen: Option<u64>| {
-        let (key, value, kind, expires_at, codec, numbers) = (Key::from("out"), b"v", 0, None, None, None);
-        let freshness = Freshness::default();
-        let when = When::Always;
-        let set = Write::Set { key, value, kind, expires_at, freshness, codec, numbers, extras: None, when };
+        let set = Write::set("out", b"v");
         cache.apply(&[set, Write::Check { key: Key::from(checked), version: seen }], Wait::Yes)
     };
     cache.set_for("in", b"1", Duration::from_millis(100)).unwrap();

@@ -67,7 +67,7 @@ impl CodecChoice {
                 let accepted: Vec<_> = METHODS.iter().map(|(name, _)| *name).collect();
                 let accepted = accepted.join(", ");
                 Err(Error::new(Code::InvalidOption, format!("codec is '{name}'; accepted are {accepted}"))
-                    .with("option", "codec"))
+                    .with("name", "codec"))
             }
         }
     }

@@ -15,9 +15,9 @@ use super::extras::{Extras, MetaRow};
 use super::lock;
 use super::maintenance::{self, Maintenance};
 use super::read::{Beside, Lookup, Meta};
-use super::row::{Freshness, Sums};
+use super::row::Sums;
 use super::verbs::State;
-use super::write::{When, Write, Written};
+use super::write::{SetWrite, Write, Written};
 use crate::error::{Code, Error, Result};
 use crate::frame::Header;
 use crate::key::{Digest, Key};
@@ -208,18 +208,9 @@ impl Cache {
             description: options.description.map(Into::into),
             meta: options.meta.to_vec(),
         };
-        let write = Write::Set {
-            key: key.into(),
-            value,
-            kind: 0,
-            expires_at: self.expiry(options.ttl.or(self.engine.default_ttl))?,
-            freshness: Freshness::default(),
-            codec: None,
-            numbers: None,
-            when: When::Always,
-            extras: Some(extras),
-        };
-        self.apply(&[write], Wait::Yes).map(|_| ())
+        let expires_at = self.expiry(options.ttl.or(self.engine.default_ttl))?;
+        let write = SetWrite { expires_at, extras: Some(extras), ..SetWrite::new(key.into(), value) };
+        self.apply(&[Write::Set(write)], Wait::Yes).map(|_| ())
     }
 
     pub(super) fn expiry(&self, ttl: Option<Duration>) -> Result<Option<u64>> {

@@ -12,13 +12,15 @@ const BATCH: u64 = 2_000;
 /// Removals after which free pages are looked for.
 const MANY: u64 = 1_000;
 
-/// How much of what is stored has expired.
+/// How much of what is stored has expired, and how much plain reads find: neither is what has gone stale and is kept for loads.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Validity {
     /// Entries whose time has passed and which are still there.
     pub expired: u64,
-    /// Bytes of the values of all others.
+    /// Entries that plain reads find.
+    pub valid: u64,
+    /// Bytes of their values.
     pub valid_size: u64,
 }
 
@@ -49,7 +51,7 @@ impl Cache {
         removed
     }
 
-    /// How much has expired, and how much has not.
+    /// How much has expired, and how much plain reads find.
     ///
     /// # Errors
     /// As [`Cache::get`].
@@ -66,7 +68,7 @@ impl Cache {
         Ok(self.validity()?.expired)
     }
 
-    /// Bytes of the values that have not expired.
+    /// Bytes of the values that plain reads find.
     ///
     /// # Errors
     /// As [`Cache::get`].

@@ -68,7 +68,7 @@ impl FromStr for Durability {
             _ => "",
         };
         let message = format!("durability is {name:?}; accepted are \"process\" and \"power\"{why}");
-        Err(Error::new(Code::InvalidOption, message).with("option", "durability"))
+        Err(Error::new(Code::InvalidOption, message).with("name", "durability"))
     }
 }
 

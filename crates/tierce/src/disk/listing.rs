@@ -66,7 +66,7 @@ impl Cache {
                 "the texts of keys are not stored in this directory, so that none can be found by a part of it: list all \
                  entries, or find them by their tags",
             )
-            .with("option", "prefix")),
+            .with("name", "prefix")),
             Some(prefixes) if self.engine.keeping.is_encrypted() => self.filtered(listing, prefixes),
             _ => self.plain_page(listing),
         }

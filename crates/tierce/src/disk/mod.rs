@@ -68,11 +68,13 @@ pub use optimistic::Transaction;
 pub use query::{Answer, AnswerColumn, AnswerSink};
 pub use read::Meta;
 pub use row::Freshness;
+#[cfg(fuzzing)]
+pub(crate) use rules::rules_of;
 pub use stream::{StreamOptions, ValueReader, ValueWriter};
 pub use transfer::{AtomicFile, Loaded, open_snapshot};
 pub use turns::Turns;
 pub use verbs::State;
-pub use write::{When, Write, Written};
+pub use write::{SetWrite, When, Write, Written};
 
 /// Whether a write may wait for another writer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,9 +7,8 @@ use std::time::Duration;
 use super::cache::Cache;
 use super::epoch;
 use super::number::Number;
-use super::row::Freshness;
 use super::verbs::State;
-use super::write::{When, Write};
+use super::write::{SetWrite, Write};
 use super::{Wait, owner};
 use crate::error::{Code, Error, Result};
 use crate::key::Key;
@@ -231,17 +230,9 @@ impl Transaction<'_> {
 
 fn write_of<'a>(key: Key<'a>, change: &'a Change) -> Write<'a> {
     match change {
-        Change::Set { value, expires_at } => Write::Set {
-            key,
-            value,
-            kind: 0,
-            expires_at: *expires_at,
-            freshness: Freshness::default(),
-            codec: None,
-            numbers: None,
-            extras: None,
-            when: When::Always,
-        },
+        Change::Set { value, expires_at } => {
+            Write::Set(SetWrite { expires_at: *expires_at, ..SetWrite::new(key, value) })
+        }
         Change::Delete => Write::Delete { key },
         Change::Increment { by, expires_at } => {
             Write::Increment { key, by: Number::Integer(*by), expires_at: *expires_at }

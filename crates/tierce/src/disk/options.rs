@@ -75,11 +75,11 @@ impl Options {
                     "a maximum size of {given} bytes is too small; accepted are {floor} (1 MiB) and more"
                 ),
             )
-            .with("option", "maxSize"));
+            .with("name", "maxSize"));
         }
         if self.max == Some(0) {
             return Err(Error::new(Code::InvalidOption, "max is 0 entries; accepted are 1 and more")
-                .with("option", "max"));
+                .with("name", "max"));
         }
         if !POLICIES.contains(&self.policy) {
             let names: Vec<_> = POLICIES.iter().map(|policy| policy.name()).collect();
@@ -88,7 +88,7 @@ impl Options {
                 self.policy.name(),
                 names.join(", ")
             );
-            return Err(Error::new(Code::InvalidOption, message).with("option", "policy"));
+            return Err(Error::new(Code::InvalidOption, message).with("name", "policy"));
         }
         if self.ttl.is_some_and(|ttl| ttl.is_zero()) {
             return Err(Error::new(
@@ -99,7 +99,7 @@ impl Options {
         if self.encryption.is_some() && !self.meta.is_empty() {
             let message = "meta is given with encryption; its columns are searched by SQL and would be stored as they are: \
                            leave one of the two out";
-            return Err(Error::new(Code::InvalidOption, message).with("option", "meta"));
+            return Err(Error::new(Code::InvalidOption, message).with("name", "meta"));
         }
         MetaTable::check_all(&self.meta)
     }

@@ -114,6 +114,12 @@ impl Rules {
     }
 }
 
+/// Reads bytes as rules, for the fuzz targets.
+#[cfg(fuzzing)]
+pub(crate) fn rules_of(bytes: &[u8]) {
+    let _ = bytes.chunks(COPY).map(|copy| Rules::parse(copy, Path::new("rules"))).collect::<Vec<_>>();
+}
+
 /// How a cache with these options keeps things in a directory; makes the rules of a new one.
 ///
 /// # Errors
@@ -156,7 +162,7 @@ pub(super) fn expect_none_new(paths: &Paths, keeping: &Keeping) -> Result<()> {
 fn keeping(paths: &Paths, options: &Options, rules: Rules) -> Result<Keeping> {
     let shown = paths.dir.display();
     let refused =
-        |code, message: String, option| Err(Error::new(code, message).with("option", option).at(&paths.dir));
+        |code, message: String, option| Err(Error::new(code, message).with("name", option).at(&paths.dir));
     let cipher = match (&options.encryption, rules.encryption) {
         (None, None) => None,
         (None, Some(_)) => {

@@ -50,12 +50,13 @@ impl Db {
         Ok(Some(Stretch { first, last, is_dense, special, ids }))
     }
 
-    /// What has expired, and what has not.
+    /// What has expired, and what plain reads find.
     pub fn validity(&self, now: u64) -> Result<Validity> {
-        let sql = "SELECT count(*) FILTER (WHERE expires <= ?1), \
-                   total(size) FILTER (WHERE expires IS NULL OR expires > ?1) FROM entries";
+        let sql = "SELECT count(*) FILTER (WHERE expires <= ?1), count(*) FILTER (WHERE live), total(size) FILTER (WHERE live) FROM \
+                   (SELECT expires, size, ifnull(expires > ?1, TRUE) AND ifnull(fresh > ?1, TRUE) AS live FROM entries)";
         let found = self.one(sql, [now as i64], |row| {
-            Ok(Validity { expired: row.get::<_, i64>(0)? as u64, valid_size: row.get::<_, f64>(1)? as u64 })
+            let (expired, valid) = (row.get::<_, i64>(0)? as u64, row.get::<_, i64>(1)? as u64);
+            Ok(Validity { expired, valid, valid_size: row.get::<_, f64>(2)? as u64 })
         })?;
         Ok(found.unwrap_or_default())
     }

@@ -17,7 +17,7 @@ use super::extras::Extras;
 use super::keeping::{Keeping, Payload};
 use super::read::{Lookup, Meta};
 use super::row::{Freshness, weight};
-use super::write::{Times, When, Write, Written};
+use super::write::{SetWrite, Times, Write, Written};
 use crate::Cache;
 use crate::cipher::{Sealing, plain_len};
 use crate::codec::chunks::{CHUNK, CHUNK_HEADER, ChunkHeader, checksum};
@@ -218,18 +218,9 @@ impl ValueWriter {
     /// A value that never filled a chunk is stored like any other.
     fn commit_small(&mut self) -> Result<Written> {
         let StreamOptions { kind, expires_at, freshness, codec, extras } = std::mem::take(&mut self.options);
-        let write = Write::Set {
-            key: self.key.clone(),
-            value: &self.chunk,
-            kind,
-            expires_at,
-            freshness,
-            codec,
-            numbers: None,
-            extras,
-            when: When::Always,
-        };
-        let written = self.engine.apply(&[write], Wait::Yes)?;
+        let plain = SetWrite::new(self.key.clone(), &self.chunk);
+        let write = SetWrite { kind, expires_at, freshness, codec, extras, ..plain };
+        let written = self.engine.apply(&[Write::Set(write)], Wait::Yes)?;
         Ok(written.into_iter().next().unwrap_or_default())
     }
 

@@ -6,8 +6,7 @@ use super::Wait;
 use super::cache::{Cache, LOOKS};
 use super::number::Number;
 use super::read::{Lookup, Meta};
-use super::row::Freshness;
-use super::write::{When, Write, Written};
+use super::write::{SetWrite, When, Write, Written};
 use crate::error::{Code, Error, Result};
 use crate::key::Key;
 
@@ -43,18 +42,7 @@ impl Cache {
 
     fn set_when(&self, key: Key<'_>, value: &[u8], when: When) -> Result<Written> {
         let expires_at = self.expiry(self.engine.default_ttl)?;
-        let (freshness, codec, numbers) = (Freshness::default(), None, None);
-        self.one(Write::Set {
-            key,
-            value,
-            kind: 0,
-            expires_at,
-            freshness,
-            codec,
-            numbers,
-            extras: None,
-            when,
-        })
+        self.one(Write::Set(SetWrite { expires_at, when, ..SetWrite::new(key, value) }))
     }
 
     /// Gives a live entry another time to live from now on; `None` never expires. Whether there was one.

@@ -28,26 +28,7 @@ use crate::snapshot::Record;
 #[derive(Clone, Debug)]
 pub enum Write<'a> {
     /// Stores a value under a key.
-    Set {
-        /// The key.
-        key: Key<'a>,
-        /// The value's bytes.
-        value: &'a [u8],
-        /// What the value is, kept beside it.
-        kind: u8,
-        /// Milliseconds since the Unix epoch; `None` never expires.
-        expires_at: Option<u64>,
-        /// When the value is due to be made anew, where that is before it expires.
-        freshness: Freshness,
-        /// Overrides the cache's codec.
-        codec: Option<CodecChoice>,
-        /// Where the value is an array of numbers: what they are, so that they are coded as such.
-        numbers: Option<Numbers>,
-        /// Whether it depends on a live entry of the key.
-        when: When,
-        /// Tags, description and metadata.
-        extras: Option<Extras<'a>>,
-    },
+    Set(SetWrite<'a>),
     /// Gives an entry new times and leaves its value alone. An expired one stays expired.
     Renew {
         /// The key.
@@ -89,6 +70,53 @@ pub enum Write<'a> {
     },
     /// Stores an entry as it was in another cache: with its times, its hits, and its value as it is coded.
     Restore(&'a Record),
+}
+
+impl<'a> Write<'a> {
+    /// As [`SetWrite::new`].
+    pub fn set(key: impl Into<Key<'a>>, value: &'a [u8]) -> Self {
+        Self::Set(SetWrite::new(key, value))
+    }
+}
+
+/// A value on its way to a key, and what it gets.
+#[derive(Clone, Debug)]
+pub struct SetWrite<'a> {
+    /// The key.
+    pub key: Key<'a>,
+    /// The value's bytes.
+    pub value: &'a [u8],
+    /// What the value is, kept beside it.
+    pub kind: u8,
+    /// Milliseconds since the Unix epoch; `None` never expires.
+    pub expires_at: Option<u64>,
+    /// When the value is due to be made anew, where that is before it expires.
+    pub freshness: Freshness,
+    /// Overrides the cache's codec.
+    pub codec: Option<CodecChoice>,
+    /// Where the value is an array of numbers: what they are, so that they are coded as such.
+    pub numbers: Option<Numbers>,
+    /// Whether it depends on a live entry of the key.
+    pub when: When,
+    /// Tags, description and metadata.
+    pub extras: Option<Extras<'a>>,
+}
+
+impl<'a> SetWrite<'a> {
+    /// Bytes that never expire, whatever is there. For more: `SetWrite { kind, ..SetWrite::new(key, value) }`.
+    pub fn new(key: impl Into<Key<'a>>, value: &'a [u8]) -> Self {
+        Self {
+            key: key.into(),
+            value,
+            kind: 0,
+            expires_at: None,
+            freshness: Freshness::default(),
+            codec: None,
+            numbers: None,
+            when: When::Always,
+            extras: None,
+        }
+    }
 }
 
 /// When a [`Write::Set`] stores its value.
@@ -332,7 +360,17 @@ impl Engine {
 
     fn prepare<'a>(&self, write: &'a Write<'a>) -> Result<Ready<'a>> {
         let (key, value, kind, times, codec, extras, when) = match write {
-            Write::Set { key, value, kind, expires_at, freshness, codec, numbers, extras, when } => {
+            Write::Set(SetWrite {
+                key,
+                value,
+                kind,
+                expires_at,
+                freshness,
+                codec,
+                numbers,
+                extras,
+                when,
+            }) => {
                 let codec = codec.unwrap_or(self.codec);
                 let codec = numbers.map_or(codec, |numbers| codec.numbers(numbers));
                 let extras = extras.as_ref().filter(|extras| !extras.is_empty());

@@ -39,7 +39,7 @@ impl Algorithm {
                 Code::InvalidOption,
                 format!("hash is '{name}'; accepted are xxh3 and blake3"),
             )
-            .with("option", "hash")),
+            .with("name", "hash")),
         }
     }
 

@@ -131,12 +131,8 @@ impl Policy for Lfu {
     }
 
     fn insert(&mut self, slot: u32, _hash: u64, weight: u32, victims: &mut Vec<u32>) {
-        if !self.budget.admits(weight) {
-            return victims.push(slot);
-        }
-        while !self.budget.fits(weight) {
-            let Some(victim) = self.evict() else { break };
-            victims.push(victim);
+        if !self.admit(slot, weight, victims) {
+            return;
         }
         if slot as usize >= self.bucket_of.len() {
             self.bucket_of.resize(slot as usize + 1, NONE);

@@ -148,6 +148,21 @@ pub trait Policy: Clone {
     #[doc(hidden)]
     fn resized(&mut self, _from: u64) {}
 
+    /// Makes room for `weight` more. False where that is above the capacity: then the victim is `slot` itself.
+    #[doc(hidden)]
+    #[inline]
+    fn admit(&mut self, slot: u32, weight: u32, victims: &mut Vec<u32>) -> bool {
+        if !self.budget().admits(weight) {
+            victims.push(slot);
+            return false;
+        }
+        while !self.budget().fits(weight) {
+            let Some(victim) = self.evict() else { break };
+            victims.push(victim);
+        }
+        true
+    }
+
     /// Evicts until the weights are within the capacity.
     #[doc(hidden)]
     fn make_room(&mut self, victims: &mut Vec<u32>) {

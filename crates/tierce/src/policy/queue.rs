@@ -41,12 +41,8 @@ impl<O: Order> Policy for Queue<O> {
 
     #[inline]
     fn insert(&mut self, slot: u32, _hash: u64, weight: u32, victims: &mut Vec<u32>) {
-        if !self.budget.admits(weight) {
-            return victims.push(slot);
-        }
-        while !self.budget.fits(weight) {
-            let Some(victim) = self.evict() else { break };
-            victims.push(victim);
+        if !self.admit(slot, weight, victims) {
+            return;
         }
         self.list.push_back(0, slot);
         self.budget.add(slot, weight);

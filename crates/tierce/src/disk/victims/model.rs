@@ -4,7 +4,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 
-use crate::disk::{Cache, Freshness, Listing, Wait, When, Write};
+use crate::disk::{Cache, Listing, Wait, Write};
 use crate::key::Key;
 use crate::policy::{AnyPolicy, Policy, PolicyKind};
 
@@ -23,17 +23,7 @@ fn open(dir: &Path, policy: PolicyKind, max: u64) -> Cache {
 }
 
 fn set<'a>(key: &'a str, value: &'a [u8]) -> Write<'a> {
-    Write::Set {
-        key: Key::from(key),
-        value,
-        kind: 0,
-        expires_at: None,
-        freshness: Freshness::default(),
-        extras: None,
-        when: When::Always,
-        codec: None,
-        numbers: None,
-    }
+    Write::set(key, value)
 }
 
 /// The policy in memory, told of the same.
