@@ -163,17 +163,7 @@ fn a_batch_is_there_as_a_whole_or_not_at_all() {
         let batch = batch(version);
         let writes: Vec<_> = batch
             .iter()
-            .map(|(key, value)| tierce::Write::Set {
-                key: format!("{key}").into(),
-                value,
-                kind: 0,
-                expires_at: None,
-                freshness: tierce::Freshness::default(),
-                codec: None,
-                numbers: None,
-                when: tierce::When::Always,
-                extras: None,
-            })
+            .map(|(key, value)| tierce::Write::Set(tierce::SetWrite::new(format!("{key}"), value)))
             .collect();
         cache.apply(&writes, tierce::Wait::Yes).unwrap();
     };
