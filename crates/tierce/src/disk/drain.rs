@@ -308,11 +308,14 @@ impl Engine {
     /// is moved. On a full disk, a log that was cut leaves room for a small batch.
     fn drain(&self) -> Result<()> {
         let batch = || self.write_as(Wait::Yes, Alone::No, |_| Ok(()));
+        let cut = || self.copy_log(&*self.primary(Wait::Yes)?, Some(LogEnd::Cut));
+        if self.journaling.stuck.load(Ordering::Relaxed) {
+            let _ = cut(); // before the log takes what the database needs
+        }
         let outcome = match batch() {
             Err(why) if why.code() == Code::StorageFull => {
                 self.journaling.stuck.store(true, Ordering::Relaxed);
-                let cut = self.copy_log(&*self.primary(Wait::Yes)?, Some(LogEnd::Cut));
-                cut.and_then(|_| batch()).map_err(|_| why)
+                cut().and_then(|_| batch()).map_err(|_| why)
             }
             outcome => outcome,
         };
