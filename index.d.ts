@@ -83,6 +83,10 @@ export declare class NativeDisk {
   cleanup(limit: number, now: number): Promise<number>
   /** Counts what has expired, on the thread pool. */
   validity(now: number): Promise<NativeValidity>
+  /** Whether the directory has no database: metadata `json`. */
+  isJson(): boolean
+  /** Whether the entry of the key in `inbox[0, keyLength)` is still the one that these numbers were of. Without a database. */
+  isCurrent(keyLength: number, slot: number, epoch: number): boolean
   /** The counters by which the writes of other processes are noticed, mapped. */
   epochs(): Uint32Array
   /** The slot of a key among them. */
@@ -420,6 +424,8 @@ export interface NativeOptions {
   lockTimeout?: number
   /** Tables of custom metadata. */
   meta?: Array<NativeMetaTable>
+  /** `sqlite`, `json` or `auto`; as the directory is where it is left out. */
+  metadata?: string
   /** 32 bytes of a key; `undefined` for no encryption. */
   encryption?: Uint8Array
   /** True where it is left out. */

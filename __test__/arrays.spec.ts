@@ -12,6 +12,7 @@ import {
 } from 'tierce'
 import { describe, expect, it } from 'vitest'
 import { decode, encode, kindName } from '../build/values/index.js'
+import { encodeStructured } from '../build/values/structured-encode.js'
 import { failure } from './helpers/errors.js'
 import { expectSame } from './helpers/same.js'
 import { openCache, tempDir } from './helpers/temp.js'
@@ -43,6 +44,15 @@ function filled<T extends NumberArray>(array: T): T {
     array[index] = typeof array[0] === 'bigint' ? BigInt.asUintN(63, BigInt(number * 1e6)) : number
   }
   return array
+}
+
+/** Six bytes with facts behind them. */
+function decodeWith(kind: number, facts: unknown): unknown {
+  const tail = Buffer.from(encodeStructured(facts))
+  const length = Buffer.alloc(4)
+  length.writeUInt32LE(tail.length)
+  const bytes = Buffer.concat([Buffer.alloc(6), tail, length])
+  return decode(kind, bytes, 0, bytes.length, false)
 }
 
 describe.each(CLASSES.map((type) => [type.name, type] as const))('%s', (name, type) => {
@@ -80,7 +90,68 @@ describe.each(CLASSES.map((type) => [type.name, type] as const))('%s', (name, ty
   )
 })
 
+describe.each(CLASSES.map((type) => [type.name, type] as const))('%s with a shape', (_, type) => {
+  it('of_any_number_of_axes_and_a_series_come_back_from_memory_and_disk', async () => {
+    const dir = tempDir()
+    const [array, none] = [filled(new type(24)), new type(0)]
+    const shapes = [[24], [4, 6], [2, 3, 4], [1, 2, 3, 4, 1], [24, ...new Array<number>(63).fill(1)]]
+    const values = [
+      ...shapes.map((shape) => ndarray(array, shape)),
+      ndarray(array.slice(0, 1) as NumberArray, []),
+      ndarray(none, [0, 5]),
+      series(array, { name: 'É\ud800', index: Array.from(array, String) }),
+      series(array.subarray(3, 20) as NumberArray, { index: array.subarray(1, 18) as NumberArray }),
+      series(none),
+    ]
+    const cache = openCache({ dir })
+    await cache.setMany(values.map((value, at) => [at, value]))
+    const keys = values.map((_, at) => at)
+    expectSame(await cache.getMany(keys), values)
+    await cache.close()
+    expectSame(await openCache({ dir, memory: false }).getMany(keys), values)
+    expect(values[2]).toMatchObject({ shape: [2, 3, 4] })
+    expect((values[2] as NdArray).at(1, 2, 3)).toBe(array[23])
+  })
+})
+
 describe('arrays of numbers', () => {
+  it.each<[string, unknown]>([
+    ['too large', [1e9, 1e9]],
+    ['negative', [-2, -3]],
+    ['no whole numbers', [1.5, 4]],
+    ['no numbers', ['6']],
+    ['no array', { 0: 6, length: 1 }],
+    ['holes', Object.assign(new Array(2), { 0: 6 })],
+    ['billions of holes', Object.assign([], { length: 4e9 })],
+    ['more axes than there are', new Array(65).fill(1).with(0, 6)],
+    ['NaN', [NaN]],
+    ['cyclic', ((shape: unknown[]) => (shape[0] = shape))([])],
+    ['nothing', undefined],
+  ])('a_stored_shape_that_is_%s_is_E_CORRUPT', (_, shape) => {
+    expect(() => decodeWith(33, shape)).toThrow(expect.objectContaining({ code: 'E_CORRUPT' }))
+  })
+
+  it.each<[string, unknown]>([
+    ['no_list', 'x'],
+    ['a_name_that_is_none', [5]],
+    ['an_index_of_another_length', [undefined, [1]]],
+    ['an_index_that_is_none', ['x', 'abcdef']],
+  ])('stored_facts_of_a_series_that_are_%s_are_E_CORRUPT', (_, facts) => {
+    expect(() => decodeWith(49, facts)).toThrow(expect.objectContaining({ code: 'E_CORRUPT' }))
+  })
+
+  it('facts_that_reach_beyond_their_value_are_refused', () => {
+    const refused = expect.objectContaining({ code: expect.stringMatching(/^E_(CORRUPT|UNAVAILABLE)$/) })
+    for (const length of [0, 1, 7, 100, 2 ** 31, 2 ** 32 - 1]) {
+      for (const kind of [33, 34, 42, 49, 58]) {
+        const bytes = Buffer.alloc(11)
+        bytes.writeUInt32LE(length, 7)
+        expect(() => decode(kind, bytes, 0, 11, false)).toThrow(refused)
+        expect(() => decode(kind, bytes, 8, 11, true)).toThrow(refused)
+      }
+    }
+  })
+
   it('every_bit_of_floats_is_kept', async () => {
     const cache = openCache({ dir: tempDir(), memory: false })
     const bits = new BigUint64Array([

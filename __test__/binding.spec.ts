@@ -153,6 +153,8 @@ const CALLS: Record<string, ((opened: Opened) => unknown) | null> = {
   'NativeDisk.prototype.sharesEpochs': ({ disk }) => disk.sharesEpochs(new Uint32Array(1)),
   'NativeDisk.prototype.slotOf': ({ disk }) => disk.slotOf(Buffer.from(KEY)),
   'NativeDisk.prototype.epochAt': ({ disk }) => disk.epochAt(0),
+  'NativeDisk.prototype.isJson': ({ disk }) => disk.isJson(),
+  'NativeDisk.prototype.isCurrent': ({ disk }) => disk.isCurrent(1, 0, 0),
   'NativeDisk.prototype.release': ({ disk }) => disk.release(),
   'NativeDisk.prototype.takeFaults': ({ disk }) => disk.takeFaults(),
   'NativeDisk.prototype.close': ({ disk }) => disk.close(),

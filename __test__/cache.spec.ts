@@ -7,6 +7,7 @@ import { modelSuite } from './suites/model-suite.js'
 import { orderSuite } from './suites/order-suite.js'
 import { timeSuite } from './suites/time-suite.js'
 import { transactionSuite } from './suites/transaction-suite.js'
+import { transactionSyncSuite } from './suites/transaction-sync-suite.js'
 import { upkeepSuite } from './suites/upkeep-suite.js'
 import { valuesSuite } from './suites/values-suite.js'
 import { verbsModelSuite } from './suites/verbs-model-suite.js'
@@ -17,6 +18,8 @@ describe.each([
   { name: 'memory and disk', memory: true, disk: true },
   { name: 'memory that gives copies', memory: true, disk: false, values: 'copy' },
   { name: 'memory that gives copies and disk', memory: true, disk: true, values: 'copy' },
+  { name: 'disk without a database', memory: false, disk: true, metadata: 'json' },
+  { name: 'memory and disk without a database', memory: true, disk: true, metadata: 'json' },
   {
     name: 'memory and encrypted disk',
     memory: true,
@@ -27,7 +30,10 @@ describe.each([
   verbsSuite(tiers)
   changesSuite(tiers)
   listingSuite(tiers)
-  transactionSuite(tiers)
+  if (!('metadata' in tiers)) {
+    transactionSuite(tiers)
+    transactionSyncSuite(tiers)
+  }
   upkeepSuite(tiers)
   verbsModelSuite(tiers)
   timeSuite(tiers)

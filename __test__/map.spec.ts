@@ -119,4 +119,43 @@ describe('get with map', () => {
     })
     expect(JSON.parse(stdout)).toEqual({ most: 20, left: 0 })
   })
+
+  it('is_a_plain_read_where_external_memory_is_forbidden_and_caches_still_see_each_other', () => {
+    const script = `
+      const { Cache } = require(${JSON.stringify(join(import.meta.dirname, '../build/index.js'))})
+      const { existsSync, readFileSync } = require('node:fs')
+      const dir = ${JSON.stringify(tempDir())}
+      async function main() {
+        const [a, b] = [new Cache({ dir, codec: 'none' }), new Cache({ dir, codec: 'none' })]
+        const large = Float64Array.from({ length: 50_000 }, (_, i) => i)
+        await a.set('large', large)
+        const mapped = await b.get('large', { map: true })
+        const isMapped = existsSync('/proc/self/maps') && readFileSync('/proc/self/maps', 'utf8').includes('/values/')
+        mapped[0] = -1 // the caller's own
+        const again = await b.get('large', { map: true })
+        await a.set('k', 1)
+        const seen = [await b.get('k'), await b.get('k')]
+        await a.set('k', 2)
+        seen.push(await b.get('k'))
+        await a.delete('k')
+        seen.push(await b.has('k'))
+        await a.set('short', 1, { ttl: 20 })
+        await new Promise((done) => setTimeout(done, 60))
+        seen.push((await a.get('short')) === undefined)
+        await Promise.all([a.close(), b.close()])
+        process.stdout.write(JSON.stringify({ isMapped, sound: again.every((n, i) => n === i), length: again.length, seen }))
+      }
+      main()`
+    const stdout = execFileSync(process.execPath, ['-e', script], {
+      encoding: 'utf8',
+      timeout: 20_000,
+      env: { ...process.env, TIERCE_NO_EXTERNAL_MEMORY: '1' },
+    })
+    expect(JSON.parse(stdout)).toEqual({
+      isMapped: false,
+      sound: true,
+      length: 50_000,
+      seen: [1, 1, 2, false, true],
+    })
+  })
 })

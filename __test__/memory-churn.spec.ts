@@ -32,7 +32,7 @@ const program = (policy: string) => `
 describe('millions of operations with churn', () => {
   // A young generation of fixed size: that of V8 grows by itself, with any program.
   const flags = ['--expose-gc', '--max-semi-space-size=1']
-  for (const policy of ['lru', 'sieve', 'w-tinylfu']) {
+  for (const policy of ['lru', 'lfu', 'fifo', 'lifo', 'mru', 'sieve', 's3-fifo', 'w-tinylfu', 'auto']) {
     it(`${policy}: leave memory where it was before them, after a million to warm up`, {
       timeout: 60_000 * millions,
     }, () => {
@@ -49,7 +49,7 @@ describe('millions of operations with churn', () => {
   it('hits alone take no memory, where victims are hit and named again and again', () => {
     const text = `
       const { MemoryCache } = require(${JSON.stringify(entry)})
-      const cache = new MemoryCache({ max: 20_000, policy: "w-tinylfu" })
+      const cache = new MemoryCache({ max: 20_000, policy: "s3-fifo" })
       for (let key = 0; key < 20_000; key++) cache.set(key, key)
       const used = () => { gc(); return process.memoryUsage().heapUsed }
       const run = (steps) => { for (let step = 0; step < steps; step++) cache.get(step % 20_000) }

@@ -20,12 +20,13 @@ const EXACT: Record<string, string> = {
   'ref:SIEVE': 'sieve',
 }
 /**
- * Two references each. The policies alone are within half a point of the worse one (crates/tierce-sim/tests/oracle.rs). Here they
- * learn in batches, which moves single pairs, those of small caches above all, by up to 1.3 points, either way.
+ * Two references each, and by how many points a pair may be worse than the worse of them. s3-fifo alone is within half a point
+ * (crates/tierce-sim/tests/oracle.rs); here it learns in batches, which moves single pairs, those of small caches above all, by up
+ * to 1.3 points, either way.
  */
-const LEARNING: Record<string, readonly [string, string]> = {
-  's3-fifo': ['lcs:S3FIFO-mtm1', 'caffeine:S3FIFO-mtm1'],
-  'w-tinylfu': ['caffeine:HillClimberWTinyLFU-simple', 'caffeine:WTinyLFU-w1-sketch'],
+const LEARNING: Record<string, readonly [string, string, number]> = {
+  's3-fifo': ['lcs:S3FIFO-mtm1', 'caffeine:S3FIFO-mtm1', 1.5],
+  'w-tinylfu': ['caffeine:HillClimberWTinyLFU-simple', 'caffeine:WTinyLFU-w1-sketch', 0.5],
 }
 const MOST_REQUESTS = 140_000
 
@@ -125,7 +126,9 @@ describe.skipIf(!isThere)('the policies that learn keep up with their references
           (count) => (100 * count) / requests,
         )
         const [ours, one, two] = points as [number, number, number]
-        expect(ours, `${trace} at ${capacity}: ${points}`).toBeLessThanOrEqual(Math.max(one, two) + 1.5)
+        expect(ours, `${trace} at ${capacity}: ${points}`).toBeLessThanOrEqual(
+          Math.max(one, two) + references[2],
+        )
         points.forEach((point, index) => {
           sums[index]! += point
         })
@@ -133,7 +136,9 @@ describe.skipIf(!isThere)('the policies that learn keep up with their references
       }
       expect(pairs).toBeGreaterThan(5)
       const [ours, one, two] = sums.map((sum) => sum / pairs) as [number, number, number]
-      expect(ours, `means ${ours} ${one} ${two}`).toBeLessThanOrEqual(Math.min(one, two) + 0.1)
+      expect(ours, `means ${ours} ${one} ${two}`).toBeLessThanOrEqual(
+        Math.min(one, two) + (policy === 's3-fifo' ? 0.1 : 0),
+      )
     })
   }
 

@@ -47,6 +47,17 @@ describe.each<{ tiers: string; make: (options?: CacheOptions) => Cache }>([
       expect(await codeOf(() => cache.namespace(name as never))).toBe('E_INVALID_OPTION')
   })
 
+  it('getOrThrow_and_touch_of_a_namespace_know_its_keys_alone', async () => {
+    const cache = make()
+    const space = cache.namespace('n')
+    await cache.set('outside', 1)
+    await space.set('inside', 2)
+    expect(await space.getOrThrow('inside')).toBe(2)
+    await expect(space.getOrThrow('outside')).rejects.toMatchObject({ code: 'E_KEY_NOT_FOUND' })
+    expect([await space.touch('inside'), await space.touch('outside')]).toEqual([true, false])
+    expect(await space.stats()).toMatchObject({ entries: 1, hits: 1, misses: 1 })
+  })
+
   it('defaults_of_a_namespace_hold_for_its_sets_loads_and_wrapped_functions', async () => {
     const clock = fakeClock()
     const cache = make({ clock })

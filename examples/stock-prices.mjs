@@ -66,7 +66,8 @@ for (const [label, symbol, start, end] of REQUESTS) {
     api.counts.requests - before.requests,
     api.counts.refused - before.refused,
   ])
-  lanes.push({ label, spans: [{ kind: 'cached', start, end }, ...fetched] })
+  const note = `${brought} fetched, ${result.length - brought} cached`
+  lanes.push({ label, note, spans: [{ kind: 'cached', start, end }, ...fetched] })
 }
 printTable(['request', 'asked', 'fetched', 'rows fetched', 'from the cache', 'HTTP', 'of them 429'], table)
 
@@ -87,6 +88,8 @@ assert.deepEqual(coverage, [{ start: '2024-01-01', end: '2024-07-15' }])
 lanes.push({ label: 'covered', spans: coverage.map((span) => ({ kind: 'covered', ...span })) })
 const svg = coverageSvg({
   title: 'AAPL: what each request fetched',
+  subtitle:
+    'Days that were asked for, a lane a request, in their order; each orange bar is one fetch, of 60 days at most',
   from: '2024-01-01',
   to: '2024-07-31',
   lanes,

@@ -5,6 +5,7 @@ import { build, buildAddon, buildColumnar, buildTypeScript } from './lib/build.m
 import { fuzz, targets } from './lib/fuzz.mjs'
 import { lint } from './lib/lint.mjs'
 import { at } from './lib/paths.mjs'
+import { createPlatformFolders, PACKAGES } from './lib/platforms.mjs'
 import { must, TaskError } from './lib/run.mjs'
 import { checkToolchain, installPackages } from './lib/setup.mjs'
 import { runners, runTests } from './lib/tests.mjs'
@@ -28,8 +29,15 @@ const tasks = {
     },
   },
   build: {
-    help: 'the addon and the TypeScript layer; --profile dist for what gets published, --target TRIPLE [napi flags] for another platform',
+    help: 'the addons and the TypeScript layer; --profile dist for what gets published, --target TRIPLE [napi flags] for one addon of a platform, --columnar for that of @tierce/columnar',
     run: buildTask,
+  },
+  platforms: {
+    help: 'the platform packages without their binaries, anew from the manifests: npm/ and packages/columnar/npm',
+    async run() {
+      await installPackages()
+      for (const folder of PACKAGES) createPlatformFolders(folder, at(folder, 'npm'))
+    },
   },
   fuzz: {
     help: `fuzz the decoders of the Rust crate: [seconds of each] [targets]; targets: ${targets.join(', ')}`,
@@ -61,16 +69,17 @@ const tasks = {
 
 /** Another platform's addon cannot be loaded here, so the TypeScript layer is left out then. */
 async function buildTask(args) {
-  const options = { flags: [...args] }
+  const columnar = args.includes('--columnar')
+  const options = { flags: args.filter((flag) => flag !== '--columnar') }
   for (const name of ['profile', 'target']) {
     const index = options.flags.indexOf(`--${name}`)
     if (index >= 0) options[name] = options.flags.splice(index, 2)[1]
   }
   checkToolchain()
   await installPackages()
-  await buildAddon(options)
-  if (options.target) return
-  await buildColumnar(options)
+  if (!columnar) await buildAddon(options)
+  if (columnar || !options.target) await buildColumnar(options)
+  if (columnar || options.target) return
   await buildTypeScript()
 }
 

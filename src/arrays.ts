@@ -40,6 +40,8 @@ export function arrayType(value: unknown): number {
   return ARRAY_TYPES.indexOf(builtinName(value, Object.getPrototypeOf(value)) ?? '')
 }
 
+const MOST_AXES = 64
+
 /** An array of numbers with a shape, in row-major order: the last index moves fastest. */
 export class NdArray<T extends NumberArray = NumberArray> {
   readonly #brand = true
@@ -57,10 +59,11 @@ export class NdArray<T extends NumberArray = NumberArray> {
   ) {
     checkArray(data, 'an ndarray')
     const isCount = (length: unknown) => Number.isSafeInteger(length) && (length as number) >= 0
-    if (!Array.isArray(shape) || !shape.every(isCount)) {
+    // Looked at before it is copied, and hole by hole: it may come from a file that somebody made.
+    if (!Array.isArray(shape) || shape.length > MOST_AXES || !Array.from(shape).every(isCount)) {
       throw invalid(
         'shape',
-        `Invalid shape: got ${describe(shape)}. Give the elements along each axis, as whole numbers.`,
+        `Invalid shape: got ${describe(shape)}. Give the elements along each axis, of ${MOST_AXES} at most, as whole numbers.`,
       )
     }
     if (shape.reduce((size, length) => size * length, 1) !== data.length) {

@@ -40,6 +40,12 @@ export interface CodecOptions {
  */
 export type Durability = 'relaxed' | 'process' | 'power'
 
+/**
+ * Where a directory keeps what it knows of its entries: `sqlite`, in a database, or `json`, in a file for each entry, which needs
+ * no locks; `auto` takes `json` only where locks do not work in the directory.
+ */
+export type Metadata = 'sqlite' | 'json' | 'auto'
+
 /** The policies of the disk tier: those whose order can be kept in the rows. */
 export type DiskPolicy = 'lru' | 'lfu' | 'fifo' | 'lifo' | 'mru' | 'sieve' | 's3-fifo'
 
@@ -79,6 +85,13 @@ export interface CacheOptions<M extends MetaTables = MetaTables> {
   codecs?: Readonly<Record<string, Codec | CodecOptions>> | undefined
   /** Default `'process'`. */
   durability?: Durability | undefined
+  /**
+   * For a directory whose file system has no locks to rely on (network mounts, some mounts of containers): `'json'` keeps a
+   * self-checking file for each entry, and no database. Transactions, `increment`, SQL and unique columns are not to be had then,
+   * statistics and tags look at every entry, the policy is `lru` or `fifo`, and memory is off unless `memory` is given. The choice
+   * is made when the directory is, and kept in it: later caches need not name it. Default `'sqlite'`.
+   */
+  metadata?: Metadata | undefined
   /** How long a write waits for other processes. Default 10 s. */
   lockTimeout?: Duration | undefined
   /**
@@ -86,7 +99,10 @@ export interface CacheOptions<M extends MetaTables = MetaTables> {
    * when room is needed.
    */
   cleanupOnOpen?: boolean | undefined
-  /** The memory tier in front of the disk; `false` turns it off. */
+  /**
+   * The memory tier in front of the disk; `false` turns it off. Where the directory has no database (`metadata: 'json'`) it is off
+   * by default: nothing tells it of other processes' writes, so each of its hits reads the first line of the entry's file.
+   */
   memory?: MemoryOptions | boolean | undefined
   /**
    * Whether memory hands out the live value (`shared`, the default: treat it as read-only) or a copy of what it was when it was
@@ -123,6 +139,8 @@ export interface CacheOptions<M extends MetaTables = MetaTables> {
 export interface ParsedOptions {
   disk: DiskOptions | undefined
   memory: MemoryTierOptions | undefined
+  /** Nobody asked for it: a directory without a database has none. */
+  isMemoryDefault: boolean
   /** By kind. */
   codecs: ReadonlyMap<string, Coding>
   copies: boolean
@@ -142,6 +160,7 @@ const DISK_ONLY = [
   'level',
   'codecs',
   'durability',
+  'metadata',
   'lockTimeout',
   'cleanupOnOpen',
   'meta',
@@ -152,6 +171,7 @@ const DISK_ONLY = [
 const NAMES = ['dir', 'ttl', 'memory', 'values', ...DISK_ONLY, 'defaults', 'clock']
 
 const DISK_POLICIES: readonly DiskPolicy[] = ['lru', 'lfu', 'fifo', 'lifo', 'mru', 'sieve', 's3-fifo']
+const METADATA: readonly Metadata[] = ['sqlite', 'json', 'auto']
 const CODECS: readonly Codec[] = ['auto', 'fast', 'none', 'lz4', 'zstd', 'pco']
 const DEFAULTS = { maxSize: '1GB', memorySize: '64MB', lockTimeout: '10s' }
 
@@ -177,6 +197,7 @@ export function parseOptions(options: CacheOptions): ParsedOptions {
   return {
     disk,
     memory,
+    isMemoryDefault: options.memory === undefined,
     codecs: parseCodecs(options.codecs),
     meta,
     copies: oneOf(options.values ?? 'shared', 'values', ['shared', 'copy']) === 'copy',
@@ -199,6 +220,7 @@ function parseDisk(options: CacheOptions, dir: unknown): DiskOptions {
     ...(options.max === undefined ? {} : { max: positiveInteger(options.max, 'max') }),
     codec: oneOf(options.codec ?? 'auto', 'codec', CODECS),
     durability: oneOf(options.durability ?? 'process', 'durability', ['relaxed', 'process', 'power']),
+    ...(options.metadata === undefined ? {} : { metadata: oneOf(options.metadata, 'metadata', METADATA) }),
     lockTimeout: Math.min(lockTimeout, Number.MAX_SAFE_INTEGER),
     ...(options.level === undefined ? {} : { level: parseLevel(options.level) }),
     ...(options.meta === undefined ? {} : { meta: declaredTables(options.meta) }),

@@ -4,7 +4,7 @@
  */
 import type { Readable } from 'node:stream'
 import { CacheChanges } from './cache/changes.js'
-import { Core } from './cache/core.js'
+import { Core, written } from './cache/core.js'
 import type { CacheOptions } from './cache-options.js'
 import { addHost } from './caching.js'
 import type { CacheEntry } from './entry.js'
@@ -18,6 +18,7 @@ import { boolean, checkOptions } from './options.js'
 import { part } from './parts.js'
 import { parseTags, type SetOptions } from './set-options.js'
 import { now, type Soon, then } from './soon.js'
+import { encodeSoon } from './values/index.js'
 import { getOrThrow } from './verbs/reading.js'
 import type { FrameScan } from './verbs/scan.js'
 import type { StreamSource } from './verbs/streams.js'
@@ -69,16 +70,25 @@ export class Cache<M extends MetaTables = NoMeta> extends CacheChanges<M> {
   }
 
   /**
-   * Stores a value. In memory it is there when this returns; on disk when the promise resolves, and then no kill loses it.
+   * Stores a value. In memory it is there when this returns; on disk when the promise resolves, and then no kill loses it. Before a disk
+   * tier a large table of Arrow is first encoded on the thread pool: leave it alone until the promise settles.
    * @throws InvalidKeyError `E_INVALID_KEY`, InvalidTtlError `E_INVALID_TTL`: what was given is not accepted
    * @throws UnserializableError `E_UNSERIALIZABLE`: the value has no stored form; names the path inside it
    * @throws ValueTooLargeError `E_VALUE_TOO_LARGE`: it does not fit into `maxSize`
    * @throws StorageFullError `E_STORAGE_FULL`, LockTimeoutError `E_LOCK_TIMEOUT`: what the disk says; nothing changed
    */
-  async set(key: Key, value: unknown, options: SetOptions<M> = {}): Promise<void> {
+  async set(key: Key, value: unknown, options?: SetOptions<M>): Promise<void> {
     const text = this.#core.textSoon(key)
     const storing = this.#core.storing(options)
-    await this.#core.tiers.write([{ text: typeof text === 'string' ? text : await text, value, ...storing }])
+    const write = written(typeof text === 'string' ? text : await text, value, storing)
+    const later = this.#core.tiers.disk === undefined ? undefined : encodeSoon(value)
+    if (later !== undefined) {
+      write.encoded = await this.#core.later.made(write.text, later)
+      if (write.encoded === undefined) return
+      this.#core.open()
+    }
+    const done = this.#core.tiers.write([write])
+    if (done !== undefined) await done
   }
 
   /** Stores many values in one transaction: all of them, or none. Errors as `set`. */
@@ -108,7 +118,7 @@ export class Cache<M extends MetaTables = NoMeta> extends CacheChanges<M> {
   }
 
   /** As `set`, on this thread: the value is on disk when this returns. */
-  setSync(key: Key, value: unknown, options: SetOptions<M> = {}): void {
+  setSync(key: Key, value: unknown, options?: SetOptions<M>): void {
     now(this.#core.tiers.write([this.#core.write(key, value, options)], true))
   }
 
@@ -150,7 +160,8 @@ export class Cache<M extends MetaTables = NoMeta> extends CacheChanges<M> {
 
   /** As `get`, on this thread. */
   getSync<V = unknown>(key: Key): V | undefined {
-    return this.#core.tiers.readSync(this.#core.text(key)) as V | undefined
+    const core = this.#core
+    return (core.peeked(key) ?? core.tiers.readSync(core.text(key))) as V | undefined
   }
 
   /** The value of a key and what is known beside it; `undefined` on a miss. */
@@ -231,6 +242,7 @@ export class Cache<M extends MetaTables = NoMeta> extends CacheChanges<M> {
   /** Removes every entry. */
   async clear(): Promise<void> {
     this.#core.open()
+    this.#core.later.outdateAll()
     this.#core.loading.loads.outdateAll()
     await this.#core.tiers.clear()
   }

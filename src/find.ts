@@ -2,6 +2,7 @@
 import type { Cell } from './cells.js'
 import { fromCell } from './cells.js'
 import { type Column, type Columns, type ColumnType, type ColumnTypes, quoted, type Row } from './columns.js'
+import { scanFor } from './find-scan.js'
 import { type Key, keyFromText } from './keys.js'
 import { cellOf, columnOf, columnsOf, type MetaTables } from './meta.js'
 import { boolean, checkOptions, invalid, oneOf, positiveInteger } from './options.js'
@@ -62,6 +63,35 @@ export interface Found<C extends Columns, V = unknown> {
   value?: V | undefined
 }
 
+/** A condition on a column, with what it is compared with in stored form. @internal */
+export interface Condition {
+  name: string
+  operator:
+    | '='
+    | '<>'
+    | '<'
+    | '<='
+    | '>'
+    | '>='
+    | 'IN'
+    | 'NOT IN'
+    | 'BETWEEN'
+    | 'LIKE'
+    | 'IS NULL'
+    | 'IS NOT NULL'
+  cells: readonly Cell[]
+}
+
+/** What `find` was asked, checked. @internal */
+export interface Search {
+  table: string
+  columns: Columns
+  conditions: readonly Condition[]
+  order: readonly { name: string; isDown: boolean }[]
+  limit: number | undefined
+  offset: number
+}
+
 interface Statement {
   sql: string
   params: Cell[]
@@ -75,9 +105,12 @@ export async function find<M extends MetaTables, T extends keyof M & string>(
   options: FindOptions<M[T]>,
 ): Promise<Found<M[T]>[]> {
   const columns = columnsOf(tables, table) as M[T]
-  const { sql, params } = statementOf(table, columns, options)
+  const search = searchOf(table, columns, options)
   const isWithValues = boolean(options.values ?? false, 'values')
-  const { cells, rows } = await tiers.query(sql, params)
+  const { sql, params } = statementOf(search)
+  const { cells, rows } = tiers.disk?.isJson
+    ? await scanFor(tiers.disk, search)
+    : await tiers.query(sql, params)
   const types = Object.entries(columns).map(([name, { type }]) => [name, type] as const)
   const texts: string[] = []
   const found: Found<M[T]>[] = []
@@ -110,77 +143,87 @@ function rowOf(
   return row
 }
 
-const COMPARE = { ne: '<>', lt: '<', lte: '<=', gt: '>', gte: '>=' } as const
+const COMPARE = { ne: '<>', lt: '<', lte: '<=', gt: '>', gte: '>=', in: 'IN', notIn: 'NOT IN' } as const
 const NAMES = ['eq', 'ne', 'lt', 'lte', 'gt', 'gte', 'between', 'in', 'notIn', 'like', 'isNull']
 
 /** @internal */
-export function statementOf<C extends Columns>(
-  table: string,
-  columns: C,
-  options: FindOptions<C>,
-): Statement {
+export function searchOf<C extends Columns>(table: string, columns: C, options: FindOptions<C>): Search {
   checkOptions(options, ['where', 'orderBy', 'limit', 'offset', 'values'], 'find')
-  const params: Cell[] = []
+  const conditions = Object.entries(checkObject(options.where ?? {}, 'where')).flatMap(([name, compared]) =>
+    compared === undefined ? [] : conditionsOf(columnOf(columns, table, name), table, name, compared),
+  )
+  const order = orderOf(table, columns, options.orderBy)
+  const { limit, offset = 0 } = options
+  return {
+    table,
+    columns,
+    conditions,
+    order,
+    limit: limit === undefined ? undefined : positiveInteger(limit, 'limit'),
+    offset: offset === 0 ? 0 : positiveInteger(offset, 'offset'),
+  }
+}
+
+/** @internal */
+export function statementOf({ table, columns, conditions, order, limit, offset }: Search): Statement {
+  const params = conditions.flatMap(({ cells }) => cells)
   const names = ['key', ...Object.keys(columns).map(quoted)].join(', ')
   let sql = `SELECT ${names} FROM ${quoted(table)}`
-  const conditions = Object.entries(checkObject(options.where ?? {}, 'where')).flatMap(([name, compared]) =>
-    compared === undefined ? [] : conditionsOf(columnOf(columns, table, name), table, name, compared, params),
-  )
-  if (conditions.length > 0) sql += ` WHERE ${conditions.join(' AND ')}`
-  const order = orderOf(table, columns, options.orderBy)
-  if (order.length > 0) sql += ` ORDER BY ${order.join(', ')}`
-  const { limit, offset } = options
-  if (limit !== undefined || offset !== undefined) {
-    params.push(limit === undefined ? -1 : positiveInteger(limit, 'limit'))
+  if (conditions.length > 0) sql += ` WHERE ${conditions.map(sqlOf).join(' AND ')}`
+  if (order.length > 0)
+    sql += ` ORDER BY ${order.map(({ name, isDown }) => `${quoted(name)} ${isDown ? 'DESC' : 'ASC'}`).join(', ')}`
+  if (limit !== undefined || offset !== 0) {
+    params.push(limit ?? -1)
     sql += ' LIMIT ?'
-    if (offset !== undefined && offset !== 0) {
-      params.push(positiveInteger(offset, 'offset'))
-      sql += ' OFFSET ?'
-    }
+  }
+  if (offset !== 0) {
+    params.push(offset)
+    sql += ' OFFSET ?'
   }
   return { sql, params }
 }
 
-function conditionsOf(
-  column: Column,
-  table: string,
-  name: string,
-  compared: unknown,
-  params: Cell[],
-): string[] {
-  const place = quoted(name)
-  const bind = (value: unknown): string => {
+function sqlOf({ name, operator, cells }: Condition): string {
+  const place = `${quoted(name)} ${operator}`
+  if (operator === 'IN' || operator === 'NOT IN') return `${place} (${cells.map(() => '?').join(', ')})`
+  if (operator === 'BETWEEN') return `${place} ? AND ?`
+  return cells.length === 0 ? place : `${place} ?`
+}
+
+function conditionsOf(column: Column, table: string, name: string, compared: unknown): Condition[] {
+  const cell = (value: unknown): Cell => {
     if (column.type === 'json') throw invalid(`where.${name}`, value, 'isNull: JSON is not compared')
-    params.push(cellOf(column, value ?? missing(name), table, name))
-    return '?'
+    return cellOf(column, value ?? missing(name), table, name)
   }
   const isComparison = typeof compared === 'object' && compared !== null && !(compared instanceof Date)
   const { eq, between, isNull, like, ...rest } = isComparison
     ? checkComparison(name, compared)
     : { eq: compared }
-  const sql: string[] = []
-  if (eq !== undefined) sql.push(eq === null ? `${place} IS NULL` : `${place} = ${bind(eq)}`)
-  for (const [operator, value] of Object.entries(rest)) {
+  const conditions: Condition[] = []
+  const add = (operator: Condition['operator'], ...cells: Cell[]) =>
+    conditions.push({ name, operator, cells })
+  if (eq === null) add('IS NULL')
+  else if (eq !== undefined) add('=', cell(eq))
+  for (const [named, value] of Object.entries(rest)) {
     if (value === undefined) continue
-    if (operator === 'in' || operator === 'notIn') {
-      const values = (Array.isArray(value) ? value : [value]).map(bind)
-      sql.push(`${place} ${operator === 'in' ? 'IN' : 'NOT IN'} (${values.join(', ')})`)
-    } else if (operator === 'ne' && value === null) sql.push(`${place} IS NOT NULL`)
-    else sql.push(`${place} ${COMPARE[operator as keyof typeof COMPARE]} ${bind(value)}`)
+    const operator = COMPARE[named as keyof typeof COMPARE]
+    if (named === 'in' || named === 'notIn')
+      add(operator, ...(Array.isArray(value) ? value : [value]).map(cell))
+    else if (named === 'ne' && value === null) add('IS NOT NULL')
+    else add(operator, cell(value))
   }
   if (between !== undefined) {
     if (!Array.isArray(between) || between.length !== 2)
       throw invalid(`where.${name}.between`, between, '[from, to]')
-    sql.push(`${place} BETWEEN ${bind(between[0])} AND ${bind(between[1])}`)
+    add('BETWEEN', cell(between[0]), cell(between[1]))
   }
   if (like !== undefined) {
     if (column.type !== 'text' || typeof like !== 'string')
       throw invalid(`where.${name}.like`, like, 'a pattern for a text column')
-    sql.push(`${place} LIKE ${bind(like)}`)
+    add('LIKE', cell(like))
   }
-  if (isNull !== undefined)
-    sql.push(`${place} IS ${boolean(isNull, `where.${name}.isNull`) ? '' : 'NOT '}NULL`)
-  return sql
+  if (isNull !== undefined) add(boolean(isNull, `where.${name}.isNull`) ? 'IS NULL' : 'IS NOT NULL')
+  return conditions
 }
 
 function missing(name: string): never {
@@ -192,7 +235,7 @@ function checkComparison(name: string, given: object): Record<string, unknown> &
   return { ...given } as Record<string, unknown>
 }
 
-function orderOf(table: string, columns: Columns, orderBy: unknown): string[] {
+function orderOf(table: string, columns: Columns, orderBy: unknown): { name: string; isDown: boolean }[] {
   if (orderBy === undefined) return []
   const given: [string, unknown][] =
     typeof orderBy === 'string'
@@ -202,7 +245,7 @@ function orderOf(table: string, columns: Columns, orderBy: unknown): string[] {
         : Object.entries(checkObject(orderBy, 'orderBy')).filter(([, direction]) => direction !== undefined)
   return given.map(([name, direction]) => {
     columnOf(columns, table, name)
-    return `${quoted(name)} ${oneOf(direction, `orderBy.${name}`, ['asc', 'desc']).toUpperCase()}`
+    return { name, isDown: oneOf(direction, `orderBy.${name}`, ['asc', 'desc']) === 'desc' }
   })
 }
 

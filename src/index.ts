@@ -140,7 +140,7 @@ export { defineHandler, type Handler } from './values/index.js'
 export type { EntriesOptions, KeysOptions, ListedEntry } from './verbs/listing.js'
 export type { Filter, FilterConditions, FilterValue, FrameScan } from './verbs/scan.js'
 export type { StreamPiece, StreamSource } from './verbs/streams.js'
-export type { Transaction, TransactionOptions } from './verbs/transaction.js'
+export type { SyncTransaction, Transaction, TransactionOptions } from './verbs/transaction.js'
 export {
   type WrapControls,
   type WrapOptions,

@@ -50,7 +50,7 @@ export class Loading {
   constructor({ ttl, now, defaults, disk, meta }: ParsedOptions, owner: Owner) {
     this.#check = (entry) => void parseSetOptions(entry, ttl, 0, meta)
     this.#owner = owner
-    this.turns = disk === undefined ? undefined : new Turns(disk.dir)
+    this.turns = disk === undefined || owner.tiers.disk?.isJson ? undefined : new Turns(disk.dir)
     this.#defaults = defaults
     this.#syncDefaults = withoutAsync(defaults)
     this.#plan = this.#checked(parseLoadOptions(defaults, this.#check))
@@ -124,9 +124,12 @@ export class Loading {
   }
 
   getSync(text: string, call: LoadCall, plan: LoadPlan): unknown {
-    return this.#owner.isClosed()
-      ? this.#loadClosed(call)
-      : this.loads.getSync(text, this.#counted(call), plan)
+    if (this.#owner.isClosed()) return this.#loadClosed(call)
+    if (plan.isPlain) {
+      const live = this.#owner.tiers.readMemory(text)
+      if (live !== undefined) return live
+    }
+    return this.loads.getSync(text, this.#counted(call), plan)
   }
 
   freshSync(text: string, call: LoadCall, plan: LoadPlan): unknown {
@@ -148,9 +151,13 @@ export class Loading {
 
   #checked(plan: LoadPlan): LoadPlan {
     if (plan.barrier !== 'machine' || this.turns !== undefined) return plan
+    const why =
+      this.#owner.tiers.disk === undefined
+        ? 'there is no dir: give dir'
+        : "that has no locks (metadata 'json'): use 'process'"
     throw makeError(
       'E_INVALID_OPTION',
-      "singleFlight 'machine' keeps its locks in the cache's directory, and there is no dir: give dir, or a lock of yours.",
+      `singleFlight 'machine' keeps its locks in the cache's directory, and ${why}, or a lock of yours.`,
       { name: 'singleFlight' },
     )
   }

@@ -15,7 +15,7 @@ import {
   type ParsedMemoryOptions,
   parseMemoryOptions,
 } from './memory/options.js'
-import { evictorFor } from './memory/policies.js'
+import { evictorFor, isCustom } from './memory/policies.js'
 import { type Filed, type Loaded, restore, SavedCache } from './memory/saving.js'
 import { Store, tellRemovals } from './memory/store.js'
 import { Sweeper } from './memory/sweeper.js'
@@ -63,6 +63,7 @@ export class MemoryCache<K extends MemoryKey = string, V = unknown> extends Save
       tick: Math.max(1, Math.min(parsed.cleanupInterval, 1000)),
       tells: this.#tells,
       counters: this.#counters,
+      isOrdered: isCustom(parsed.policy),
       evictor: (host, bounds) => evictorFor(parsed.policy, host, bounds),
       onTimed: () => sweeper.start(),
     })
@@ -229,7 +230,7 @@ export class MemoryCache<K extends MemoryKey = string, V = unknown> extends Save
 
   /** Entries held; those that have expired count until they are removed. */
   get size(): number {
-    return this.#store.map.size
+    return this.#store.slots.size
   }
 
   /** Entries that have not expired. Looks at all entries, where there are any with a TTL. */

@@ -3,7 +3,7 @@ import type { Cache } from './cache.js'
 import type { Duration } from './cache-options.js'
 import { addHost, hostOf } from './caching.js'
 import type { CacheEntry } from './entry.js'
-import { makeError } from './errors.js'
+import { KeyNotFoundError, makeError } from './errors.js'
 import { type CallKey, type Key, keyFromText, NamespacedKey, namespacePrefix } from './keys.js'
 import type { AnyGetOrSetOptions, GetOrSetOptions, GetOrSetSyncOptions } from './load/options.js'
 import type { Loader, LoaderSync } from './loading.js'
@@ -27,7 +27,7 @@ const PAGE = 1000
 /** Bytes of a name, at most: it is in each key and each tag. */
 const LONGEST_NAME = 256
 
-/** Made by `cache.namespace(name)`. Its verbs are those of `Cache`, on its own keys and tags. */
+/** Made by `cache.namespace(name)`. Its verbs do what those of `Cache` do, on its own keys and tags. */
 export class Namespace {
   readonly name: string
   readonly #cache: Cache
@@ -79,6 +79,16 @@ export class Namespace {
     return values.map((value) => this.#counted(value))
   }
 
+  /** As `cache.getOrThrow`. */
+  async getOrThrow<V = unknown>(key: AnyKey): Promise<V> {
+    try {
+      return this.#counted(await this.#cache.getOrThrow<V>(this.#key(key)))
+    } catch (error) {
+      if (error instanceof KeyNotFoundError) this.#misses++
+      throw error
+    }
+  }
+
   async set(key: AnyKey, value: unknown, options?: SetOptions): Promise<void> {
     return this.#cache.set(this.#key(key), value, this.#setOptions(options))
   }
@@ -112,6 +122,10 @@ export class Namespace {
 
   async has(key: AnyKey): Promise<boolean> {
     return this.#cache.has(this.#key(key))
+  }
+
+  async touch(key: AnyKey): Promise<boolean> {
+    return this.#cache.touch(this.#key(key))
   }
 
   async delete(key: AnyKey): Promise<boolean> {

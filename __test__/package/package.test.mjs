@@ -6,8 +6,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { at } from '../../scripts/lib/paths.mjs'
+import { createPlatformFolders, PACKAGES } from '../../scripts/lib/platforms.mjs'
 import { nodeOf } from './nodes.mjs'
-import { command, createPlatformFolders, installInto, packBoth, tool } from './stage.mjs'
+import { command, compilerOptions, installInto, packBoth, tool } from './stage.mjs'
 
 const MAX_UNPACKED = 6_000_000
 
@@ -30,17 +31,20 @@ function use(node, script) {
   return command(node, [script, dir], { cwd: consumer })
 }
 
-test('npm/ is what the napi CLI makes of package.json', () => {
-  const fresh = createPlatformFolders(join(temporary, 'fresh'))
-  const list = (folder) =>
-    readdirSync(folder, { recursive: true })
-      .filter((name) => /\.(json|md)$/.test(name))
-      .sort()
-  assert.deepEqual(list(at('npm')), list(fresh))
-  for (const name of list(fresh)) {
-    assert.equal(readFileSync(at('npm', name), 'utf8'), readFileSync(join(fresh, name), 'utf8'), name)
-  }
-})
+for (const folder of PACKAGES) {
+  test(`${join(folder, 'npm')} is what \`task.mjs platforms\` makes of package.json`, () => {
+    const fresh = join(temporary, 'fresh', folder)
+    createPlatformFolders(folder, fresh)
+    const list = (folder) =>
+      readdirSync(folder, { recursive: true })
+        .filter((name) => /\.(json|md)$/.test(name))
+        .sort()
+    const committed = at(folder, 'npm')
+    assert.deepEqual(list(committed), list(fresh))
+    for (const name of list(fresh))
+      assert.equal(readFileSync(join(committed, name), 'utf8'), readFileSync(join(fresh, name), 'utf8'), name)
+  })
+}
 
 test('the packages hold what runs and nothing else', () => {
   const allowed =
@@ -115,15 +119,6 @@ describe('other releases of Node', () => {
 })
 
 describe('types', () => {
-  const compilerOptions = {
-    strict: true,
-    noEmit: true,
-    target: 'es2022',
-    lib: ['es2022', 'esnext.disposable'],
-    types: ['node'],
-    typeRoots: [at('node_modules', '@types')],
-    skipLibCheck: false,
-  }
   const kinds = [
     ['an ES module, nodenext', 'esm.mts', { module: 'nodenext' }],
     ['a CommonJS module, nodenext', 'cjs.cts', { module: 'nodenext' }],

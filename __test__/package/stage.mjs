@@ -3,10 +3,23 @@ import { spawnSync } from 'node:child_process'
 import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { at } from '../../scripts/lib/paths.mjs'
+import { fillMainFolder, fillPlatformFolder } from '../../scripts/lib/platforms.mjs'
 import { bin } from '../../scripts/lib/run.mjs'
+import { platformName } from '../../scripts/lib/targets.mjs'
 
 /** The manifest of the repository. */
 export const manifest = JSON.parse(readFileSync(at('package.json'), 'utf8'))
+
+/** How TypeScript programs of users are checked. */
+export const compilerOptions = {
+  strict: true,
+  noEmit: true,
+  target: 'es2022',
+  lib: ['es2022', 'esnext.disposable'],
+  types: ['node'],
+  typeRoots: [at('node_modules', '@types')],
+  skipLibCheck: false,
+}
 
 /**
  * Runs a command to its end.
@@ -36,27 +49,6 @@ function npm(args, options) {
   return must('npm', args, { shell: process.platform === 'win32', ...options })
 }
 
-/** The name that napi gives this machine's platform, from the one binary a build leaves in the root. */
-export function platformName() {
-  const libc =
-    process.platform === 'linux'
-      ? process.report.getReport().header.glibcVersionRuntime
-        ? '-gnu'
-        : '-musl'
-      : ''
-  const abi = process.platform === 'win32' ? '-msvc' : libc
-  return `${process.platform}-${process.arch}${abi}`
-}
-
-/** Makes the platform folders anew from package.json. The CLI writes only beside a manifest, so it gets a copy. */
-export function createPlatformFolders(folder) {
-  mkdirSync(folder)
-  copyFileSync(at('package.json'), join(folder, 'package.json'))
-  const { status, text } = tool('@napi-rs/cli', 'napi', ['create-npm-dirs'], { cwd: folder })
-  if (status !== 0) throw new Error(text)
-  return join(folder, 'npm')
-}
-
 /**
  * The two tarballs, with the contents of a release.
  * @returns {{ main: Packed, platform: Packed, asPublished: boolean }} `asPublished`: the binary is of the profile that is published
@@ -69,7 +61,7 @@ export function packBoth(folder) {
   for (const name of [...manifest.files, 'README.md']) {
     if (existsSync(at(name))) cpSync(at(name), join(main, name), { recursive: true })
   }
-  writeFileSync(join(main, 'package.json'), JSON.stringify(publishedManifest(), null, 2))
+  writeFileSync(join(main, 'package.json'), JSON.stringify(publishedManifest(manifest), null, 2))
   cpSync(at('npm'), platforms, { recursive: true })
   const binary = `${manifest.napi.binaryName}.${platformName()}.node`
   const platform = join(platforms, platformName())
@@ -80,20 +72,26 @@ export function packBoth(folder) {
 }
 
 // `napi pre-publish` adds these to package.json when every platform's binary is there.
-function publishedManifest() {
+function publishedManifest(manifest) {
   const { devDependencies, scripts, allowScripts, ...rest } = manifest
-  const names = manifest.napi.targets.map(platformOfTarget)
+  const names = manifest.napi.targets.map(platformName)
   const optionalDependencies = Object.fromEntries(
     names.map((name) => [`${manifest.napi.packageName}-${name}`, manifest.version]),
   )
   return { ...rest, optionalDependencies }
 }
 
-function platformOfTarget(triple) {
-  const [cpu, , system, abi] = triple.split('-')
-  const arch = cpu === 'x86_64' ? 'x64' : 'arm64'
-  if (system === 'darwin') return `darwin-${arch}`
-  return `${system === 'windows' ? 'win32' : system}-${arch}-${abi}`
+/** The two tarballs of `@tierce/columnar`. The binary is that of the tests: what is published takes minutes to build. */
+export function packColumnar(folder) {
+  const source = at('packages', 'columnar')
+  const manifest = JSON.parse(readFileSync(join(source, 'package.json'), 'utf8'))
+  const [main, platform] = [join(folder, 'columnar'), join(folder, 'columnar-platform')]
+  fillMainFolder(main)
+  writeFileSync(join(main, 'package.json'), JSON.stringify(publishedManifest(manifest), null, 2))
+  cpSync(join(source, 'npm', platformName()), platform, { recursive: true })
+  fillPlatformFolder(platform)
+  strip(join(platform, `tierce-columnar.${platformName()}.node`))
+  return { main: pack(main, folder), platform: pack(platform, folder) }
 }
 
 // The published build has no symbols.

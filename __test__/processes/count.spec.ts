@@ -13,6 +13,7 @@ it.each([
   { verb: 'incrementSync', memory: true },
   { verb: 'bigint', memory: false },
   { verb: 'transaction', memory: true },
+  { verb: 'transactionSync', memory: true },
 ])('eight_processes_that_count_lose_nothing ($verb)', { timeout: 60_000 }, async ({ verb, memory }) => {
   const dir = join(tempDir(), 'cache')
   const cache = openCache({ dir })

@@ -16,6 +16,15 @@ const ADD = {
       },
       { retries: Number.POSITIVE_INFINITY },
     ),
+  transactionSync: () =>
+    cache.transactionSync(
+      (tx) => {
+        const n = (tx.get('n') ?? 0) + 1
+        tx.set('n', n)
+        return n
+      },
+      { retries: Number.POSITIVE_INFINITY },
+    ),
   bigint: () => cache.increment('n', 1n).then(Number),
 }
 

@@ -10,14 +10,16 @@ export interface Tiers {
   memory: boolean
   disk: boolean
   values?: 'shared' | 'copy'
+  /** Without a database: what takes one is refused. */
+  metadata?: 'json'
   /** More options of the cache under test. */
   options?: CacheOptions
 }
 
 /** Options of a cache with these tiers, in a new directory if there is one. */
 export function optionsFor(tiers: Tiers, more: CacheOptions = {}): CacheOptions {
-  const { memory, values, options } = tiers
-  return { ...(tiers.disk ? { dir: tempDir() } : {}), memory, values, ...options, ...more }
+  const { memory, values, metadata, options } = tiers
+  return { ...(tiers.disk ? { dir: tempDir(), metadata } : {}), memory, values, ...options, ...more }
 }
 
 /** Each verb, and how they fit together. */

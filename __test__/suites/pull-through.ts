@@ -146,6 +146,15 @@ export function pullThroughSuite(name: string, setUp: () => Promise<EngineUnderT
         expect(spans()).toHaveLength(3)
       })
 
+      it('rows_that_come_in_any_order_in_several_fetches_are_answered_by_the_primary_key', async () => {
+        const { get } = stock(source(), { chunk: '3d', concurrency: 3 })
+        await get('2024-01-20', '2024-01-25')
+        const days = (await get('2024-01-02', '2024-01-31')).map((row) => row.date)
+        expect(days).toEqual([...days].sort())
+        expect(new Set(days).size).toBe(days.length)
+        expect(days.length).toBeGreaterThan(15)
+      })
+
       it('one_day_is_a_range', async () => {
         const { spans, get } = stock()
         expect(await get('2024-01-10', '2024-01-10')).toHaveLength(1)

@@ -49,7 +49,9 @@ const value = fc.oneof(
 )
 const sync = fc.boolean()
 
-const step: fc.Arbitrary<{ name: string; run: Step }> = fc.oneof(
+type NamedStep = fc.Arbitrary<{ name: string; run: Step }>
+
+const steps: NamedStep[] = [
   fc.record({ key, value, ttl, sync }).map((given) =>
     named('set', given, async ({ model }, cache) => {
       if (given.sync) cache.setSync(given.key, given.value, { ttl: given.ttl })
@@ -83,6 +85,28 @@ const step: fc.Arbitrary<{ name: string; run: Step }> = fc.oneof(
       if (entry !== undefined) model.set(given.key, entry.value, given.ttl)
     }),
   ),
+  fc.constant(
+    named('clear', {}, async ({ model }, cache) => {
+      await cache.clear()
+      model.entries.clear()
+    }),
+  ),
+  fc.constant(
+    named('cleanup', {}, async ({ model }, cache) => {
+      await cache.cleanup()
+      for (const one of KEYS) if (model.get(one) === undefined) model.entries.delete(one)
+      expect(await cache.expiredCount()).toBe(0)
+      expect(await cache.size()).toBe(model.live().length)
+    }),
+  ),
+  fc
+    .integer({ min: 1, max: 4 })
+    .map((ms) => named('advance', { ms }, async ({ clock }) => clock.advance(ms))),
+  fc.constant(named('reopen', {}, async (world) => world.reopen())),
+]
+
+/** What takes a database on disk. */
+const countingSteps: NamedStep[] = [
   fc.record({ key, ttl, sync, by: fc.constantFrom<number | bigint>(1, -2, 3n) }).map((given) =>
     named('increment', given, async ({ model }, cache) => {
       const entry = model.get(given.key)
@@ -128,25 +152,7 @@ const step: fc.Arbitrary<{ name: string; run: Step }> = fc.oneof(
         }
       }),
     ),
-  fc.constant(
-    named('clear', {}, async ({ model }, cache) => {
-      await cache.clear()
-      model.entries.clear()
-    }),
-  ),
-  fc.constant(
-    named('cleanup', {}, async ({ model }, cache) => {
-      await cache.cleanup()
-      for (const one of KEYS) if (model.get(one) === undefined) model.entries.delete(one)
-      expect(await cache.expiredCount()).toBe(0)
-      expect(await cache.size()).toBe(model.live().length)
-    }),
-  ),
-  fc
-    .integer({ min: 1, max: 4 })
-    .map((ms) => named('advance', { ms }, async ({ clock }) => clock.advance(ms))),
-  fc.constant(named('reopen', {}, async (world) => world.reopen())),
-)
+]
 
 function named(name: string, given: object, run: Step): { name: string; run: Step } {
   const text = JSON.stringify(given, (_, one) =>
@@ -156,6 +162,8 @@ function named(name: string, given: object, run: Step): { name: string; run: Ste
 }
 
 export function verbsModelSuite(tiers: Tiers): void {
+  const step = fc.oneof(...steps, ...(tiers.metadata === undefined ? countingSteps : []))
+
   describe('every verb against a model', () => {
     it('random_verbs_do_what_a_map_with_times_does', { timeout: 120_000 }, async () => {
       await fc.assert(

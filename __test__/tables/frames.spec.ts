@@ -1,9 +1,11 @@
+import { createRequire } from 'node:module'
 import * as arrow from 'apache-arrow'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { codeOf, failure } from '../helpers/errors.js'
 import { openCache, tempDir } from '../helpers/temp.js'
 import { openTables, type PolarsFrame, polars, rowsOf } from './helpers.js'
 
+const columnar = createRequire(import.meta.url)('@tierce/columnar') as typeof import('@tierce/columnar')
 const ROWS = 200_000
 
 /** Sorted by `n`, so that statistics can rule groups of rows out. */
@@ -68,6 +70,42 @@ describe('frames as values', () => {
         .filter({ a: { gt: 2 } })
         .rows(),
     ).toEqual([rows[1]])
+  })
+
+  it('a large one is encoded and decoded off the event loop, a small one at once', async () => {
+    const cache = openCache({ dir: tempDir(), memory: false })
+    const sync = [vi.spyOn(columnar, 'frameToParquetSync'), vi.spyOn(columnar, 'frameToIpcSync')]
+    const pool = [vi.spyOn(columnar, 'frameToParquet'), vi.spyOn(columnar, 'frameToIpc')]
+    const table = prices()
+    await cache.set('large', table)
+    expect((await cache.get<arrow.Table>('large'))?.get(ROWS - 1)?.toString()).toBe(
+      table.get(ROWS - 1)?.toString(),
+    )
+    expect([...sync, ...pool].map(({ mock }) => mock.calls.length)).toEqual([0, 0, 1, 1])
+    await cache.set('small', prices(10))
+    expect((await cache.get<arrow.Table>('small'))?.numRows).toBe(10)
+    expect([...sync, ...pool].map(({ mock }) => mock.calls.length)).toEqual([1, 1, 1, 1])
+    vi.restoreAllMocks()
+  })
+
+  it('what is set, deleted or cleared while a large one is encoded came later, and stays', async () => {
+    const cache = openCache({ dir: tempDir() })
+    const table = prices()
+    for (const [change, left] of [
+      [() => cache.set('k', 'newer'), 'newer'],
+      [() => cache.delete('k'), undefined],
+      [() => cache.clear(), undefined],
+    ] as const) {
+      const first = cache.set('k', table)
+      await Promise.all([change(), first])
+      expect(await cache.get('k')).toBe(left)
+    }
+    const [first, second] = [cache.set('k', table), cache.set('k', prices(ROWS - 1))]
+    await Promise.all([first, second])
+    expect((await cache.get<arrow.Table>('k'))?.numRows).toBe(ROWS - 1)
+    const closing = failure(cache.set('k', table))
+    await cache.close()
+    expect((await closing).code).toBe('E_CLOSED')
   })
 
   it('a live frame in memory is the live one, and can be scanned too', async () => {

@@ -269,42 +269,6 @@ describe('what is known of tables', () => {
   })
 })
 
-describe('size', () => {
-  const big = (seed: number) => ({
-    x: Float64Array.from({ length: 200_000 }, (_, at) => Math.sin(at * seed)),
-  })
-
-  it.each([
-    ['lru', ['b', 'c', 'd']],
-    ['fifo', ['b', 'c', 'd']],
-    ['mru', ['a', 'b', 'd']],
-    ['lifo', ['a', 'b', 'd']],
-    ['lfu', ['a', 'c', 'd']],
-    ['sieve', ['a', 'c', 'd']],
-    ['s3-fifo', ['a', 'c', 'd']],
-  ] as const)('%s makes room', async (policy, left) => {
-    let now = 1000
-    const tables = openTables({ dir: tempDir(), maxSize: '6MB', policy, now: () => now++ })
-    for (const [at, name] of ['a', 'b', 'c'].entries()) await tables.update(name, big(at + 1))
-    // Recency and frequency disagree: `a` is read often, but before the others were written again.
-    for (const name of policy === 'lru' ? ['a', 'b', 'c'] : ['a', 'a', 'c'])
-      await rowsOf(tables, `SELECT count(*) FROM ${name}`)
-    await tables.update('d', big(4))
-    expect((await tables.listTables()).sort()).toEqual(left)
-    expect((await tables.info()).size).toBeLessThanOrEqual(6_000_000)
-  })
-
-  it('a table that does not fit at all is refused, and nothing is evicted', async () => {
-    const tables = openTables({ dir: tempDir(), maxSize: '3MB' })
-    await tables.update('a', ROWS)
-    await tables.update('b', ROWS)
-    const huge = { x: Float64Array.from({ length: 1_000_000 }, (_, at) => Math.sin(at)) }
-    expect(await codeOf(tables.update('b', huge))).toBe('E_VALUE_TOO_LARGE')
-    expect(await rowsOf(tables, 'FROM a')).toEqual(ROWS)
-    expect(await rowsOf(tables, 'FROM b')).toEqual(ROWS)
-  })
-})
-
 describe('backups', () => {
   it('a backup is one moment, which restore brings back: rows, keys, times', async () => {
     const dir = tempDir()

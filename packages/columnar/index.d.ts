@@ -93,11 +93,17 @@ export declare function eraseDatabase(path: string): Promise<void>
 /** Makes the next call into the addon panic, so that tests can see it become an `Error`. */
 export declare function forcePanic(): void
 
+/** The same on the thread pool. */
+export declare function frameToIpc(parquet: Uint8Array): Promise<Buffer>
+
 /** Reads a frame from Parquet as a stream of Arrow's IPC format. */
-export declare function frameToIpc(parquet: Uint8Array): Buffer
+export declare function frameToIpcSync(parquet: Uint8Array): Buffer
+
+/** The same on the thread pool. */
+export declare function frameToParquet(source: NativeSource): Promise<Buffer>
 
 /** Writes a frame as Parquet, with LZ4. */
-export declare function frameToParquet(source: NativeSource): Buffer
+export declare function frameToParquetSync(source: NativeSource): Buffer
 
 /** A column of a table. */
 export interface NativeColumn {
@@ -201,3 +207,6 @@ export interface NativeTablesOptions {
 
 /** Reads a part of a frame. */
 export declare function scanFrame(parquet: Uint8Array, scan: NativeScan): Promise<NativeResult>
+
+/** The release of this addon: that of the `tierce` that it belongs to. */
+export declare function version(): string

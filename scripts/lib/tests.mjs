@@ -68,7 +68,8 @@ async function packageTest() {
   const onOutput = (text) => {
     seen += text
   }
-  const args = ['--test', '--test-reporter=spec', '__test__/package/package.test.mjs']
+  const files = ['package', 'columnar'].map((name) => `__test__/package/${name}.test.mjs`)
+  const args = ['--test', '--test-reporter=spec', '--test-concurrency=1', ...files]
   const env = process.env.CI ? await publishedBinary() : {}
   const code = await run(process.execPath, args, { onOutput, env })
   for (const [, name, count] of seen.matchAll(/^\S* ?(pass|fail|skipped) (\d+)$/gm))

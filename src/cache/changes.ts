@@ -7,7 +7,7 @@ import { part } from '../parts.js'
 import type { SetOptions } from '../set-options.js'
 import { now } from '../soon.js'
 import { add, addend, type Increment, increment, touch, ttl, update } from '../verbs/changes.js'
-import type { Transaction, TransactionOptions } from '../verbs/transaction.js'
+import type { SyncTransaction, Transaction, TransactionOptions } from '../verbs/transaction.js'
 import type { Core } from './core.js'
 import { CacheListing } from './listing.js'
 
@@ -92,6 +92,7 @@ export class CacheChanges<M extends MetaTables> extends CacheListing<M> {
    * live entry holds 0, and gets the time to live that is given, or the cache's; an entry that is there keeps its own. A bigint
    * has up to 128 bits.
    * @throws InvalidOptionError `E_INVALID_OPTION` where the key holds something else, or the sum is out of range
+   * @throws UnavailableError `E_UNAVAILABLE`: the directory has no database (`metadata: 'json'`)
    */
   increment(key: Key, by?: number, options?: IncrementOptions): Promise<number>
   increment(key: Key, by: bigint, options?: IncrementOptions): Promise<bigint>
@@ -118,12 +119,21 @@ export class CacheChanges<M extends MetaTables> extends CacheListing<M> {
    * writes; nobody is held up meanwhile. Where somebody else changed what was read, it is run again `retries` times, so `run` must do
    * nothing else that cannot be done twice. What `run` throws passes through untouched, and nothing was changed.
    * @throws TransactionError `E_TRANSACTION`: others changed what was read; or a transaction of this cache in another, or used after its end
+   * @throws UnavailableError `E_UNAVAILABLE`: the directory has no database (`metadata: 'json'`)
    */
   async transaction<T>(
     run: (tx: Transaction<SetOptions>) => T | Promise<T>,
     options: TransactionOptions = {},
   ): Promise<T> {
     return part('transaction').transact(this.#core, run, options)
+  }
+
+  /**
+   * As `transaction`, on this thread: `run` is synchronous, as what it asks of its argument is. Nobody is held up by it but this thread.
+   * @throws TransactionError `E_TRANSACTION`: as of `transaction`; `run` gave a promise, and then nothing is stored
+   */
+  transactionSync<T>(run: (tx: SyncTransaction<SetOptions>) => T, options: TransactionOptions = {}): T {
+    return part('transaction').transactSync(this.#core, run, options)
   }
 
   #incrementing(by: unknown, options: IncrementOptions): Omit<Increment, 'text'> {

@@ -26,8 +26,8 @@ export interface Evictor<K> {
   readonly newestFirst: boolean
   /** A use of a held slot. */
   hit(slot: number): void
-  /** Evicts until an entry of this weight fits, as far as this evictor decides that before the insert. */
-  makeRoom(weight: number): void
+  /** Evicts until an entry of this weight fits. What is inserted next is under this key. */
+  makeRoom(weight: number, key: K): void
   /** In a cache of entries without weights, which is full: the slot that the new entry takes, and nothing is logged of. */
   replace(key: K): number
   /** A new entry, that there is room for. `key` is in no slot yet. */
@@ -35,7 +35,7 @@ export interface Evictor<K> {
   /** The entry is in its slot, under its key. */
   inserted(slot: number): void
   /** A held entry has another weight, for which others may have to go; false where it had to go itself. */
-  reweigh(slot: number, weight: number, fits: boolean): boolean
+  reweigh(slot: number, weight: number, change: number): boolean
   /** A held entry has another value. */
   updated(slot: number): void
   /** An entry is taken out for another reason than room. Its key is in its slot still. */

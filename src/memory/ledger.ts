@@ -35,7 +35,7 @@ const LAST_MARK = 127
  * The native policies, and whether each learns from what it no longer holds; the others decide by what they hold alone. The same
  * names are in crates/tierce/src/policy/kind.rs.
  */
-export const LEDGERS = { lfu: false, 's3-fifo': true, 'w-tinylfu': true, auto: true } as const
+export const LEDGERS = { lfu: false, 's3-fifo': true, auto: true } as const
 
 /**
  * A native policy.
@@ -112,12 +112,12 @@ export class Ledger<K> implements Evictor<K> {
 
   inserted(): void {}
 
-  reweigh(slot: number, weight: number, fits: boolean): boolean {
+  reweigh(slot: number, weight: number): boolean {
     // By then it was hit, so the policy has it, and it is no victim.
     this.#log[this.#words] = UPDATE | slot
     this.#log[this.#words + 1] = weight
     this.#words += 2
-    if (fits) {
+    if (!this.#host.isOver()) {
       if (this.#words >= LOG_WORDS) this.#drain()
       return true
     }

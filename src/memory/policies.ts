@@ -3,9 +3,10 @@ import { oneOf } from '../options.js'
 import type { Evictor, Host } from './evictor.js'
 import { LEDGERS, Ledger } from './ledger.js'
 import { ORDERS, Ordered, Sieve } from './ordered.js'
+import { TinyLfu } from './tinylfu.js'
 
 /** The built-in policies. */
-export type PolicyName = keyof typeof ORDERS | 'sieve' | keyof typeof LEDGERS
+export type PolicyName = keyof typeof ORDERS | 'sieve' | 'w-tinylfu' | keyof typeof LEDGERS
 
 /** What is held, at most. */
 export interface Bounds {
@@ -18,14 +19,29 @@ export interface Bounds {
 type MakeEvictor = <K>(host: Host<K>, bounds: Bounds) => Evictor<K>
 
 const makers = new Map<string, MakeEvictor>([['sieve', (host) => new Sieve(host)]])
+makers.set('w-tinylfu', (host, bounds) =>
+  capacityOf(bounds) < 2 ? new Ordered(host, ORDERS.lru) : new TinyLfu(host, bounds),
+)
 for (const [name, order] of Object.entries(ORDERS)) makers.set(name, (host) => new Ordered(host, order))
 for (const name of Object.keys(LEDGERS) as (keyof typeof LEDGERS)[]) {
-  makers.set(name, (host, { max, maxWeight }) => {
-    const isBytes = maxWeight !== Infinity
-    const capacity = isBytes ? maxWeight : max
+  makers.set(name, (host, bounds) => {
+    const capacity = capacityOf(bounds)
     // Of one entry there is nothing to choose.
-    return capacity < 2 ? new Ordered(host, ORDERS.lru) : new Ledger(host, name, capacity, isBytes)
+    if (capacity < 2) return new Ordered(host, ORDERS.lru)
+    return new Ledger(host, name, capacity, bounds.maxWeight !== Infinity)
   })
+}
+
+/** In the unit in which a policy counts: of weight, where entries have one. */
+function capacityOf({ max, maxWeight }: Bounds): number {
+  return maxWeight === Infinity ? max : maxWeight
+}
+
+const builtIn = new Set(makers.keys())
+
+/** Whether a policy was written by the user. */
+export function isCustom(name: string): boolean {
+  return !builtIn.has(name)
 }
 
 /** Whether there is a policy of this name. */

@@ -3,6 +3,7 @@ import type { Evictor, Host } from './evictor.js'
 import { Expiry } from './expiry.js'
 import type { Counters } from './metrics.js'
 import type { Bounds } from './policies.js'
+import { Slots } from './slots.js'
 
 /** Why an entry left: for room, by its TTL, by `delete`, for another value of its key, or with all others. */
 export type RemovalReason = 'evict' | 'expire' | 'delete' | 'set' | 'clear'
@@ -30,6 +31,8 @@ export interface StoreOptions<K, V> extends Bounds {
   tells: boolean
   counters: Counters | undefined
   evictor: (host: Host<K>, bounds: Bounds) => Evictor<K>
+  /** Whether the order of insertion is asked for. */
+  isOrdered: boolean
   /** Called when the first entry with a TTL comes in. */
   onTimed: () => void
   /** Called when a value has left for room, in the middle of the change: it must not change the store. */
@@ -37,8 +40,8 @@ export interface StoreOptions<K, V> extends Bounds {
 }
 
 export class Store<K, V> implements Host<K> {
-  readonly map = new Map<K, number>()
-  evictor: Evictor<K>
+  readonly slots: Slots<K>
+  readonly evictor: Evictor<K>
   /** By slot; `undefined` where a slot is free. */
   keys: (K | undefined)[] = []
   values: (V | undefined)[] = []
@@ -76,17 +79,18 @@ export class Store<K, V> implements Host<K> {
     this.#counters = options.counters
     this.#onTimed = options.onTimed
     this.#onEvict = options.onEvict
+    this.slots = new Slots(options.isOrdered)
     this.evictor = options.evictor(this, options)
   }
 
   // What the evictor asks.
 
   lacksRoom(weight: number): boolean {
-    return this.map.size >= this.#max || (this.#weighted && this.weight + weight > this.#maxWeight)
+    return this.slots.size >= this.#max || (this.#weighted && this.weight + weight > this.#maxWeight)
   }
 
   isFull(): boolean {
-    return this.map.size >= this.#max
+    return this.slots.size >= this.#max
   }
 
   isOver(): boolean {
@@ -94,15 +98,15 @@ export class Store<K, V> implements Host<K> {
   }
 
   count(): number {
-    return this.map.size
+    return this.slots.size
   }
 
   slotOf(key: unknown): number | undefined {
-    return this.map.get(key as K)
+    return this.slots.get(key as K)
   }
 
   insertionOrder(): IterableIterator<K> {
-    return this.map.keys()
+    return this.slots.ordered()
   }
 
   evicted(slot: number): void {
@@ -115,7 +119,7 @@ export class Store<K, V> implements Host<K> {
 
   /** The value of a live entry, and a use of it. */
   get(key: K): V | undefined {
-    const slot = this.map.get(key)
+    const slot = this.slots.get(key)
     if (slot === undefined || (this.#expiry !== undefined && !this.#isUsed(slot))) {
       if (this.#counters !== undefined) this.#counters.misses++
       this.#missed = key
@@ -128,7 +132,7 @@ export class Store<K, V> implements Host<K> {
 
   /** A use of a live entry, that nobody reads; whether there is one. */
   touch(key: K): boolean {
-    const slot = this.map.get(key)
+    const slot = this.slots.get(key)
     if (slot === undefined || (this.#expiry !== undefined && !this.#isUsed(slot))) return false
     this.evictor.hit(slot)
     return true
@@ -136,13 +140,20 @@ export class Store<K, V> implements Host<K> {
 
   /** The slot of a live entry. Notes nothing; an expired entry is left where it is. */
   find(key: K): number | undefined {
-    const slot = this.map.get(key)
+    const slot = this.slots.get(key)
     return slot === undefined || this.#expiry === undefined || this.#expiry.isLive(slot) ? slot : undefined
+  }
+
+  /** The slot of a held entry, live or not. A `set` of the same key that follows need not look again. */
+  look(key: K): number | undefined {
+    const slot = this.slots.get(key)
+    if (slot === undefined) this.#missed = key
+    return slot
   }
 
   /** As `find`, but an expired entry is removed. */
   claim(key: K): number | undefined {
-    const slot = this.map.get(key)
+    const slot = this.slots.get(key)
     return slot !== undefined && this.#isLive(slot) ? slot : undefined
   }
 
@@ -174,10 +185,10 @@ export class Store<K, V> implements Host<K> {
    */
   set(key: K, value: V, weight: number, ttl: number, slide: number): number {
     if (this.#counters !== undefined) this.#counters.sets++
-    const slot = key === this.#missed ? undefined : this.map.get(key)
+    const slot = key === this.#missed ? undefined : this.slots.get(key)
     if (slot !== undefined && this.#isLive(slot)) return this.#replace(slot, value, weight, ttl, slide)
     this.#missed = undefined
-    if (!this.#weighted && this.map.size >= this.#max) {
+    if (!this.#weighted && this.slots.size >= this.#max) {
       const taken = this.#replaceVictim(key, value, ttl, slide)
       if (taken >= 0) return taken
     }
@@ -190,9 +201,9 @@ export class Store<K, V> implements Host<K> {
     if (slot < 0) return slot
     if (this.#tells) this.#note(slot, 'evict')
     if (this.#counters !== undefined) this.#counters.evicted++
-    const { keys, map } = this
-    map.delete(keys[slot] as K)
-    map.set(key, slot)
+    const { keys, slots } = this
+    slots.delete(keys[slot] as K)
+    slots.add(key, slot)
     keys[slot] = key
     this.values[slot] = value
     this.setTtl(slot, ttl, slide)
@@ -217,9 +228,9 @@ export class Store<K, V> implements Host<K> {
 
   clear(): void {
     this.evictor.clearing()
-    if (this.#tells) for (const slot of this.map.values()) this.#note(slot, 'clear')
-    if (this.#counters !== undefined) this.#counters.cleared += this.map.size
-    this.map.clear()
+    if (this.#tells) for (const [, slot] of this.slots.entries()) this.#note(slot, 'clear')
+    if (this.#counters !== undefined) this.#counters.cleared += this.slots.size
+    this.slots.clear()
     this.keys = []
     this.values = []
     this.#free.length = 0
@@ -235,18 +246,6 @@ export class Store<K, V> implements Host<K> {
     return this.#expiry === undefined ? 0 : this.#expiry.cleanup((slot) => this.remove(slot, 'expire'))
   }
 
-  /** Lets another evictor decide, which learns of the entries in the order in which they would have been evicted. */
-  adopt(evictor: Evictor<K>): void {
-    const slots = this.evictor.order()
-    this.evictor = evictor
-    evictor.grow(this.keys.length)
-    for (let at = 0; at < slots.length; at++) {
-      const slot = slots[at]!
-      evictor.insert(slot, this.keys[slot] as K, this.weightOf(slot))
-      evictor.inserted(slot)
-    }
-  }
-
   /** The keys in the order in which they would be evicted. */
   order(): K[] {
     return Array.from(this.evictor.order(), (slot) => this.keys[slot] as K)
@@ -255,7 +254,7 @@ export class Store<K, V> implements Host<K> {
   /** What is wrong, for tests; empty when nothing is. */
   check(): string {
     let [count, weight] = [0, 0]
-    for (const [key, slot] of this.map) {
+    for (const [key, slot] of this.slots.entries()) {
       if (this.keys[slot] !== key && !Object.is(this.keys[slot], key)) return `slot ${slot} has another key`
       if (this.values[slot] === undefined) return `slot ${slot} has no value`
       count++
@@ -269,16 +268,14 @@ export class Store<K, V> implements Host<K> {
   }
 
   #insert(key: K, value: V, weight: number, ttl: number, slide: number): number {
-    this.evictor.makeRoom(weight)
+    this.evictor.makeRoom(weight, key)
     const slot = this.#free.length > 0 ? this.#free.pop()! : this.#freshSlot()
+    if (this.#weighted) this.#weights[slot] = weight
     this.evictor.insert(slot, key, weight)
-    this.map.set(key, slot)
+    this.slots.add(key, slot)
     this.keys[slot] = key
     this.values[slot] = value
-    if (this.#weighted) {
-      this.#weights[slot] = weight
-      this.weight += weight
-    }
+    if (this.#weighted) this.weight += weight
     if (ttl !== Infinity) this.setTtl(slot, ttl, slide)
     this.evictor.inserted(slot)
     return slot
@@ -294,7 +291,7 @@ export class Store<K, V> implements Host<K> {
     if (change === 0) return slot
     this.#weights[slot] = weight
     this.weight += change
-    if (this.evictor.reweigh(slot, weight, this.weight <= this.#maxWeight)) return slot
+    if (this.evictor.reweigh(slot, weight, change)) return slot
     // It had to go before others did: as the newest it may stay.
     const key = this.keys[slot] as K
     this.#release(slot)
@@ -328,7 +325,7 @@ export class Store<K, V> implements Host<K> {
   }
 
   #release(slot: number): void {
-    this.map.delete(this.keys[slot] as K)
+    this.slots.delete(this.keys[slot] as K)
     this.keys[slot] = undefined
     this.values[slot] = undefined
     if (this.#weighted) this.weight -= this.#weights[slot]!

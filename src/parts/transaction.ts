@@ -1,2 +1,2 @@
 /** Transactions. */
-export { transact } from '../verbs/transaction.js'
+export { transact, transactSync } from '../verbs/transaction.js'

@@ -97,7 +97,7 @@ const TYPES: Record<number, (type: ArrowType) => DataType | undefined> = {
   15: ({ byteWidth }) => ({ FixedSizeBinary: byteWidth! }),
   16: ({ children, listSize }) => of(children, ([item]) => ({ FixedSizeList: [item!, listSize!] })),
   17: ({ children, keysSorted }) =>
-    of(children, ([entries]) => ({ Map: [{ ...entries!, nullable: false }, keysSorted ?? false] })),
+    of(children, ([entries]) => ({ Map: [entriesOf(entries!), keysSorted ?? false] })),
   18: ({ unit }) => ({ Duration: UNITS[unit!]! }),
   19: () => 'LargeBinary',
   20: () => 'LargeUtf8',
@@ -105,6 +105,12 @@ const TYPES: Record<number, (type: ArrowType) => DataType | undefined> = {
     const [keys, values] = [typeOf(indices!), typeOf(dictionary!)]
     return keys === undefined || values === undefined ? undefined : { Dictionary: [keys, values] }
   },
+}
+
+/** Neither an entry of a map nor its key is ever null. */
+function entriesOf(entries: Field): Field {
+  const [key, value] = (entries.data_type as { Struct: Field[] }).Struct
+  return { ...entries, nullable: false, data_type: { Struct: [{ ...key!, nullable: false }, value!] } }
 }
 
 function typeOf(type: ArrowType): DataType | undefined {

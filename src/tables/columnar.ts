@@ -1,5 +1,6 @@
 /** The package `@tierce/columnar`: loaded when tables or frames are first used, never before. */
-import { fromNative } from '../errors.js'
+import { createRequire } from 'node:module'
+import { fromNative, makeError } from '../errors.js'
 import { requireOptional } from '../optional.js'
 
 /** Columns of one length as Arrow lays them out: `crates/tierce-columnar/src/layout.rs` has the order. */
@@ -17,12 +18,15 @@ export interface Columnar {
   NativeTables: {
     open(database: NativeDatabase, options: { maxSize?: number; policy?: string }): Promise<NativeTables>
   }
-  frameToParquet(source: NativeSource): Buffer
-  frameToIpc(parquet: Uint8Array): Buffer
+  frameToParquet(source: NativeSource): Promise<Buffer>
+  frameToParquetSync(source: NativeSource): Buffer
+  frameToIpc(parquet: Uint8Array): Promise<Buffer>
+  frameToIpcSync(parquet: Uint8Array): Buffer
   scanFrame(parquet: Uint8Array, scan: NativeScan): Promise<NativeResult>
   eraseBackup(dir: string): Promise<boolean>
   eraseDatabase(path: string): Promise<void>
   duckdbVersion(): string
+  version(): string
 }
 
 /** Where rows come from: one of batches, ipc, file with format, and sql. */
@@ -120,11 +124,32 @@ let loaded: Columnar | undefined
 
 /**
  * The package.
- * @throws ColumnarMissingError `E_COLUMNAR_MISSING`: it is not installed, or has no binary for this platform
+ * @throws ColumnarMissingError `E_COLUMNAR_MISSING`: it is not installed, has no binary for this platform, or is of another release
  */
 export function columnar(): Columnar {
-  loaded ??= requireOptional<Columnar>('@tierce/columnar', 'TableCache', 'E_COLUMNAR_MISSING')
+  loaded ??= sameRelease(requireOptional<Columnar>('@tierce/columnar', 'TableCache', 'E_COLUMNAR_MISSING'))
   return loaded
+}
+
+/** The two know each other's insides: only the same release of both fits. */
+function sameRelease(binding: Columnar): Columnar {
+  const own = ownVersion()
+  const other = binding.version?.()
+  if (own === undefined || other === own) return binding
+  throw makeError(
+    'E_COLUMNAR_MISSING',
+    `tierce ${own} needs the same release of @tierce/columnar, and ${other ?? 'an older one'} is installed: run npm install @tierce/columnar@${own}.`,
+    { package: '@tierce/columnar', version: own, installed: other ?? 'unknown' },
+  )
+}
+
+/** Unknown where a bundler has taken this file out of its package. */
+function ownVersion(): string | undefined {
+  try {
+    return (createRequire(__filename)('tierce/package.json') as { version: string }).version
+  } catch {
+    return undefined
+  }
 }
 
 /** Runs a call of the native side. Its errors get their classes. */

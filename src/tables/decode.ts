@@ -22,6 +22,7 @@ export type ColumnValues = Numbers | unknown[]
 
 /** A column that can be read by row. */
 interface Reader {
+  length: number
   /** The value of a row; never asked for a null. */
   cell(row: number): unknown
   isNull(row: number): boolean
@@ -152,17 +153,17 @@ const NUMBERS: Record<string, ArrayType<Numbers>> = {
 function reader(type: DataType, source: Source): Reader {
   const [name, of] = parts(type)
   const length = source.length()
-  if (name === 'Null') return { hasNulls: true, isNull: () => true, cell: () => null }
+  if (name === 'Null') return { length, hasNulls: true, isNull: () => true, cell: () => null }
   if (name === 'Union') return union(of as [[number, Field][], string], length, source)
   const nulls = source.nulls()
   const numeric = NUMBERS[name]
-  if (numeric !== undefined) return { ...nulls, ...plain(source.numbers(numeric, length)) }
+  if (numeric !== undefined) return { length, ...nulls, ...plain(source.numbers(numeric, length)) }
   const make = READERS[name]
   if (make === undefined) throw unreadable(name)
-  return { ...nulls, ...make(source, length, of as never) }
+  return { length, ...nulls, ...make(source, length, of as never) }
 }
 
-type Body = Omit<Reader, 'isNull' | 'hasNulls'>
+type Body = Omit<Reader, 'length' | 'isNull' | 'hasNulls'>
 
 function plain(raw: Numbers): Body {
   return { raw, cell: (row) => raw[row], all: () => Array.from(raw as Float64Array) }
@@ -209,12 +210,14 @@ const READERS: Record<string, (source: Source, length: number, of: never) => Bod
   Dictionary(source, length, [keyType, valueType]: [DataType, DataType]) {
     const keys = source.numbers(NUMBERS[keyType as string]!, length)
     const values = reader(valueType, source)
-    const known: unknown[] = []
+    let made: unknown[] | undefined
+    const known = () => (made ??= cells(values, values.length))
     return {
-      cell(row) {
-        const key = Number(keys[row])
-        known[key] ??= at(values, key)
-        return known[key]
+      cell: (row) => known()[Number(keys[row])],
+      all() {
+        const [texts, found] = [known(), new Array<unknown>(length)]
+        for (let row = 0; row < length; row++) found[row] = texts[Number(keys[row])]
+        return found
       },
     }
   },
@@ -266,7 +269,7 @@ function union([fields]: [[number, Field][], string], length: number, source: So
   const types = source.numbers(Int8Array, length)
   const members = new Map(fields.map(([id, each]) => [id, reader(each.data_type, source)]))
   const cell = (row: number) => at(members.get(types[row]!)!, row)
-  return { hasNulls: false, isNull: () => false, cell }
+  return { length, hasNulls: false, isNull: () => false, cell }
 }
 
 /** 64-bit offsets as numbers: no buffer here is over 2^53 bytes. */

@@ -32,7 +32,7 @@ export interface TableCacheOptions {
   schema?: string | undefined
   /** Time to live of tables. Default: `'never'`. */
   ttl?: Duration | undefined
-  /** Bytes of the database; tables that `policy` names make room. Default: no bound. */
+  /** Bytes of the database in `dir`; tables that `policy` names make room. Default: no bound. */
   maxSize?: Size | undefined
   /** Default: `lru`. */
   policy?: TablePolicy | undefined
@@ -44,7 +44,7 @@ export interface TableCacheOptions {
   lockTimeout?: Duration | undefined
   /** Threads of DuckDB. Default: one a core. */
   threads?: number | undefined
-  /** Memory that DuckDB may use before it spills to disk. Default: 80 % of the machine's. */
+  /** Memory that DuckDB may use before it spills to disk; tables in memory are in it. Default: 80 % of the machine's. */
   memoryLimit?: Size | undefined
   /** The clock, in milliseconds since the Unix epoch. */
   now?: (() => number) | undefined
@@ -67,7 +67,7 @@ export interface TableFacts {
   schema: string
   table: string
   rows: number
-  /** Of the blocks that it is in, 256 KiB each; 0 while it is in the log only. */
+  /** Of the blocks that it is in, 256 KiB each; small tables share them, and one of constants needs none. 0 in memory. */
   bytes: number
   /** Milliseconds since it was last written; undefined for a table that a statement made. */
   age: number | undefined
@@ -145,6 +145,8 @@ export class TableCache {
     this.#snapshot = boolean(snapshot, 'snapshot')
     this.#readOnly = boolean(readOnly, 'readOnly') || this.#snapshot
     if (this.#readOnly && dir === undefined) throw invalid('dir', dir, 'the folder to read')
+    if (maxSize !== undefined && dir === undefined)
+      throw invalid('dir', dir, 'a folder: maxSize bounds the file in it, memoryLimit tables in memory')
     this.#bound = {
       policy: oneOf(policy, 'policy', POLICIES),
       ...(maxSize !== undefined && { maxSize: parseSize(maxSize, 'maxSize') }),
@@ -191,8 +193,8 @@ export class TableCache {
   /**
    * Writes a table: one that is there is replaced as a whole, and readers see the old or the new one. Gives the number of rows.
    * @throws UnserializableError `E_UNSERIALIZABLE`: a value fits into no column, and is named; QueryError `E_QUERY`: a file or a query
-   * cannot be read, or a row breaks a constraint; ValueTooLargeError `E_VALUE_TOO_LARGE`: it alone is over `maxSize`.
-   * Then the old table stays, as it does when the process is killed
+   * cannot be read, or a row breaks a constraint; ValueTooLargeError `E_VALUE_TOO_LARGE`: it alone is over `maxSize`, or
+   * does not fit into memory. Then the old table stays, as it does when the process is killed
    */
   update(table: string, source: TableSource, options: WriteOptions = {}): Promise<number> {
     return this.#write('replace', table, source, options)
@@ -284,10 +286,8 @@ export class TableCache {
   /** What is known of the database and its tables. */
   async info(): Promise<TableCacheInfo> {
     const { tables } = await this.#open()
-    const [size, found] = [
-      await native(() => tables.size()),
-      await native(() => tables.list(true, this.#now())),
-    ]
+    const found = await native(() => tables.list(true, this.#now()))
+    const size = await native(() => tables.size()) // what the log had is in the file now
     return { path: this.#path(), size, tables: found.map((each) => this.#facts(each)) }
   }
 

@@ -5,7 +5,7 @@ import { fromNative } from '../errors.js'
 import type { DeclaredTable } from '../meta.js'
 import { type NativeDisk, type NativeEntry, native } from '../native.js'
 import { type Soon, then } from '../soon.js'
-import { decode } from '../values/index.js'
+import { decode, decodeSoon } from '../values/index.js'
 import { type Answer, KnownColumns, readAnswer } from './answer.js'
 import { atExit } from './exit.js'
 import { decodeExtras, type Extras, encodeCells, encodeExtras, putCells } from './extras.js'
@@ -58,6 +58,7 @@ export interface DiskOptions {
   durability: string
   lockTimeout: number
   meta?: DeclaredTable[]
+  metadata?: string
   storeKeys: boolean
   integrity: boolean
   /** A copy of the key, which the tier overwrites when it is open. */
@@ -94,6 +95,12 @@ export interface PageOptions {
 
 /** What there is of a key. An expired entry is known until it is removed. */
 export type KeyState = { is: 'live'; facts: Facts } | { is: 'missing' | 'expired'; facts?: undefined }
+
+/** By what is seen whether an entry is still the newest of its key. */
+export interface Place {
+  slot: number
+  epoch: number
+}
 
 /** Hits of one entry. */
 export interface Access {
@@ -144,6 +151,8 @@ export class DiskTier {
   readonly #inbox = Buffer.allocUnsafeSlow(META + BUFFER)
   readonly #inboxView = viewOf(this.#inbox)
   readonly #outbox = Buffer.allocUnsafeSlow(BUFFER)
+  /** The directory has no database: an entry is a file. */
+  readonly isJson: boolean
   readonly #epochs: Uint32Array | undefined
   readonly #onFault: (code: string, message: string) => void
   #batch = new Batch(this.#outbox)
@@ -178,15 +187,25 @@ export class DiskTier {
     }
     this.#fetchNative = call(() => this.#disk.fetcher())
     this.#ask = call(() => this.#disk.asker())
-    const epochs = call(() => this.#disk.epochs())
-    // Where memory of the addon's may not be shared, the array is a copy that never changes.
-    this.#epochs = this.#disk.sharesEpochs(epochs) ? epochs : undefined
+    this.isJson = call(() => this.#disk.isJson())
+    if (!this.isJson) this.#epochs = this.#sharedEpochs()
     this.#tellFaults()
   }
 
-  /** Whether an entry of the memory tier that was read at `epoch` is still the newest: one load from memory. */
-  isCurrent(slot: number, epoch: number): boolean {
-    return this.epochOf(slot) === epoch
+  #sharedEpochs(): Uint32Array | undefined {
+    const epochs = call(() => this.#disk.epochs())
+    // Where memory of the addon's may not be shared, the array is a copy that never changes.
+    return this.#disk.sharesEpochs(epochs) ? epochs : undefined
+  }
+
+  /** Whether an entry of the memory tier is still the newest: one load from memory, or without a database one short read. */
+  isCurrent(text: string, { slot, epoch }: Place): boolean {
+    return this.isJson ? this.#isSameFile(text, slot, epoch) : this.epochOf(slot) === epoch
+  }
+
+  #isSameFile(text: string, slot: number, epoch: number): boolean {
+    if (text.length * 3 > BUFFER) return false
+    return call(() => this.#disk.isCurrent(this.#inbox.write(text), slot, epoch))
   }
 
   /** The slot of a key in the table of epochs. */
@@ -268,7 +287,12 @@ export class DiskTier {
   }
 
   async #readLarge(text: string): Promise<DiskHit | undefined> {
-    return this.#decoded(await wait(() => this.#disk.read(Buffer.from(text), this.#now())))
+    const entry = await wait(() => this.#disk.read(Buffer.from(text), this.#now()))
+    const facts = entry === null ? undefined : readFacts(viewOf(entry.meta), 0)
+    const soon = facts === undefined ? undefined : decodeSoon(facts.kind, entry!.value)
+    if (soon === undefined) return this.#decoded(entry)
+    const value = await soon.catch((error: unknown) => this.#unreadable(error))
+    return value === UNREADABLE ? undefined : withExtras({ value, facts: facts! }, entry!)
   }
 
   /** Reads a fresh entry; a large value that is stored as it is shares its memory with a private map of the file. */
@@ -290,7 +314,7 @@ export class DiskTier {
 
   /** Reads an entry into the inbox; gives the length of its value, `MISS` or `TOO_LARGE`. */
   #fetch(text: string, whole: boolean, now: number): number {
-    if (text.length * 3 > BUFFER) return TOO_LARGE
+    if (this.isJson || text.length * 3 > BUFFER) return TOO_LARGE
     if (!this.#holding) this.#holdForThisTurn()
     try {
       const length = this.#fetchNative(this.#inbox.write(text), whole, now)
@@ -330,8 +354,7 @@ export class DiskTier {
       return undefined
     }
     const hit = this.#hit(readFacts(viewOf(entry.meta), 0), entry.value, 0, entry.value.length, true)
-    if (hit !== undefined && entry.extras !== undefined) hit.extras = decodeExtras(entry.extras)
-    return hit
+    return withExtras(hit, entry)
   }
 
   #hit(facts: Facts, buffer: Buffer, start: number, end: number, owned: boolean): DiskHit | undefined {
@@ -344,10 +367,14 @@ export class DiskTier {
     try {
       return decode(kind, buffer, start, end, owned)
     } catch (error) {
-      const { code = 'E_CORRUPT', message } = error as { code?: string; message: string }
-      this.#onFault(code, message)
-      return UNREADABLE
+      return this.#unreadable(error)
     }
+  }
+
+  #unreadable(error: unknown): typeof UNREADABLE {
+    const { code = 'E_CORRUPT', message } = error as { code?: string; message: string }
+    this.#onFault(code, message)
+    return UNREADABLE
   }
 
   /** What is known of a key, without reading its value. With `touch`, an access of a live entry. */
@@ -527,7 +554,7 @@ export class DiskTier {
       expiring,
     }
     // A prefix, and a time that not every entry has, may take a look at every row.
-    const isShort = limit <= SHORT_PAGE && prefixes === undefined && !expiring
+    const isShort = limit <= SHORT_PAGE && prefixes === undefined && !expiring && !this.isJson
     const page = isShort
       ? call(() => this.#disk.pageNow(listing, this.#now()))
       : await wait(() => this.#disk.page(listing, this.#now()))
@@ -634,4 +661,9 @@ let codecs: readonly string[] | undefined
 export function codecName(codec: number): string {
   codecs ??= call(() => native().codecNames())
   return codecs[codec] || 'unknown'
+}
+
+function withExtras(hit: DiskHit | undefined, { extras }: NativeEntry): DiskHit | undefined {
+  if (hit !== undefined && extras !== undefined) hit.extras = decodeExtras(extras)
+  return hit
 }

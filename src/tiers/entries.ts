@@ -1,4 +1,6 @@
 /** What goes into the tiers, and what comes out of them. */
+
+import type { Encoded } from '../values/handler.js'
 import type { Extras } from './extras.js'
 import type { Coding, SetTimes } from './wire.js'
 
@@ -13,6 +15,8 @@ export interface Storing extends SetTimes {
 export interface Write extends Storing {
   text: string
   value: unknown
+  /** Its stored form, where that was made before. */
+  encoded?: Encoded | undefined
 }
 
 /** A value that was found, and its times: see `MemoryEntry`. */

@@ -40,14 +40,14 @@ export class MemoryFront {
     this.#turn = new TurnClock(parsed.now)
     this.copies = parsed.copies
     this.events = events
-    if (parsed.memory !== undefined)
-      this.memory = new MemoryTier(parsed.memory, parsed.now, (entry, reason) => this.#left(entry, reason))
     if (parsed.disk !== undefined) {
       this.disk = new DiskTier(parsed.disk, parsed.now, (code, message) => events.onFault(code, message))
       if (parsed.cleanupOnOpen) {
         this.disk.cleanup().catch(({ code, message }) => code !== 'E_CLOSED' && events.onFault(code, message))
       }
     }
+    if (parsed.memory !== undefined && !(parsed.isMemoryDefault && this.disk?.isJson === true))
+      this.memory = new MemoryTier(parsed.memory, parsed.now, (entry, reason) => this.#left(entry, reason))
   }
 
   /** The entry in memory, stale or not, if it is neither expired nor overtaken by a write of another process or thread. */
@@ -55,7 +55,7 @@ export class MemoryFront {
     const entry = this.memory?.peek(text)
     if (entry === undefined) return undefined
     const { place } = entry
-    const overtaken = place !== undefined && this.disk?.isCurrent(place.slot, place.epoch) === false
+    const overtaken = place !== undefined && this.disk?.isCurrent(text, place) === false
     const isOver = entry.expiresAt <= now
     if (!isOver && !overtaken) return entry
     this.memory?.remove(entry)
@@ -82,19 +82,16 @@ export class MemoryFront {
 
   /** The value in memory; a miss there is not counted, as the disk has not been asked. */
   readMemory(text: string): unknown {
-    const live = this.live(text)
-    if (live === undefined) return undefined
-    this.counters.hits++
-    return this.copies ? giveOut(live.value) : live.value
+    const entry = this.memory?.peek(text)
+    return entry === undefined ? undefined : this.readEntry(entry)
   }
 
   /** The value of an entry that is in the memory tier; `undefined` where it is not live any more. */
   readEntry(entry: MemoryEntry): unknown {
     const { place } = entry
-    if (place !== undefined && this.disk?.isCurrent(place.slot, place.epoch) === false) return undefined
-    const isTimed = entry.expiresAt !== Infinity || entry.freshUntil !== Infinity
-    const now = isTimed ? this.now() : this.#turn.now()
-    if (isTimed && !entry.isLive(now)) return undefined
+    if (place !== undefined && this.disk?.isCurrent(entry.text, place) === false) return undefined
+    const now = entry.isTimed ? this.now() : this.#turn.now()
+    if (entry.isTimed && !entry.isLive(now)) return undefined
     this.memory!.use(entry, now)
     this.counters.hits++
     return this.copies ? giveOut(entry.value) : entry.value
@@ -105,6 +102,7 @@ export class MemoryFront {
     { text, value, expiresAt, freshUntil, cost, extras }: Write,
     encoded: Encoded | undefined,
     createdAt = this.now(),
+    size = sizeOf(value, encoded),
   ): MemoryEntry | undefined {
     this.outdate(text)
     return this.memory?.set({
@@ -113,7 +111,7 @@ export class MemoryFront {
       expiresAt,
       freshUntil,
       cost,
-      size: sizeOf(value, encoded),
+      size,
       kind: encoded === undefined ? 'live' : kindOf(encoded),
       createdAt,
       extras,
@@ -162,16 +160,14 @@ export class MemoryFront {
   }
 
   /**
-   * Of a memory tier alone: whether it takes all of these values.
+   * Of a memory tier alone: the size of a value that it takes.
    * @throws ValueTooLargeError `E_VALUE_TOO_LARGE`
    */
-  admit(writes: readonly { write: Write; encoded: Encoded | undefined }[]): void {
-    for (const { write, encoded } of writes) {
-      if (this.memory?.admits(write.text, sizeOf(write.value, encoded)) === false) {
-        this.counters.rejected++
-        throw tooLarge()
-      }
-    }
+  admitted({ text, value }: Write, encoded: Encoded | undefined): number {
+    const size = sizeOf(value, encoded)
+    if (this.memory?.admits(text, size) !== false) return size
+    this.counters.rejected++
+    throw tooLarge()
   }
 
   /** What is in memory and has not expired, the least recently used first. */

@@ -1,9 +1,6 @@
 /** The memory tier of `Cache`: live values, bounded by entries and by bytes, in the store of `MemoryCache`. */
-import { TierceError } from '../errors.js'
 import { Chain } from '../memory/chain.js'
-import type { Evictor, Host } from '../memory/evictor.js'
-import { ORDERS, Ordered } from '../memory/ordered.js'
-import { type Bounds, evictorFor } from '../memory/policies.js'
+import { evictorFor } from '../memory/policies.js'
 import { MOST_ENTRIES, Store } from '../memory/store.js'
 import { Wheel } from '../memory/wheel.js'
 import type { Access } from './disk.js'
@@ -18,12 +15,17 @@ export interface DiskPlace {
   idHigh: number
 }
 
+const BASE = Date.now()
+
 /** A value in memory. Times in milliseconds since the Unix epoch. */
 export class MemoryEntry {
   hits = 0
   /** Hits that the disk tier was not told of. */
   untold = 0
-  accessedAt = 0 // a number from the start, or each change of it would allocate one
+  /** Whether it has a time at which it expires or gets stale: reads of all others need not look at those times. */
+  isTimed: boolean
+  /** Since `BASE`: a small integer is kept in the object, any other number in one of its own. */
+  #accessed: number
   /** Where it is in the tier; -1 where it is no longer. */
   slot = -1
   /** Of an index that leads to it, and lets go of it when it leaves. */
@@ -46,7 +48,16 @@ export class MemoryEntry {
     public place: DiskPlace | undefined,
     readonly extras: Extras | undefined,
   ) {
-    this.accessedAt = createdAt
+    this.isTimed = expiresAt !== Infinity || freshUntil !== Infinity
+    this.#accessed = createdAt - BASE
+  }
+
+  get accessedAt(): number {
+    return this.#accessed + BASE
+  }
+
+  set accessedAt(time: number) {
+    this.#accessed = time - BASE
   }
 
   /** Whether plain reads find it. */
@@ -118,17 +129,15 @@ export class MemoryTier {
       tick: TICK,
       tells: false,
       counters: undefined,
-      evictor: (host, bounds) =>
-        policy === DEFAULT_POLICY
-          ? new Default(host, bounds, (evictor) => this.#store.adopt(evictor))
-          : evictorFor(policy, host, bounds),
+      isOrdered: true,
+      evictor: (host, bounds) => evictorFor(policy, host, bounds),
       onTimed: () => {},
       onEvict: (entry) => this.#evicted(entry),
     })
   }
 
   get count(): number {
-    return this.#store.map.size
+    return this.#store.slots.size
   }
 
   /** Bytes that the bound counts. */
@@ -138,7 +147,7 @@ export class MemoryTier {
 
   /** The entry, without noting an access. */
   peek(text: string): MemoryEntry | undefined {
-    const slot = this.#store.map.get(text)
+    const slot = this.#store.look(text)
     return slot === undefined ? undefined : this.#store.values[slot]
   }
 
@@ -176,6 +185,7 @@ export class MemoryTier {
   /** Gives an entry that is in the tier another time to expire. */
   expire(entry: MemoryEntry, expiresAt: number): void {
     entry.expiresAt = expiresAt
+    entry.isTimed = true
     this.#schedule(entry)
   }
 
@@ -226,7 +236,7 @@ export class MemoryTier {
 
   /** Entries, in the order of their insertion. */
   *entries(): Generator<MemoryEntry> {
-    for (const slot of this.#store.map.values()) yield this.#store.values[slot]!
+    for (const [, slot] of this.#store.slots.entries()) yield this.#store.values[slot]!
   }
 
   /** Hits since the last call, the least recently used entry first; of entries whose write is under way later. */
@@ -302,35 +312,4 @@ function sizeOf(text: string, size: number): number {
 function accessOf({ place, untold }: MemoryEntry): Access | undefined {
   if (untold === 0 || place === undefined) return undefined
   return { idLow: place.idLow, idHigh: place.idHigh, hits: untold }
-}
-
-/**
- * The default policy. Until the tier is full there is nothing to decide, so the addon is not loaded before; where it does not
- * load, the least recently used goes first.
- */
-class Default<K> extends Ordered<K> {
-  readonly #decide: (evictor: Evictor<K>) => void
-  readonly #bounds: Bounds
-
-  constructor(host: Host<K>, bounds: Bounds, decide: (evictor: Evictor<K>) => void) {
-    super(host, ORDERS.lru)
-    this.#bounds = bounds
-    this.#decide = decide
-  }
-
-  override makeRoom(weight: number): void {
-    if (!this.host.lacksRoom(weight)) return
-    const evictor = this.#make()
-    this.#decide(evictor)
-    evictor.makeRoom(weight)
-  }
-
-  #make(): Evictor<K> {
-    try {
-      return evictorFor(DEFAULT_POLICY, this.host, this.#bounds)
-    } catch (error) {
-      if (!(error instanceof TierceError && error.code === 'E_UNAVAILABLE')) throw error
-      return new Ordered(this.host, ORDERS.lru)
-    }
-  }
 }

@@ -37,12 +37,15 @@ export class TierStack extends MemoryFront {
       const value = this.disk!.value(text)
       return value instanceof Promise ? value.then((read) => this.#counted(read)) : this.#counted(value)
     }
+    const live = this.readMemory(text)
+    if (live !== undefined) return live
     const found = this.find(text)
     return found instanceof Promise ? found.then((kept) => this.#fresh(kept)) : this.#fresh(found)
   }
 
   readSync(text: string): unknown {
-    return this.#isDiskAlone ? this.#counted(this.disk!.valueSync(text)) : this.#fresh(this.findSync(text))
+    if (this.#isDiskAlone) return this.#counted(this.disk!.valueSync(text))
+    return this.readMemory(text) ?? this.#fresh(this.findSync(text))
   }
 
   #counted(value: unknown): unknown {
@@ -123,13 +126,12 @@ export class TierStack extends MemoryFront {
 
   /** Stores values in one transaction. In memory they are there when this returns, on disk when it is done. */
   write(writes: readonly Write[], sync = false): Soon<void> {
-    const encoded = writes.map(({ value }) => this.encode(value))
-    this.tellAccesses()
     const { disk } = this
-    if (disk === undefined) this.admit(writes.map((write, index) => ({ write, encoded: encoded[index] })))
+    if (disk === undefined) return this.#writeMemory(writes)
+    const encoded = writes.map(({ value, encoded }) => encoded ?? this.encode(value))
+    this.tellAccesses()
     this.counters.sets += writes.length
     const kept = writes.map((write, index) => this.keep(write, encoded[index]))
-    if (disk === undefined) return
     const pack = (batch: Batch) => {
       for (const [index, write] of writes.entries()) {
         packSet(batch, { ...write, encoded: this.packed(write, encoded[index]!) })
@@ -146,6 +148,22 @@ export class TierStack extends MemoryFront {
     if (disk.isRelaxed && !sync)
       return this.#writeLater(disk.writeLater(writes.length, pack).then(confirm, failed))
     return attempt(() => then(disk.write(writes.length, pack, sync), confirm), failed)
+  }
+
+  /** Of a memory tier alone: all of the values, or none. */
+  #writeMemory(writes: readonly Write[]): void {
+    if (writes.length === 1) {
+      const write = writes[0]!
+      const encoded = this.encode(write.value)
+      const size = this.admitted(write, encoded)
+      this.counters.sets++
+      this.keep(write, encoded, undefined, size)
+      return
+    }
+    const encoded = writes.map(({ value }) => this.encode(value))
+    const sizes = writes.map((write, index) => this.admitted(write, encoded[index]))
+    this.counters.sets += writes.length
+    for (const [index, write] of writes.entries()) this.keep(write, encoded[index], undefined, sizes[index])
   }
 
   /** Nobody waits for it: what becomes of it is an event where it fails. */

@@ -2,6 +2,8 @@
 
 /** Parts of a value that are looked at; what is beyond is estimated from them. */
 const MOST = 1000
+/** Parts of a value that is weighed the short way. */
+const FEW = 64
 const POINTER = 8
 const OBJECT = 56
 const NUMBER = 16
@@ -13,6 +15,44 @@ const NUMBER = 16
 export function weigh(value: unknown): number {
   if (typeof value === 'string') return 2 * value.length
   if (typeof value !== 'object' || value === null) return NUMBER
+  const bytes = weighFlat(value, true)
+  return bytes === undefined ? weighDeep(value) : bytes
+}
+
+/** As `weighDeep`, for what most values are: a few primitives and at most one list of them. `undefined` for all others. */
+function weighFlat(value: object, mayNest: boolean): number | undefined {
+  if (Array.isArray(value)) return weighList(value)
+  const proto = Object.getPrototypeOf(value)
+  if (proto !== Object.prototype && proto !== null) return undefined
+  const names = Object.keys(value)
+  if (names.length > FEW) return undefined
+  let bytes = OBJECT
+  let nested: object | undefined
+  for (const name of names) {
+    const part = Object.getOwnPropertyDescriptor(value, name)?.value // an accessor is not run for an estimate
+    if (typeof part === 'string') bytes += 2 * POINTER + 2 * part.length
+    else if (typeof part !== 'object' || part === null) bytes += POINTER + NUMBER
+    else if (nested === undefined && mayNest) {
+      bytes += POINTER
+      nested = part
+    } else return undefined
+  }
+  const below = nested === undefined ? 0 : weighFlat(nested, false)
+  return below === undefined ? undefined : bytes + below
+}
+
+function weighList(list: readonly unknown[]): number | undefined {
+  if (list.length > FEW) return undefined
+  let bytes = OBJECT
+  for (const part of list) {
+    if (typeof part === 'string') bytes += POINTER + 2 * part.length
+    else if (typeof part !== 'object' || part === null) bytes += NUMBER
+    else return undefined
+  }
+  return bytes
+}
+
+function weighDeep(value: object): number {
   const open: object[] = [value]
   const seen = new Set<object>(open)
   let bytes = 0

@@ -10,10 +10,18 @@ const PATIENCE = 10_000
 
 /**
  * Runs a short synchronous step on one thing of a cache. In memory alone, being synchronous is enough.
- * @throws LockTimeoutError `E_LOCK_TIMEOUT` where another process hangs in such a step
+ * @throws LockTimeoutError `E_LOCK_TIMEOUT` where another process hangs in such a step; UnavailableError `E_UNAVAILABLE` where the
+ *   cache's directory has no locks
  */
 export function exclusively<T>(cache: Caching, name: string, step: () => T): T {
-  const { turns } = hostOf(cache).loading
+  const { loading, tiers } = hostOf(cache)
+  if (tiers.disk?.isJson) {
+    throw makeError(
+      'E_UNAVAILABLE',
+      "This takes locks, and the cache's directory has none (metadata 'json'): give a cache with a database, or one in memory.",
+    )
+  }
+  const { turns } = loading
   if (turns === undefined) return step()
   const until = performance.now() + PATIENCE
   for (let tries = 0; !turns.tryLock(name); tries++) {

@@ -4,7 +4,7 @@
 import { types } from 'node:util'
 import { bytes } from './bytes.js'
 import { decodeBy, encodeBy, handlerFor, unwrap, wrap } from './custom.js'
-import { frame } from './frames.js'
+import { decodeFrameSoon, encodeFrame, frame, isLargeFrame } from './frames.js'
 import { damagedValue, type Encoded, Kind, unreadable, type ValueHandler } from './handler.js'
 import { json } from './json.js'
 import { labelledSeries, ndArray, typedArray } from './numbers.js'
@@ -42,6 +42,15 @@ export function encode(value: unknown): Encoded {
   const handler = handlerFor(value)
   return handler === undefined ? encodeBuiltin(value) : wrap(handler, encodeBuiltin(encodeBy(handler, value)))
 }
+
+/** The stored form of a value that takes long to encode, made on the thread pool; undefined for others. Errors as `encode`. */
+export function encodeSoon(value: unknown): Promise<Encoded> | undefined {
+  const soon = isLargeFrame(value) && handlerFor(value) === undefined
+  return soon ? encodeFrame(value) : undefined
+}
+
+/** As `decode` of a whole buffer, on the thread pool; undefined for what takes no time. */
+export const decodeSoon = decodeFrameSoon
 
 function encodeBuiltin(value: unknown): Encoded {
   if (isCommon(value)) return json.encode(value) ?? (structured.encode(value) as Encoded)

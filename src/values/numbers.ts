@@ -40,6 +40,7 @@ export const ndArray: ValueHandler = {
   decode(kind: number, buffer: Buffer, start: number, end: number, owned: boolean): unknown {
     const { facts, at } = factsOf(buffer, start, end)
     const data = arrayOf(kind - Kind.ndArray, buffer, start, at, owned)
+    if (!Array.isArray(facts)) throw damagedValue('an ndarray without its shape')
     return made(() => new NdArray(data, facts as number[]))
   },
 }

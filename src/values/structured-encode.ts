@@ -3,13 +3,10 @@ import { builtinName, bytesOf, isFixed, isShared } from '../intrinsics.js'
 import { describe, property, Refusal } from '../refusal.js'
 import { unserializable } from './handler.js'
 import { Met } from './met.js'
-import { Elements, ERROR_NAMES, ERROR_PARTS, MAX_DEPTH, Tag, VIEW_NAMES } from './structured-format.js'
+import { ERROR_NAMES, ERROR_PARTS, MAX_DEPTH, Tag, VIEW_NAMES } from './structured-format.js'
+import { ADVICE, elementsOf, isIndex, isPolluted, membersOf, refuseSymbols } from './structured-members.js'
 import { Output } from './structured-output.js'
 import { Shapes } from './structured-shapes.js'
-
-const ADVICE = 'Give plain data, or teach the cache a kind for the whole value with defineHandler.'
-const FEW_ITEMS = 3
-const FEWEST_NUMBERS = 4
 
 let spare: Writer | undefined
 
@@ -53,11 +50,6 @@ const TOO_LONG = new Error('too long')
 /** The step to where something was thrown. */
 function at(error: unknown, owner: object, segment: string): unknown {
   return error === TOO_LONG ? error : Refusal.at(error, owner, segment)
-}
-
-function isPolluted(): boolean {
-  for (const _ in Object.prototype) return true
-  return false
 }
 
 type Members = Record<string, unknown>
@@ -366,53 +358,5 @@ class Writer {
       this.out.bytes(bytesOf(value))
     }
     this.met.add(value)
-  }
-}
-
-/** The items of an array that has neither holes nor other properties. */
-function membersOf(value: readonly unknown[]): readonly unknown[] | undefined {
-  // As many members as items and no undefined among those means no hole and nothing else, and is far cheaper than to look at
-  // the names; of which a few are cheaper than a copy of the items.
-  const { length } = value
-  const members = length > FEW_ITEMS ? Object.values(value) : value
-  const count = length > FEW_ITEMS ? members.length : Object.keys(value).length
-  if (count === length && !value.includes(undefined)) return members
-  return isDense(value, Object.keys(value)) ? members : undefined
-}
-
-/** How an array of numbers is best laid out; undefined where it is none, or its items are smaller one by one. */
-function elementsOf(members: readonly unknown[]): Elements | undefined {
-  const { length } = members
-  if (length < FEWEST_NUMBERS || typeof members[0] !== 'number') return undefined
-  let bits = 0
-  let ints = 0
-  for (let i = 0; i < length; i++) {
-    const item = members[i]
-    if (typeof item !== 'number') return undefined
-    const int = item | 0
-    if (int !== item || (int === 0 && 1 / item < 0)) continue
-    ints += 1
-    bits |= int ^ (int >> 31)
-  }
-  if (ints < length) return ints > length / 2 ? undefined : Elements.float64
-  return bits < 0x80 ? Elements.int8 : bits < 0x8000 ? Elements.int16 : Elements.int32
-}
-
-function isDense({ length }: readonly unknown[], names: readonly string[]): boolean {
-  return names.length === length && (length === 0 || names[length - 1] === String(length - 1))
-}
-
-function isIndex(name: string): boolean {
-  const index = Number(name)
-  return index >= 0 && index < 2 ** 32 - 1 && Number.isInteger(index) && String(index) === name
-}
-
-function refuseSymbols(value: object): void {
-  const symbols = Object.getOwnPropertySymbols(value)
-  if (
-    symbols.length > 0 &&
-    symbols.some((symbol) => Object.prototype.propertyIsEnumerable.call(value, symbol))
-  ) {
-    throw new Refusal('an object with a symbol as a property name, which would be lost', ADVICE)
   }
 }

@@ -12,7 +12,7 @@ import {
 import type { Shape } from './structured-shapes.js'
 
 const SLAB = 64 * 1024
-/** Longer strings are written by themselves, and all others too where there is more text than this: strings that are parts of it keep all of it in memory. */
+/** Longer strings are written by themselves, and all others where there is more text than this: its parts keep all of it in memory. */
 const TEXT_STRING_MAX = 1024
 const TEXT_MAX = 8192
 const LATIN1 = /^[\0-\xff]*$/
@@ -190,9 +190,8 @@ export class Output {
   }
 
   private long(string: string): void {
-    const tags = [Tag.latin1, Tag.utf8, Tag.utf16]
     const [charset, size] = measured(string)
-    this.byte(tags[charset] as number)
+    this.byte(Tag.latin1 + charset)
     this.varint(size)
     this.write(string, charset, size)
   }
@@ -210,9 +209,9 @@ export class Output {
     // As if it were ASCII, which the bytes that it takes tell.
     let charset: Charset = Charset.latin1
     let size = text === '' ? 0 : this.data.write(text, this.at, 'utf8')
-    this.at += size
-    if (size !== text.length) {
-      this.at -= size
+    if (size === text.length) {
+      this.at += size
+    } else {
       ;[charset, size] = measured(text)
       this.write(text, charset, size)
     }

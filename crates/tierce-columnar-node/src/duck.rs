@@ -220,7 +220,7 @@ impl NativeResult {
         job(
             move || {
                 let result = result?;
-                Layout::of(result.schema, &result.batches)
+                Layout::of(&result.schema, &result.batches)
             },
             columns,
         )

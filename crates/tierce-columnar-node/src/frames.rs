@@ -1,4 +1,4 @@
-//! Frames: to Parquet on the calling thread, as values of a cache are encoded; scans on the thread pool.
+//! Frames: to Parquet and back on the calling thread, for the synchronous verbs and small ones, or on the thread pool; scans on the pool.
 
 use napi::Env;
 use napi::bindgen_prelude::{Buffer, Uint8Array};
@@ -51,24 +51,40 @@ impl AsRef<[u8]> for Held {
     }
 }
 
+fn parquet_of(source: NativeSource) -> Result<Vec<u8>> {
+    let (schema, batches) = source.into_batches()?;
+    frames::to_parquet(schema, &batches)
+}
+
+fn ipc_of(parquet: Uint8Array) -> Result<Vec<u8>> {
+    let read = frames::scan(bytes::Bytes::from_owner(Held(parquet)), &Scan::default())?;
+    tierce_columnar::ipc::write(&read.schema, &read.batches)
+}
+
 /// Writes a frame as Parquet, with LZ4.
 #[napi]
-pub fn frame_to_parquet(env: &Env, source: NativeSource) -> napi::Result<Buffer> {
-    let written = guard(env, || {
-        let (schema, batches) = source.into_batches()?;
-        frames::to_parquet(schema, &batches)
-    })?;
+pub fn frame_to_parquet_sync(env: &Env, source: NativeSource) -> napi::Result<Buffer> {
+    let written = guard(env, || parquet_of(source))?;
     buffer(env, written)
+}
+
+/// The same on the thread pool.
+#[napi(ts_return_type = "Promise<Buffer>")]
+pub fn frame_to_parquet(source: NativeSource) -> Work<Vec<u8>, Buffer> {
+    job(move || parquet_of(source), buffer)
 }
 
 /// Reads a frame from Parquet as a stream of Arrow's IPC format.
 #[napi]
-pub fn frame_to_ipc(env: &Env, parquet: Uint8Array) -> napi::Result<Buffer> {
-    let written = guard(env, || {
-        let read = frames::scan(bytes::Bytes::from_owner(Held(parquet)), &Scan::default())?;
-        tierce_columnar::ipc::write(&read.schema, &read.batches)
-    })?;
+pub fn frame_to_ipc_sync(env: &Env, parquet: Uint8Array) -> napi::Result<Buffer> {
+    let written = guard(env, || ipc_of(parquet))?;
     buffer(env, written)
+}
+
+/// The same on the thread pool.
+#[napi(ts_return_type = "Promise<Buffer>")]
+pub fn frame_to_ipc(parquet: Uint8Array) -> Work<Vec<u8>, Buffer> {
+    job(move || ipc_of(parquet), buffer)
 }
 
 /// Reads a part of a frame.

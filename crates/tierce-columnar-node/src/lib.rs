@@ -15,6 +15,12 @@ mod wire;
 use napi::Env;
 use napi_derive::napi;
 
+/// The release of this addon: that of the `tierce` that it belongs to.
+#[napi]
+pub fn version(env: &Env) -> napi::Result<String> {
+    errors::guard(env, || Ok(env!("CARGO_PKG_VERSION").to_owned()))
+}
+
 /// The release of DuckDB inside.
 #[napi]
 pub fn duckdb_version(env: &Env) -> napi::Result<String> {

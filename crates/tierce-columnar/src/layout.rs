@@ -4,14 +4,17 @@
 //! absent where nothing is null), then what the type has: offsets, values. A null array has no buffers, a union no validity; the
 //! values of a dictionary are its child.
 
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray as _;
 use arrow_array::{Array as _, ArrayRef, RecordBatch, RecordBatchOptions, make_array};
 use arrow_buffer::Buffer;
 use arrow_data::transform::MutableArrayData;
 use arrow_data::{ArrayData, ArrayDataBuilder};
-use arrow_schema::{DataType, SchemaRef, UnionMode};
+use arrow_schema::{DataType, Schema, SchemaRef, UnionMode};
 use arrow_select::concat::concat;
 
-use crate::{Error, Kind, Result};
+use crate::{Error, Kind, Result, dictionary};
 
 /// Columns of one length, in parts.
 #[derive(Clone, Debug)]
@@ -49,21 +52,32 @@ fn shape(kind: &DataType) -> Result<(bool, usize, Vec<&DataType>)> {
 }
 
 impl Layout {
-    /// Takes batches apart, all as one.
+    /// Takes batches apart, all as one. Text that repeats is a dictionary then: each text is made once on the other side.
     ///
     /// # Errors
     /// `TooLarge`: the text of a column is over 2 GiB; `Invalid`: a type without plain buffers
-    pub fn of(schema: SchemaRef, batches: &[RecordBatch]) -> Result<Self> {
+    pub fn of(schema: &SchemaRef, batches: &[RecordBatch]) -> Result<Self> {
         let rows = batches.iter().map(RecordBatch::num_rows).sum();
-        let mut layout = Self { schema, rows, lengths: Vec::new(), buffers: Vec::new() };
-        for at in 0..layout.schema.fields().len() {
+        let mut layout = Self { schema: Arc::clone(schema), rows, lengths: Vec::new(), buffers: Vec::new() };
+        let mut fields = Vec::with_capacity(schema.fields().len());
+        for (at, field) in schema.fields().iter().enumerate() {
             let parts: Vec<_> = batches.iter().map(|batch| batch.column(at).as_ref()).collect();
             let whole = match parts.as_slice() {
-                [] => arrow_array::new_empty_array(layout.schema.field(at).data_type()),
+                [] => arrow_array::new_empty_array(field.data_type()),
                 parts => concat(parts)?,
             };
-            layout.add(&whole.to_data())?;
+            match whole.as_string_opt::<i32>().and_then(dictionary::of) {
+                Some(short) => {
+                    fields.push(Arc::new(field.as_ref().clone().with_data_type(short.data_type().clone())));
+                    layout.add(&short.into_data())?;
+                }
+                None => {
+                    fields.push(Arc::clone(field));
+                    layout.add(&whole.to_data())?;
+                }
+            }
         }
+        layout.schema = Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone()));
         Ok(layout)
     }
 

@@ -1,6 +1,7 @@
 //! Cached tables on DuckDB, and frames as Parquet. Arrow comes in and goes out; nothing here knows of Node.
 
 pub mod arrow;
+mod dictionary;
 pub mod duck;
 mod error;
 pub mod frames;

@@ -12,12 +12,14 @@ use napi_derive::napi;
 use tierce::policy::UnknownPolicy;
 use tierce::{
     Cache, Code, CodecChoice, ColumnType, Durability, EPOCH_BITS, EncryptionKey, Entry, Error, Fetched, Key,
-    Listed, Listing, ManualClock, MetaColumn, MetaTable, Result, State, Wait,
+    Listed, Listing, ManualClock, MetaColumn, MetaTable, Metadata, Result, State, Wait,
 };
 use tierce_napi::{Work, guard, job};
 
 use crate::gate::Gate;
+use crate::on;
 use crate::scratch::{Scratch, epochs_view, is_view_of};
+use crate::tier::Tier;
 use crate::wire::{META, Reader, meta_bytes, outcomes, put_outcomes};
 
 /// Options of the disk tier, checked by the TypeScript layer.
@@ -39,6 +41,8 @@ pub struct NativeOptions {
     pub lock_timeout: Option<f64>,
     /// Tables of custom metadata.
     pub meta: Option<Vec<NativeMetaTable>>,
+    /// `sqlite`, `json` or `auto`; as the directory is where it is left out.
+    pub metadata: Option<String>,
     /// 32 bytes of a key; `undefined` for no encryption.
     pub encryption: Option<Uint8Array>,
     /// True where it is left out.
@@ -152,21 +156,21 @@ pub struct NativeDisk {
 
 /// What a read needs.
 pub(crate) struct Open {
-    cache: RefCell<Option<Arc<Cache>>>,
+    tier: RefCell<Option<Tier>>,
     clock: Arc<ManualClock>,
     inbox: Scratch,
 }
 
 impl Open {
-    fn cache(&self) -> Result<Arc<Cache>> {
-        self.cache
+    fn cache(&self) -> Result<Tier> {
+        self.tier
             .borrow()
             .clone()
             .ok_or_else(|| Error::new(Code::Closed, "the cache is closed: open a new one"))
     }
 
     /// The cache, with its clock set.
-    pub(crate) fn at(&self, now: f64) -> Result<Arc<Cache>> {
+    pub(crate) fn at(&self, now: f64) -> Result<Tier> {
         self.clock.set(now as u64);
         self.cache()
     }
@@ -178,8 +182,10 @@ impl Open {
     /// See [`NativeDisk::fetcher`].
     fn fetch(&self, key_length: u32, whole: bool, now: f64) -> Result<i32> {
         self.clock.set(now as u64);
-        let cache = self.cache.borrow();
-        let Some(cache) = &*cache else { return self.cache().map(|_| MISS) };
+        let tier = self.tier.borrow();
+        let Some(tier) = &*tier else { return self.cache().map(|_| MISS) };
+        // Files may be far away: the event loop does not wait for them.
+        let Some(cache) = tier.sqlite() else { return Ok(TOO_LARGE) };
         self.inbox.with(|bytes| {
             // The value takes the place of its key.
             let mut short = [0; SHORT_KEY];
@@ -263,12 +269,21 @@ impl NativeDisk {
         now: f64,
     ) -> napi::Result<Self> {
         let clock = Arc::new(ManualClock::new(now as u64));
-        let cache = guard(env, || builder(&options, Arc::clone(&clock))?.open(PathBuf::from(dir)))?;
-        let open = Open { cache: RefCell::new(Some(Arc::new(cache))), clock, inbox: Scratch::new(inbox) };
+        let open = || {
+            let metadata = match options.metadata.as_deref() {
+                Some("sqlite") => Some(Metadata::Sqlite),
+                Some("json") => Some(Metadata::Json),
+                Some("auto") => Some(Metadata::Auto),
+                _ => None,
+            };
+            builder(&options, Arc::clone(&clock))?.open_as(PathBuf::from(dir), metadata)
+        };
+        let tier = guard(env, open)?.into();
+        let open = Open { tier: RefCell::new(Some(tier)), clock, inbox: Scratch::new(inbox) };
         Ok(Self { open: Rc::new(open), outbox: Scratch::new(outbox), under_way: Gate::default() })
     }
 
-    pub(crate) fn cache(&self) -> Result<Arc<Cache>> {
+    pub(crate) fn cache(&self) -> Result<Tier> {
         self.open.cache()
     }
 
@@ -278,7 +293,7 @@ impl NativeDisk {
     }
 
     /// The cache, with its clock set.
-    pub(crate) fn at(&self, now: f64) -> Result<Arc<Cache>> {
+    pub(crate) fn at(&self, now: f64) -> Result<Tier> {
         self.open.at(now)
     }
 
@@ -298,7 +313,7 @@ impl NativeDisk {
     /// Ends the snapshot that `fetch` keeps open for the next one: to be called when the event loop turns.
     #[napi]
     pub fn release(&self, env: &Env) -> napi::Result<()> {
-        guard(env, || self.cache()?.release())
+        guard(env, || self.cache()?.sqlite().map_or(Ok(()), |cache| cache.release()))
     }
 
     /// What there is of the key in `inbox[0, keyLength)`: 0 no entry, 1 a live one, whose facts are in the inbox then, 2 an
@@ -307,10 +322,11 @@ impl NativeDisk {
     pub fn state(&self, env: &Env, key_length: u32, touch: bool, now: f64) -> napi::Result<i32> {
         guard(env, || {
             let cache = self.at(now)?;
-            Ok(match cache.state(Key::from_text(self.open.inbox.head(key_length)?))? {
+            let key = Key::from_text(self.open.inbox.head(key_length)?);
+            Ok(match on!(&cache, cache => cache.state(key))? {
                 State::Live(meta) => {
                     if touch {
-                        cache.note([(meta.id, 1)]);
+                        on!(&cache, cache => cache.note([(meta.id, 1)]));
                     }
                     self.open.inbox.with(|bytes| bytes[..META].copy_from_slice(&meta_bytes(&meta)));
                     LIVE
@@ -324,7 +340,10 @@ impl NativeDisk {
     /// Reads an entry of any size, a stale one too, on the calling thread.
     #[napi]
     pub fn read_sync(&self, env: &Env, key: Uint8Array, now: f64) -> napi::Result<Option<NativeEntry>> {
-        guard(env, || Ok(self.at(now)?.kept(Key::from_text(&key[..]))?.map(native_entry)))
+        guard(env, || {
+            let key = Key::from_text(&key[..]);
+            Ok(on!(self.at(now)?, cache => cache.kept(key))?.map(native_entry))
+        })
     }
 
     /// Reads an entry of any size, a stale one too, on the thread pool.
@@ -336,7 +355,10 @@ impl NativeDisk {
         now: f64,
     ) -> napi::Result<Work<Option<Entry>, Option<NativeEntry>>> {
         let cache = guard(env, || self.at(now))?;
-        Ok(job(move || cache.kept(Key::from_text(&key[..])), |_, entry| Ok(entry.map(native_entry))))
+        Ok(job(
+            move || on!(cache, cache => cache.kept(Key::from_text(&key[..]))),
+            |_, entry| Ok(entry.map(native_entry)),
+        ))
     }
 
     /// Reads many entries on one snapshot. `keys` holds each key behind its length; entries come back in the same
@@ -349,7 +371,10 @@ impl NativeDisk {
         now: f64,
     ) -> napi::Result<Work<Entries, NativeEntries>> {
         let cache = guard(env, || self.at(now))?;
-        let read = move || Ok((cache.get_many(&Reader(&keys).keys()?)?, cache.has_faults()));
+        let read = move || {
+            let keys = Reader(&keys).keys()?;
+            on!(cache, cache => Ok((cache.get_many(&keys)?, cache.has_faults())))
+        };
         Ok(job(read, |_, (entries, has_faults)| {
             let entries = entries.into_iter().map(|entry| entry.map(native_entry)).collect();
             Ok(NativeEntries { entries, has_faults })
@@ -364,7 +389,7 @@ impl NativeDisk {
             let cache = self.at(now)?;
             let applied = self.outbox.with(|bytes| {
                 let writes = Reader(Reader(bytes).bytes(length as usize)?).writes(&[] as &[&[u8]])?;
-                cache.apply(&writes, Wait::No)
+                on!(&cache, cache => cache.apply(&writes, Wait::No))
             });
             let written = match applied {
                 Err(busy) if busy.code() == Code::LockTimeout => return Ok(BUSY),
@@ -420,7 +445,8 @@ impl NativeDisk {
                 let mut accesses = Reader(bytes);
                 (0..count).map(|_| Ok((accesses.i64()?, accesses.u32()?))).collect::<Result<Vec<_>>>()
             });
-            cache.note(accesses?);
+            let accesses = accesses?;
+            on!(cache, cache => cache.note(accesses));
             Ok(())
         })
     }
@@ -436,27 +462,30 @@ impl NativeDisk {
     /// The same on the calling thread, for a short page.
     #[napi]
     pub fn page_now(&self, env: &Env, listing: NativeListing, now: f64) -> napi::Result<Buffer> {
-        guard(env, || page(&*self.at(now)?, &listing)).map(Buffer::from)
+        guard(env, || page(&self.at(now)?, &listing)).map(Buffer::from)
     }
 
     /// Counts what is stored, on the calling thread; null where that would take long.
     #[napi]
     pub fn stats_now(&self, env: &Env, now: f64) -> napi::Result<Option<NativeStats>> {
-        guard(env, || Ok(self.at(now)?.stats_if_small()?.map(native_stats)))
+        guard(env, || match self.at(now)?.sqlite() {
+            Some(cache) => Ok(cache.stats_if_small()?.map(native_stats)),
+            None => Ok(None),
+        })
     }
 
     /// Counts what is stored, on the thread pool.
     #[napi(ts_return_type = "Promise<NativeStats>")]
     pub fn stats(&self, env: &Env, now: f64) -> napi::Result<Work<tierce::Stats, NativeStats>> {
         let cache = guard(env, || self.at(now))?;
-        Ok(job(move || cache.stats(), |_, stats| Ok(native_stats(stats))))
+        Ok(job(move || on!(cache, cache => cache.stats()), |_, stats| Ok(native_stats(stats))))
     }
 
     /// Removes up to `limit` entries that have expired, on the thread pool. Gives how many.
     #[napi(ts_return_type = "Promise<number>")]
     pub fn cleanup(&self, env: &Env, limit: f64, now: f64) -> napi::Result<Work<u64, f64>> {
         let cache = guard(env, || self.at(now))?;
-        Ok(job(move || cache.cleanup(limit as u64), |_, removed| Ok(removed as f64)))
+        Ok(job(move || on!(cache, cache => cache.cleanup(limit as u64)), |_, removed| Ok(removed as f64)))
     }
 
     /// Counts what has expired, on the thread pool.
@@ -464,7 +493,7 @@ impl NativeDisk {
     pub fn validity(&self, env: &Env, now: f64) -> napi::Result<Work<tierce::Validity, NativeValidity>> {
         let cache = guard(env, || self.at(now))?;
         Ok(job(
-            move || cache.validity(),
+            move || on!(cache, cache => cache.validity()),
             |_, found| {
                 let [expired, valid, valid_size] =
                     [found.expired, found.valid, found.valid_size].map(|n| n as f64);
@@ -473,28 +502,53 @@ impl NativeDisk {
         ))
     }
 
+    /// Whether the directory has no database: metadata `json`.
+    #[napi]
+    pub fn is_json(&self, env: &Env) -> napi::Result<bool> {
+        guard(env, || Ok(self.cache()?.sqlite().is_none()))
+    }
+
+    /// Whether the entry of the key in `inbox[0, keyLength)` is still the one that these numbers were of. Without a database.
+    #[napi]
+    pub fn is_current(&self, env: &Env, key_length: u32, slot: u32, epoch: u32) -> napi::Result<bool> {
+        guard(env, || {
+            let key = Key::from_text(self.open.inbox.head(key_length)?);
+            Ok(match self.cache()? {
+                Tier::Json(cache) => cache.is_current(key, slot, epoch),
+                Tier::Sqlite(cache) => cache.epochs().load(slot) == epoch,
+            })
+        })
+    }
+
     /// The counters by which the writes of other processes are noticed, mapped.
     #[napi]
     pub fn epochs(&self, env: &Env) -> napi::Result<Uint32Array> {
-        guard(env, || Ok(epochs_view(Arc::clone(self.cache()?.epochs()))))
+        guard(env, || Ok(epochs_view(Arc::clone(self.database()?.epochs()))))
     }
 
     /// The slot of a key among them.
     #[napi]
     pub fn slot_of(&self, env: &Env, key: Uint8Array) -> napi::Result<u32> {
-        guard(env, || Ok(self.cache()?.digest(&Key::from_text(&key[..])).slot(EPOCH_BITS)))
+        guard(env, || Ok(self.database()?.digest(&Key::from_text(&key[..])).slot(EPOCH_BITS)))
     }
 
     /// Whether `view` is the mapping and not a copy.
     #[napi]
     pub fn shares_epochs(&self, env: &Env, view: Uint32Array) -> napi::Result<bool> {
-        guard(env, || Ok(is_view_of(&view, self.cache()?.epochs())))
+        guard(env, || Ok(is_view_of(&view, self.database()?.epochs())))
     }
 
     /// One counter, where the mapping cannot be shared.
     #[napi]
     pub fn epoch_at(&self, env: &Env, slot: u32) -> napi::Result<u32> {
-        guard(env, || Ok(self.cache()?.epochs().load(slot)))
+        guard(env, || Ok(self.database()?.epochs().load(slot)))
+    }
+
+    fn database(&self) -> Result<Arc<Cache>> {
+        let tier = self.cache()?;
+        tier.sqlite()
+            .cloned()
+            .ok_or_else(|| Error::new(Code::Internal, "a directory without a database has no epochs"))
     }
 
     /// Faults since the last call that no call was told of.
@@ -503,7 +557,8 @@ impl NativeDisk {
         guard(env, || {
             let fault =
                 |fault: Error| NativeFault { code: fault.code().as_str().into(), message: fault.to_string() };
-            Ok(self.cache()?.take_faults().into_iter().map(fault).collect())
+            let faults = on!(self.cache()?, cache => cache.take_faults());
+            Ok(faults.into_iter().map(fault).collect())
         })
     }
 
@@ -511,8 +566,8 @@ impl NativeDisk {
     /// database. Calls that are under way finish.
     #[napi(ts_return_type = "Promise<void>")]
     pub fn close(&self, env: &Env) -> napi::Result<Work<(), ()>> {
-        let cache = guard(env, || Ok(self.open.cache.borrow_mut().take()))?;
-        Ok(job(move || cache.map_or(Ok(()), |cache| cache.settle_down()), |_, ()| Ok(())))
+        let cache = guard(env, || Ok(self.open.tier.borrow_mut().take()))?;
+        Ok(job(move || cache.map_or(Ok(()), |tier| on!(tier, cache => cache.settle_down())), |_, ()| Ok(())))
     }
 }
 
@@ -536,8 +591,9 @@ fn native_stats(stats: tierce::Stats) -> NativeStats {
     }
 }
 
-fn write(cache: &Cache, writes: &[u8], blobs: &[Uint8Array]) -> Result<Vec<u8>> {
-    Ok(outcomes(&cache.apply(&Reader(writes).writes(blobs)?, Wait::Yes)?))
+fn write(tier: &Tier, writes: &[u8], blobs: &[Uint8Array]) -> Result<Vec<u8>> {
+    let writes = Reader(writes).writes(blobs)?;
+    Ok(outcomes(&on!(tier, cache => cache.apply(&writes, Wait::Yes))?))
 }
 
 /// Bytes before the entries of a page.
@@ -545,17 +601,18 @@ const PAGE_HEAD: usize = 12;
 /// Room for a key and the lengths before it.
 const USUAL_KEY: usize = 64;
 
-fn page(cache: &Cache, listing: &NativeListing) -> Result<Vec<u8>> {
+fn page(tier: &Tier, listing: &NativeListing) -> Result<Vec<u8>> {
     let after = match (&listing.cursor, &listing.after) {
         (Some(cursor), _) => Reader(cursor).i64()?,
-        (None, Some(key)) => cache.digest(&Key::from_text(&key[..])).id(),
+        (None, Some(key)) => on!(tier, cache => cache.digest(&Key::from_text(&key[..]))).id(),
         (None, None) => i64::MIN,
     };
     let prefixes = match listing.prefixes.as_deref() {
         Some([first, second]) => Some([&first[..], &second[..]]),
         _ => None,
     };
-    let page = cache.page(&Listing { after, limit: listing.limit, prefixes, expiring: listing.expiring })?;
+    let listing = Listing { after, limit: listing.limit, prefixes, expiring: listing.expiring };
+    let page = on!(tier, cache => cache.page(&listing))?;
     let mut bytes = Vec::with_capacity(PAGE_HEAD + page.entries.len() * (META + USUAL_KEY));
     bytes.extend_from_slice(&page.next.unwrap_or(0).to_le_bytes());
     bytes.extend_from_slice(&u32::from(page.next.is_some()).to_le_bytes());

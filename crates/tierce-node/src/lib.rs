@@ -16,6 +16,7 @@ pub mod shared;
 pub mod snapshot;
 pub mod sql;
 pub mod stream;
+mod tier;
 mod turns;
 mod wire;
 

@@ -7,6 +7,7 @@ use tierce::{CheckReport, EncryptionKey, Loaded, Problem, Result};
 use tierce_napi::{Work, guard, job};
 
 use crate::disk::NativeDisk;
+use crate::on;
 
 /// What a check found.
 #[napi(object, object_from_js = false)]
@@ -52,14 +53,20 @@ impl NativeDisk {
     #[napi(ts_return_type = "Promise<NativeCopy>")]
     pub fn backup(&self, env: &Env, dir: String, now: f64) -> napi::Result<Work<tierce::Backup, NativeCopy>> {
         let cache = guard(env, || self.at(now))?;
-        Ok(job(move || cache.backup(dir), |_, backup| Ok(copy(backup.entries, backup.files, backup.bytes))))
+        Ok(job(
+            move || on!(cache, cache => cache.backup(dir)),
+            |_, backup| Ok(copy(backup.entries, backup.files, backup.bytes)),
+        ))
     }
 
     /// Writes every live entry into a file.
     #[napi(ts_return_type = "Promise<NativeCopy>")]
     pub fn save(&self, env: &Env, path: String, now: f64) -> napi::Result<Work<(u64, u64), NativeCopy>> {
         let cache = guard(env, || self.at(now))?;
-        Ok(job(move || cache.save(path), |_, (entries, bytes)| Ok(copy(entries, 1, bytes))))
+        Ok(job(
+            move || on!(cache, cache => cache.save(path)),
+            |_, (entries, bytes)| Ok(copy(entries, 1, bytes)),
+        ))
     }
 
     /// Stores the entries of a file, beside those of the cache or in their place. `key` is that of an encrypted file, where it
@@ -75,8 +82,8 @@ impl NativeDisk {
     ) -> napi::Result<Work<Loaded, NativeLoaded>> {
         let (cache, key) = guard(env, || Ok((self.at(now)?, encryption_key(key.as_ref())?)))?;
         let load = move || match key {
-            Some(key) => cache.load_encrypted(path, merge, &key),
-            None => cache.load(path, merge),
+            Some(key) => on!(cache, cache => cache.load_encrypted(path, merge, &key)),
+            None => on!(cache, cache => cache.load(path, merge)),
         };
         Ok(job(load, |_, loaded| Ok(native_loaded(loaded))))
     }
@@ -85,7 +92,7 @@ impl NativeDisk {
     #[napi(ts_return_type = "Promise<NativeReport>")]
     pub fn check(&self, env: &Env, fix: bool, now: f64) -> napi::Result<Work<CheckReport, NativeReport>> {
         let cache = guard(env, || self.at(now))?;
-        Ok(job(move || cache.check(fix), |_, report| Ok(native_report(report))))
+        Ok(job(move || on!(cache, cache => cache.check(fix)), |_, report| Ok(native_report(report))))
     }
 }
 

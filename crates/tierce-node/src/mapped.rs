@@ -7,6 +7,7 @@ use tierce::{Key, Mapped};
 use tierce_napi::{Work, guard, job};
 
 use crate::disk::NativeDisk;
+use crate::on;
 use crate::scratch::value_view;
 use crate::wire::meta_bytes;
 
@@ -28,7 +29,10 @@ impl NativeDisk {
         now: f64,
     ) -> napi::Result<Work<Option<Mapped>, Option<NativeMapped>>> {
         let cache = guard(env, || self.at(now))?;
-        Ok(job(move || cache.mapped(Key::from_text(&key[..])), |_, entry| Ok(entry.map(native_mapped))))
+        Ok(job(
+            move || on!(cache, cache => cache.mapped(Key::from_text(&key[..]))),
+            |_, entry| Ok(entry.map(native_mapped)),
+        ))
     }
 }
 

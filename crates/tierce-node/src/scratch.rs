@@ -1,8 +1,8 @@
 //! Memory of JavaScript's that the addon reads and writes in place: all unsafe code of the addon is here.
 
 use std::cell::RefCell;
-use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use napi::bindgen_prelude::{Float64Array, Uint8Array, Uint32Array};
 use tierce::{EPOCH_BITS, EpochTable, MappedValue};
@@ -33,8 +33,18 @@ impl Scratch {
     }
 }
 
+/// Whether memory that is not JavaScript's is not handed to it. Run times that forbid it (Electron) answer each such hand-over with a
+/// copy, as napi does then; tests have the same of any Node by this variable.
+fn copies_only() -> bool {
+    static COPIES_ONLY: OnceLock<bool> = OnceLock::new();
+    *COPIES_ONLY.get_or_init(|| std::env::var_os("TIERCE_NO_EXTERNAL_MEMORY").is_some())
+}
+
 /// The epoch counters as a typed array: a hit in a memory tier looks at them without a call.
 pub fn epochs_view(table: Arc<EpochTable>) -> Uint32Array {
+    if copies_only() {
+        return (0..1 << EPOCH_BITS).map(|slot| table.load(slot)).collect::<Vec<_>>().into();
+    }
     let start = table.as_ptr();
     // SAFETY: `2^EPOCH_BITS` counters are mapped at `start` for as long as the table lives, and the array's finalizer
     // owns a share of it. JavaScript only reads them.
@@ -50,6 +60,7 @@ pub fn is_view_of(view: &Uint32Array, table: &EpochTable) -> bool {
 pub fn value_view(value: MappedValue) -> Uint8Array {
     let mut map = match value {
         MappedValue::Read(bytes) => return bytes.into(),
+        MappedValue::Map(map) if copies_only() => return map.to_vec().into(),
         MappedValue::Map(map) => map,
     };
     let (start, length) = (map.as_mut_ptr(), map.len());
@@ -81,6 +92,13 @@ impl Words {
 
 /// The clock's two numbers as a typed array; see [`is_clock_view`].
 pub fn clock_view(page: &'static [AtomicU64; 2]) -> Float64Array {
+    if copies_only() {
+        return page
+            .iter()
+            .map(|word| f64::from_bits(word.load(Ordering::Relaxed)))
+            .collect::<Vec<_>>()
+            .into();
+    }
     let start = page.as_ptr().cast::<f64>().cast_mut();
     // SAFETY: the numbers are there for as long as the process, and are atomic: JavaScript reads and writes each as one
     // aligned word.

@@ -5,25 +5,89 @@ use std::sync::{Arc, Mutex, PoisonError};
 use napi::Env;
 use napi::bindgen_prelude::{Buffer, BufferSlice, Uint8Array};
 use napi_derive::napi;
-use tierce::{Cache, Code, Error, Key, Result, SetWrite, StreamOptions, ValueReader, ValueWriter, Write};
+use tierce::{
+    Cache, Code, Error, Key, Result, SetWrite, SidecarCache, SidecarReader, SidecarWriter, StreamOptions,
+    ValueReader, ValueWriter, Write,
+};
 use tierce_napi::{Work, guard, job};
 
 use crate::disk::NativeDisk;
+use crate::tier::Tier;
 use crate::wire::Reader;
 
 /// A value on its way in. What is not finished leaves nothing.
 #[napi]
 pub struct NativeWriter {
-    cache: Arc<Cache>,
-    writer: Arc<Mutex<Option<ValueWriter>>>,
+    writer: Arc<Mutex<Option<Writer>>>,
 }
 
 /// A value on its way out.
 #[napi]
 pub struct NativeReader {
-    cache: Arc<Cache>,
-    reader: Arc<Mutex<ValueReader>>,
+    reader: Arc<Mutex<Reading>>,
     kind: u8,
+}
+
+enum Writer {
+    Sqlite(Arc<Cache>, ValueWriter),
+    Json(Arc<SidecarCache>, SidecarWriter),
+}
+
+enum Reading {
+    Sqlite(Arc<Cache>, ValueReader),
+    Json(Arc<SidecarCache>, SidecarReader),
+}
+
+impl Writer {
+    fn begin(tier: Tier, key: Key<'_>, options: StreamOptions) -> Self {
+        match tier {
+            Tier::Sqlite(cache) => {
+                let writer = cache.write_stream(key, options);
+                Self::Sqlite(cache, writer)
+            }
+            Tier::Json(cache) => {
+                let writer = cache.write_stream(key, options);
+                Self::Json(cache, writer)
+            }
+        }
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        match self {
+            Self::Sqlite(_, writer) => writer.write(bytes),
+            Self::Json(_, writer) => writer.write(bytes),
+        }
+    }
+
+    fn finish(self) -> Result<()> {
+        match self {
+            Self::Sqlite(cache, writer) => cache.finish_stream(writer).map(|_| ()),
+            Self::Json(cache, writer) => cache.finish_stream(writer).map(|_| ()),
+        }
+    }
+}
+
+impl Reading {
+    fn open(tier: Tier, key: Key<'_>) -> Result<Option<Self>> {
+        Ok(match tier {
+            Tier::Sqlite(cache) => cache.read_stream(key)?.map(|reader| Self::Sqlite(cache, reader)),
+            Tier::Json(cache) => cache.read_stream(key)?.map(|reader| Self::Json(cache, reader)),
+        })
+    }
+
+    fn kind(&self) -> u8 {
+        match self {
+            Self::Sqlite(_, reader) => reader.meta().kind,
+            Self::Json(_, reader) => reader.meta().kind,
+        }
+    }
+
+    fn next(&mut self) -> Result<Option<Vec<u8>>> {
+        match self {
+            Self::Sqlite(cache, reader) => cache.next_piece(reader),
+            Self::Json(cache, reader) => cache.next_piece(reader),
+        }
+    }
 }
 
 fn options(write: Write<'_>) -> Result<(Key<'_>, StreamOptions)> {
@@ -46,8 +110,8 @@ impl NativeDisk {
             let mut writes = Reader(&write).writes(&[] as &[&[u8]])?;
             let write = writes.pop().ok_or_else(|| Error::new(Code::Internal, "a stream needs a key"))?;
             let (key, options) = options(write)?;
-            let writer = cache.write_stream(key, options);
-            Ok(NativeWriter { writer: Arc::new(Mutex::new(Some(writer))), cache })
+            let writer = Writer::begin(cache, key, options);
+            Ok(NativeWriter { writer: Arc::new(Mutex::new(Some(writer))) })
         })
     }
 
@@ -61,12 +125,9 @@ impl NativeDisk {
     ) -> napi::Result<Work<Option<NativeReader>, Option<NativeReader>>> {
         let cache = guard(env, || self.at(now))?;
         let open = move || {
-            let reader = cache.read_stream(Key::from_text(&key[..]))?;
-            Ok(reader.map(|reader| NativeReader {
-                kind: reader.meta().kind,
-                reader: Arc::new(Mutex::new(reader)),
-                cache,
-            }))
+            let reader = Reading::open(cache, Key::from_text(&key[..]))?;
+            Ok(reader
+                .map(|reader| NativeReader { kind: reader.kind(), reader: Arc::new(Mutex::new(reader)) }))
         };
         Ok(job(open, |_, reader| Ok(reader)))
     }
@@ -88,11 +149,9 @@ impl NativeWriter {
     /// Stores what was written.
     #[napi(ts_return_type = "Promise<void>")]
     pub fn finish(&self) -> Work<(), ()> {
-        let (cache, writer) = (Arc::clone(&self.cache), Arc::clone(&self.writer));
-        let finish = move || {
-            let writer = writer.lock().unwrap_or_else(PoisonError::into_inner).take().ok_or_else(ended)?;
-            cache.finish_stream(writer).map(|_| ())
-        };
+        let writer = Arc::clone(&self.writer);
+        let finish =
+            move || writer.lock().unwrap_or_else(PoisonError::into_inner).take().ok_or_else(ended)?.finish();
         job(finish, |_, ()| Ok(()))
     }
 
@@ -123,8 +182,8 @@ impl NativeReader {
     /// The next piece; null at the end.
     #[napi(ts_return_type = "Promise<Buffer | null>")]
     pub fn next(&self) -> Work<Option<Vec<u8>>, Option<Buffer>> {
-        let (cache, reader) = (Arc::clone(&self.cache), Arc::clone(&self.reader));
-        let next = move || cache.next_piece(&mut reader.lock().unwrap_or_else(PoisonError::into_inner));
+        let reader = Arc::clone(&self.reader);
+        let next = move || reader.lock().unwrap_or_else(PoisonError::into_inner).next();
         // A copy in memory of the engine's: what is handed over from outside is garbage that it hardly sees.
         job(next, |env, piece| {
             piece.map(|piece| BufferSlice::copy_from(env, piece)?.into_buffer(env)).transpose()

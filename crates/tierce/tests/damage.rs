@@ -348,7 +348,6 @@ fn damage_costs_entries_of_an_encrypted_directory_at_most() {
         any_flipped_byte_of_the_database_costs_entries_at_most();
         a_damaged_log_costs_the_newest_entries_at_most();
         a_damaged_cut_deleted_or_swapped_value_file_is_a_miss_and_goes();
-        one_damaged_page_costs_only_what_was_on_it();
         garbage_in_place_of_the_database_is_replaced_and_files_are_not_orphaned();
         a_deleted_database_starts_empty_and_its_files_go();
         a_damaged_cut_or_deleted_table_of_epochs_costs_nothing();

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
-use common::{all_files, copy, database, noise, temp, uncoded, value_files};
+use common::{Dice, all_files, copy, database, noise, temp, uncoded, value_files};
 use rusqlite::params;
 use tierce::{
     Builder, Cache, Cell, Code, Durability, EncryptionKey, Key, Listing, MetaColumn, MetaTable, SetOptions,
@@ -392,6 +392,7 @@ fn an_older_body_in_the_place_of_a_newer_one_is_a_miss() {
     cache.set("k", b"old").unwrap();
     let old = row(temp.path(), &cache, "k");
     cache.set("k", b"new").unwrap();
+    assert_ne!(row(temp.path(), &cache, "k").frame, old.frame);
     put_frame(temp.path(), old.id, &old.frame);
     assert_tampered(&cache, "k");
     // Under the newer write id, with a checksum that fits.
@@ -557,8 +558,10 @@ fn a_damaged_database_is_mended_with_what_verifies() {
     cache.close().unwrap();
     let file = dir.join("tierce.db");
     let mut bytes = fs::read(&file).unwrap();
-    let middle = bytes.len() / 2 / 4096 * 4096;
-    bytes[middle..middle + 4096].fill(0xaa);
+    // Where rows are differs in each run: a page of them, and none that leads to others.
+    let is_leaf = |page: &usize| bytes[page * 4096] == 0x0d;
+    let page = (bytes.len() / 8192..bytes.len() / 4096).find(is_leaf).unwrap();
+    bytes[page * 4096..(page + 1) * 4096].fill(0xaa);
     fs::write(&file, bytes).unwrap();
     let cache = open(&dir);
     let left = (0..2000).filter(|number| {
@@ -569,6 +572,49 @@ fn a_damaged_database_is_mended_with_what_verifies() {
     assert!(left > 1500, "{left}");
     assert_eq!(cache.invalidate_tags(&["all"]).unwrap(), left);
     assert_eq!(Cache::builder().open(&dir).unwrap_err().code(), Code::Encryption);
+}
+
+#[test]
+fn any_flipped_byte_of_any_file_of_a_killed_cache_costs_entries_at_most() {
+    let original = temp();
+    let cache = open(original.path());
+    let value = |number: u64| noise(number, [50, 300, 5_000, 50_000][number as usize % 4]);
+    for number in 0..24 {
+        cache.set(format!("{number}"), &value(number)).unwrap();
+    }
+    let copied = temp();
+    copy(original.path(), copied.path()); // as a kill leaves it
+    drop(cache);
+    let mut dice = Dice::new(5);
+    let mut lost = 0;
+    for file in all_files(copied.path()) {
+        let name = file.strip_prefix(copied.path()).unwrap();
+        let length = fs::metadata(&file).unwrap().len();
+        for _ in 0..if length == 0 { 0 } else { 8 } {
+            let damaged = temp();
+            copy(copied.path(), damaged.path());
+            let mut bytes = fs::read(&file).unwrap();
+            let at = dice.below(length) as usize;
+            bytes[at] ^= 1 << dice.below(8);
+            fs::write(damaged.path().join(name), bytes).unwrap();
+            println!("byte {at} of {}", name.display());
+            let cache = match encrypted().open(damaged.path()) {
+                Ok(cache) => cache,
+                // What says which store the directory has is believed, or nothing is touched.
+                Err(why) => {
+                    assert_eq!((name, why.code()), (Path::new("tierce.metadata"), Code::Format));
+                    continue;
+                }
+            };
+            for number in 0..24 {
+                match cache.get(format!("{number}")).unwrap() {
+                    Some(found) => assert!(found == value(number), "a wrong value"),
+                    None => lost += 1,
+                }
+            }
+        }
+    }
+    assert!(lost > 0, "the damage met something");
 }
 
 #[test]

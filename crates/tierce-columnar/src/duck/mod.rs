@@ -2,9 +2,9 @@
 #![allow(unsafe_code, reason = "DuckDB's C API; every raw handle has one owner, which frees it")]
 
 mod connection;
+mod direct;
 mod engine;
 mod failure;
-mod fixed;
 mod ingest;
 mod result;
 mod sql;

@@ -9,8 +9,8 @@ use arrow_schema::{DataType, Schema, SchemaRef};
 use libduckdb_sys as ffi;
 
 use super::connection::Connection;
+use super::direct::Columns;
 use super::failure::{checked, failure};
-use super::fixed::Columns;
 use super::text::copied;
 use crate::{Error, Kind, Result};
 
@@ -122,14 +122,28 @@ impl Raw {
         if why.is_empty() { Ok(None) } else { Err(failure(&why)) }
     }
 
+    /// The short way, where the columns have one.
+    fn direct(&mut self) -> Option<Columns> {
+        if !self.has_rows() {
+            return None;
+        }
+        let result = &raw mut self.result;
+        let (rows, count) = unsafe { (ffi::duckdb_row_count(result), ffi::duckdb_column_count(result)) };
+        let types: Vec<_> = (0..count).map(|at| unsafe { ffi::duckdb_column_type(result, at) }).collect();
+        Columns::new(&self.schema, &types, rows as usize)
+    }
+
     pub(super) fn collect(mut self) -> Result<QueryResult> {
         let changed = unsafe { ffi::duckdb_rows_changed(&raw mut self.result) };
         let mut batches = Vec::new();
-        if let Some(mut columns) = Columns::new(&self.schema).filter(|_| self.has_rows()) {
+        if let Some(mut columns) = self.direct() {
             while let Some(chunk) = self.chunk()? {
                 unsafe { columns.add(chunk.0) };
+                if columns.is_full() {
+                    batches.push(columns.take()?);
+                }
             }
-            batches.push(columns.finish()?);
+            batches.push(columns.take()?);
         } else {
             while let Some(batch) = self.next()? {
                 batches.push(batch);

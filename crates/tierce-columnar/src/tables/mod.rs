@@ -6,6 +6,7 @@
 mod backup;
 mod catalog;
 mod policy;
+mod room;
 mod source;
 mod write;
 
@@ -130,12 +131,12 @@ impl Tables {
         self.alone(|| self.connection.transaction(|transaction| catalog::remove_expired(transaction, now)))
     }
 
-    /// All that is known of the tables.
+    /// All that is known of the tables. Bytes are those of blocks in the file: so the log is written into it first.
     ///
     /// # Errors
     /// What the database says
     pub fn info(&self, now: i64) -> Result<Vec<TableInfo>> {
-        self.flush()?;
+        self.settle()?;
         let mut tables = catalog::list(&self.connection)?;
         tables.retain(|table| table.expires.is_none_or(|at| at > now));
         for table in &mut tables {
@@ -203,8 +204,10 @@ impl Tables {
     /// `StorageFull`
     pub fn settle(&self) -> Result<()> {
         self.flush()?;
-        // Where a transaction of somebody's is open it stays in the log.
-        let _ = self.connection.run("CHECKPOINT");
+        if self.engine.access()? == crate::duck::Access::ReadWrite {
+            // Where a transaction of somebody's is open it stays in the log.
+            let _ = self.connection.run("CHECKPOINT");
+        }
         Ok(())
     }
 }

@@ -22,6 +22,12 @@ pub enum Source {
 }
 
 impl Source {
+    /// Their bytes in memory, where they are there already.
+    pub(super) fn bytes(&self) -> Option<usize> {
+        let Self::Batches(_, batches) = self else { return None };
+        Some(batches.iter().map(RecordBatch::get_array_memory_size).sum())
+    }
+
     /// Runs `work` with what stands after FROM for these rows. It can be read once, and only as a whole (`with_stream`).
     pub(super) fn with<T>(self, connection: &Connection, work: impl FnOnce(&str) -> Result<T>) -> Result<T> {
         match self {

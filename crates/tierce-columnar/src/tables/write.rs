@@ -1,8 +1,6 @@
 //! Writing tables: each write is one transaction, so that readers see the old or the new state.
 
-use std::sync::PoisonError;
-
-use super::catalog::{self, Column, STAGE};
+use super::catalog::{self, Column};
 use super::{Source, Tables};
 use crate::duck::{Connection, Name, Transaction, identifier, literal};
 use crate::{Error, Kind, Result};
@@ -31,6 +29,18 @@ pub struct Spec {
     pub renew: bool,
 }
 
+/// Rows on their way into a table.
+pub(super) struct Rows<'a> {
+    pub(super) name: &'a Name,
+    /// What stands after FROM for them.
+    pub(super) from: &'a str,
+    /// Their bytes in memory, where they were there already.
+    pub(super) known: Option<usize>,
+    pub(super) mode: Mode,
+    pub(super) spec: &'a Spec,
+    pub(super) now: i64,
+}
+
 /// Attempts at a write that meets a statement of the user's.
 const ATTEMPTS: usize = 5;
 
@@ -47,40 +57,43 @@ impl Tables {
                 "The schema __tierce is this library's: choose another name.",
             ));
         }
-        self.alone(|| {
+        let written = self.alone(|| {
             let connection = self.connection();
             // What comes from memory or a query is read once: a second attempt needs it again.
             let plain = mode == Mode::Replace && spec.columns.is_empty() && spec.key.is_empty();
+            let known = source.bytes();
             let rows = source.with(connection, |from| {
-                if plain {
-                    return self.put(name, from, mode, spec, now);
-                }
-                staged(connection, from, |from| self.put(name, from, mode, spec, now))
+                let put = |from: &str| self.put(&Rows { name, from, known, mode, spec, now });
+                if plain { put(from) } else { staged(connection, from, put) }
             })?;
             self.shrink(name, now)?;
             Ok(rows)
-        })
+        });
+        written.map_err(|error| too_large_for_memory(name, error))
     }
 
-    fn put(&self, name: &Name, from: &str, mode: Mode, spec: &Spec, now: i64) -> Result<u64> {
-        if let (Mode::Replace, Some(max)) = (mode, self.options.max_size) {
-            return self.replace_within(max, name, from, spec, now);
+    fn put(&self, rows: &Rows<'_>) -> Result<u64> {
+        let &Rows { name, from, mode, spec, now, .. } = rows;
+        match (mode, self.options.max_size) {
+            (Mode::Replace, Some(max)) => return self.replace_within(max, rows),
+            (_, Some(max)) => self.check_room(max, rows)?,
+            _ => {}
         }
         self.transaction(now, |transaction| {
             let expires = match mode {
                 Mode::Replace => spec.expires,
                 _ => expires(transaction, name, spec)?,
             };
-            let rows = match mode {
+            let count = match mode {
                 Mode::Replace => replace(transaction, name, from, spec)?,
                 _ => add(transaction, name, from, mode, spec)?,
             };
             catalog::written(transaction, name, expires, now)?;
-            Ok(rows)
+            Ok(count)
         })
     }
 
-    fn transaction<T>(&self, now: i64, work: impl Fn(&Transaction<'_>) -> Result<T>) -> Result<T> {
+    pub(super) fn transaction<T>(&self, now: i64, work: impl Fn(&Transaction<'_>) -> Result<T>) -> Result<T> {
         let mut left = ATTEMPTS;
         loop {
             left -= 1;
@@ -94,60 +107,16 @@ impl Tables {
             }
         }
     }
+}
 
-    /// Writes beside the old table first: how large it is in the file is known only then.
-    fn replace_within(&self, max: u64, name: &Name, from: &str, spec: &Spec, now: i64) -> Result<u64> {
-        let stage = Name::new(&name.schema, format!("{STAGE}{}", name.table));
-        let rows = self.transaction(now, |transaction| replace(transaction, &stage, from, spec))?;
-        let outcome = self.fits(max, name, &stage).and_then(|()| {
-            self.transaction(now, |transaction| {
-                catalog::drop_table_only(transaction, name)?;
-                let (stage, table) = (stage.sql()?, identifier(&name.table)?);
-                transaction.run(&format!("ALTER TABLE {stage} RENAME TO {table}"))?;
-                catalog::written(transaction, name, spec.expires, now)
-            })
-        });
-        if outcome.is_err() {
-            let _ = self.transaction(now, |transaction| catalog::drop_table(transaction, &stage));
-        }
-        outcome.map(|()| rows)
+fn too_large_for_memory(name: &Name, error: Error) -> Error {
+    if error.kind() != Kind::OutOfMemory {
+        return error;
     }
-
-    fn fits(&self, max: u64, name: &Name, stage: &Name) -> Result<()> {
-        let _ = self.connection.run("CHECKPOINT");
-        let bytes = catalog::bytes(&self.connection, stage)?;
-        if bytes <= max {
-            return Ok(());
-        }
-        let text = format!(
-            "The table {name} is {bytes} bytes, and the cache holds {max}: give it a larger maxSize."
-        );
-        Err(Error::new(Kind::TooLarge, text).with("bytes", bytes).with("max", max))
-    }
-
-    /// Removes tables until the database is within its bound.
-    fn shrink(&self, newest: &Name, now: i64) -> Result<()> {
-        let Some(max) = self.options.max_size else { return Ok(()) };
-        if catalog::size(&self.connection)? <= max {
-            return Ok(());
-        }
-        self.write_reads(&self.connection)?;
-        loop {
-            // Blocks become free at a checkpoint.
-            let _ = self.connection.run("CHECKPOINT");
-            if catalog::size(&self.connection)? <= max {
-                return Ok(());
-            }
-            let mut tables = catalog::list(&self.connection)?;
-            tables.retain(|table| &table.name != newest && table.created.is_some());
-            let victim = {
-                let mut memory = self.state()?.policy.lock().unwrap_or_else(PoisonError::into_inner);
-                self.options.policy.victim(&tables, &mut memory)
-            };
-            let Some(victim) = victim else { return Ok(()) };
-            self.transaction(now, |transaction| catalog::drop_table(transaction, &tables[victim].name))?;
-        }
-    }
+    let text = format!(
+        "The rows for the table {name} do not fit into memory, and nothing changed: give them in several parts (append), or a larger memoryLimit."
+    );
+    Error::new(Kind::TooLarge, text).because(error)
 }
 
 /// A table that keeps rows keeps its time to live, unless it is given another one.
@@ -158,7 +127,7 @@ fn expires(connection: &Connection, name: &Name, spec: &Spec) -> Result<Option<i
     catalog::expires(connection, name)
 }
 
-fn replace(transaction: &Transaction<'_>, name: &Name, from: &str, spec: &Spec) -> Result<u64> {
+pub(super) fn replace(transaction: &Transaction<'_>, name: &Name, from: &str, spec: &Spec) -> Result<u64> {
     let table = name.sql()?;
     transaction.run(&format!("CREATE SCHEMA IF NOT EXISTS {}", identifier(&name.schema)?))?;
     if spec.columns.is_empty() && spec.key.is_empty() {
@@ -173,7 +142,7 @@ fn replace(transaction: &Transaction<'_>, name: &Name, from: &str, spec: &Spec) 
     transaction.run(&format!("INSERT INTO {table} BY NAME SELECT {list} FROM {from}"))
 }
 
-fn count(connection: &Connection, table: &str) -> Result<u64> {
+pub(super) fn count(connection: &Connection, table: &str) -> Result<u64> {
     use arrow_array::cast::AsArray as _;
     let result = connection.query(&format!("SELECT count(*) FROM {table}"), None)?;
     Ok(result.batches.first().map_or(0, |batch| {
@@ -193,7 +162,7 @@ fn define(connection: &Connection, table: &str, given: &[Column], spec: &Spec) -
     connection.run(&format!("CREATE OR REPLACE TABLE {table} ({})", lines.join(", "))).map(drop)
 }
 
-fn names(columns: &[String]) -> Result<String> {
+pub(super) fn names(columns: &[String]) -> Result<String> {
     Ok(columns.iter().map(|name| identifier(name)).collect::<Result<Vec<_>>>()?.join(", "))
 }
 
@@ -276,7 +245,7 @@ fn add(transaction: &Transaction<'_>, name: &Name, from: &str, mode: Mode, spec:
     merge(transaction, &table, &unique(from, &key)?, &list, &given, &key)
 }
 
-fn key_of(connection: &Connection, name: &Name, spec: &Spec) -> Result<Vec<String>> {
+pub(super) fn key_of(connection: &Connection, name: &Name, spec: &Spec) -> Result<Vec<String>> {
     let key = if spec.key.is_empty() { catalog::primary_key(connection, name)? } else { spec.key.clone() };
     if key.is_empty() {
         let text =

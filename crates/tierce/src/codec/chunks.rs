@@ -10,13 +10,25 @@
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use super::{CHUNKS, damaged, decode as decode_by, limit as limit_of};
+use super::{CHUNKS, CodecChoice, damaged, decode as decode_by, limit as limit_of};
 use crate::error::Result;
 
 /// The most bytes of a chunk.
 pub(crate) const CHUNK: usize = 256 * 1024;
 /// Bytes before a chunk.
 pub(crate) const CHUNK_HEADER: usize = 24;
+
+/// A chunk behind its header.
+pub(crate) fn encode(raw: &[u8], codec: CodecChoice, seed: u64, number: u64) -> Result<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(CHUNK_HEADER + raw.len());
+    bytes.resize(CHUNK_HEADER, 0);
+    let codec = codec.encode(raw, &mut bytes)?;
+    let (head, stored) = bytes.split_at_mut(CHUNK_HEADER);
+    let checksum = checksum(stored, seed, number);
+    let header = ChunkHeader { raw: raw.len() as u32, stored: stored.len() as u32, codec, checksum };
+    head.copy_from_slice(&header.to_bytes());
+    Ok(bytes)
+}
 
 /// What stands before a chunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

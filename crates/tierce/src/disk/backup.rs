@@ -53,14 +53,14 @@ impl Cache {
 }
 
 /// Where a backup goes.
-struct Target {
-    dir: PathBuf,
+pub(super) struct Target {
+    pub dir: PathBuf,
     blobs: Blobs,
     made: bool,
 }
 
 impl Target {
-    fn prepare(to: &Path, cache: &Path) -> Result<Self> {
+    pub fn prepare(to: &Path, cache: &Path) -> Result<Self> {
         let dir = std::path::absolute(to).map_err(|why| Error::io("find the directory", to, why))?;
         let made = !dir.exists();
         make_dir(&dir)?;
@@ -99,7 +99,7 @@ impl Target {
     }
 
     /// From now on it is a backup.
-    fn finish(&self) -> Result<()> {
+    pub fn finish(&self) -> Result<()> {
         for folder in [self.blobs.root(), &self.dir] {
             sync_dir(folder);
         }
@@ -109,8 +109,11 @@ impl Target {
     }
 
     /// Removes what was made. The marker goes last: until then nobody takes the rest for a cache.
-    fn remove(&self) {
-        let _ = fs::remove_dir_all(self.blobs.root());
+    pub fn remove(&self) {
+        for folder in [self.blobs.root(), &self.dir.join("entries"), &self.dir.join("temp")] {
+            let _ = fs::remove_dir_all(folder);
+        }
+        let _ = fs::remove_file(self.dir.join(super::metadata::NAME));
         for suffix in ["", "-wal", "-shm", "-journal"] {
             let _ = fs::remove_file(self.dir.join(format!("tierce.db{suffix}")));
         }

@@ -136,13 +136,7 @@ impl Blobs {
     /// As [`Blobs::read`].
     pub fn verify(&self, header: Header, digest: Digest) -> Result<bool> {
         let Some(mut file) = self.open(header)? else { return Ok(false) };
-        let path = self.path(header.write_id);
-        let mut piece = vec![0; PIECE];
-        header.verify_pieces(digest, |hasher| {
-            let bytes = file.read(&mut piece).map_err(|why| Error::io("read the value file", &path, why))?;
-            hasher.update(&piece[..bytes]);
-            Ok(bytes as u64)
-        })?;
+        verify_rest(&mut file, &self.path(header.write_id), header, digest)?;
         Ok(true)
     }
 
@@ -185,8 +179,8 @@ impl Blobs {
         length.is_ok_and(|length| length.checked_sub(FILE_PAYLOAD as u64) == Some(header.stored_size))
     }
 
-    /// Removes the files that a database which was made anew does not list. Each is looked up while nobody writes, so
-    /// that none is taken from a writer who announces it just then.
+    /// Removes the value files that a database which was made anew does not list, and no file of another name. Each is looked
+    /// up while nobody writes, so that none is taken from a writer who announces it just then.
     pub fn sweep(&self, db: &Db, lock_timeout: Duration) -> Result<()> {
         let Ok(folders) = fs::read_dir(&self.root) else { return Ok(()) };
         for folder in folders.flatten() {
@@ -195,12 +189,25 @@ impl Blobs {
             let transaction = patiently(lock_timeout, || db.begin())?;
             for path in files {
                 let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-                let write_id = u64::from_str_radix(name, 16);
-                if !write_id.is_ok_and(|id| transaction.lists(id).unwrap_or(true)) {
+                let Ok(write_id) = u64::from_str_radix(name, 16) else { continue };
+                if path == self.path(write_id) && !transaction.lists(write_id).unwrap_or(true) {
                     let _ = fs::remove_file(path); // unreferenced: a read of it cannot verify
                 }
             }
         }
         Ok(())
     }
+}
+
+/// Reads a file to its end in pieces, and compares what comes with the header of a payload.
+///
+/// # Errors
+/// [`Code::Corrupt`] when it is another payload; what the disk says.
+pub(super) fn verify_rest(file: &mut File, path: &Path, header: Header, digest: Digest) -> Result<()> {
+    let mut piece = vec![0; PIECE];
+    header.verify_pieces(digest, |hasher| {
+        let bytes = file.read(&mut piece).map_err(|why| Error::io("read the value file", path, why))?;
+        hasher.update(&piece[..bytes]);
+        Ok(bytes as u64)
+    })
 }

@@ -8,11 +8,14 @@ use super::cache::Cache;
 use super::db::Durability;
 use super::declared::MetaTable;
 use super::engine::Engine;
+use super::metadata::{self, Kind, Metadata};
+use super::open::Paths;
 use super::options::Options;
+use super::sidecar::SidecarCache;
 use crate::cipher::EncryptionKey;
 use crate::clock::Clock;
 use crate::codec::CodecChoice;
-use crate::error::Result;
+use crate::error::{Code, Error, Result};
 use crate::policy::PolicyKind;
 
 /// Options of a [`Cache`]; [`Builder::open`] opens it.
@@ -117,11 +120,52 @@ impl Builder {
     /// Opens the directory, and makes it if it is missing; its parent must exist.
     ///
     /// # Errors
-    /// [`Code::InvalidOption`](crate::Code::InvalidOption) for an option out of range, and for tables that were declared in another way before; [`Code::Unavailable`](crate::Code::Unavailable) when the parent is missing or a file
+    /// [`Code::InvalidOption`](crate::Code::InvalidOption) for an option out of range, for tables that were declared in another way before, and for a
+    /// directory without a database ([`Builder::open_sidecar`]); [`Code::Unavailable`](crate::Code::Unavailable) when the parent is missing or a file
     /// is in the way; [`Code::ReadOnly`](crate::Code::ReadOnly), [`Code::StorageFull`](crate::Code::StorageFull) as they say; [`Code::Format`](crate::Code::Format) when a newer release, or
     /// something else, wrote the directory; [`Code::Encryption`](crate::Code::Encryption) when it is encrypted with another key, or not with the one given, and nothing in it is changed then; [`Code::LockTimeout`](crate::Code::LockTimeout) when another process holds it for too long.
     pub fn open(self, dir: impl AsRef<Path>) -> Result<Cache> {
-        self.0.check()?;
-        Ok(Cache::new(Engine::open(&self.0, dir.as_ref())?))
+        match self.open_as(dir, Some(Metadata::Sqlite))? {
+            Tier::Sqlite(cache) => Ok(cache),
+            Tier::Json(_) => Err(Error::new(Code::Internal, "a directory changed its kind")),
+        }
     }
+
+    /// As [`Builder::open`], a directory without a database: for file systems without a working lock manager.
+    ///
+    /// # Errors
+    /// As [`Builder::open`]; [`Code::InvalidOption`](crate::Code::InvalidOption) for a directory with a database, for a policy but `lru` and `fifo`, and for
+    /// unique columns.
+    pub fn open_sidecar(self, dir: impl AsRef<Path>) -> Result<SidecarCache> {
+        match self.open_as(dir, Some(Metadata::Json))? {
+            Tier::Json(cache) => Ok(cache),
+            Tier::Sqlite(_) => Err(Error::new(Code::Internal, "a directory changed its kind")),
+        }
+    }
+
+    /// Opens a directory as what it was chosen to be when it was made. `metadata` is what it becomes where it is new, and what it
+    /// must be where it is not; `None` takes it as it is, and makes a database.
+    ///
+    /// # Errors
+    /// As [`Builder::open`] and [`Builder::open_sidecar`].
+    pub fn open_as(self, dir: impl AsRef<Path>, metadata: Option<Metadata>) -> Result<Tier> {
+        self.0.check()?;
+        let paths = Paths::new(dir.as_ref())?;
+        Ok(match metadata::choose(&paths.dir, metadata, || self.0.check_sidecar())? {
+            Kind::Sqlite => Tier::Sqlite(Cache::new(Engine::open(&self.0, paths)?)),
+            Kind::Json => {
+                self.0.check_sidecar()?;
+                Tier::Json(SidecarCache::open(&self.0, paths)?)
+            }
+        })
+    }
+}
+
+/// A cache in a directory, of either kind: see [`Builder::open_as`].
+#[derive(Debug)]
+pub enum Tier {
+    /// With a database.
+    Sqlite(Cache),
+    /// Without one.
+    Json(SidecarCache),
 }

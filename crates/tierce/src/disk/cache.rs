@@ -214,18 +214,7 @@ impl Cache {
     }
 
     pub(super) fn expiry(&self, ttl: Option<Duration>) -> Result<Option<u64>> {
-        match ttl {
-            Some(ttl) if ttl.is_zero() => Err(Error::new(
-                Code::InvalidTtl,
-                "ttl is zero; a time to live is positive: delete the key instead",
-            )),
-            // Anything below a millisecond lives for one.
-            Some(ttl) => {
-                let ms = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX);
-                Ok(Some(self.engine.now().saturating_add(ms.max(1))))
-            }
-            None => Ok(None),
-        }
+        expiry(self.engine.now(), ttl)
     }
 
     /// Applies writes in one transaction: all of them, or none.
@@ -626,6 +615,22 @@ impl Cache {
 
     /// Bytes of a database page: the grain of [`Stats::disk_size`].
     pub const PAGE_SIZE: u64 = PAGE_SIZE;
+}
+
+/// When an entry expires that is stored now.
+pub(super) fn expiry(now: u64, ttl: Option<Duration>) -> Result<Option<u64>> {
+    match ttl {
+        Some(ttl) if ttl.is_zero() => Err(Error::new(
+            Code::InvalidTtl,
+            "ttl is zero; a time to live is positive: delete the key instead",
+        )),
+        // Anything below a millisecond lives for one.
+        Some(ttl) => {
+            let ms = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX);
+            Ok(Some(now.saturating_add(ms.max(1))))
+        }
+        None => Ok(None),
+    }
 }
 
 fn bare(value: Vec<u8>, meta: Meta) -> Entry {

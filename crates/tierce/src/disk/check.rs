@@ -97,6 +97,17 @@ pub struct CheckReport {
     pub problems: Vec<Problem>,
 }
 
+impl CheckReport {
+    /// Counts a problem, and describes it where there are not too many.
+    pub(super) fn add(&mut self, problem: Problem) {
+        self.found += 1;
+        self.fixed += u64::from(problem.fixed);
+        if self.problems.len() < DESCRIBED {
+            self.problems.push(problem);
+        }
+    }
+}
+
 impl Cache {
     /// Reads everything in the directory and compares it with its checksums and with each other. With `fix`, removes
     /// damaged entries and the files that are nobody's, mends the database, and counts anew. Other processes may use
@@ -176,11 +187,7 @@ impl Check<'_> {
     }
 
     fn found(&mut self, problem: Problem) {
-        self.report.found += 1;
-        self.report.fixed += u64::from(problem.fixed);
-        if self.report.problems.len() < DESCRIBED {
-            self.report.problems.push(problem);
-        }
+        self.report.add(problem);
     }
 
     /// The database as a whole. Mended at once, so that the walk meets no page that cannot be read.

@@ -1,6 +1,5 @@
 //! What the verbs share: connections, locks, the state of the handle, and the way out of damage.
 
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 use std::time::Duration;
@@ -85,8 +84,7 @@ pub(super) struct Engine {
 }
 
 impl Engine {
-    pub fn open(options: &Options, dir: &Path) -> Result<Self> {
-        let paths = Paths::new(dir)?;
+    pub fn open(options: &Options, paths: Paths) -> Result<Self> {
         let keeping = rules::settle(&paths, options)?; // before anything in the directory is touched
         let epochs = Arc::new(EpochTable::open(&paths.epochs)?);
         let opener = Opener {

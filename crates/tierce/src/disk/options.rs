@@ -26,6 +26,9 @@ pub(super) const POLICIES: [PolicyKind; 7] = [
     PolicyKind::S3Fifo,
 ];
 
+/// Those whose order is in the times of files.
+const SIDECAR_POLICIES: [PolicyKind; 2] = [PolicyKind::Lru, PolicyKind::Fifo];
+
 /// What [`Builder`](super::Builder) fills in.
 #[derive(Clone)]
 pub(super) struct Options {
@@ -102,5 +105,37 @@ impl Options {
             return Err(Error::new(Code::InvalidOption, message).with("name", "meta"));
         }
         MetaTable::check_all(&self.meta)
+    }
+
+    /// Refuses what takes a database.
+    pub fn check_sidecar(&self) -> Result<()> {
+        if !SIDECAR_POLICIES.contains(&self.policy) {
+            let names: Vec<_> = SIDECAR_POLICIES.iter().map(|policy| policy.name()).collect();
+            let message = format!(
+                "policy is {:?}, which takes a database; with metadata 'json' give one of {}",
+                self.policy.name(),
+                names.join(", ")
+            );
+            return Err(Error::new(Code::InvalidOption, message).with("name", "policy"));
+        }
+        if self.encryption.is_some() || !self.store_keys {
+            let (option, what) = match self.encryption {
+                Some(_) => ("encryption", "encryption takes"),
+                None => ("store_keys", "keys that are not stored take"),
+            };
+            let message = format!(
+                "{what} a database; with metadata 'json' leave it out, or give a directory with locks and metadata 'sqlite'"
+            );
+            return Err(Error::new(Code::InvalidOption, message).with("name", option));
+        }
+        let unique = |table: &&MetaTable| table.columns.iter().any(|column| column.is_unique);
+        if let Some(table) = self.meta.iter().find(unique) {
+            let message = format!(
+                "meta.{} has a unique column, which takes a database; with metadata 'json' leave unique() out",
+                table.name
+            );
+            return Err(Error::new(Code::InvalidOption, message).with("name", "meta"));
+        }
+        Ok(())
     }
 }

@@ -20,7 +20,7 @@ use super::row::{Freshness, weight};
 use super::write::{SetWrite, Times, Write, Written};
 use crate::Cache;
 use crate::cipher::{Sealing, plain_len};
-use crate::codec::chunks::{CHUNK, CHUNK_HEADER, ChunkHeader, checksum};
+use crate::codec::chunks::{CHUNK, CHUNK_HEADER, ChunkHeader, checksum, encode};
 use crate::codec::{self, CHUNKS, CodecChoice};
 use crate::error::{Code, Error, Result};
 use crate::frame::{FILE_PAYLOAD, HEADER, Header, size_on_disk};
@@ -129,15 +129,13 @@ impl Cache {
     /// [`Code::Corrupt`] when the rest is damaged: the entry is removed, and the pieces before were sound;
     /// [`Code::Unavailable`] when the disk fails.
     pub fn next_piece(&self, reader: &mut ValueReader) -> Result<Option<Vec<u8>>> {
-        let (piece, header) = match &mut reader.source {
-            Source::Whole(value) => {
-                let rest = value.split_off(value.len().min(CHUNK));
-                let piece = std::mem::replace(value, rest);
-                return Ok(Some(piece).filter(|piece| !piece.is_empty()));
-            }
-            Source::Plain(file, header) => (plain(file), *header),
-            Source::Chunks(chunks) => (chunks.next(), chunks.header),
+        let header = match &reader.source {
+            Source::Whole(_) => None,
+            Source::Plain(_, header) => Some(*header),
+            Source::Chunks(chunks) => Some(chunks.header),
         };
+        let piece = reader.source.next();
+        let Some(header) = header else { return piece };
         piece.map_err(|why| {
             let path = self.engine.blobs.path(header.write_id);
             let why = why.at(&path);
@@ -168,28 +166,17 @@ impl ValueWriter {
     }
 
     fn write_chunk(&mut self) -> Result<()> {
-        let raw = std::mem::take(&mut self.chunk);
-        let mut stored = Vec::with_capacity(raw.len());
-        let codec = self.options.codec.unwrap_or(self.engine.codec).encode(&raw, &mut stored)?;
         if self.file.is_none() {
             self.file = Some(self.begin()?);
         }
         let Some(growing) = &mut self.file else { return Ok(()) };
-        let header = ChunkHeader {
-            raw: raw.len() as u32,
-            stored: stored.len() as u32,
-            codec,
-            checksum: checksum(&stored, growing.seed, growing.chunks),
-        };
+        let codec = self.options.codec.unwrap_or(self.engine.codec);
+        let coded = encode(&self.chunk, codec, growing.seed, growing.chunks)?;
         growing.chunks += 1;
-        growing.header.raw_size += raw.len() as u64;
-        let coded = (CHUNK_HEADER + stored.len()) as u64;
-        let bytes = growing.header.stored_size + coded;
+        growing.header.raw_size += self.chunk.len() as u64;
+        let bytes = growing.header.stored_size + coded.len() as u64;
         self.engine.bound.admit(weight(self.key.as_bytes().len() as u64 + bytes))?;
-        for bytes in [&header.to_bytes()[..], &stored] {
-            growing.put(&self.engine.keeping, bytes)?;
-        }
-        self.chunk = raw; // its memory is used again
+        growing.put(&self.engine.keeping, &coded)?;
         self.chunk.clear();
         Ok(())
     }
@@ -299,7 +286,7 @@ impl ValueReader {
     }
 }
 
-enum Source {
+pub(super) enum Source {
     /// What is left of a value that was read whole.
     Whole(Vec<u8>),
     /// A file that is the value itself, and was verified.
@@ -307,7 +294,35 @@ enum Source {
     Chunks(Box<Chunks>),
 }
 
-struct Chunks {
+impl Source {
+    /// Chunks, from the first one on: of `stored` bytes, when they are not encrypted.
+    pub fn chunks(file: Payload, verifies: bool, header: Header, digest: Digest, stored: u64) -> Self {
+        Self::Chunks(Box::new(Chunks {
+            file,
+            verifies,
+            header,
+            seed: header.stream_seed(digest),
+            number: 0,
+            raw_left: header.raw_size,
+            stored_left: stored,
+        }))
+    }
+
+    /// The next piece; `None` at the end.
+    pub fn next(&mut self) -> Result<Option<Vec<u8>>> {
+        match self {
+            Self::Whole(value) => {
+                let rest = value.split_off(value.len().min(CHUNK));
+                let piece = std::mem::replace(value, rest);
+                Ok(Some(piece).filter(|piece| !piece.is_empty()))
+            }
+            Self::Plain(file, _) => plain(file),
+            Self::Chunks(chunks) => chunks.next(),
+        }
+    }
+}
+
+pub(super) struct Chunks {
     file: Payload,
     verifies: bool,
     header: Header,
@@ -367,15 +382,7 @@ impl Engine {
             return Ok(sound.then_some(Source::Plain(file, header)));
         }
         let stored = if header.encrypted { plain_len(header.stored_size) } else { Some(header.stored_size) };
-        Ok(Some(Source::Chunks(Box::new(Chunks {
-            file,
-            verifies: self.keeping.verifies,
-            header,
-            seed: header.stream_seed(digest),
-            number: 0,
-            raw_left: header.raw_size,
-            stored_left: stored.unwrap_or(0),
-        }))))
+        Ok(Some(Source::chunks(file, self.keeping.verifies, header, digest, stored.unwrap_or(0))))
     }
 
     /// Reads a value's file in pieces, and verifies all of it. False when there is no such file.

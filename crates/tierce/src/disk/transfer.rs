@@ -164,7 +164,8 @@ impl Cache {
         let mut loaded = Loaded::default();
         let mut clears = !merge;
         loop {
-            let (batch, ended) = self.next_batch(&mut reader, &mut loaded)?;
+            let admits = |record: &Record| self.engine.admits(record).is_ok();
+            let (batch, ended) = next_batch(&mut reader, self.engine.now(), admits, &mut loaded)?;
             let clear = clears.then_some(Write::Clear);
             let writes: Vec<_> = clear.into_iter().chain(batch.iter().map(Write::Restore)).collect();
             if !writes.is_empty() {
@@ -177,28 +178,28 @@ impl Cache {
             }
         }
     }
+}
 
-    /// Live entries that fit, up to what one transaction takes; and whether the file is at its end.
-    fn next_batch(
-        &self,
-        reader: &mut SnapshotReader<BufReader<File>>,
-        loaded: &mut Loaded,
-    ) -> Result<(Vec<Record>, bool)> {
-        let (mut batch, mut bytes) = (Vec::new(), 0);
-        let now = self.engine.now();
-        while batch.len() < PAGE.0 && bytes < PAGE.1 {
-            let Some(record) = reader.next()? else { return Ok((batch, true)) };
-            if record.expires.is_some_and(|at| at <= now) {
-                loaded.expired += 1;
-            } else if self.engine.admits(&record).is_err() {
-                loaded.refused += 1;
-            } else {
-                bytes += record.payload.len();
-                batch.push(record);
-            }
+/// Live entries of a file that `admits` takes, up to what one transaction takes; and whether the file is at its end.
+pub(super) fn next_batch(
+    reader: &mut SnapshotReader<BufReader<File>>,
+    now: u64,
+    admits: impl Fn(&Record) -> bool,
+    loaded: &mut Loaded,
+) -> Result<(Vec<Record>, bool)> {
+    let (mut batch, mut bytes) = (Vec::new(), 0);
+    while batch.len() < PAGE.0 && bytes < PAGE.1 {
+        let Some(record) = reader.next()? else { return Ok((batch, true)) };
+        if record.expires.is_some_and(|at| at <= now) {
+            loaded.expired += 1;
+        } else if !admits(&record) {
+            loaded.refused += 1;
+        } else {
+            bytes += record.payload.len();
+            batch.push(record);
         }
-        Ok((batch, false))
     }
+    Ok((batch, false))
 }
 
 enum Paged {

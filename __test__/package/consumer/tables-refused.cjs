@@ -1,0 +1,1 @@
+require('./tables.cjs').refusal(require('tierce'))

@@ -1,0 +1,3 @@
+const { exerciseTables } = require('./tables.cjs')
+
+exerciseTables(require('tierce'), process.argv[2])

@@ -1,0 +1,364 @@
+//! The files of a cache without a database: one an entry, and those that are on their way to be one.
+//!
+//! No lock guards them. A file is written under a name of its own in `temp`, and takes the name of its entry in one step, so
+//! that a reader has the old file or the new one, whole. What is to be removed because of what it is (damaged, expired, an
+//! eviction's victim) is moved aside first and looked at there: a newer one that came in between goes back.
+
+use std::fs::{self, File, FileTimes, OpenOptions};
+use std::io::{ErrorKind, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use super::super::blob::{make_dir, new_file};
+use super::super::owner::random;
+use super::head::{self, Opened};
+use super::maker::Maker;
+use crate::error::{Code, Error, Result};
+
+/// Times that a file is looked for again when it was replaced just then.
+const LOOKS: usize = 8;
+const SUFFIX: &str = ".entry";
+
+/// Where everything is.
+#[derive(Debug)]
+pub(super) struct Folder {
+    pub dir: PathBuf,
+    entries: PathBuf,
+    temp: PathBuf,
+    maker: Maker,
+    sync: bool,
+}
+
+/// A file on its way. Dropped before it is published, it leaves nothing.
+pub(super) struct Staged {
+    pub file: File,
+    pub path: PathBuf,
+    is_published: bool,
+}
+
+/// What became of a file under an entry's name.
+pub(super) enum Found<T> {
+    Missing,
+    Read(T),
+    /// It does not verify, or a newer release wrote it.
+    Bad(Error),
+}
+
+/// A file of an entry, met on a walk.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Met {
+    pub id: i64,
+    /// When it was used last, as a tick.
+    pub used: u64,
+    pub length: u64,
+}
+
+impl Folder {
+    pub fn new(dir: PathBuf, sync: bool) -> Result<Self> {
+        let folder =
+            Self { entries: dir.join("entries"), temp: dir.join("temp"), dir, maker: Maker::new(), sync };
+        make_dir(&folder.entries)?;
+        make_dir(&folder.temp)?;
+        Ok(folder)
+    }
+
+    /// The file of an entry.
+    pub fn path(&self, id: i64) -> PathBuf {
+        let name = format!("{:016x}{SUFFIX}", id as u64);
+        self.entries.join(&name[..2]).join(name)
+    }
+
+    /// Creates a file on its way.
+    pub fn stage(&self) -> Result<Staged> {
+        let path = self.temp.join(self.maker.name(random()));
+        let mut file = new_file(&path);
+        if file.as_ref().is_err_and(|why| why.kind() == ErrorKind::NotFound) {
+            make_dir(&self.dir)?;
+            make_dir(&self.temp)?;
+            file = new_file(&path);
+        }
+        let file = file.map_err(|why| Error::io("create the file of an entry", &path, why))?;
+        Ok(Staged { file, path, is_published: false })
+    }
+
+    /// Gives a whole file the name of its entry, in the place of any other.
+    pub fn publish(&self, mut staged: Staged, id: i64, used: u64) -> Result<()> {
+        let path = self.path(id);
+        self.ready(&staged, used)?;
+        self.in_folder(&path, |path| fs::rename(&staged.path, path))
+            .map_err(|why| Error::io("store an entry as", &path, why))?;
+        staged.is_published = true;
+        self.sync_folder(&path)
+    }
+
+    /// The same where there is no file of that name, in one step; else gives false. File systems without links take two steps.
+    pub fn publish_new(&self, mut staged: Staged, id: i64, used: u64) -> Result<bool> {
+        let path = self.path(id);
+        self.ready(&staged, used)?;
+        let linked = self.in_folder(&path, |path| fs::hard_link(&staged.path, path));
+        match linked {
+            Ok(()) => {} // the drop removes the other name
+            Err(why) if why.kind() == ErrorKind::AlreadyExists => return Ok(false),
+            Err(_) if path.exists() => return Ok(false),
+            Err(_) => {
+                fs::rename(&staged.path, &path).map_err(|why| Error::io("store an entry as", &path, why))?;
+                staged.is_published = true;
+            }
+        }
+        self.sync_folder(&path)?;
+        Ok(true)
+    }
+
+    fn ready(&self, staged: &Staged, used: u64) -> Result<()> {
+        let failed = |why| Error::io("write the file of an entry", &staged.path, why);
+        let _ = staged.file.set_times(times(used)); // where a file system keeps no times, the order of eviction is its own
+        if self.sync { staged.file.sync_all().map_err(failed) } else { Ok(()) }
+    }
+
+    /// Runs a step into the folder of an entry, and makes that where it is missing.
+    fn in_folder(&self, path: &Path, run: impl Fn(&Path) -> std::io::Result<()>) -> std::io::Result<()> {
+        match run(path) {
+            Err(why) if why.kind() == ErrorKind::NotFound => {
+                let make = || {
+                    make_dir(&self.entries)?;
+                    path.parent().map_or(Ok(()), make_dir)
+                };
+                make().map_err(std::io::Error::other)?;
+                run(path)
+            }
+            outcome => outcome,
+        }
+    }
+
+    fn sync_folder(&self, path: &Path) -> Result<()> {
+        if !self.sync || cfg!(windows) {
+            return Ok(()); // there the folder of a renamed file is not ours to sync
+        }
+        for folder in path.ancestors().skip(1).take(2) {
+            let synced = File::open(folder).and_then(|folder| folder.sync_all());
+            synced.map_err(|why| Error::io("sync the folder", folder, why))?;
+        }
+        Ok(())
+    }
+
+    /// Reads the head of an entry's file.
+    pub fn open(&self, id: i64) -> Result<Found<Opened>> {
+        self.read(&self.path(id), head::read)
+    }
+
+    /// What tells the file of an entry from any other before and after it: one short read.
+    pub fn stamp(&self, id: i64) -> Result<Found<u64>> {
+        self.read(&self.path(id), |mut file| {
+            let mut line = [0; head::LINE];
+            match std::io::Read::read_exact(&mut file, &mut line) {
+                Err(why) if why.kind() == ErrorKind::UnexpectedEof => {
+                    Ok(Err(Error::new(Code::Corrupt, "an entry file is damaged: it is cut")))
+                }
+                outcome => outcome.map(|()| head::parse_line(&line).map(|(_, stamp)| stamp)),
+            }
+        })
+    }
+
+    /// A file that another machine replaced is looked for again: its handle may have gone with it.
+    fn read<T>(
+        &self,
+        path: &Path,
+        read: impl Fn(File) -> std::io::Result<std::result::Result<T, Error>>,
+    ) -> Result<Found<T>> {
+        let mut looks = 0;
+        loop {
+            looks += 1;
+            return match File::open(path).and_then(&read) {
+                Ok(Ok(found)) => Ok(Found::Read(found)),
+                Ok(Err(why)) => Ok(Found::Bad(why.at(path))),
+                // A directory of that name is somebody else's.
+                Err(why)
+                    if matches!(
+                        why.kind(),
+                        ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::IsADirectory
+                    ) =>
+                {
+                    Ok(Found::Missing)
+                }
+                Err(why) if why.kind() == ErrorKind::StaleNetworkFileHandle && looks < LOOKS => continue,
+                Err(why) => Err(Error::io("read the entry", path, why)),
+            };
+        }
+    }
+
+    /// Removes the file of an entry if it is still what `is_due` says. Gives its length where it did.
+    pub fn take(&self, id: i64, is_due: impl Fn(&Found<Opened>) -> bool) -> Result<Option<u64>> {
+        let path = self.path(id);
+        if !is_due(&self.open(id)?) {
+            return Ok(None);
+        }
+        let aside = self.temp.join(self.maker.name(random()));
+        match fs::rename(&path, &aside) {
+            Err(why) if why.kind() == ErrorKind::NotFound => return Ok(None),
+            outcome => outcome.map_err(|why| Error::io("remove the entry", &path, why))?,
+        }
+        let found = self.read(&aside, head::read)?;
+        if is_due(&found) {
+            let length = fs::metadata(&aside).map_or(0, |about| about.len());
+            drop(found);
+            return match fs::remove_file(&aside) {
+                Ok(()) => Ok(Some(length)),
+                Err(why) => Err(Error::io("remove", &aside, why)),
+            };
+        }
+        // Somebody replaced it between the look and the step: it goes back, unless a newer one is there by now.
+        match fs::hard_link(&aside, &path) {
+            Err(why) if why.kind() != ErrorKind::AlreadyExists && !path.exists() => {
+                let _ = fs::rename(&aside, &path);
+            }
+            _ => {}
+        }
+        let _ = fs::remove_file(&aside);
+        Ok(None)
+    }
+
+    /// Removes the file of an entry, whatever it is. Gives its length where there was one.
+    pub fn remove(&self, id: i64) -> Result<Option<u64>> {
+        let path = self.path(id);
+        let length = self.length(id);
+        match fs::remove_file(&path) {
+            Err(why) if why.kind() == ErrorKind::NotFound => Ok(None),
+            outcome => {
+                outcome.map(|()| length.or(Some(0))).map_err(|why| Error::io("remove the entry", &path, why))
+            }
+        }
+    }
+
+    /// The length of the file of an entry.
+    pub fn length(&self, id: i64) -> Option<u64> {
+        fs::metadata(self.path(id)).ok().map(|about| about.len())
+    }
+
+    /// When the file of an entry was used last.
+    pub fn used(&self, id: i64) -> Option<u64> {
+        fs::metadata(self.path(id)).ok().map(|about| tick_of(&about))
+    }
+
+    /// Notes when the file of an entry was used last. Nothing is lost where it is gone.
+    pub fn note(&self, id: i64, used: u64) {
+        if let Ok(file) = OpenOptions::new().append(true).open(self.path(id)) {
+            let _ = file.set_times(times(used));
+        }
+    }
+
+    /// The entries behind an id, in rising order, a folder at a time: `see` gives false to end.
+    pub fn walk(&self, after: Option<i64>, mut see: impl FnMut(i64) -> Result<bool>) -> Result<()> {
+        for folder in (0x80..=0xff).chain(0..=0x7f_u8) {
+            let last = i64::from_be_bytes([folder, 255, 255, 255, 255, 255, 255, 255]);
+            if after.is_some_and(|after| last <= after) {
+                continue;
+            }
+            let mut ids: Vec<i64> = self.ids_in(folder)?;
+            ids.retain(|id| after.is_none_or(|after| *id > after));
+            ids.sort_unstable();
+            for id in ids {
+                if !see(id)? {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn ids_in(&self, folder: u8) -> Result<Vec<i64>> {
+        let path = self.entries.join(format!("{folder:02x}"));
+        let names = match fs::read_dir(&path) {
+            Err(why) if matches!(why.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+                return Ok(Vec::new());
+            }
+            outcome => outcome.map_err(|why| Error::io("read the folder", &path, why))?,
+        };
+        let id = |name: std::ffi::OsString| id_of(name.to_str()?).filter(|id| id.to_be_bytes()[0] == folder);
+        let is_file = |entry: &fs::DirEntry| entry.file_type().is_ok_and(|kind| kind.is_file());
+        Ok(names.flatten().filter(is_file).filter_map(|entry| id(entry.file_name())).collect())
+    }
+
+    /// Every file of an entry, with what the file system knows of it.
+    pub fn all(&self) -> Result<Vec<Met>> {
+        let mut all = Vec::new();
+        self.walk(None, |id| {
+            if let Ok(about) = fs::metadata(self.path(id)) {
+                all.push(Met { id, used: tick_of(&about), length: about.len() });
+            }
+            Ok(true)
+        })?;
+        Ok(all)
+    }
+
+    /// What stands among the entries, and in `temp`, and is not of this library.
+    pub fn foreign(&self) -> Vec<PathBuf> {
+        let mut foreign = Vec::new();
+        for entry in list(&self.entries) {
+            let name = entry.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            let folder = u8::from_str_radix(name, 16).ok().filter(|byte| format!("{byte:02x}") == name);
+            let Some(folder) = folder.filter(|_| entry.is_dir()) else {
+                foreign.push(entry.clone());
+                continue;
+            };
+            foreign.extend(list(&entry).into_iter().filter(|path| {
+                let name = path.file_name().and_then(|name| name.to_str());
+                let id = name.and_then(id_of).filter(|id| id.to_be_bytes()[0] == folder);
+                id.is_none() || !path.is_file()
+            }));
+        }
+        foreign.extend(list(&self.temp).into_iter().filter(|path| !Maker::made(path)));
+        foreign
+    }
+
+    /// Files on their way whose makers are gone.
+    pub fn leftovers(&self) -> Vec<PathBuf> {
+        let files: Vec<_> = list(&self.temp).into_iter().filter(|path| Maker::made(path)).collect();
+        if files.is_empty() {
+            return files;
+        }
+        let now = self.time_there();
+        files.into_iter().filter(|path| self.maker.is_gone(path, now)).collect()
+    }
+
+    /// The time of the machine that keeps the files, which may be another one.
+    fn time_there(&self) -> Option<SystemTime> {
+        let probe = self.stage().ok()?;
+        probe.file.metadata().and_then(|about| about.modified()).ok()
+    }
+}
+
+impl Staged {
+    /// Appends bytes.
+    pub fn write(&mut self, parts: &[&[u8]]) -> Result<()> {
+        let written = parts.iter().try_for_each(|part| self.file.write_all(part));
+        written.map_err(|why| Error::io("write the file of an entry", &self.path, why))
+    }
+}
+
+impl Drop for Staged {
+    fn drop(&mut self) {
+        if !self.is_published {
+            let _ = fs::remove_file(&self.path); // a check removes it later
+        }
+    }
+}
+
+fn list(folder: &Path) -> Vec<PathBuf> {
+    fs::read_dir(folder).map(|names| names.flatten().map(|entry| entry.path()).collect()).unwrap_or_default()
+}
+
+fn id_of(name: &str) -> Option<i64> {
+    let digits = name.strip_suffix(SUFFIX).filter(|digits| digits.len() == 16)?;
+    let id = u64::from_str_radix(digits, 16).ok()?;
+    (format!("{id:016x}") == digits).then_some(id as i64)
+}
+
+/// Nanoseconds since the Unix epoch.
+pub(super) fn tick_of(about: &fs::Metadata) -> u64 {
+    let since = about.modified().ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());
+    since.map_or(0, |since| u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
+}
+
+fn times(used: u64) -> FileTimes {
+    FileTimes::new().set_modified(UNIX_EPOCH + Duration::from_nanos(used))
+}

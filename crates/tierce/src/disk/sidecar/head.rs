@@ -1,0 +1,373 @@
+//! The head of an entry's file (`docs/on-disk-format.md`, "Entry files").
+//!
+//! Two lines of JSON stand before the payload. The first, of [`LINE`] bytes, has the length of both and the checksum of the
+//! second, which has everything else that is known of the entry; spaces fill it up, so that the payload starts at a multiple of
+//! 64. The payload's own checksum is a frame's, which binds it to the key and to the write.
+
+use std::fs::File;
+use std::io::Read as _;
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::super::extras::{Cell, Extras, MetaRow};
+use super::super::row::Freshness;
+use super::json::Json;
+use crate::error::{Code, Error, Result};
+use crate::frame::Header;
+use crate::key::Digest;
+
+/// Bytes of the first line.
+pub(super) const LINE: usize = 64;
+/// The most bytes of a head.
+const LONGEST: usize = 64 << 20;
+/// Bytes that are read at first: most heads, and small values behind them.
+const FIRST: usize = 4096;
+/// Payloads start at a multiple of this.
+const ALIGNED: usize = 64;
+
+/// What stands before the payload.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Head {
+    pub key: Vec<u8>,
+    /// As of the frame that the payload would have in a file.
+    pub header: Header,
+    /// Milliseconds since the Unix epoch.
+    pub created: u64,
+    pub expires: Option<u64>,
+    pub freshness: Freshness,
+    pub extras: Extras<'static>,
+}
+
+/// A head as it is in a file: its bytes, and the checksum that tells it from any other of the key.
+pub(super) struct Written {
+    pub bytes: Vec<u8>,
+    pub stamp: u64,
+}
+
+/// A head that was read, and as much of the payload as came with it.
+pub(super) struct Opened {
+    pub file: File,
+    pub head: Head,
+    pub stamp: u64,
+    /// Where the payload starts.
+    pub start: u64,
+    /// Its first bytes.
+    pub first: Vec<u8>,
+}
+
+fn line(length: usize, stamp: u64) -> String {
+    format!("{:<63}\n", format!("{{\"tierce\":1,\"head\":\"{length:08x}\",\"xxh3\":\"{stamp:016x}\"}}"))
+}
+
+impl Head {
+    pub fn is_expired(&self, now: u64) -> bool {
+        self.expires.is_some_and(|at| at <= now)
+    }
+
+    /// Neither expired nor stale.
+    pub fn is_live(&self, now: u64) -> bool {
+        !self.is_expired(now) && !self.freshness.is_stale(now)
+    }
+
+    /// Its bytes in a file; padded to `room` bytes at least.
+    ///
+    /// # Errors
+    /// [`Code::InvalidOption`] when it is too long.
+    pub fn to_bytes(&self, room: usize) -> Result<Written> {
+        let mut text = " ".repeat(LINE);
+        self.to_json().write(&mut text);
+        let length = (text.len() + 1).max(room).next_multiple_of(ALIGNED);
+        if length > LONGEST {
+            let message = format!(
+                "tags, description and metadata of an entry take {length} bytes; accepted are up to {LONGEST}"
+            );
+            return Err(Error::new(Code::InvalidOption, message));
+        }
+        let mut bytes = text.into_bytes();
+        bytes.resize(length - 1, b' ');
+        bytes.push(b'\n');
+        let stamp = xxh3_64(&bytes[LINE..]);
+        bytes[..LINE].copy_from_slice(line(length, stamp).as_bytes());
+        Ok(Written { bytes, stamp })
+    }
+
+    fn to_json(&self) -> Json {
+        let Header { kind, codec, raw_size, stored_size, write_id, checksum, .. } = self.header;
+        let digest =
+            Digest::of(&self.key).to_bytes().iter().rev().map(|byte| format!("{byte:02x}")).collect();
+        let mut members = vec![
+            ("key", key_to_json(&self.key)),
+            ("digest", Json::Text(digest)),
+            ("writeId", Json::hex(write_id)),
+            ("kind", Json::whole(Some(kind.into()))),
+            ("codec", Json::whole(Some(codec.into()))),
+            ("size", Json::whole(Some(raw_size))),
+            ("storedSize", Json::whole(Some(stored_size))),
+            ("checksum", Json::hex(checksum)),
+            ("createdAt", Json::whole(Some(self.created))),
+            ("expiresAt", Json::whole(self.expires)),
+        ];
+        if self.freshness != Freshness::default() {
+            members.push(("freshUntil", Json::whole(self.freshness.until)));
+            members.push(("cost", Json::whole(Some(self.freshness.cost.into()))));
+        }
+        let Extras { tags, description, meta } = &self.extras;
+        if !tags.is_empty() {
+            members.push(("tags", Json::List(tags.iter().map(|tag| Json::Text(tag.to_string())).collect())));
+        }
+        if let Some(text) = description {
+            members.push(("description", Json::Text(text.to_string())));
+        }
+        if !meta.is_empty() {
+            let row = |row: &MetaRow<'_>| (row.table.to_string(), row_to_json(row));
+            members.push(("meta", Json::Object(meta.iter().map(row).collect())));
+        }
+        Json::Object(members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+    }
+
+    fn from_json(json: &Json) -> Option<Self> {
+        let number = |name: &str| json.get(name)?.u64();
+        let time = |name: &str| match json.get(name) {
+            None | Some(Json::Null) => Some(None),
+            Some(known) => known.u64().map(Some),
+        };
+        let extras = Extras {
+            tags: match json.get("tags") {
+                None => Vec::new(),
+                Some(Json::List(tags)) => {
+                    tags.iter().map(|tag| Some(tag.text()?.to_owned().into())).collect::<Option<_>>()?
+                }
+                Some(_) => return None,
+            },
+            description: match json.get("description") {
+                None => None,
+                Some(text) => Some(text.text()?.to_owned().into()),
+            },
+            meta: match json.get("meta") {
+                None => Vec::new(),
+                Some(Json::Object(rows)) => rows.iter().map(row_from_json).collect::<Option<_>>()?,
+                Some(_) => return None,
+            },
+        };
+        let cost = json.get("cost").map_or(Some(0), Json::u64)?;
+        Some(Self {
+            key: key_from_json(json.get("key")?)?,
+            header: Header {
+                kind: number("kind")?.try_into().ok()?,
+                codec: number("codec")?.try_into().ok()?,
+                in_file: true,
+                has_extras: !extras.is_empty(),
+                encrypted: false,
+                raw_size: number("size")?,
+                stored_size: number("storedSize")?,
+                write_id: json.get("writeId")?.as_hex()?,
+                checksum: json.get("checksum")?.as_hex()?,
+            },
+            created: number("createdAt")?,
+            expires: time("expiresAt")?,
+            freshness: Freshness { until: time("freshUntil")?, cost: cost.try_into().ok()? },
+            extras,
+        })
+    }
+}
+
+/// Keys of other hosts than JavaScript may be no text.
+fn key_to_json(key: &[u8]) -> Json {
+    match std::str::from_utf8(key) {
+        Ok(text) => Json::Text(text.to_owned()),
+        Err(_) => {
+            let hex = key.iter().map(|byte| format!("{byte:02x}")).collect();
+            Json::Object(vec![("hex".to_owned(), Json::Text(hex))])
+        }
+    }
+}
+
+fn key_from_json(json: &Json) -> Option<Vec<u8>> {
+    if let Some(text) = json.text() {
+        return Some(text.as_bytes().to_vec());
+    }
+    let hex = json.get("hex")?.text()?;
+    hex.as_bytes()
+        .chunks(2)
+        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())
+        .collect()
+}
+
+fn row_to_json(row: &MetaRow<'_>) -> Json {
+    let cells = row.cells.iter().filter_map(|(name, cell)| {
+        let value = match cell {
+            Cell::Null => return None,
+            Cell::Integer(number) => Json::Number(number.to_string()),
+            Cell::Real(number) if number.is_finite() => Json::Number(format!("{number:?}")), // with a point or an exponent
+            Cell::Real(number) => Json::Object(vec![("real".to_owned(), Json::Text(number.to_string()))]),
+            Cell::Text(text) => Json::Text(text.to_string()),
+        };
+        Some((name.to_string(), value))
+    });
+    Json::Object(cells.collect())
+}
+
+fn row_from_json((table, row): &(String, Json)) -> Option<MetaRow<'static>> {
+    let Json::Object(cells) = row else { return None };
+    let cell = |(name, value): &(String, Json)| {
+        let cell = match value {
+            Json::Text(text) => Cell::Text(text.clone().into()),
+            Json::Number(text) if text.contains(['.', 'e', 'E']) => Cell::Real(text.parse().ok()?),
+            Json::Number(text) => Cell::Integer(text.parse().ok()?),
+            other => Cell::Real(other.get("real")?.text()?.parse().ok()?),
+        };
+        Some((name.clone().into(), cell))
+    };
+    Some(MetaRow { table: table.clone().into(), cells: cells.iter().map(cell).collect::<Option<_>>()? })
+}
+
+/// The length of a head and its checksum, from the first line.
+///
+/// # Errors
+/// [`Code::Corrupt`]; [`Code::Format`] when a newer release wrote it.
+pub(super) fn parse_line(bytes: &[u8]) -> Result<(usize, u64)> {
+    let damaged = |why: &str| Err(Error::new(Code::Corrupt, format!("an entry file is damaged: {why}")));
+    let Some(text) = bytes.get(..LINE).and_then(|bytes| std::str::from_utf8(bytes).ok()) else {
+        return damaged("it has no first line");
+    };
+    let version = text.strip_prefix("{\"tierce\":").and_then(|rest| rest.split(',').next());
+    let parsed = Json::parse(text).ok();
+    let known = parsed.as_ref().and_then(|json| {
+        let length = u32::from_str_radix(json.get("head")?.text()?, 16).ok()?;
+        Some((length as usize, json.get("xxh3")?.as_hex()?))
+    });
+    match known {
+        // Written again it must be the same: no byte of it means nothing.
+        Some((length, stamp)) if line(length, stamp) == text && (LINE + 1..=LONGEST).contains(&length) => {
+            Ok((length, stamp))
+        }
+        _ if version
+            .is_some_and(|version| version != "1" && version.bytes().all(|byte| byte.is_ascii_digit())) =>
+        {
+            let message = format!(
+                "an entry file has format version {}; this release reads 1",
+                version.unwrap_or_default()
+            );
+            Err(Error::new(Code::Format, message))
+        }
+        _ => damaged("its first line is none"),
+    }
+}
+
+/// Reads a head, and no more than its file has.
+///
+/// # Errors
+/// [`Code::Corrupt`] and [`Code::Format`] as of [`parse_line`]; what the disk says.
+pub(super) fn read(mut file: File) -> Result<std::result::Result<Opened, Error>, std::io::Error> {
+    let about = file.metadata()?;
+    let mut first = Vec::with_capacity(FIRST.min(about.len() as usize));
+    (&mut file).take(FIRST as u64).read_to_end(&mut first)?;
+    let (length, stamp) = match parse_line(&first) {
+        Ok((length, _)) if length as u64 > about.len() => {
+            return Ok(Err(Error::new(Code::Corrupt, "an entry file is damaged: it is cut")));
+        }
+        Ok(known) => known,
+        Err(why) => return Ok(Err(why)),
+    };
+    if length > first.len() {
+        (&mut file).take((length - first.len()) as u64).read_to_end(&mut first)?;
+    }
+    let Some(head) = first.get(LINE..length) else {
+        return Ok(Err(Error::new(Code::Corrupt, "an entry file is damaged: it is cut")));
+    };
+    Ok(parse_head(head, stamp, about.len() - length as u64).map(|head| {
+        let start = length as u64;
+        Opened { file, head, stamp, start, first: first.split_off(length) }
+    }))
+}
+
+fn parse_head(line: &[u8], stamp: u64, payload: u64) -> Result<Head> {
+    let damaged = |why: &str| Error::new(Code::Corrupt, format!("an entry file is damaged: {why}"));
+    if xxh3_64(line) != stamp {
+        return Err(damaged("the checksum of its head differs"));
+    }
+    let json = Json::parse(std::str::from_utf8(line).map_err(|_| damaged("its head is no text"))?)?;
+    let head = Head::from_json(&json).ok_or_else(|| damaged("its head lacks something"))?;
+    if head.header.stored_size != payload {
+        return Err(damaged("its payload is cut or too long"));
+    }
+    Ok(head)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head() -> Head {
+        let cells = vec![
+            ("n".into(), Cell::Integer(i64::MIN)),
+            ("r".into(), Cell::Real(3.0)),
+            ("tiny".into(), Cell::Real(5e-324)),
+            ("inf".into(), Cell::Real(f64::NEG_INFINITY)),
+            ("t".into(), Cell::Text("a\"\u{1f600}\0".into())),
+        ];
+        Head {
+            key: b"k\0\n".to_vec(),
+            header: Header {
+                kind: 3,
+                codec: 2,
+                in_file: true,
+                has_extras: true,
+                encrypted: false,
+                raw_size: u64::MAX,
+                stored_size: 5,
+                write_id: 7,
+                checksum: u64::MAX,
+            },
+            created: 1,
+            expires: Some(u64::MAX),
+            freshness: Freshness { until: Some(2), cost: 3 },
+            extras: Extras {
+                tags: vec!["a".into(), "ü".into()],
+                description: Some(String::new().into()),
+                meta: vec![MetaRow { table: "runs".into(), cells }],
+            },
+        }
+    }
+
+    fn read_bytes(bytes: &[u8]) -> Result<Head> {
+        let path = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(path.path(), bytes).unwrap();
+        read(File::open(path.path()).unwrap()).unwrap().map(|opened| opened.head)
+    }
+
+    #[test]
+    fn a_head_comes_back_as_it_went_in() {
+        for (key, expires) in [(b"k\0\n".to_vec(), None), (vec![0xff, 0, 1], Some(9))] {
+            let head = Head { key, expires, ..head() };
+            let mut written = head.to_bytes(0).unwrap();
+            assert_eq!(written.bytes.len() % 64, 0);
+            assert_eq!(written.bytes.iter().filter(|byte| **byte == b'\n').count(), 2);
+            written.bytes.extend(b"12345");
+            assert_eq!(read_bytes(&written.bytes).unwrap(), head);
+        }
+    }
+
+    #[test]
+    fn every_flipped_bit_and_every_cut_of_a_head_is_noticed() {
+        let mut bytes = head().to_bytes(0).unwrap().bytes;
+        let end = bytes.len();
+        bytes.extend(b"12345");
+        for at in 0..end * 8 {
+            bytes[at / 8] ^= 1 << (at % 8);
+            let why = read_bytes(&bytes).unwrap_err();
+            assert!(matches!(why.code(), Code::Corrupt | Code::Format), "bit {at}: {why}");
+            bytes[at / 8] ^= 1 << (at % 8);
+        }
+        for length in 0..bytes.len() {
+            assert_eq!(read_bytes(&bytes[..length]).unwrap_err().code(), Code::Corrupt);
+        }
+    }
+
+    #[test]
+    fn a_newer_file_is_told_apart_from_a_damaged_one() {
+        let mut bytes = head().to_bytes(0).unwrap().bytes;
+        bytes[10] = b'2';
+        assert_eq!(read_bytes(&bytes).unwrap_err().code(), Code::Format);
+    }
+}

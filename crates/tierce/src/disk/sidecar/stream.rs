@@ -1,0 +1,226 @@
+//! Values that come and go as streams: a chunk is in memory at a time, on both ways.
+
+use std::io::{Seek as _, SeekFrom};
+use std::sync::Arc;
+
+use xxhash_rust::xxh3::Xxh3;
+
+use super::super::blob::verify_rest;
+use super::super::keeping::Payload;
+use super::super::stream::{Source, StreamOptions};
+use super::super::write::{SetWrite, Times, When, Write, Written};
+use super::super::{Meta, Wait};
+use super::folder::Staged;
+use super::head::{Head, Opened};
+use super::write::Entering;
+use super::{Shared, SidecarCache};
+use crate::codec::CHUNKS;
+use crate::codec::chunks::{CHUNK, encode};
+use crate::error::{Code, Error, Result};
+use crate::frame::Header;
+use crate::key::Key;
+
+/// A value on its way in. Dropped before [`SidecarCache::finish_stream`], it leaves nothing.
+pub struct SidecarWriter {
+    shared: Arc<Shared>,
+    key: Key<'static>,
+    options: StreamOptions,
+    /// Bytes of the chunk that is not full yet.
+    chunk: Vec<u8>,
+    growing: Option<Growing>,
+}
+
+/// The file of a value that is longer than a chunk.
+struct Growing {
+    staged: Staged,
+    head: Head,
+    /// Bytes that are kept for the head.
+    room: usize,
+    /// Of all chunks so far.
+    header: Header,
+    seed: u64,
+    chunks: u64,
+    hasher: Xxh3,
+}
+
+/// A value on its way out.
+pub struct SidecarReader {
+    meta: Meta,
+    stamp: u64,
+    source: Source,
+}
+
+impl SidecarReader {
+    /// What is known of the entry.
+    pub fn meta(&self) -> &Meta {
+        &self.meta
+    }
+}
+
+impl SidecarCache {
+    /// Begins a value that comes in pieces.
+    pub fn write_stream<'a>(&self, key: impl Into<Key<'a>>, options: StreamOptions) -> SidecarWriter {
+        let key = Key::from_text(key.into().as_bytes().to_vec());
+        SidecarWriter { shared: Arc::clone(&self.shared), key, options, chunk: Vec::new(), growing: None }
+    }
+
+    /// Stores what was written.
+    ///
+    /// # Errors
+    /// As [`SidecarCache::set`]; nothing is left then.
+    pub fn finish_stream(&self, mut writer: SidecarWriter) -> Result<Written> {
+        match writer.growing.take() {
+            Some(growing) => writer.commit(growing),
+            None => writer.commit_small(self),
+        }
+    }
+
+    /// Opens a value for reading in pieces. `None` where there is no live entry.
+    ///
+    /// # Errors
+    /// As [`SidecarCache::get`].
+    pub fn read_stream<'a>(&self, key: impl Into<Key<'a>>) -> Result<Option<SidecarReader>> {
+        let key = key.into();
+        let Some(opened) = self.shared.live(&key, false)? else {
+            self.count(None);
+            return Ok(None);
+        };
+        let (meta, stamp) = (self.shared.meta(&opened), opened.stamp);
+        match self.shared.source(opened, &key) {
+            Ok(source) => {
+                self.count(Some(meta.id));
+                Ok(Some(SidecarReader { meta, stamp, source }))
+            }
+            Err(fault) if fault.code() == Code::Corrupt => {
+                self.shared.lost(meta.id, stamp, fault);
+                self.count(None);
+                Ok(None)
+            }
+            Err(fault) => Err(fault),
+        }
+    }
+
+    /// The next piece of a value; `None` at its end, and then all of it was as it was written.
+    ///
+    /// # Errors
+    /// [`Code::Corrupt`] when the rest is damaged: the entry is removed, and the pieces before were sound;
+    /// [`Code::Unavailable`] when the disk fails.
+    pub fn next_piece(&self, reader: &mut SidecarReader) -> Result<Option<Vec<u8>>> {
+        reader.source.next().map_err(|why| {
+            let why = why.at(&self.shared.folder.path(reader.meta.id));
+            if why.code() == Code::Corrupt {
+                self.shared.lost(reader.meta.id, reader.stamp, Error::new(Code::Corrupt, why.to_string()));
+            }
+            why
+        })
+    }
+}
+
+impl Shared {
+    /// How a value is read. What is stored as it is has no checksum of its pieces, so it is verified first.
+    fn source(&self, mut opened: Opened, key: &Key<'_>) -> Result<Source> {
+        let (header, digest, start) = (opened.head.header, key.digest(), SeekFrom::Start(opened.start));
+        let path = self.folder.path(digest.id());
+        let failed = |why| Error::io("read the entry", &path, why);
+        if header.codec != CHUNKS && header.codec != 0 {
+            let payload = opened.payload()?;
+            header.verify(digest, &payload)?;
+            return header.decode(&payload).map(Source::Whole);
+        }
+        let mut file = opened.file;
+        file.seek(start).map_err(failed)?;
+        if header.codec == CHUNKS {
+            let file = Payload::Plain(file);
+            return Ok(Source::chunks(file, true, header, digest, header.stored_size));
+        }
+        verify_rest(&mut file, &path, header, digest)?;
+        file.seek(start).map_err(failed)?;
+        Ok(Source::Plain(Payload::Plain(file), header))
+    }
+}
+
+impl SidecarWriter {
+    /// Appends bytes.
+    ///
+    /// # Errors
+    /// [`Code::ValueTooLarge`] as soon as it cannot fit; else as [`SidecarCache::set`]. The writer is of no use then.
+    pub fn write(&mut self, mut bytes: &[u8]) -> Result<()> {
+        while !bytes.is_empty() {
+            if self.chunk.len() == CHUNK {
+                self.write_chunk()?;
+            }
+            let (now, later) = bytes.split_at(bytes.len().min(CHUNK - self.chunk.len()));
+            self.chunk.extend_from_slice(now);
+            bytes = later;
+        }
+        Ok(())
+    }
+
+    fn write_chunk(&mut self) -> Result<()> {
+        if self.growing.is_none() {
+            self.growing = Some(self.begin()?);
+        }
+        let Some(growing) = &mut self.growing else { return Ok(()) };
+        let codec = self.options.codec.unwrap_or(self.shared.codec);
+        let coded = encode(&self.chunk, codec, growing.seed, growing.chunks)?;
+        growing.chunks += 1;
+        growing.header.raw_size += self.chunk.len() as u64;
+        growing.header.stored_size += coded.len() as u64;
+        growing.hasher.update(&coded);
+        self.shared.bound.admit(growing.room as u64 + growing.header.stored_size)?;
+        growing.staged.write(&[&coded])?;
+        self.chunk.clear();
+        Ok(())
+    }
+
+    /// Creates the file, with room for a head whose numbers are not known yet.
+    fn begin(&self) -> Result<Growing> {
+        let extras = self.options.extras.clone().unwrap_or_default();
+        let digest = self.key.digest();
+        let header = Shared::header(self.options.kind, CHUNKS, 0, &extras);
+        let times = Times::new(self.options.expires_at, self.options.freshness);
+        let head = Head {
+            key: self.key.as_bytes().to_vec(),
+            header: Header { raw_size: u64::MAX, stored_size: u64::MAX, ..header },
+            created: u64::MAX,
+            expires: times.expires,
+            freshness: times.freshness,
+            extras,
+        };
+        let longest = head.to_bytes(0)?.bytes;
+        let mut staged = self.shared.folder.stage()?;
+        staged.write(&[&vec![0; longest.len()]])?;
+        let seed = header.stream_seed(digest);
+        let hasher = Xxh3::with_seed(seed);
+        Ok(Growing { staged, head, room: longest.len(), header, seed, chunks: 0, hasher })
+    }
+
+    /// A value that never filled a chunk is stored like any other.
+    fn commit_small(&mut self, cache: &SidecarCache) -> Result<Written> {
+        let StreamOptions { kind, expires_at, freshness, codec, extras } = std::mem::take(&mut self.options);
+        let set = SetWrite::new(self.key.clone(), &self.chunk);
+        let write = Write::Set(SetWrite { kind, expires_at, freshness, codec, extras, ..set });
+        Ok(cache.apply(&[write], Wait::Yes)?.into_iter().next().unwrap_or_default())
+    }
+
+    fn commit(&mut self, growing: Growing) -> Result<Written> {
+        self.growing = Some(growing);
+        if !self.chunk.is_empty() {
+            self.write_chunk()?;
+        }
+        let Some(Growing { mut staged, head, room, header, hasher, .. }) = self.growing.take() else {
+            return Ok(Written::default());
+        };
+        let head = Head { header: header.concluded(&hasher), created: self.shared.now(), ..head };
+        let bytes = head.to_bytes(room)?;
+        let failed = |why| Error::io("write the file of an entry", &staged.path, why);
+        staged.file.rewind().map_err(failed)?;
+        staged.write(&[&bytes.bytes])?;
+        let length = room as u64 + head.header.stored_size;
+        let (digest, used) = (self.key.digest(), self.shared.tick());
+        let entry = Entering { staged, digest, stamp: bytes.stamp, length, used };
+        let written = self.shared.enter(entry, When::Always)?;
+        self.shared.bound.enforce(&self.shared)?;
+        Ok(written)
+    }
+}
