@@ -368,7 +368,7 @@ impl Engine {
     }
 
     /// After the commit. Who sees the journal without an entry must not use an older snapshot.
-    pub fn absorbed(&self, absorbed: Absorbed) {
+    pub fn absorbed(&self, absorbed: &Absorbed) {
         let Some(upto) = absorbed.upto else { return };
         self.epochs.move_on();
         if let Some(journal) = self.journaling.mapped.get() {

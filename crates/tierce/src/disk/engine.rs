@@ -284,7 +284,7 @@ impl Engine {
         self.bound.done(outcome.is_ok());
         self.log.grew(db.wal_pages());
         outcome.map(|(value, absorbed)| {
-            self.absorbed(absorbed);
+            self.absorbed(&absorbed);
             value
         })
     }

@@ -102,7 +102,7 @@ impl Ring {
             let tail = self.word(TAIL_AT).load(Ordering::Acquire);
             let again = self.head();
             if again == head {
-                let sane = head <= tail && tail - head <= self.capacity && (head | tail) % 8 == 0;
+                let sane = head <= tail && tail - head <= self.capacity && (head | tail).is_multiple_of(8);
                 return sane.then_some(head..tail);
             }
             head = again;
