@@ -73,8 +73,8 @@ export declare class NativeDisk {
    * entry its facts, the lengths of its key and extras as `u32`, key and extras.
    */
   page(listing: NativeListing, now: number): Promise<Buffer>
-  /** The same on the calling thread, for a short page. */
-  pageNow(listing: NativeListing, now: number): Buffer
+  /** The same on the calling thread; null where that would take long. */
+  pageNow(listing: NativeListing, now: number): Buffer | null
   /** Counts what is stored, on the calling thread; null where that would take long. */
   statsNow(now: number): NativeStats | null
   /** Counts what is stored, on the thread pool. */
@@ -171,7 +171,7 @@ export declare class NativeReader {
  * several times the rest.
  */
 export declare class NativeShared {
-  /** Opens the cache of that name. A `ttl` of `Infinity` is for ever. */
+  /** Opens the cache of that name. A `ttl` of `Infinity` is for ever, a negative one slides; so of all entries. */
   constructor(name: string, maxSize: number, policy: string, ttl: number, scratch: Uint8Array)
   /** Takes another scratch buffer, for longer keys. */
   useScratch(scratch: Uint8Array): void
@@ -197,6 +197,10 @@ export declare class NativeShared {
   ttl(key: number): number
   /** Gives the key in the scratch buffer another time; whether it is there. */
   expire(key: number, ttl: number): boolean
+  /** A use of the key in the scratch buffer that nobody reads; whether it is there. */
+  touch(key: number): boolean
+  /** How many entries are live. Looks at all. */
+  liveSize(): number
   /** The live keys of one part, each behind its length (`u32`); `null` behind the last part. */
   keys(part: number): Buffer | null
   /** Removes all entries. */

@@ -171,6 +171,8 @@ const CALLS: Record<string, ((opened: Opened) => unknown) | null> = {
   'NativeShared.prototype.remove': ({ shared }) => shared.remove(1),
   'NativeShared.prototype.ttl': ({ shared }) => shared.ttl(1),
   'NativeShared.prototype.expire': ({ shared }) => shared.expire(1, 1000),
+  'NativeShared.prototype.touch': ({ shared }) => shared.touch(1),
+  'NativeShared.prototype.liveSize': ({ shared }) => shared.liveSize(),
   'NativeShared.prototype.keys': ({ shared }) => shared.keys(0),
   'NativeShared.prototype.clear': ({ shared }) => shared.clear(),
   'NativeShared.prototype.cleanup': ({ shared }) => shared.cleanup(),

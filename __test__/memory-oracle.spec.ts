@@ -4,6 +4,8 @@ import { fileURLToPath } from 'node:url'
 import { gunzipSync } from 'node:zlib'
 import { MemoryCache } from 'tierce'
 import { describe, expect, it } from 'vitest'
+import { mix } from '../build/memory/hash.js'
+import { NativeLedger } from '../index.js'
 
 /** Real traces, and the misses that a reference program counts on them; they are no part of the repository. */
 const root = fileURLToPath(new URL('..', import.meta.url))
@@ -85,6 +87,31 @@ function missesOf(trace: string, policy: string, capacity: number, isBytes = fal
   return cache.metrics().misses
 }
 
+/** Misses of the Rust policy of the same name, which is asked about one thing at a time. */
+function missesInRust(trace: string, capacity: number): number {
+  const log = new Uint32Array(16)
+  const victims = new Uint32Array(256)
+  const policy = new NativeLedger('w-tinylfu', capacity, log, victims)
+  const slots = new Map<string, number>()
+  const held = new Set<number>()
+  let misses = 0
+  for (const { key } of requestsOf(trace)) {
+    const slot = slots.get(key) ?? slots.size
+    slots.set(key, slot)
+    if (held.has(slot)) {
+      log[0] = slot
+      policy.drain(1)
+      continue
+    }
+    misses++
+    held.add(slot)
+    log.set([(1 << 29) | slot, 0, mix(slot), 1])
+    const count = policy.drain(4)
+    for (const victim of victims.subarray(0, count)) held.delete(victim)
+  }
+  return misses
+}
+
 const isThere = existsSync(oracle)
 const all = isThere ? rows() : []
 const names = [...new Set(all.map((row) => row.trace))]
@@ -141,6 +168,17 @@ describe.skipIf(!isThere)('the policies that learn keep up with their references
       )
     })
   }
+
+  it('w-tinylfu: on average within a fifth of a point of the Rust policy', { timeout: 300_000 }, () => {
+    const isPair = ({ reference, capacity, isBytes }: Row) =>
+      reference === 'ref:LRU' && capacity >= 100 && !isBytes
+    const pairs = all.filter(isPair)
+    const mean = (misses: (row: Row) => number) =>
+      pairs.reduce((sum, row) => sum + (100 * misses(row)) / row.requests, 0) / pairs.length
+    const ours = mean(({ trace, capacity }) => missesOf(trace, 'w-tinylfu', capacity))
+    const rust = mean(({ trace, capacity }) => missesInRust(trace, capacity))
+    expect(Math.abs(ours - rust), `${ours} and ${rust}`).toBeLessThan(0.2)
+  })
 
   it('auto: at most one point behind the best of the others, where there is something to learn from', {
     timeout: 300_000,

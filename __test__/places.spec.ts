@@ -88,7 +88,7 @@ describe('opening', () => {
     const error = await failure(() => new Cache({ dir }))
     expect(error).toBeInstanceOf(FormatError)
     expect(error.context).toEqual({ path: database })
-    expect(error.message).toMatch(/format 3.*update tierce/)
+    expect(error.message).toMatch(/format 2.*update tierce/)
     expect(readFileSync(database).equals(before)).toBe(true)
     put(original)
     expect(await openCache({ dir }).get('a')).toBe(1)

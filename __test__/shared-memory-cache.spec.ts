@@ -205,6 +205,30 @@ describe('time', () => {
     expect(cache.metrics().expired).toBe(2)
   })
 
+  it('a TTL that slides starts again with each get and touch, and with no look', async () => {
+    const cache = open({ ttl: 300, sliding: true })
+    cache.set('got', 1).set('touched', 2).set('looked', 3).set('fixed', 4, { sliding: false })
+    const start = performance.now()
+    while (cache.has('looked') || cache.has('fixed')) {
+      cache.peek('looked')
+      cache.ttl('looked')
+      expect([cache.get('got'), cache.touch('touched')]).toEqual([1, true])
+      cache.get('fixed')
+      if (performance.now() - start > 20_000) throw new Error('nothing expired')
+      await new Promise((resolve) => setTimeout(resolve, 5))
+    }
+    expect([cache.touch('looked'), cache.touch('none')]).toEqual([false, false])
+    expect([cache.size, cache.validSize, cache.expiredCount()].at(1)).toBe(2)
+    expect([...cache.values()].toSorted()).toEqual([1, 2])
+    const expiries = new Map(cache.set('ever', 5, { ttl: 'never' }).keysWithExpiry())
+    expect([...expiries.keys()].toSorted()).toEqual(['got', 'touched'])
+    expect(Math.abs(expiries.get('got')! - Date.now())).toBeLessThan(10_000)
+    expect(cache.expire('got', '1h')).toBe(true)
+    expect(cache.get('got')).toBe(1)
+    expect(cache.ttl('got')).toBeGreaterThan(3_500_000)
+    expect(() => cache.set('a', 1, { sliding: 1 as never })).toThrow(InvalidOptionError)
+  })
+
   it('refuses a TTL that is none', () => {
     const cache = open()
     for (const ttl of [0, -1, NaN, '1 fortnight']) {
@@ -258,7 +282,12 @@ describe('names', () => {
 
   it('other options are refused, and named with those of the cache', () => {
     const held = open({ name: 'held', maxSize: 1e6, policy: 'lru' })
-    for (const other of [{ maxSize: 2e6 }, { policy: 'sieve' }, { ttl: 1000 }] as const) {
+    for (const other of [
+      { maxSize: 2e6 },
+      { policy: 'sieve' },
+      { ttl: 1000 },
+      { sliding: true, ttl: 1000 },
+    ] as const) {
       expect(() => open({ name: 'held', maxSize: 1e6, policy: 'lru', ...other })).toThrow(InvalidOptionError)
     }
     expect(() => open({ name: 'held', maxSize: 2e6, policy: 'sieve' })).toThrow(

@@ -261,7 +261,7 @@ export class Cache<M extends MetaTables = NoMeta> extends CacheChanges<M> {
    * @throws what `load` throws, untouched; InvalidKeyError, InvalidTtlError, InvalidOptionError; TimeoutError `E_TIMEOUT`; the
    * reason of `signal`
    */
-  async getOrSet<V>(key: Key, load: Loader<V>, options?: GetOrSetOptions<V> & WithMeta<M>): Promise<V> {
+  getOrSet<V>(key: Key, load: Loader<V>, options?: GetOrSetOptions<V> & WithMeta<M>): Promise<V> {
     return this.#core.loading.getOrSet(key, load as Loader<unknown>, options) as Promise<V>
   }
 

@@ -108,9 +108,8 @@ export async function find<M extends MetaTables, T extends keyof M & string>(
   const search = searchOf(table, columns, options)
   const isWithValues = boolean(options.values ?? false, 'values')
   const { sql, params } = statementOf(search)
-  const { cells, rows } = tiers.disk?.isJson
-    ? await scanFor(tiers.disk, search)
-    : await tiers.query(sql, params)
+  const answer = tiers.disk?.isJson ? scanFor(tiers.disk, search) : tiers.query(sql, params)
+  const { cells, rows } = answer instanceof Promise ? await answer : answer
   const types = Object.entries(columns).map(([name, { type }]) => [name, type] as const)
   const texts: string[] = []
   const found: Found<M[T]>[] = []

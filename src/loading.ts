@@ -85,7 +85,7 @@ export class Loading {
     const plan = this.planOf(options)
     const soon = keyTextSoon(key)
     const text = typeof soon === 'string' ? soon : await soon
-    return this.get(text, { load, args: [] }, plan)
+    return this.#live(text, plan) ?? this.get(text, { load, args: [] }, plan)
   }
 
   async refresh(key: Key, load: LoadCall['load'], options: AnyGetOrSetOptions | undefined): Promise<unknown> {
@@ -110,12 +110,15 @@ export class Loading {
 
   async get(text: string, call: LoadCall, plan: LoadPlan): Promise<unknown> {
     if (this.#owner.isClosed()) return this.#loadClosed(call)
-    const { tiers } = this.#owner
-    if (plan.isPlain && plan.signal?.aborted !== true) {
-      const live = tiers.readMemory(text)
-      if (live !== undefined) return live
-    }
-    return tiers.own(await this.loads.get(text, this.#counted(call), plan))
+    const live = this.#live(text, plan)
+    if (live !== undefined) return live
+    return this.#owner.tiers.own(await this.loads.get(text, this.#counted(call), plan))
+  }
+
+  /** The live value in memory, where the plan asks for nothing else. */
+  #live(text: string, plan: LoadPlan): unknown {
+    if (!plan.isPlain || plan.signal?.aborted === true || this.#owner.isClosed()) return undefined
+    return this.#owner.tiers.readMemory(text)
   }
 
   async fresh(text: string, call: LoadCall, plan: LoadPlan): Promise<unknown> {
@@ -125,11 +128,7 @@ export class Loading {
 
   getSync(text: string, call: LoadCall, plan: LoadPlan): unknown {
     if (this.#owner.isClosed()) return this.#loadClosed(call)
-    if (plan.isPlain) {
-      const live = this.#owner.tiers.readMemory(text)
-      if (live !== undefined) return live
-    }
-    return this.loads.getSync(text, this.#counted(call), plan)
+    return this.#live(text, plan) ?? this.loads.getSync(text, this.#counted(call), plan)
   }
 
   freshSync(text: string, call: LoadCall, plan: LoadPlan): unknown {

@@ -219,9 +219,7 @@ export class Namespace {
         prefixes: [prefix, prefix],
         expiring: false,
       })
-      for (const { text, facts } of page.entries) {
-        if (text.startsWith(prefix)) yield { text, size: facts.size, storedSize: facts.storedSize }
-      }
+      for (const entry of page.entries) if (entry.text.startsWith(prefix)) yield entry
       cursor = page.next
     } while (cursor !== undefined)
   }

@@ -13,7 +13,8 @@ export type SqlValue = string | number | bigint | boolean | Date | null
 export async function query(tiers: TierStack, sql: string, params: readonly unknown[]): Promise<object[]> {
   if (typeof sql !== 'string') throw invalid(`sql is ${describe(sql)}: give the text of one query`)
   if (!Array.isArray(params)) throw invalid(`params is ${describe(params)}: give an array of values`)
-  return rowsOf(await tiers.query(sql, params.map(bound)))
+  const answer = tiers.query(sql, params.map(bound))
+  return rowsOf(answer instanceof Promise ? await answer : answer)
 }
 
 /** Rows by column; columns of declared tables have their values, what is computed its stored form. */

@@ -8,8 +8,9 @@ import { callback, parseDuration } from './options.js'
 import { describe } from './refusal.js'
 import { SharedChannel, type SharedEntry, WHEN, type When } from './shared/channel.js'
 import {
+  type Lease,
+  parseLease,
   parseSharedOptions,
-  parseSharedTtl,
   type SharedMemoryOptions,
   type SharedSetOptions,
 } from './shared/options.js'
@@ -49,7 +50,7 @@ export interface SharedMemoryMetrics {
 export class SharedMemoryCache<K extends Key = string, V = unknown> {
   readonly name: string
   readonly maxSize: number
-  readonly #ttl: number
+  readonly #lease: Lease
   readonly #channel: SharedChannel
   readonly #flights = new Flights<string, V | undefined>()
 
@@ -64,7 +65,7 @@ export class SharedMemoryCache<K extends Key = string, V = unknown> {
     const parsed = parseSharedOptions(options)
     this.name = parsed.name
     this.maxSize = parsed.maxSize
-    this.#ttl = parsed.ttl
+    this.#lease = parsed.lease
     this.#channel = new SharedChannel(parsed)
   }
 
@@ -86,6 +87,11 @@ export class SharedMemoryCache<K extends Key = string, V = unknown> {
   /** As `get`, but no use: neither the policy nor the metrics notice. */
   peek(key: K): V | undefined {
     return this.#channel.read(keyText(key), true) as V | undefined
+  }
+
+  /** A use of a live entry that nobody reads: the policy notes it, and a TTL that slides starts again. Whether there is one. */
+  touch(key: K): boolean {
+    return this.#channel.touch(keyText(key))
   }
 
   /** Whether there is a live entry. No use. */
@@ -128,12 +134,12 @@ export class SharedMemoryCache<K extends Key = string, V = unknown> {
 
   /** Stores many values; where one is refused, none is stored. Others see them one by one. Throws as `set`. */
   setMany(entries: Entries<K, V>, options?: SharedSetOptions): this {
-    const ttl = parseSharedTtl(options, this.#ttl)
+    const lease = parseLease(options, this.#lease)
     const encoded = entriesOf(entries).map(([key, value]) => encodeEntry(key, value))
     for (const entry of encoded) this.#channel.checkSize(entry)
     for (const entry of encoded) {
       this.#flights.outdate(entry.text)
-      this.#channel.store(entry, ttl, WHEN.always)
+      this.#channel.store(entry, lease, WHEN.always)
     }
     return this
   }
@@ -162,14 +168,14 @@ export class SharedMemoryCache<K extends Key = string, V = unknown> {
     options?: SharedSetOptions,
   ): V | undefined | Promise<V | undefined> {
     callback(load, 'load')
-    const ttl = parseSharedTtl(options, this.#ttl)
+    const lease = parseLease(options, this.#lease)
     const text = keyText(key)
     const found = this.#channel.read(text, false) as V | undefined
     if (found !== undefined) return found
     const flight = this.#flights.find(text)
     if (flight !== undefined) return flight
     const loaded = counted(undefined, load)
-    const keep = (value: V | undefined): void => this.#keep(text, value, ttl)
+    const keep = (value: V | undefined): void => this.#keep(text, value, lease)
     if (isPromise(loaded)) return this.#flights.follow(text, loaded, keep)
     keep(loaded)
     return loaded
@@ -181,7 +187,7 @@ export class SharedMemoryCache<K extends Key = string, V = unknown> {
     return ttl < 0 ? undefined : ttl
   }
 
-  /** Gives a live entry another TTL, from now on; whether there is one. @throws InvalidTtlError `E_INVALID_TTL` */
+  /** Gives a live entry another TTL, from now on, which slides where the old one did; whether there is one. @throws InvalidTtlError `E_INVALID_TTL` */
   expire(key: K, ttl: number | string): boolean {
     return this.#channel.expire(keyText(key), parseDuration(ttl, 'ttl'))
   }
@@ -189,6 +195,16 @@ export class SharedMemoryCache<K extends Key = string, V = unknown> {
   /** Entries held; those that have expired count until they are removed: by a read, by an eviction or by `cleanup`. */
   get size(): number {
     return this.#channel.figures().size
+  }
+
+  /** Entries that have not expired. Looks at all entries, a part of the cache at a time. */
+  get validSize(): number {
+    return this.#channel.liveSize()
+  }
+
+  /** Entries that have expired and are held still. As `validSize`. */
+  expiredCount(): number {
+    return this.size - this.validSize
   }
 
   /** Bytes held: keys, values and what holds them. */
@@ -218,6 +234,21 @@ export class SharedMemoryCache<K extends Key = string, V = unknown> {
     for (const text of this.#channel.texts()) {
       const value = this.#channel.read(text, true) as V | undefined
       if (value !== undefined) yield [keyFromText(text) as K, value]
+    }
+    return undefined
+  }
+
+  /** The values of live entries, as `entries`. */
+  *values(): Generator<V, undefined> {
+    for (const [, value] of this.entries()) yield value
+    return undefined
+  }
+
+  /** The keys of live entries that expire, in the order of `keys`, each with its time in milliseconds since the Unix epoch. */
+  *keysWithExpiry(): Generator<[K, number], undefined> {
+    for (const text of this.#channel.texts()) {
+      const ttl = this.#channel.ttl(text)
+      if (ttl >= 0 && ttl !== Infinity) yield [keyFromText(text) as K, Date.now() + ttl]
     }
     return undefined
   }
@@ -254,17 +285,17 @@ export class SharedMemoryCache<K extends Key = string, V = unknown> {
   }
 
   #put(key: K, value: V, options: SharedSetOptions | undefined, when: When): boolean {
-    const ttl = options === undefined ? this.#ttl : parseSharedTtl(options, this.#ttl)
+    const lease = options === undefined ? this.#lease : parseLease(options, this.#lease)
     const entry = encodeEntry(key, value)
     this.#flights.outdate(entry.text)
-    return this.#channel.store(entry, ttl, when)
+    return this.#channel.store(entry, lease, when)
   }
 
   /** Stores what a loader gave. A fault of the cache does not break the load. */
-  #keep(text: string, value: V | undefined, ttl: number): void {
+  #keep(text: string, value: V | undefined, lease: Lease): void {
     if (value === undefined) return
     try {
-      this.#channel.store({ text, encoded: encode(value) }, ttl, WHEN.always)
+      this.#channel.store({ text, encoded: encode(value) }, lease, WHEN.always)
     } catch {
       // Too large, without a stored form, or closed meanwhile: the caller has its value.
     }

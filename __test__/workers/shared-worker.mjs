@@ -34,16 +34,22 @@ for (let step = 0; step < steps; step++) {
   const key = `k${random(3000)}`
   const action = random(20)
   if (action < 9) check(key, cache.get(key))
-  else if (action < 14) cache.set(key, makeValue(key), action === 13 ? { ttl: 1 + random(20) } : undefined)
+  else if (action < 14)
+    cache.set(
+      key,
+      makeValue(key),
+      action === 13 ? { ttl: 1 + random(20), sliding: key.length > 4 } : undefined,
+    )
   else if (action === 14) cache.delete(key)
   else if (action === 15) cache.update(key, makeValue(key))
   else if (action === 16) cache.add(key, makeValue(key))
   else if (action === 17) check(key, cache.peek(key))
-  else if (action === 18 && random(200) === 0)
-    for (const [held, value] of cache.entries())
-      if (held.startsWith('k')) check(held, value)
-      else if (random(500) === 0) cache.cleanup()
-      else if (random(2000) === 0) cache.clear()
+  else if (action === 18) cache.touch(key)
+  else if (random(2000) === 0) cache.clear()
+  else if (random(500) === 0) cache.cleanup()
+  else if (random(200) === 0) {
+    for (const [held, value] of cache.entries()) if (held.startsWith('k')) check(held, value)
+  } else if (random(20) === 0) cache.expire(key, 1 + random(20))
   if (step % 64 === 0 && cache.bytes > cache.maxSize)
     throw new Error(`${cache.bytes} bytes are over the bound`)
 }

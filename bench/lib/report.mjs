@@ -24,6 +24,8 @@ const TITLES = {
   calls: 'Call caching',
   shared: '`SharedMemoryCache`',
   disk: 'Disk',
+  management: 'Looking after a cache',
+  metadata: 'Queries of metadata',
   tables: 'Tables',
   import: 'Start',
 }

@@ -2,7 +2,7 @@
 import { fromNative } from '../errors.js'
 import { type NativeShared, native } from '../native.js'
 import { decode, type Encoded } from '../values/index.js'
-import type { ParsedSharedOptions } from './options.js'
+import type { Lease, ParsedSharedOptions } from './options.js'
 
 /** Bytes of the buffer that a thread shares with the addon. A longer value crosses in a buffer of its own. */
 const SCRATCH = 64 * 1024
@@ -47,9 +47,9 @@ export class SharedChannel {
   #scratch = Buffer.allocUnsafeSlow(SCRATCH)
 
   /** @throws InvalidOptionError `E_INVALID_OPTION` where the name is in use with other options */
-  constructor({ name, maxSize, policy, ttl }: ParsedSharedOptions) {
+  constructor({ name, maxSize, policy, lease }: ParsedSharedOptions) {
     const { NativeShared } = native()
-    this.#native = call(() => new NativeShared(name, maxSize, policy, ttl, this.#scratch))
+    this.#native = call(() => new NativeShared(name, maxSize, policy, lease, this.#scratch))
   }
 
   /** The value of a key; `undefined` where there is none. */
@@ -73,17 +73,17 @@ export class SharedChannel {
    * Stores an entry; whether what there was allowed it.
    * @throws ValueTooLargeError `E_VALUE_TOO_LARGE`
    */
-  store({ text, encoded }: SharedEntry, ttl: number, when: When): boolean {
+  store({ text, encoded }: SharedEntry, lease: Lease, when: When): boolean {
     const key = this.#write(text)
     const { kind, data } = encoded
     const room = this.#scratch.length - key
     try {
       if (data.length >= LARGE || data.length * UTF8_MAX > room) {
         const bytes = typeof data === 'string' ? Buffer.from(data) : data
-        return this.#native.putLarge(key, bytes, kind, ttl, when)
+        return this.#native.putLarge(key, bytes, kind, lease, when)
       }
       const length = typeof data === 'string' ? this.#scratch.write(data, key) : this.#copy(data, key)
-      return this.#native.put(key, length, kind, ttl, when)
+      return this.#native.put(key, length, kind, lease, when)
     } catch (error) {
       throw fromNative(error)
     }
@@ -98,6 +98,17 @@ export class SharedChannel {
   remove(text: string): boolean {
     const key = this.#write(text)
     return call(() => this.#native.remove(key))
+  }
+
+  /** A use that reads nothing; whether there is such an entry. */
+  touch(text: string): boolean {
+    const key = this.#write(text)
+    return call(() => this.#native.touch(key))
+  }
+
+  /** Entries that are live. Looks at all. */
+  liveSize(): number {
+    return call(() => this.#native.liveSize())
   }
 
   /** Milliseconds; `Infinity` for ever, -1 where there is no such entry. */

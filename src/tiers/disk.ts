@@ -4,6 +4,7 @@ import type { Cell } from '../cells.js'
 import { fromNative } from '../errors.js'
 import type { DeclaredTable } from '../meta.js'
 import { type NativeDisk, type NativeEntry, native } from '../native.js'
+import { turn } from '../pause.js'
 import { type Soon, then } from '../soon.js'
 import { decode, decodeSoon } from '../values/index.js'
 import { type Answer, KnownColumns, readAnswer } from './answer.js'
@@ -37,7 +38,7 @@ const MISS = -1
 const TOO_LARGE = -2
 const BUSY = -3
 const FAULT = -4
-/** Entries of a page that is read on this thread: it takes less time than the way over the thread pool. */
+/** Entries that take so little time that no other work has to come between two pages. */
 const SHORT_PAGE = 100
 /** How long a set waits for others under `relaxed`. */
 const RELAXED_MS = 5
@@ -529,6 +530,12 @@ export class DiskTier {
     if (areQueued) await this.#underWay // they left when the batch before them was done
   }
 
+  /** As `settled`; `undefined` where there is nothing to wait for, which is what an `await` of a promise takes. */
+  #afterWrites(): Promise<void> | undefined {
+    this.#flush()
+    return this.#underWay === undefined ? undefined : this.settled()
+  }
+
   /** Notes accesses that the memory tier answered, the least recent first. */
   touch(accesses: readonly Access[]): void {
     for (let start = 0; start < accesses.length; start += MOST_ACCESSES) {
@@ -542,9 +549,9 @@ export class DiskTier {
     }
   }
 
-  /** A page of live entries, from where the last one ended. */
+  /** A page of live entries, from where the last one ended: on this thread where that is quick, a turn of the event loop each. */
   async page(asked: PageOptions): Promise<Page> {
-    await this.settled()
+    await this.#afterWrites()
     const { cursor, after, limit, prefixes, expiring } = asked
     const listing = {
       ...(cursor === undefined ? {} : { cursor }),
@@ -553,11 +560,9 @@ export class DiskTier {
       limit,
       expiring,
     }
-    // A prefix, and a time that not every entry has, may take a look at every row.
-    const isShort = limit <= SHORT_PAGE && prefixes === undefined && !expiring && !this.isJson
-    const page = isShort
-      ? call(() => this.#disk.pageNow(listing, this.#now()))
-      : await wait(() => this.#disk.page(listing, this.#now()))
+    const page = call(() => this.#disk.pageNow(listing, this.#now()))
+    if (page === null) return readPage(await wait(() => this.#disk.page(listing, this.#now())))
+    if (limit > SHORT_PAGE) await turn()
     return readPage(page)
   }
 
@@ -574,16 +579,14 @@ export class DiskTier {
   }
 
   async stats(): Promise<Awaited<ReturnType<NativeDisk['stats']>>> {
-    await this.settled()
+    await this.#afterWrites()
     const known = call(() => this.#disk.statsNow(this.#now()))
     return known ?? wait(() => this.#disk.stats(this.#now()))
   }
 
   /** Answers a query: on this thread when that is quick, and after the writes that were asked for. */
-  async query(sql: string, params: readonly (Cell | bigint)[]): Promise<Answer> {
-    this.#flush()
-    if (this.#underWay !== undefined) await this.settled()
-    return this.#queryNow(sql, params) ?? this.#queryLong(sql, params)
+  query(sql: string, params: readonly (Cell | bigint)[]): Soon<Answer> {
+    return then(this.#afterWrites(), () => this.#queryNow(sql, params) ?? this.#queryLong(sql, params))
   }
 
   /** `undefined` where it takes long. */

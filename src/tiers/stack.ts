@@ -263,7 +263,7 @@ export class TierStack extends MemoryFront {
   }
 
   /** @throws UnavailableError `E_UNAVAILABLE` without a disk tier */
-  async query(sql: string, params: readonly (Cell | bigint)[]): Promise<Answer> {
+  query(sql: string, params: readonly (Cell | bigint)[]): Soon<Answer> {
     if (this.disk !== undefined) return this.disk.query(sql, params)
     throw makeError(
       'E_UNAVAILABLE',

@@ -1,14 +1,16 @@
 /** Listings: page by page, so that a cache of any size needs the memory of a page. */
 
-import { diskFacts, type EntryFacts, memoryFacts } from '../entry.js'
+import { type EntryFacts, memoryFacts } from '../entry.js'
 import { makeError } from '../errors.js'
 import { Glob } from '../glob.js'
 import { type CallKey, type Key, keyFromText, keyText } from '../keys.js'
+import { fromMetaCells, type NoMeta } from '../meta.js'
 import { boolean, checkOptions, positiveInteger, stringOption } from '../options.js'
+import { codecName } from '../tiers/disk.js'
 import { decodeExtras } from '../tiers/extras.js'
 import type { MemoryEntry } from '../tiers/memory.js'
 import type { TierStack } from '../tiers/stack.js'
-import type { Listed, Page } from '../tiers/wire.js'
+import { Listed, type Page } from '../tiers/wire.js'
 import { kindName } from '../values/index.js'
 import { Paged } from './paged.js'
 
@@ -48,7 +50,7 @@ const PAGE_OF_VALUES = 100
 const ILL_FORMED = '\0w'
 
 /** An entry as a tier lists it. */
-type Item = (Listed & { memory?: undefined }) | { text: string; memory: MemoryEntry }
+type Item = Listed | { text: string; memory: MemoryEntry }
 
 /** An entry that is listed. */
 interface Chosen {
@@ -83,7 +85,7 @@ export function entries<V>(
     return parse(options, ['values'], 'entries')
   }
   if (options?.values !== true) {
-    return new Paged(pages(tiers, PAGE, parsed, open), ({ key, item }) => listed(key, factsOf(tiers, item)))
+    return new Paged(pages(tiers, PAGE, parsed, open), (chosen) => listed(tiers, chosen))
   }
   return new Paged(valuePages<V>(tiers, pages(tiers, PAGE_OF_VALUES, parsed, open)), (entry) => entry)
 }
@@ -96,9 +98,11 @@ async function* valuePages<V>(
   for await (const page of source) {
     const values = await tiers.readMany(page.map(({ item }) => item.text))
     const read: ListedEntry<V>[] = []
-    for (const [index, { key, item }] of page.entries()) {
+    for (const [index, chosen] of page.entries()) {
       const value = values[index]
-      if (value !== undefined) read.push({ key, value: value as V, ...factsOf(tiers, item, value) })
+      if (value === undefined) continue
+      const { key, ...facts } = listed(tiers, chosen, value)
+      read.push({ key, value: value as V, ...facts })
     }
     yield read
   }
@@ -115,36 +119,35 @@ export function keysWithExpiry(
 }
 
 /** Field by field: a spread behind another field takes longer than all the rest of a listing. */
-function listed(key: Key | CallKey, facts: EntryFacts): Omit<ListedEntry<never>, 'value'> {
-  const { kind, createdAt, expiresAt, accessedAt, hits, size, storedSize, codec } = facts
-  const { tier, tags, description, meta } = facts
+function listed(tiers: TierStack, { key, item }: Chosen, value?: unknown): Omit<ListedEntry<never>, 'value'> {
+  if (!(item instanceof Listed)) {
+    const { kind, createdAt, expiresAt, accessedAt, hits, size, storedSize, codec, ...rest } = memoryFacts(
+      item.memory,
+      item.memory.hits,
+    )
+    return { key, kind, createdAt, expiresAt, accessedAt, hits, size, storedSize, codec, ...rest }
+  }
+  const { extras } = item
+  const known = extras === undefined ? undefined : decodeExtras(extras)
   return {
     key,
-    kind,
-    createdAt,
-    expiresAt,
-    accessedAt,
-    hits,
-    size,
-    storedSize,
-    codec,
-    tier,
-    tags,
-    description,
-    meta,
+    kind: kindName(item.kind, value),
+    createdAt: item.createdAt,
+    expiresAt: item.expiresAt,
+    accessedAt: item.accessedAt,
+    hits: item.hits,
+    size: item.size,
+    storedSize: item.storedSize,
+    codec: codecName(item.codec),
+    tier: tiers.memory === undefined || tiers.current(item.text)?.place === undefined ? 'disk' : 'memory',
+    tags: known?.tags ?? [],
+    description: known?.description,
+    meta: fromMetaCells(tiers.tables as NoMeta, known?.meta),
   }
 }
 
 function expiryOf(item: Item): number {
-  return item.memory === undefined ? item.facts.expiresAt : item.memory.expiresAt
-}
-
-function factsOf(tiers: TierStack, item: Item, value?: unknown): EntryFacts {
-  if (item.memory !== undefined) return memoryFacts(item.memory, item.memory.hits)
-  const { text, facts, extras } = item
-  const tier = tiers.current(text)?.place === undefined ? 'disk' : 'memory'
-  const known = extras === undefined ? undefined : decodeExtras(extras)
-  return diskFacts(facts, kindName(facts.kind, value), tier, known, tiers.tables)
+  return item instanceof Listed ? item.expiresAt : item.memory.expiresAt
 }
 
 /** Pages of what was selected; none is empty. */

@@ -11,8 +11,9 @@ use napi::bindgen_prelude::{Buffer, Function, FunctionCallContext, Uint8Array, U
 use napi_derive::napi;
 use tierce::policy::UnknownPolicy;
 use tierce::{
-    Cache, Code, CodecChoice, ColumnType, Durability, EPOCH_BITS, EncryptionKey, Entry, Error, Fetched, Key,
-    Listed, Listing, ManualClock, MetaColumn, MetaTable, Metadata, Result, State, Wait,
+    Cache, Code, CodecChoice, ColumnType, Durability, EPOCH_BITS, EncryptionKey, Entry, Error, Extras,
+    Fetched, Key, Listing, ListingSink, ManualClock, Meta, MetaColumn, MetaTable, Metadata, Result, State,
+    Wait,
 };
 use tierce_napi::{Work, guard, job};
 
@@ -459,10 +460,16 @@ impl NativeDisk {
         Ok(job(move || page(&cache, &listing), |_, page| Ok(page.into())))
     }
 
-    /// The same on the calling thread, for a short page.
+    /// The same on the calling thread; null where that would take long.
     #[napi]
-    pub fn page_now(&self, env: &Env, listing: NativeListing, now: f64) -> napi::Result<Buffer> {
-        guard(env, || page(&self.at(now)?, &listing)).map(Buffer::from)
+    pub fn page_now(&self, env: &Env, listing: NativeListing, now: f64) -> napi::Result<Option<Buffer>> {
+        guard(env, || {
+            let tier = self.at(now)?;
+            // A prefix, and a time that not every entry has, may take a look at every row.
+            let is_short = listing.limit <= SHORT_PAGE && listing.prefixes.is_none() && !listing.expiring;
+            if tier.is_small(is_short)? { page(&tier, &listing).map(Some) } else { Ok(None) }
+        })
+        .map(|page| page.map(Buffer::from))
     }
 
     /// Counts what is stored, on the calling thread; null where that would take long.
@@ -601,6 +608,11 @@ const PAGE_HEAD: usize = 12;
 /// Room for a key and the lengths before it.
 const USUAL_KEY: usize = 64;
 
+/// Entries that room is made for before they are known.
+const MOST_ROOM: u32 = 1000;
+/// Entries of a page that takes less time than the way over the thread pool.
+const SHORT_PAGE: u32 = 100;
+
 fn page(tier: &Tier, listing: &NativeListing) -> Result<Vec<u8>> {
     let after = match (&listing.cursor, &listing.after) {
         (Some(cursor), _) => Reader(cursor).i64()?,
@@ -612,17 +624,29 @@ fn page(tier: &Tier, listing: &NativeListing) -> Result<Vec<u8>> {
         _ => None,
     };
     let listing = Listing { after, limit: listing.limit, prefixes, expiring: listing.expiring };
-    let page = on!(tier, cache => cache.page(&listing))?;
-    let mut bytes = Vec::with_capacity(PAGE_HEAD + page.entries.len() * (META + USUAL_KEY));
-    bytes.extend_from_slice(&page.next.unwrap_or(0).to_le_bytes());
-    bytes.extend_from_slice(&u32::from(page.next.is_some()).to_le_bytes());
-    for Listed { key, meta, extras, .. } in &page.entries {
-        let extras = if extras.is_empty() { Vec::new() } else { extras.to_bytes().unwrap_or_default() };
-        bytes.extend_from_slice(&meta_bytes(meta));
-        bytes.extend_from_slice(&(key.len() as u32).to_le_bytes());
-        bytes.extend_from_slice(&(extras.len() as u32).to_le_bytes());
-        bytes.extend_from_slice(key);
-        bytes.extend_from_slice(&extras);
+    let most = listing.limit.min(MOST_ROOM) as usize;
+    let mut page = Page(Vec::with_capacity(PAGE_HEAD + most * (META + USUAL_KEY)));
+    let next = tier.page_into(&listing, &mut page)?;
+    page.0[..8].copy_from_slice(&next.unwrap_or(0).to_le_bytes());
+    page.0[8] = next.is_some().into();
+    Ok(page.0)
+}
+
+/// A page as it crosses: see [`NativeDisk::page`].
+struct Page(Vec<u8>);
+
+impl ListingSink for Page {
+    fn begin(&mut self) {
+        self.0.clear();
+        self.0.resize(PAGE_HEAD, 0);
     }
-    Ok(bytes)
+
+    fn entry(&mut self, key: &[u8], meta: &Meta, extras: &Extras<'_>) {
+        let extras = if extras.is_empty() { Vec::new() } else { extras.to_bytes().unwrap_or_default() };
+        self.0.extend_from_slice(&meta_bytes(meta));
+        self.0.extend_from_slice(&(key.len() as u32).to_le_bytes());
+        self.0.extend_from_slice(&(extras.len() as u32).to_le_bytes());
+        self.0.extend_from_slice(key);
+        self.0.extend_from_slice(&extras);
+    }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use napi::Env;
 use napi::bindgen_prelude::{Buffer, Uint8Array};
 use napi_derive::napi;
-use tierce::memory::{Shared, SharedMemory, SharedOptions, When};
+use tierce::memory::{Lease, Shared, SharedMemory, SharedOptions, When};
 use tierce::policy::PolicyKind;
 use tierce::{Code, Error, Result};
 use tierce_napi::guard;
@@ -28,6 +28,11 @@ pub struct NativeShared {
     large: RefCell<Option<Shared>>,
 }
 
+/// `ttl` is `Infinity` for ever, and negative where it slides.
+fn lease_of(ttl: f64) -> Lease {
+    Lease { ttl_ms: ttl_of(ttl.abs()), slides: ttl < 0.0 }
+}
+
 fn ttl_of(ttl: f64) -> Option<u64> {
     ttl.is_finite().then_some(ttl as u64)
 }
@@ -38,7 +43,7 @@ fn when_of(when: u32) -> When {
 
 #[napi]
 impl NativeShared {
-    /// Opens the cache of that name. A `ttl` of `Infinity` is for ever.
+    /// Opens the cache of that name. A `ttl` of `Infinity` is for ever, a negative one slides; so of all entries.
     #[napi(constructor)]
     pub fn new(
         env: &Env,
@@ -51,7 +56,7 @@ impl NativeShared {
         guard(env, || {
             let policy: PolicyKind =
                 policy.parse().map_err(|error| Error::new(Code::InvalidOption, format!("{error}")))?;
-            let options = SharedOptions { max_size: max_size as u64, policy, ttl_ms: ttl_of(ttl) };
+            let options = SharedOptions { max_size: max_size as u64, policy, lease: lease_of(ttl) };
             let cache = RefCell::new(Some(SharedMemory::open(&name, options)?));
             let scratch = RefCell::new(Scratch::new(scratch));
             Ok(Self { cache, scratch, large: RefCell::new(None) })
@@ -154,6 +159,18 @@ impl NativeShared {
         guard(env, || self.with_key(key, |cache, key| cache.expire(key, ttl_of(ttl))))
     }
 
+    /// A use of the key in the scratch buffer that nobody reads; whether it is there.
+    #[napi]
+    pub fn touch(&self, env: &Env, key: u32) -> napi::Result<bool> {
+        guard(env, || self.with_key(key, |cache, key| cache.touch(key)))
+    }
+
+    /// How many entries are live. Looks at all.
+    #[napi]
+    pub fn live_size(&self, env: &Env) -> napi::Result<u32> {
+        guard(env, || Ok(self.cache()?.live_len() as u32))
+    }
+
     /// The live keys of one part, each behind its length (`u32`); `null` behind the last part.
     #[napi]
     pub fn keys(&self, env: &Env, part: u32) -> napi::Result<Option<Buffer>> {
@@ -249,5 +266,5 @@ fn key_in(bytes: &[u8], length: u32) -> Result<&[u8]> {
 fn store(cache: &SharedMemory, key: &[u8], value: &[u8], kind: u32, ttl: f64, when: u32) -> Result<bool> {
     cache.check_size(key.len(), value.len())?;
     let value = Shared { kind, bytes: value.into() };
-    Ok(cache.insert_when(key.into(), value, ttl_of(ttl), when_of(when)))
+    Ok(cache.insert_when(key.into(), value, lease_of(ttl), when_of(when)))
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tierce::{AnswerSink, Cache, Cell, Code, Error, Result, SidecarCache, Wait};
+use tierce::{AnswerSink, Cache, Cell, Code, Error, Listing, ListingSink, Result, SidecarCache, Wait};
 
 /// A cache directory, shared with calls under way.
 #[derive(Clone)]
@@ -52,5 +52,28 @@ impl Tier {
         let none = "SQL takes a database, and this directory has none (metadata 'json'): use find, which scans, or entries";
         let cache = self.sqlite().ok_or_else(|| Error::new(Code::Unavailable, none))?;
         cache.query_into(sql, params, wait, hold, sink)
+    }
+
+    /// Hands the entries of a page to `sink`; gives where the next page starts.
+    pub fn page_into(&self, listing: &Listing<'_>, sink: &mut dyn ListingSink) -> Result<Option<i64>> {
+        match self {
+            Self::Sqlite(cache) => cache.page_into(listing, sink),
+            Self::Json(cache) => {
+                let page = cache.page(listing)?;
+                sink.begin();
+                for listed in &page.entries {
+                    sink.entry(&listed.key, &listed.meta, &listed.extras);
+                }
+                Ok(page.next)
+            }
+        }
+    }
+
+    /// Whether a page may be read on a thread that must not wait: a short one, or any of a small database.
+    pub fn is_small(&self, is_short: bool) -> Result<bool> {
+        match self {
+            Self::Sqlite(cache) => Ok(is_short || cache.is_small()?),
+            Self::Json(_) => Ok(false),
+        }
     }
 }

@@ -22,10 +22,11 @@ pub use clock::{Clock, ManualClock, SystemClock};
 pub use codec::{CodecChoice, Element, Numbers, codec_names, decode};
 pub use disk::{
     Answer, AnswerColumn, AnswerSink, AtomicFile, Backup, Builder, Cache, Cell, CheckReport, ColumnType,
-    Durability, EPOCH_BITS, Entry, EpochTable, Extras, Fetched, Freshness, KeyPage, Listed, Listing, Loaded,
-    Mapped, MappedValue, Meta, MetaColumn, MetaRow, MetaTable, Metadata, Number, Problem, ProblemKind,
-    SetOptions, SetWrite, SidecarCache, SidecarReader, SidecarWriter, State, Stats, StreamOptions, Tier,
-    Transaction, Turns, Validity, ValueReader, ValueWriter, Wait, When, Write, Written, open_snapshot,
+    Durability, EPOCH_BITS, Entry, EpochTable, Extras, Fetched, Freshness, KeyPage, Listed, Listing,
+    ListingSink, Loaded, Mapped, MappedValue, Meta, MetaColumn, MetaRow, MetaTable, Metadata, Number,
+    Problem, ProblemKind, SetOptions, SetWrite, SidecarCache, SidecarReader, SidecarWriter, State, Stats,
+    StreamOptions, Tier, Transaction, Turns, Validity, ValueReader, ValueWriter, Wait, When, Write, Written,
+    open_snapshot,
 };
 pub use error::{Code, Error, Result};
 pub use hash::{Algorithm, Content, ContentDigest, ContentItem, Hasher};

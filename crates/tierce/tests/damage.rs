@@ -178,7 +178,6 @@ fn a_damaged_row_is_removed_and_reported_once() {
     let cache = open(temp.path());
     cache.set("k", b"value").unwrap();
     cache.set("other", b"value").unwrap();
-    assert_eq!(cache.len().unwrap(), 2); // moves both out of the journal
     let conn = database(temp.path());
     conn.execute("UPDATE entries SET frame = x'00' WHERE key = CAST('k' AS BLOB)", []).unwrap();
     assert_eq!(cache.get("k").unwrap(), None);
@@ -280,12 +279,12 @@ fn somebody_elses_database_and_a_newer_format_are_refused_and_left_alone() {
     let foreign =
         "CREATE TABLE accounts (id INTEGER PRIMARY KEY, name TEXT); INSERT INTO accounts VALUES (1, 'Ada');";
     let newer =
-        "PRAGMA application_id = 0x54524345; PRAGMA user_version = 0xfffc0003; CREATE TABLE things (id);";
+        "PRAGMA application_id = 0x54524345; PRAGMA user_version = 0xfffd0002; CREATE TABLE things (id);";
     for sql in [foreign, newer] {
         let temp = temp();
         let conn = database(temp.path());
         // SQLite reads a pragma's number as signed.
-        conn.execute_batch(&sql.replace("0xfffc0003", &(0xfffc_0003_u32 as i32).to_string())).unwrap();
+        conn.execute_batch(&sql.replace("0xfffd0002", &(0xfffd_0002_u32 as i32).to_string())).unwrap();
         drop(conn);
         let before = fs::read(temp.path().join("tierce.db")).unwrap();
         let error = Cache::builder().open(temp.path()).unwrap_err();

@@ -56,7 +56,6 @@ fn fill(cache: &Cache) {
         writer.write(&secret(4, 1)).unwrap();
     }
     cache.finish_stream(writer).unwrap();
-    cache.len().unwrap();
 }
 
 fn streamed(cache: &Cache, name: &str) -> Option<Vec<u8>> {
@@ -239,7 +238,6 @@ fn a_wrong_key_a_missing_one_and_one_too_many_are_told_and_change_nothing() {
     fill(&open(&secret)); // dropped, not closed: with a log
     let cache = Cache::builder().open(&plain).unwrap();
     cache.set("k", b"v").unwrap();
-    cache.len().unwrap(); // nothing is left in the journal, which would be moved behind us
     drop(cache);
     let before = [state(&secret), state(&plain)];
     for (dir, builder) in [

@@ -90,6 +90,22 @@ fn a_record_that_is_none_is_told() {
 }
 
 #[test]
+fn a_flipped_bit_of_the_record_costs_nothing() {
+    for (metadata, kind) in [(Metadata::Json, "json"), (Metadata::Sqlite, "sqlite")] {
+        let dir = temp();
+        open(dir.path(), Some(metadata)).unwrap();
+        let path = dir.path().join("tierce.metadata");
+        let sound = fs::read(&path).unwrap();
+        for bit in 0..8 * sound.len() {
+            let mut bytes = sound.clone();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            fs::write(&path, bytes).unwrap();
+            assert_eq!(open(dir.path(), None).unwrap(), kind);
+        }
+    }
+}
+
+#[test]
 fn options_that_take_a_database_are_refused_before_the_directory_is_one() {
     let dir = temp();
     let builder = || Cache::builder().policy(tierce::policy::PolicyKind::Lfu);

@@ -5,11 +5,16 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use tierce::memory::{Shared, SharedMemory, SharedOptions, When};
+use tierce::memory::{Lease, Shared, SharedMemory, SharedOptions, When};
 use tierce::policy::{POLICIES, PolicyKind};
 use tierce::{Code, ManualClock};
 
-const OPTIONS: SharedOptions = SharedOptions { max_size: 1 << 20, policy: PolicyKind::Lru, ttl_ms: None };
+const FOR_EVER: Lease = Lease { ttl_ms: None, slides: false };
+const OPTIONS: SharedOptions = SharedOptions { max_size: 1 << 20, policy: PolicyKind::Lru, lease: FOR_EVER };
+
+fn lease(ttl_ms: u64, slides: bool) -> Lease {
+    Lease { ttl_ms: Some(ttl_ms), slides }
+}
 
 fn value(length: usize, tag: u8) -> Shared {
     Shared { kind: u32::from(tag), bytes: vec![tag; length].into() }
@@ -32,7 +37,7 @@ fn a_name_is_one_cache_until_its_last_handle_is_dropped() {
     one.insert(key(1), value(10, 1));
     assert_eq!(two.get(&*key(1)), Some(value(10, 1)));
     assert_eq!(other.get(&*key(1)), None);
-    let refused = SharedMemory::open("same", SharedOptions { ttl_ms: Some(5), ..OPTIONS });
+    let refused = SharedMemory::open("same", SharedOptions { lease: lease(5, false), ..OPTIONS });
     assert_eq!(refused.err().map(|error| error.code()), Some(Code::InvalidOption));
     drop(one);
     assert_eq!(two.len(), 1);
@@ -54,7 +59,7 @@ fn a_value_that_was_read_stays_whole_when_it_is_replaced_or_evicted() {
 #[test]
 fn what_was_put_in_is_there_under_every_policy_and_the_bound_holds() {
     for &(policy, name) in POLICIES {
-        let options = SharedOptions { max_size: 100_000, policy, ttl_ms: None };
+        let options = SharedOptions { max_size: 100_000, policy, lease: FOR_EVER };
         let cache = SharedMemory::open(name, options).unwrap();
         let mut state = 7;
         for step in 0..2000 {
@@ -75,7 +80,7 @@ fn what_was_put_in_is_there_under_every_policy_and_the_bound_holds() {
 fn threads_see_whole_values_and_never_more_than_the_bound() {
     let steps = std::env::var("TIERCE_SHARED_STEPS").map_or(6000, |steps| steps.parse().unwrap());
     for policy in [PolicyKind::WTinyLfu, PolicyKind::Auto, PolicyKind::Sieve] {
-        let options = SharedOptions { max_size: 64 << 20, policy, ttl_ms: None };
+        let options = SharedOptions { max_size: 64 << 20, policy, lease: FOR_EVER };
         let cache = SharedMemory::open("threads", options).unwrap();
         assert!(cache.shard_count() > 1);
         let done = AtomicBool::new(false);
@@ -88,8 +93,9 @@ fn threads_see_whole_values_and_never_more_than_the_bound() {
             let worker = |me: u64| {
                 let cache = SharedMemory::open("threads", options).unwrap();
                 let mut state = me;
-                let won = (0..500)
-                    .filter(|&id| cache.insert_when(key(1_000_000 + id), value(1, 0), None, When::Absent));
+                let won = (0..500).filter(|&id| {
+                    cache.insert_when(key(1_000_000 + id), value(1, 0), FOR_EVER, When::Absent)
+                });
                 let won = won.count() as u64;
                 for step in 0..steps {
                     let (id, tag) = (random(&mut state, 3000), (step % 251) as u8);
@@ -118,6 +124,28 @@ fn threads_see_whole_values_and_never_more_than_the_bound() {
 }
 
 #[test]
+fn a_time_that_slides_starts_again_with_each_use_and_with_no_other_look() {
+    let clock = Arc::new(ManualClock::new(1000));
+    let cache = SharedMemory::open_with("slides", OPTIONS, clock.clone()).unwrap();
+    for id in 1..=4 {
+        assert!(cache.insert_when(key(id), value(1, 1), lease(10, id != 4), When::Always));
+    }
+    clock.advance(6);
+    assert!(cache.get(&*key(1)).is_some() && cache.touch(&*key(2)) && cache.touch(&*key(4)));
+    assert!(cache.peek(&*key(3)).is_some() && cache.ttl_ms(&*key(3)) == Some(Some(4)));
+    clock.advance(6);
+    let live = [1, 2, 3, 4].map(|id| cache.peek(&*key(id)).is_some());
+    assert_eq!((live, cache.live_len(), cache.len()), ([true, true, false, false], 2, 4));
+    assert!(!cache.touch(&*key(3)) && !cache.touch(&*key(9)));
+    // Another time slides too, and none does not.
+    assert!(cache.expire(&*key(1), Some(20)) && cache.expire(&*key(2), None));
+    clock.advance(15);
+    assert!(cache.touch(&*key(1)) && cache.touch(&*key(2)));
+    assert_eq!([1, 2].map(|id| cache.ttl_ms(&*key(id))), [Some(Some(20)), Some(None)]);
+    assert_eq!(cache.stats().hits, 1);
+}
+
+#[test]
 fn times_pass_for_every_verb() {
     let clock = Arc::new(ManualClock::new(1000));
     let cache = SharedMemory::open_with("times", OPTIONS, clock.clone()).unwrap();
@@ -130,10 +158,10 @@ fn times_pass_for_every_verb() {
     clock.advance(100);
     assert_eq!(cache.peek(&*key(1)), None);
     assert!(!cache.expire(&*key(1), None));
-    assert!(!cache.insert_when(key(1), value(1, 3), None, When::Present));
+    assert!(!cache.insert_when(key(1), value(1, 3), FOR_EVER, When::Present));
     assert_eq!(cache.keys_of(0), [key(2)]);
     assert_eq!((cache.len(), cache.cleanup(), cache.len()), (2, 1, 1));
-    assert!(cache.insert_when(key(1), value(1, 3), Some(10), When::Absent));
+    assert!(cache.insert_when(key(1), value(1, 3), lease(10, false), When::Absent));
     assert!(cache.expire(&*key(1), None));
     clock.advance(1000);
     assert_eq!(cache.get(&*key(1)), Some(value(1, 3)));

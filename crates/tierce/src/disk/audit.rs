@@ -132,6 +132,7 @@ impl Transaction<'_> {
 
     /// Sets right what a row says of its value's size, unless it was written again since.
     pub fn resize(&self, id: i64, seal: u64, sizes: Sizes) -> Result<()> {
+        self.tally(0, None);
         self.db
             .change(
                 "UPDATE entries SET size = ?3, stored = ?4 WHERE id = ?1 AND seal = ?2",

@@ -13,6 +13,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags, OptionalExtension, Row, ffi};
 
 use super::finder::Finder;
+use super::row::Sums;
 use crate::error::{Code, Error, Result};
 
 /// `TRCE`: marks the file as ours in the SQLite header.
@@ -92,6 +93,8 @@ pub(super) struct Db {
     wal_pages: Arc<AtomicU32>,
     /// The state of the cache, as [`Db::hold`] was told, whose snapshot is kept open.
     held: Cell<Option<u64>>,
+    /// What is stored, as this connection knows it, at the version (`PRAGMA data_version`) that others left.
+    pub(super) sums: Cell<Option<(i64, Sums)>>,
 }
 
 /// A value of the header or of the schema, as an open finds it.
@@ -107,7 +110,14 @@ pub(super) struct Stamp {
 
 impl Db {
     fn new(conn: Connection, path: PathBuf) -> Self {
-        Self { finder: OnceCell::new(), conn, path, wal_pages: Arc::default(), held: Cell::new(None) }
+        Self {
+            finder: OnceCell::new(),
+            conn,
+            path,
+            wal_pages: Arc::default(),
+            held: Cell::new(None),
+            sums: Cell::new(None),
+        }
     }
 
     /// Connects without reading the file: also a damaged one can be connected to, to be emptied.
@@ -256,6 +266,7 @@ impl Db {
 
     /// Empties a damaged database in place, under its own locks, so that other processes see it happen.
     pub fn reset(&self) -> Result<()> {
+        self.sums.set(None);
         let flag = |on| self.conn.set_db_config(DbConfig::SQLITE_DBCONFIG_RESET_DATABASE, on);
         let empty = || {
             flag(true)?;

@@ -45,7 +45,7 @@ impl Journaling {
     pub fn new(options: &Options, shared: bool) -> Self {
         let share = options.max_size.map_or(u64::MAX, |limit| limit / SHARE) & !0xffff;
         // A bound on entries is exact after each write.
-        let adds = cfg!(unix) && shared && options.durability == Durability::Process && options.max.is_none();
+        let adds = cfg!(unix) && options.journal && shared && options.durability == Durability::Process && options.max.is_none();
         let capacity = Some(share.min(LARGEST)).filter(|bytes| adds && *bytes >= SMALLEST);
         Self {
             mapped: OnceLock::new(),
@@ -54,6 +54,11 @@ impl Journaling {
             off: AtomicBool::default(),
             stuck: AtomicBool::default(),
         }
+    }
+
+    /// Whether this handle adds to it.
+    pub fn adds(&self) -> bool {
+        self.capacity.is_some()
     }
 
     /// Whether something is in it.

@@ -94,6 +94,7 @@ impl Engine {
             cache_kib: CACHE_KIB.0,
             durability: options.durability,
             keeping: &keeping,
+            journal: options.journal,
         };
         let opened = opener.open()?;
         rules::expect_none_new(&paths, &keeping)?;
@@ -300,6 +301,7 @@ impl Engine {
             cache_kib: CACHE_KIB.0,
             durability: self.durability,
             keeping: &self.keeping,
+            journal: self.journaling.adds(),
         };
         db.release()?; // a snapshot of ours would be in the way
         lock(&self.queries).clear();

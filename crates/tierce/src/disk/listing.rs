@@ -1,6 +1,7 @@
 //! Listings, page by page: no read transaction stays open between two pages.
 
 use super::cache::Cache;
+use super::db::Db;
 use super::extras::Extras;
 use super::read::Meta;
 use super::row::EntryRow;
@@ -52,6 +53,24 @@ pub struct KeyPage {
     pub next: Option<i64>,
 }
 
+/// Takes the entries of a page as they are found. A page that is read again begins again.
+pub trait ListingSink {
+    /// What was handed over before does not count.
+    fn begin(&mut self);
+    /// The next entry: its stored key, what is known of it, and what it carries beside its value.
+    fn entry(&mut self, key: &[u8], meta: &Meta, extras: &Extras<'_>);
+}
+
+impl ListingSink for Vec<Listed> {
+    fn begin(&mut self) {
+        self.clear();
+    }
+
+    fn entry(&mut self, key: &[u8], meta: &Meta, extras: &Extras<'_>) {
+        self.push(Listed { key: key.to_vec(), meta: *meta, extras: extras.clone().into_owned() });
+    }
+}
+
 impl Cache {
     /// A page of live entries, in the order of their digests, which is any order but always the same: entries that are
     /// added meanwhile may or may not be seen, others are seen once. A key that is looked for by its prefix costs a look at
@@ -94,21 +113,41 @@ impl Cache {
     }
 
     fn plain_page(&self, listing: &Listing<'_>) -> Result<KeyPage> {
+        let mut page = KeyPage::default();
+        page.next = self.rows(listing, &mut page.entries)?;
+        Ok(page)
+    }
+
+    /// As [`Cache::page`], but hands each entry to `sink`, and gives where the next page starts.
+    ///
+    /// # Errors
+    /// As [`Cache::page`].
+    pub fn page_into(&self, listing: &Listing<'_>, sink: &mut dyn ListingSink) -> Result<Option<i64>> {
+        if listing.prefixes.is_none() || self.engine.keeping.keys && !self.engine.keeping.is_encrypted() {
+            return self.rows(listing, sink);
+        }
+        let page = self.page(listing)?;
+        sink.begin();
+        for Listed { key, meta, extras } in &page.entries {
+            sink.entry(key, meta, extras);
+        }
+        Ok(page.next)
+    }
+
+    fn rows(&self, listing: &Listing<'_>, sink: &mut dyn ListingSink) -> Result<Option<i64>> {
         let now = self.engine.now();
-        let (rows, last) = self.engine.read_mending(false, |db| {
-            let mut rows = db.page(listing, |row| (row.id, self.listed(&row, now)))?;
-            let last = rows.last().map(|(id, _)| *id).filter(|_| rows.len() >= listing.limit as usize);
-            for (id, listed) in &mut rows {
-                let Some(listed) = listed.as_mut().filter(|listed| listed.meta.has_extras) else { continue };
-                let body = db.body(*id)?;
-                let known = body
-                    .as_ref()
-                    .and_then(|body| self.engine.keeping.open_extras(body, *id, listed.meta.write_id));
-                listed.extras = known.map(Extras::into_owned).unwrap_or_default();
-            }
-            Ok((rows, last))
-        })?;
-        Ok(KeyPage { entries: rows.into_iter().filter_map(|(_, listed)| listed).collect(), next: last })
+        self.engine.read_mending(false, |db| {
+            sink.begin();
+            let (mut count, mut last) = (0, 0);
+            let mut outcome = Ok(());
+            db.page(listing, |row| {
+                (count, last) = (count + 1, row.id);
+                if outcome.is_ok() {
+                    outcome = self.listed(db, &row, now, sink);
+                }
+            })?;
+            outcome.map(|()| (count >= listing.limit).then_some(last))
+        })
     }
 
     /// Every live entry whose key starts with `prefix`, read page by page.
@@ -144,21 +183,21 @@ impl Cache {
         })
     }
 
-    /// A row as a listing shows it; nothing for one that is expired, damaged or newer.
-    fn listed(&self, row: &EntryRow<'_>, now: u64) -> Option<Listed> {
-        let digest = self.engine.keeping.digest_of(row.key);
-        let header = Header::parse(row.frame).ok()?;
-        let sound =
-            digest.id() == row.id && row.seal == self.engine.keeping.seal(row, digest, header.checksum);
-        let slot = digest.slot(super::epoch::BITS);
+    /// Hands on a row as a listing shows it; nothing of one that is expired, damaged or newer.
+    fn listed(&self, db: &Db, row: &EntryRow<'_>, now: u64, sink: &mut dyn ListingSink) -> Result<()> {
+        let keeping = &self.engine.keeping;
+        let digest = keeping.digest_of(row.key);
+        let Ok(header) = Header::parse(row.frame) else { return Ok(()) };
+        let sound = digest.id() == row.id && row.seal == keeping.seal(row, digest, header.checksum);
         if !sound || !row.is_live(now) {
-            return None;
+            return Ok(());
         }
-        Some(Listed {
-            key: self.engine.keeping.open_key(row.key).ok()?.into_owned(),
-            meta: self.engine.meta_of(row, header, slot, 0),
-            extras: Extras::default(),
-        })
+        let Ok(key) = keeping.open_key(row.key) else { return Ok(()) };
+        let meta = self.engine.meta_of(row, header, digest.slot(super::epoch::BITS), 0);
+        let body = if meta.has_extras { db.body(meta.id)? } else { None };
+        let known = body.as_ref().and_then(|body| keeping.open_extras(body, meta.id, meta.write_id));
+        sink.entry(&key, &meta, &known.unwrap_or_default());
+        Ok(())
     }
 }
 

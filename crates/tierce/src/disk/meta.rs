@@ -5,12 +5,12 @@
 use std::cell::Cell;
 
 use rusqlite::types::ValueRef;
-use rusqlite::{Row, params};
+use rusqlite::{Row, Rows, params};
 
 use super::db::{Db, PAGE_SIZE, SCHEMA, damaged, settings};
 use super::finder::{Finder, Found};
 use super::listing::{Listing, end_of};
-use super::row::{EntryRow, Freshness, Place, Removed, Standing, Sums, weight};
+use super::row::{EntryRow, Freshness, Growth, Place, Removed, Standing, Sums, weight};
 use crate::error::{Code, Error, Result};
 use crate::frame::{Header, size_on_disk};
 
@@ -115,25 +115,24 @@ impl Db {
         )
     }
 
-    /// A page of rows, in the order of ids.
-    pub fn page<T>(&self, listing: &Listing<'_>, mut read: impl FnMut(EntryRow<'_>) -> T) -> Result<Vec<T>> {
+    /// Hands a page of rows to `each`, in the order of ids.
+    pub fn page(&self, listing: &Listing<'_>, mut each: impl FnMut(EntryRow<'_>)) -> Result<()> {
+        const ROWS: &str = "SELECT id, seal, accessed, hits, created, expires, fresh, cost, key, frame FROM entries WHERE id > ?1";
         let Listing { after, limit, prefixes, expiring } = *listing;
         let [first, second] = prefixes.map_or([None, None], |two| two.map(Some));
-        self.all(
-            "SELECT id, seal, accessed, hits, created, expires, fresh, cost, key, substr(frame, 1, 40) FROM entries \
-             WHERE id > ?1 AND (?3 IS NULL OR (key >= ?3 AND (?4 IS NULL OR key < ?4)) \
-             OR (key >= ?5 AND (?6 IS NULL OR key < ?6))) AND (?7 = 0 OR expires IS NOT NULL) ORDER BY id LIMIT ?2",
-            params![
-                after,
-                limit,
-                first,
-                first.and_then(end_of),
-                second,
-                second.and_then(end_of),
-                expiring
-            ],
-            |row| Ok(read(entry_row(row)?)),
-        )
+        let mut walk = || {
+            if prefixes.is_none() && !expiring {
+                let mut statement = self.conn.prepare_cached(&format!("{ROWS} ORDER BY id LIMIT ?2"))?;
+                return hand(statement.query(params![after, limit])?, &mut each);
+            }
+            let mut statement = self.conn.prepare_cached(&format!(
+                "{ROWS} AND (?3 IS NULL OR (key >= ?3 AND (?4 IS NULL OR key < ?4)) \
+                 OR (key >= ?5 AND (?6 IS NULL OR key < ?6))) AND (?7 = 0 OR expires IS NOT NULL) ORDER BY id LIMIT ?2"
+            ))?;
+            let (end, second_end) = (first.and_then(end_of), second.and_then(end_of));
+            hand(statement.query(params![after, limit, first, end, second, second_end, expiring])?, &mut each)
+        };
+        self.wrap(walk())
     }
 
     /// Hands the rows with ids from `low` to `high` to `each`, in the order of ids, until it is false.
@@ -182,15 +181,37 @@ impl Db {
         self.one("PRAGMA page_count", [], |row| row.get::<_, i64>(0)).map(|count| count.unwrap_or(0) as u64)
     }
 
-    /// What is stored, expired entries included.
+    /// What is stored, expired entries included. Counted once: then what this connection commits is added, until another one
+    /// commits something.
     pub fn sums(&self) -> Result<Sums> {
-        let row = self.one("SELECT count(*), total(size), total(stored) FROM entries", [], |row| {
-            Ok(Sums {
-                entries: row.get::<_, i64>(0)? as u64,
-                size: row.get::<_, f64>(1)? as u64,
-                stored: row.get::<_, f64>(2)? as u64,
-            })
-        })?;
+        if let Some(sums) = self.known_sums()? {
+            return Ok(sums);
+        }
+        let (version, sums) = self.snapshot(|| Ok((self.version()?, self.count()?)))?;
+        self.sums.set(Some((version, sums)));
+        Ok(sums)
+    }
+
+    /// What is stored, where that is known without counting.
+    pub fn known_sums(&self) -> Result<Option<Sums>> {
+        let Some((version, sums)) = self.sums.get() else { return Ok(None) };
+        Ok((self.version()? == version).then_some(sums))
+    }
+
+    fn count(&self) -> Result<Sums> {
+        self.sums_of("FROM entries", [])
+    }
+
+    /// The sums of some rows.
+    pub fn sums_of(&self, rows: &str, params: impl rusqlite::Params) -> Result<Sums> {
+        let row =
+            self.one(&format!("SELECT count(*), total(size), total(stored) {rows}"), params, |row| {
+                Ok(Sums {
+                    entries: row.get::<_, i64>(0)? as u64,
+                    size: row.get::<_, f64>(1)? as u64,
+                    stored: row.get::<_, f64>(2)? as u64,
+                })
+            })?;
         row.ok_or_else(|| damaged(&self.path, "a count gave no row"))
     }
 
@@ -245,11 +266,13 @@ pub(super) struct Transaction<'db> {
     open: bool,
     /// Rows that came, less those that went.
     pub(super) grown: Cell<i64>,
+    /// The same with their sizes, for [`Db::sums`]; `None` once something changed that is not known row by row.
+    sized: Cell<Option<Growth>>,
 }
 
 impl<'db> Transaction<'db> {
     fn new(db: &'db Db) -> Self {
-        Self { db, open: true, grown: Cell::new(0) }
+        Self { db, open: true, grown: Cell::new(0), sized: Cell::new(Some(Growth::default())) }
     }
 }
 
@@ -260,7 +283,19 @@ impl Transaction<'_> {
         self.db.check_place()?;
         self.db.run("COMMIT")?;
         self.open = false;
+        let known = self.db.sums.take().zip(self.sized.get());
+        self.db.sums.set(known.map(|((version, sums), grown)| (version, sums.and(grown))));
         Ok(())
+    }
+
+    /// Counts a row that came, or one that went.
+    pub(super) fn tally(&self, by: i64, sizes: Option<(u64, u64)>) {
+        self.tally_all(sizes.map(|sizes| Growth::row(by, sizes)));
+    }
+
+    /// Counts many; `None` where that is not known.
+    pub(super) fn tally_all(&self, more: Option<Growth>) {
+        self.sized.set(self.sized.get().zip(more).map(|(grown, more)| grown.and(more)));
     }
 
     /// Writes a row. One of its id that lives at `now` gives it its place, and `noted` uses more. Gives where the row
@@ -284,6 +319,7 @@ impl Transaction<'_> {
         };
         self.db.insert(row, header.raw_size, header.stored_size)?;
         self.grown.set(self.grown.get() + 1);
+        self.tally(1, Some((header.raw_size, header.stored_size)));
         let bytes = (row.key.len() + row.frame.len()) as u64;
         let file = if header.in_file { size_on_disk(header.stored_size) } else { 0 };
         let standing = Standing {
@@ -299,6 +335,7 @@ impl Transaction<'_> {
 
     /// Gives a row another frame, with the seal that belongs to it: everything else stays.
     pub fn amend(&self, id: i64, seal: u64, frame: &[u8], header: Header) -> Result<()> {
+        self.tally(0, None);
         let sql = "UPDATE entries SET seal = ?2, frame = ?3, size = ?4, stored = ?5 WHERE id = ?1";
         let (size, stored) = (header.raw_size as i64, header.stored_size as i64);
         self.db.change(sql, params![id, seal as i64, frame, size, stored]).map(|_| ())
@@ -306,6 +343,7 @@ impl Transaction<'_> {
 
     /// Puts an entry back that was salvaged, with its file.
     pub fn restore(&self, row: &EntryRow<'_>, header: Header) -> Result<()> {
+        self.tally(0, None);
         self.db.insert(row, header.raw_size, header.stored_size)?;
         if header.in_file {
             let bytes = size_on_disk(header.stored_size);
@@ -361,6 +399,7 @@ impl Transaction<'_> {
             params![id, seal as i64],
             removed,
         )?;
+        self.tally(0, None); // what it says of its sizes may be the damage
         self.gone(damaged)
     }
 
@@ -374,6 +413,7 @@ impl Transaction<'_> {
         let files = self.db.entry_files()?;
         let gone = self.db.change("DELETE FROM entries", [])?;
         self.forget_count()?;
+        self.tally(0, None);
         self.clear_extras()?;
         self.db.change("UPDATE files SET owner = ?1 WHERE owner IS NULL", [owner])?;
         self.db.change("UPDATE facts SET value = 0 WHERE name = 'file_bytes'", [])?;
@@ -454,6 +494,13 @@ impl Drop for Transaction<'_> {
     }
 }
 
+fn hand(mut rows: Rows<'_>, each: &mut impl FnMut(EntryRow<'_>)) -> rusqlite::Result<()> {
+    while let Some(row) = rows.next()? {
+        each(entry_row(row)?);
+    }
+    Ok(())
+}
+
 pub(super) fn entry_row<'r>(row: &'r Row<'_>) -> rusqlite::Result<EntryRow<'r>> {
     Ok(EntryRow {
         id: row.get(0)?,
@@ -494,6 +541,7 @@ pub(super) fn leaving(id: i64, bytes: u64, header: &[u8], main: bool) -> Removed
         file: file.map(|header| header.write_id),
         file_bytes: file.map_or(0, |header| size_on_disk(header.stored_size)),
         main,
+        sizes: header.map(|header| (header.raw_size, header.stored_size)),
     }
 }
 

@@ -64,7 +64,7 @@ pub use db::Durability;
 pub use declared::{ColumnType, MetaColumn, MetaTable};
 pub use epoch::{BITS as EPOCH_BITS, EpochTable};
 pub use extras::{Cell, Extras, MetaRow};
-pub use listing::{KeyPage, Listed, Listing};
+pub use listing::{KeyPage, Listed, Listing, ListingSink};
 pub use metadata::Metadata;
 pub use number::Number;
 pub use optimistic::Transaction;

@@ -177,6 +177,8 @@ pub(super) struct Opener<'a> {
     pub cache_kib: u32,
     pub durability: Durability,
     pub keeping: &'a Keeping,
+    /// Whether this cache adds to a journal.
+    pub journal: bool,
 }
 
 impl Opener<'_> {
@@ -238,7 +240,8 @@ impl Opener<'_> {
     fn create(self, db: &Db, salvage: Option<&Salvage>) -> Result<()> {
         let generation = super::owner::random() as i64;
         patiently(self.lock_timeout, || {
-            db.create(stamp_of(FORMAT), generation, |transaction| {
+            let format = if self.journal || self.paths.journal.exists() { FORMAT } else { UNJOURNALED };
+            db.create(stamp_of(format), generation, |transaction| {
                 salvage.map_or(Ok(()), |salvage| salvage.put_back(transaction))
             })
         })
@@ -277,11 +280,14 @@ impl Opener<'_> {
         Ok(Opened { db, generation, faults, is_current })
     }
 
-    /// Gives a database of the format before this one the stamp of this one, unless somebody else has it open: an older
-    /// release that does would not look into the journal. Gives whether it has that stamp now.
+    /// Gives a database without a journal the format of one with, for who adds to it, unless somebody else has it open: an older
+    /// release that does would not look into the journal. Gives whether it has that format now.
     fn upgrade(self, db: &Db) -> Result<bool> {
         if db.user_version()? == stamp_of(FORMAT) {
             return Ok(true);
+        }
+        if !self.journal {
+            return Ok(false);
         }
         // Only a connection that is alone can turn the log off. A kill in between leaves what an open stamps again.
         match db.unlog_writes() {

@@ -136,6 +136,8 @@ pub(super) struct Removed {
     pub file_bytes: u64,
     /// Whether it was in the main queue of `s3-fifo`.
     pub main: bool,
+    /// Bytes of its value, and of its payload; `None` where damage took them.
+    pub sizes: Option<(u64, u64)>,
 }
 
 impl Removed {
@@ -159,4 +161,44 @@ pub(super) struct Sums {
     pub entries: u64,
     pub size: u64,
     pub stored: u64,
+}
+
+impl Sums {
+    /// With rows that came, or with rows that went.
+    pub fn and(self, grown: Growth) -> Self {
+        Self {
+            entries: self.entries.saturating_add_signed(grown.entries),
+            size: self.size.saturating_add_signed(grown.size),
+            stored: self.stored.saturating_add_signed(grown.stored),
+        }
+    }
+
+    /// What is left of the account when all these go.
+    pub fn gone(self) -> Growth {
+        Growth { entries: -(self.entries as i64), size: -(self.size as i64), stored: -(self.stored as i64) }
+    }
+}
+
+/// What rows that came and went add to [`Sums`].
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Growth {
+    pub entries: i64,
+    pub size: i64,
+    pub stored: i64,
+}
+
+impl Growth {
+    /// One row of these sizes; one that goes where `by` is -1.
+    pub fn row(by: i64, (size, stored): (u64, u64)) -> Self {
+        Self { entries: by, size: by.wrapping_mul(size as i64), stored: by.wrapping_mul(stored as i64) }
+    }
+
+    /// Both.
+    pub fn and(self, more: Self) -> Self {
+        Self {
+            entries: self.entries.wrapping_add(more.entries),
+            size: self.size.wrapping_add(more.size),
+            stored: self.stored.wrapping_add(more.stored),
+        }
+    }
 }

@@ -91,6 +91,9 @@ impl Transaction<'_> {
     /// Takes what the side tables have of a row that leaves, counts its bytes, and one entry less.
     pub fn gone(&self, leaving: Option<Removed>) -> Result<Option<Removed>> {
         self.grown.set(self.grown.get() - i64::from(leaving.is_some()));
+        if let Some(row) = &leaving {
+            self.tally(-1, row.sizes);
+        }
         let Some(mut leaving) = leaving.filter(|row| row.has_extras) else { return Ok(leaving) };
         let sql = "DELETE FROM extras WHERE id = ?1 RETURNING seal, body";
         let body = self.db.one(sql, [leaving.id], body)?;

@@ -9,7 +9,7 @@ use super::{Algorithm, ContentDigest, Hasher, unusable};
 use crate::error::Result;
 
 /// Bytes that are read at once: large enough that the calls cost nothing, small enough to stay in the cache.
-pub(super) const BUFFER: usize = 1 << 20;
+pub(super) const BUFFER: usize = 1 << 18;
 
 /// Times of a file system that keeps whole seconds, or pairs of them (FAT).
 const COARSE_MS: u64 = 2_000;

@@ -22,6 +22,15 @@ pub enum When {
     Present,
 }
 
+/// How long an entry is held.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lease {
+    /// Milliseconds; `None` is for ever.
+    pub ttl_ms: Option<u64>,
+    /// Whether each use starts the time again.
+    pub slides: bool,
+}
+
 /// A shard on cache lines of its own, so that two locks never share one.
 ///
 /// The lock is the standard library's: without contention it is one atomic exchange, as any other, and it is held for a
@@ -108,26 +117,22 @@ impl<K: Hash + Eq, V: Clone, S: BuildHasher> MemoryCache<K, V, S> {
     /// Puts a value in, for the default time.
     #[inline]
     pub fn insert(&self, key: K, value: V) {
-        self.insert_for(key, value, self.ttl_ms);
+        self.insert_with_ttl(key, value, self.ttl_ms);
     }
 
     /// Puts a value in for `ttl_ms` milliseconds, or for ever.
     #[inline]
     pub fn insert_with_ttl(&self, key: K, value: V, ttl_ms: Option<u64>) {
-        self.insert_for(key, value, ttl_ms);
+        self.insert_when(key, value, Lease { ttl_ms, slides: false }, When::Always);
     }
 
-    #[inline]
-    fn insert_for(&self, key: K, value: V, ttl_ms: Option<u64>) {
-        self.insert_when(key, value, ttl_ms, When::Always);
-    }
-
-    /// Puts a value in for `ttl_ms` milliseconds, or for ever, if what there is of its key is as `when` says; looks and
+    /// Puts a value in, for as long as `lease` says, if what there is of its key is as `when` says; looks and
     /// acts as one. Whether it did.
     #[inline]
-    pub fn insert_when(&self, key: K, value: V, ttl_ms: Option<u64>, when: When) -> bool {
+    pub fn insert_when(&self, key: K, value: V, lease: Lease, when: When) -> bool {
         let weight = self.weigher.as_ref().map_or(1, |weigher| weigher(&key, &value));
-        let expires_ms = self.expiry(ttl_ms);
+        let slide_ms = if lease.slides { lease.ttl_ms.unwrap_or(0) } else { 0 };
+        let times = (lease.ttl_ms.map_or(NEVER, |ttl| self.clock.now_ms().saturating_add(ttl)), slide_ms);
         let (hash, mut shard) = self.locate(&key);
         if when != When::Always {
             let is_there = shard.peek(hash, &key, || self.clock.now_ms()).is_some();
@@ -135,14 +140,19 @@ impl<K: Hash + Eq, V: Clone, S: BuildHasher> MemoryCache<K, V, S> {
                 return false;
             }
         }
-        let Dropped { replaced, first, rest } = shard.insert(hash, key, value, weight, expires_ms);
+        let Dropped { replaced, first, rest } = shard.insert(hash, key, value, weight, times);
         drop(shard);
         drop((replaced, first, rest));
         true
     }
 
-    fn expiry(&self, ttl_ms: Option<u64>) -> u64 {
-        ttl_ms.map_or(NEVER, |ttl| self.clock.now_ms().saturating_add(ttl))
+    /// A use of a key that nobody reads: the policy notes it, and a time that slides starts again. Whether it is there.
+    pub fn touch<Q: Hash + Eq + ?Sized>(&self, key: &Q) -> bool
+    where
+        K: Borrow<Q>,
+    {
+        let (hash, mut shard) = self.locate(key);
+        shard.touch(hash, key, || self.clock.now_ms())
     }
 
     /// The value of a key, as [`MemoryCache::get`] gives it, but without a use: neither the policy nor the counts notice.
@@ -165,14 +175,14 @@ impl<K: Hash + Eq, V: Clone, S: BuildHasher> MemoryCache<K, V, S> {
         Some((expires_ms != NEVER).then(|| expires_ms.saturating_sub(now_ms)))
     }
 
-    /// Gives a key another time, from now on; whether it is there.
+    /// Gives a key another time, from now on, which slides where the old one did; whether it is there.
     pub fn expire<Q: Hash + Eq + ?Sized>(&self, key: &Q, ttl_ms: Option<u64>) -> bool
     where
         K: Borrow<Q>,
     {
-        let expires_ms = self.expiry(ttl_ms);
+        let now_ms = self.clock.now_ms();
         let (hash, mut shard) = self.locate(key);
-        shard.expire(hash, key, expires_ms, || self.clock.now_ms())
+        shard.expire(hash, key, ttl_ms, now_ms)
     }
 
     /// Removes the entries whose time is over, and returns how many. Looks at all entries, a shard at a time.
@@ -233,6 +243,12 @@ impl<K: Hash + Eq, V: Clone, S: BuildHasher> MemoryCache<K, V, S> {
     /// How many entries are held, those included whose time is over and that nobody has asked for since.
     pub fn len(&self) -> usize {
         self.each(|shard| shard.len()).sum()
+    }
+
+    /// How many entries are held whose time is not over. Looks at all entries, a shard at a time.
+    pub fn live_len(&self) -> usize {
+        let now_ms = self.clock.now_ms();
+        self.each(|shard| shard.live_len(now_ms)).sum()
     }
 
     /// Whether nothing is held.

@@ -8,7 +8,7 @@ mod shard;
 mod shared;
 
 pub use builder::Builder;
-pub use cache::{MemoryCache, When};
+pub use cache::{Lease, MemoryCache, When};
 pub use ledger::{Ledger, LedgerError, Op};
 pub use shard::Stats;
 pub use shared::{Shared, SharedMemory, SharedOptions};

@@ -40,9 +40,24 @@ pub(super) struct Entry<K, V> {
     pub(super) key: K,
     pub(super) value: V,
     pub(super) expires_ms: u64,
+    /// What each use starts again; 0 for nothing.
+    slide_ms: u64,
 }
 
 impl<K, V> Entry<K, V> {
+    /// A use at that time: whether the entry was live, and where its time slides, it starts again.
+    fn used(&mut self, now_ms: impl FnOnce() -> u64) -> bool {
+        if self.expires_ms == NEVER {
+            return true;
+        }
+        let now_ms = now_ms();
+        let live = self.expires_ms > now_ms;
+        if live && self.slide_ms > 0 {
+            self.expires_ms = now_ms.saturating_add(self.slide_ms);
+        }
+        live
+    }
+
     pub(super) fn is_live(&self, now_ms: impl FnOnce() -> u64) -> bool {
         self.expires_ms == NEVER || self.expires_ms > now_ms()
     }
@@ -103,8 +118,7 @@ impl<K: Eq, V> Shard<K, V> {
             self.stats.misses += 1;
             return (None, None);
         };
-        let expires_ms = self.entries[slot as usize].as_ref().map_or(NEVER, |entry| entry.expires_ms);
-        if expires_ms != NEVER && now_ms() >= expires_ms {
+        if !self.entries[slot as usize].as_mut().is_some_and(|entry| entry.used(now_ms)) {
             self.stats.misses += 1;
             self.stats.expired += 1;
             self.policy.remove(slot);
@@ -113,6 +127,19 @@ impl<K: Eq, V> Shard<K, V> {
         self.stats.hits += 1;
         self.policy.hit(slot);
         (self.entries[slot as usize].as_ref().map(|entry| &entry.value), None)
+    }
+
+    /// A use of a live entry that nobody reads; whether there is one.
+    pub(super) fn touch<Q: Eq + ?Sized>(&mut self, hash: u64, key: &Q, now_ms: impl FnOnce() -> u64) -> bool
+    where
+        K: Borrow<Q>,
+    {
+        let Some(slot) = self.find(hash, key) else { return false };
+        let live = self.entries[slot as usize].as_mut().is_some_and(|entry| entry.used(now_ms));
+        if live {
+            self.policy.hit(slot);
+        }
+        live
     }
 
     /// The live entry of a key, without a use.
@@ -129,21 +156,24 @@ impl<K: Eq, V> Shard<K, V> {
         self.entries[slot as usize].as_ref().filter(|entry| entry.is_live(now_ms))
     }
 
-    /// Gives a live entry another time; whether there is one.
+    /// Gives a live entry another time, which slides where the old one did; whether there is one.
     pub(super) fn expire<Q: Eq + ?Sized>(
         &mut self,
         hash: u64,
         key: &Q,
-        expires_ms: u64,
-        now_ms: impl FnOnce() -> u64,
+        ttl_ms: Option<u64>,
+        now_ms: u64,
     ) -> bool
     where
         K: Borrow<Q>,
     {
         let Some(slot) = self.find(hash, key) else { return false };
         match &mut self.entries[slot as usize] {
-            Some(entry) if entry.is_live(now_ms) => {
-                entry.expires_ms = expires_ms;
+            Some(entry) if entry.is_live(|| now_ms) => {
+                entry.expires_ms = ttl_ms.map_or(NEVER, |ttl| now_ms.saturating_add(ttl));
+                if entry.slide_ms > 0 {
+                    entry.slide_ms = ttl_ms.unwrap_or(0);
+                }
                 true
             }
             _ => false,
@@ -197,18 +227,18 @@ impl<K: Eq, V> Shard<K, V> {
         key: K,
         value: V,
         weight: u32,
-        expires_ms: u64,
+        (expires_ms, slide_ms): (u64, u64),
     ) -> Dropped<K, V> {
         self.stats.inserts += 1;
         if let Some(slot) = self.find(hash, &key) {
-            let entry = Entry { hash, key, value, expires_ms };
+            let entry = Entry { hash, key, value, expires_ms, slide_ms };
             let old = self.entries[slot as usize].replace(entry);
             self.policy.hit(slot);
             self.policy.update(slot, weight, &mut self.victims);
             self.keep(slot, hash, weight);
             return self.take_victims(old.map(|old| old.value));
         }
-        let entry = Some(Entry { hash, key, value, expires_ms });
+        let entry = Some(Entry { hash, key, value, expires_ms, slide_ms });
         let slot = match self.free.pop() {
             Some(slot) => {
                 self.entries[slot as usize] = entry;
@@ -260,6 +290,10 @@ impl<K: Eq, V> Shard<K, V> {
 
     pub(super) fn len(&self) -> usize {
         self.table.len()
+    }
+
+    pub(super) fn live_len(&self, now_ms: u64) -> usize {
+        self.entries.iter().flatten().filter(|entry| entry.is_live(|| now_ms)).count()
     }
 
     pub(super) fn weight(&self) -> u64 {

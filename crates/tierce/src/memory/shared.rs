@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
 
-use super::MemoryCache;
+use super::{Lease, MemoryCache};
 use crate::clock::{Clock, SystemClock};
 use crate::error::{Code, Error, Result};
 use crate::policy::PolicyKind;
@@ -31,17 +31,18 @@ pub struct SharedOptions {
     pub max_size: u64,
     /// Who goes first.
     pub policy: PolicyKind,
-    /// The time of entries that are put in without one; `None` is for ever.
-    pub ttl_ms: Option<u64>,
+    /// The time of entries that are put in without one.
+    pub lease: Lease,
 }
 
 impl std::fmt::Display for SharedOptions {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "maxSize {} bytes, policy '{}', ttl ", self.max_size, self.policy.name())?;
-        match self.ttl_ms {
-            Some(ttl) => write!(f, "{ttl} ms"),
-            None => f.write_str("never"),
+        match self.lease.ttl_ms {
+            Some(ttl) => write!(f, "{ttl} ms")?,
+            None => f.write_str("never")?,
         }
+        f.write_str(if self.lease.slides { ", sliding" } else { "" })
     }
 }
 

@@ -101,7 +101,7 @@ fn concerns(path: *const c_char) -> i32 {
     let Ok(watched) = WATCHED.try_lock() else { return 0 };
     match watched.as_deref() {
         Some(watched) if path.contains(watched) => {
-            if path.contains("/values/") || path.ends_with("-wal") {
+            if path.contains("/values/") || path.contains("/temp/") || path.ends_with("-wal") {
                 OURS | KEPT
             } else {
                 OURS
