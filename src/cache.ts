@@ -99,9 +99,7 @@ export class Cache<M extends MetaTables = NoMeta> extends CacheChanges<M> {
     const given = entriesOf(entries)
     const texts = this.#core.textsSoon(given.map(([key]) => key))
     const known = texts instanceof Promise ? await texts : texts
-    await this.#core.tiers.write(
-      given.map(([, value], index) => ({ text: known[index]!, value, ...storing })),
-    )
+    await this.#core.tiers.write(given.map(([, value], index) => written(known[index]!, value, storing)))
   }
 
   /** As `setMany`, on this thread. */
@@ -109,11 +107,7 @@ export class Cache<M extends MetaTables = NoMeta> extends CacheChanges<M> {
   setManySync(entries: { readonly [key: string]: unknown }, options?: SetOptions<M>): void
   setManySync(entries: Entries<Key, unknown>, options: SetOptions<M> = {}): void {
     const storing = this.#core.storing(options)
-    const writes = entriesOf(entries).map(([key, value]) => ({
-      text: this.#core.text(key),
-      value,
-      ...storing,
-    }))
+    const writes = entriesOf(entries).map(([key, value]) => written(this.#core.text(key), value, storing))
     now(this.#core.tiers.write(writes, true))
   }
 
@@ -241,17 +235,19 @@ export class Cache<M extends MetaTables = NoMeta> extends CacheChanges<M> {
 
   /** Removes every entry. */
   async clear(): Promise<void> {
-    this.#core.open()
-    this.#core.later.outdateAll()
-    this.#core.loading.loads.outdateAll()
-    await this.#core.tiers.clear()
+    await this.#clear(false)
   }
 
   /** As `clear`, on this thread. */
   clearSync(): void {
+    now(this.#clear(true))
+  }
+
+  #clear(sync: boolean): Soon<void> {
     this.#core.open()
+    this.#core.later.outdateAll()
     this.#core.loading.loads.outdateAll()
-    now(this.#core.tiers.clear(true))
+    return this.#core.tiers.clear(sync)
   }
 
   /**

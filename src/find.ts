@@ -107,8 +107,7 @@ export async function find<M extends MetaTables, T extends keyof M & string>(
   const columns = columnsOf(tables, table) as M[T]
   const search = searchOf(table, columns, options)
   const isWithValues = boolean(options.values ?? false, 'values')
-  const { sql, params } = statementOf(search)
-  const answer = tiers.disk?.isJson ? scanFor(tiers.disk, search) : tiers.query(sql, params)
+  const answer = answerTo(tiers, search)
   const { cells, rows } = answer instanceof Promise ? await answer : answer
   const types = Object.entries(columns).map(([name, { type }]) => [name, type] as const)
   const texts: string[] = []
@@ -161,6 +160,12 @@ export function searchOf<C extends Columns>(table: string, columns: C, options: 
     limit: limit === undefined ? undefined : positiveInteger(limit, 'limit'),
     offset: offset === 0 ? 0 : positiveInteger(offset, 'offset'),
   }
+}
+
+function answerTo(tiers: TierStack, search: Search) {
+  if (tiers.disk?.isJson) return scanFor(tiers.disk, search)
+  const { sql, params } = statementOf(search)
+  return tiers.query(sql, params)
 }
 
 /** @internal */

@@ -95,6 +95,7 @@ describe('frames as values', () => {
       [() => cache.set('k', 'newer'), 'newer'],
       [() => cache.delete('k'), undefined],
       [() => cache.clear(), undefined],
+      [() => cache.clearSync(), undefined],
     ] as const) {
       const first = cache.set('k', table)
       await Promise.all([change(), first])

@@ -8,7 +8,7 @@ import type { SetOptions } from '../set-options.js'
 import { now } from '../soon.js'
 import { add, addend, type Increment, increment, touch, ttl, update } from '../verbs/changes.js'
 import type { SyncTransaction, Transaction, TransactionOptions } from '../verbs/transaction.js'
-import type { Core } from './core.js'
+import { type Core, written } from './core.js'
 import { CacheListing } from './listing.js'
 
 /** Options of `increment`. */
@@ -31,7 +31,7 @@ export class CacheChanges<M extends MetaTables> extends CacheListing<M> {
    */
   async add(key: Key, value: unknown, options: SetOptions<M> = {}): Promise<boolean> {
     const storing = this.#core.storing(options)
-    return this.#core.at(key, (text) => add(this.#core.tiers, { text, value, ...storing }, false))
+    return this.#core.at(key, (text) => add(this.#core.tiers, written(text, value, storing), false))
   }
 
   /** As `add`, on this thread. */
@@ -45,7 +45,7 @@ export class CacheChanges<M extends MetaTables> extends CacheListing<M> {
    */
   async update(key: Key, value: unknown, options: SetOptions<M> = {}): Promise<boolean> {
     const storing = this.#core.storing(options)
-    return this.#core.at(key, (text) => update(this.#core.tiers, { text, value, ...storing }, false))
+    return this.#core.at(key, (text) => update(this.#core.tiers, written(text, value, storing), false))
   }
 
   /** As `update`, on this thread. */
