@@ -6,6 +6,7 @@ import { scanFor } from './find-scan.js'
 import { type Key, keyFromText } from './keys.js'
 import { cellOf, columnOf, columnsOf, type MetaTables } from './meta.js'
 import { boolean, checkOptions, invalid, oneOf, positiveInteger } from './options.js'
+import { isList, isUnreadable } from './refusal.js'
 import type { TierStack } from './tiers/stack.js'
 
 /** What a value in a column may be compared with. Several conditions must all hold. Null answers `isNull` alone. */
@@ -244,8 +245,8 @@ function orderOf(table: string, columns: Columns, orderBy: unknown): { name: str
   const given: [string, unknown][] =
     typeof orderBy === 'string'
       ? [[orderBy, 'asc']]
-      : Array.isArray(orderBy)
-        ? orderBy.map((name) => [name, 'asc'])
+      : isList(orderBy)
+        ? orderBy.map((name) => [name as string, 'asc'])
         : Object.entries(checkObject(orderBy, 'orderBy')).filter(([, direction]) => direction !== undefined)
   return given.map(([name, direction]) => {
     columnOf(columns, table, name)
@@ -254,6 +255,9 @@ function orderOf(table: string, columns: Columns, orderBy: unknown): { name: str
 }
 
 function checkObject(value: unknown, name: string): object {
-  if (typeof value === 'object' && value !== null) return value
-  throw invalid(name, value, 'an object with columns')
+  if (typeof value !== 'object' || value === null || isUnreadable(value)) {
+    throw invalid(name, value, 'an object with columns')
+  }
+  checkOptions(value, Object.keys(value), name)
+  return value
 }

@@ -6,6 +6,7 @@ import { type Key, keyText, keyTextSoon } from './keys.js'
 import type { LoadCall, LoadContext, NotModified } from './load/flight.js'
 import {
   type AnyGetOrSetOptions,
+  LOAD_OPTIONS,
   type LoadPlan,
   parseLoadOptions,
   parseLoadSyncOptions,
@@ -14,7 +15,7 @@ import {
 import { Turns } from './load/turns.js'
 import { Loads } from './load.js'
 import { counted } from './memory/flights.js'
-import { callback } from './options.js'
+import { callback, checkOptions } from './options.js'
 import { parseSetOptions, type SetOptions } from './set-options.js'
 import { now as done } from './soon.js'
 import type { TierStack } from './tiers/stack.js'
@@ -51,9 +52,10 @@ export class Loading {
     this.#check = (entry) => void parseSetOptions(entry, ttl, 0, meta)
     this.#owner = owner
     this.turns = disk === undefined || owner.tiers.disk?.isJson ? undefined : new Turns(disk.dir)
+    checkOptions(defaults, LOAD_OPTIONS, 'defaults')
+    this.#plan = this.#checked(parseLoadOptions(defaults, this.#check))
     this.#defaults = defaults
     this.#syncDefaults = withoutAsync(defaults)
-    this.#plan = this.#checked(parseLoadOptions(defaults, this.#check))
     this.#syncPlan = parseLoadOptions(this.#syncDefaults, this.#check)
     const { tiers, faults } = owner
     const storing = (entry: SetOptions) => parseSetOptions(entry, ttl, now(), meta)
@@ -140,11 +142,13 @@ export class Loading {
   /** What the caller gave is refused now, not after a costly load. */
   planOf(options: AnyGetOrSetOptions | undefined): LoadPlan {
     if (options === undefined) return this.#plan
+    checkOptions(options, LOAD_OPTIONS, 'a load')
     return this.#checked(parseLoadOptions({ ...this.#defaults, ...options }, this.#check))
   }
 
   syncPlanOf(options: AnyGetOrSetOptions | undefined): LoadPlan {
     if (options === undefined) return this.#syncPlan
+    checkOptions(options, LOAD_OPTIONS, 'a load')
     return this.#checked(parseLoadSyncOptions({ ...this.#syncDefaults, ...options }, this.#check))
   }
 

@@ -8,7 +8,8 @@ import { type CallKey, type Key, keyFromText, NamespacedKey, namespacePrefix } f
 import type { AnyGetOrSetOptions, GetOrSetOptions, GetOrSetSyncOptions } from './load/options.js'
 import type { Loader, LoaderSync } from './loading.js'
 import { type Entries, entriesOf, keysOf } from './many.js'
-import { describe } from './refusal.js'
+import { callback } from './options.js'
+import { describe, isList } from './refusal.js'
 import { SET_OPTIONS, type SetOptions } from './set-options.js'
 
 /** What is in a namespace, and how the reads through this object fared. Sizes in bytes. */
@@ -149,6 +150,7 @@ export class Namespace {
   }
 
   async getOrSet<V>(key: AnyKey, load: Loader<V>, options?: GetOrSetOptions<V>): Promise<V> {
+    callback(load, 'load')
     let isHit = true
     const counting: Loader<V> = (context) => {
       isHit = false
@@ -235,7 +237,7 @@ export class Namespace {
   }
 
   #tags(tags: unknown): string[] {
-    if (Array.isArray(tags) && tags.every((tag) => typeof tag === 'string' && tag !== '')) {
+    if (isList(tags) && tags.every((tag) => typeof tag === 'string' && tag !== '')) {
       return tags.map((tag) => this.#scope + tag)
     }
     throw makeError('E_INVALID_OPTION', `Invalid tags: got ${describe(tags)}. Give an array of texts.`, {

@@ -2,6 +2,7 @@
 import type { Duration } from '../cache-options.js'
 import { makeError } from '../errors.js'
 import { boolean, callback, checkOptions, invalid, parseDuration } from '../options.js'
+import { isUnreadable } from '../refusal.js'
 import { SET_OPTIONS, type SetOptions } from '../set-options.js'
 import { type LockLike, parseSingleFlight, type SingleFlight } from './barriers.js'
 import type { NotModified, StaleEntry } from './flight.js'
@@ -141,11 +142,11 @@ const PLAIN: LoadPlan = {
 export type AnyGetOrSetOptions = GetOrSetOptions<any, any[]>
 
 /**
+ * @param options of names that `LOAD_OPTIONS` has
  * @param check refuses options of the entry that are not accepted
  * @throws InvalidOptionError `E_INVALID_OPTION`, InvalidTtlError `E_INVALID_TTL`
  */
 export function parseLoadOptions(options: AnyGetOrSetOptions, check: (entry: SetOptions) => void): LoadPlan {
-  checkOptions(options, LOAD_OPTIONS, 'a load')
   const plan: LoadPlan = { ...PLAIN, entry: entryOf(options) }
   check(plan.entry)
   if (typeof options.ttl === 'function') plan.ttlOf = callback(options.ttl, 'ttl')
@@ -160,7 +161,7 @@ export function parseLoadOptions(options: AnyGetOrSetOptions, check: (entry: Set
   if (options.shouldCache !== undefined) plan.shouldCache = callback(options.shouldCache, 'shouldCache')
   if (options.validate !== undefined) plan.validate = callback(options.validate, 'validate')
   if (options.schema !== undefined) plan.schema = parseSchema(options.schema)
-  if (options.signal !== undefined) plan.signal = parseSignal(options.signal)
+  if (options.signal !== undefined) plan.signal = signalOption(options.signal)
   plan.barrier = parseSingleFlight(options.singleFlight)
   if (options.lockTimeout !== undefined) {
     plan.lockTimeout = parseDuration(options.lockTimeout, 'lockTimeout')
@@ -227,7 +228,8 @@ function parseEarly(early: unknown): number {
   throw invalid('early', early, 'true, false, or a positive beta')
 }
 
-function parseSignal(signal: unknown): AbortSignal {
-  if (typeof (signal as AbortSignal | null)?.addEventListener === 'function') return signal as AbortSignal
+/** @throws InvalidOptionError `E_INVALID_OPTION` */
+export function signalOption(signal: unknown): AbortSignal {
+  if (!isUnreadable(signal) && signal instanceof AbortSignal) return signal
   throw invalid('signal', signal, 'an AbortSignal')
 }

@@ -1,7 +1,7 @@
 /** Values as streams: one piece is in memory at a time. */
 import type { Readable } from 'node:stream'
 import { makeError } from '../errors.js'
-import { describe } from '../refusal.js'
+import { describe, isUnreadable } from '../refusal.js'
 import { packSet } from '../tiers/disk.js'
 import type { Storing } from '../tiers/entries.js'
 import type { TierStack } from '../tiers/stack.js'
@@ -20,7 +20,10 @@ const BYTES: readonly number[] = [Kind.plain, Kind.buffer, Kind.uint8Array, Kind
 
 /** @throws InvalidOptionError `E_INVALID_OPTION` */
 export function checkSource(source: unknown): StreamSource {
-  const given = source as Partial<AsyncIterable<unknown> & Iterable<unknown>> | null | undefined
+  const given = (isUnreadable(source) ? undefined : source) as
+    | Partial<AsyncIterable<unknown> & Iterable<unknown>>
+    | null
+    | undefined
   const iterable = given?.[Symbol.asyncIterator] ?? (typeof source === 'object' && given?.[Symbol.iterator])
   if (typeof iterable === 'function' && !(source instanceof Uint8Array)) return source as StreamSource
   throw makeError(
