@@ -251,6 +251,7 @@ export class Store<K, V> implements Host<K> {
     this.slots.clear()
     this.keys = []
     this.values = []
+    this.#weights = new Uint32Array(0)
     this.#free.length = 0
     this.#fresh = 0
     this.#missed = undefined
