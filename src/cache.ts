@@ -219,6 +219,7 @@ export class Cache<M extends MetaTables = NoMeta> extends CacheChanges<M> {
   #invalidateTags(given: string | readonly string[], sync: boolean): Soon<number> {
     this.#core.open()
     const tags = parseTags(typeof given === 'string' ? [given] : given)
+    this.#core.later.outdateTags(tags)
     this.#core.loading.loads.outdateTags(tags)
     return this.#core.tiers.invalidateTags(tags, sync)
   }

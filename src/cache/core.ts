@@ -133,7 +133,7 @@ export class Core<M extends MetaTables> {
 
   /** Stores a value whose stored form is made on the thread pool, unless the key is changed meanwhile. */
   async setLater(text: string, value: unknown, storing: Storing, form: Promise<Encoded>): Promise<void> {
-    const encoded = await this.later.made(text, form)
+    const encoded = await this.later.made(text, form, storing.extras?.tags)
     if (encoded === undefined) return
     this.open()
     await this.tiers.write([{ ...written(text, value, storing), encoded }])
