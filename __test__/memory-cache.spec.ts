@@ -6,6 +6,7 @@ import {
   KeyExpiredError,
   KeyNotFoundError,
   MemoryCache,
+  type MemoryCacheOptions,
   type RemovalReason,
   type TierceError,
   UnserializableError,
@@ -502,19 +503,35 @@ describe('bounds', () => {
     expect(() => new MemoryCache({ maxSize: 9, weigher: () => Number.NaN }).set('a', 1)).toThrow(/weigher/)
   })
 
-  it('a cache that was cleared fills again, under each policy', () => {
+  it.each<MemoryCacheOptions<number, number>>([
+    { max: 300 },
+    { maxSize: 300, weigher: () => 1 },
+    { maxSize: 3000, weigher: (key) => 1 + (key % 19), ttl: '1h', sliding: true },
+  ])('a cache that was cleared fills again, under each policy, bounded by %o', (bounds) => {
     for (const policy of POLICIES) {
-      const cache = new MemoryCache<number, number>({ max: 300, policy })
-      for (let round = 0; round < 3; round++) {
-        for (let key = 0; key < 1000; key++) {
+      const cache = new MemoryCache<number, number>({ ...bounds, policy })
+      for (const keys of [1000, 1, 5000, 300]) {
+        for (let key = 0; key < keys; key++) {
           cache.set(key, key)
           cache.get(key >> 1)
         }
-        expect(cache.size).toBe(300)
+        if (bounds.max !== undefined) expect(cache.size).toBe(Math.min(keys, 300))
+        expect(cache.bytes).toBeLessThanOrEqual(bounds.maxSize === undefined ? 0 : Number(bounds.maxSize))
+        expect(cache.get(keys - 1)).toBe(keys - 1)
         expect(cache.check()).toBe('')
         cache.clear()
-        expect([cache.size, [...cache]]).toEqual([0, []])
+        expect([cache.size, cache.bytes, [...cache]]).toEqual([0, 0, []])
       }
+    }
+  })
+
+  it('entries that grow make others go, under each policy, though nothing ever had to go for a newcomer', () => {
+    for (const policy of POLICIES) {
+      const cache = new MemoryCache<string, number>({ maxSize: 10, weigher: (weight) => weight, policy })
+      cache.set('a', 3).set('b', 3).set('c', 3).set('b', 6)
+      expect([cache.get('b'), cache.size, cache.check()], policy).toEqual([6, 2, ''])
+      cache.set('b', 10)
+      expect([[...cache], cache.check()], policy).toEqual([[['b', 10]], ''])
     }
   })
 })
