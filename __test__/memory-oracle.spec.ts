@@ -139,7 +139,9 @@ describe.skipIf(!isThere)('the policies that learn keep up with their references
       let pairs = 0
       const isPair = ({ reference, capacity, isBytes }: Row) =>
         reference === references[0] && capacity >= 100 && !isBytes
-      for (const { trace, capacity, requests, misses } of (policy === 's3-fifo' ? long : all).filter(isPair)) {
+      for (const { trace, capacity, requests, misses } of (policy === 's3-fifo' ? long : all).filter(
+        isPair,
+      )) {
         const isOther = (row: Row) =>
           row.trace === trace && row.capacity === capacity && row.reference === references[1] && !row.isBytes
         const other = long.find(isOther)

@@ -6,9 +6,10 @@ import { checkOptions } from '../options.js'
 import { part } from '../parts.js'
 import type { SetOptions } from '../set-options.js'
 import { now } from '../soon.js'
+import { written } from '../tiers/stack.js'
 import { add, addend, type Increment, increment, touch, ttl, update } from '../verbs/changes.js'
 import type { SyncTransaction, Transaction, TransactionOptions } from '../verbs/transaction.js'
-import { type Core, written } from './core.js'
+import type { Core } from './core.js'
 import { CacheListing } from './listing.js'
 
 /** Options of `increment`. */

@@ -187,7 +187,7 @@ export class Work<Options> {
     const sets = changed.flatMap(([, { changes }]) =>
       changes.flatMap((one) => (one.op === 'set' ? [one] : [])),
     )
-    for (const { write, encoded } of sets) this.#tiers.admitted(write, encoded)
+    for (const { write, encoded } of sets) this.#tiers.admitted(write.text, write.value, write, encoded)
     for (const [text, { changes }] of changed) {
       for (const change of changes) {
         if (change.op === 'set') this.#tiers.keep(change.write, change.encoded)
