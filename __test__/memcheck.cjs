@@ -1,7 +1,7 @@
 // What runs under valgrind's memcheck: everything of the addon that works on memory which JavaScript sees too. `npm test -- memcheck`.
 const { MemoryCache, SharedMemoryCache } = require('../dist/index.js')
 
-for (const policy of ['lfu', 's3-fifo', 'w-tinylfu', 'auto']) {
+for (const policy of ['lfu', 'auto']) {
   const cache = new MemoryCache({ max: 300, policy, ttl: '1h' })
   for (let step = 0; step < 6000; step++) {
     const key = (step * 7919) % 1013

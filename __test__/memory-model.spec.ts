@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { definePolicy, MemoryCache, type RemovalReason } from 'tierce'
 import { describe, expect, it } from 'vitest'
+import { Ghosts } from '../build/memory/ghosts.js'
 
 interface Entry {
   key: number
@@ -234,6 +235,54 @@ describe('every policy keeps its bounds and its account after each operation', (
           expect(cache.check()).toBe('')
         }),
         { numRuns: 60 },
+      )
+    })
+  }
+})
+
+describe('the ghosts of s3-fifo are those of a naive queue', () => {
+  const step = fc.record({
+    hash: fc.integer({ min: -150, max: 150 }),
+    weight: fc.nat(9),
+    isTaken: fc.boolean(),
+  })
+  const bounds = fc.record({
+    most: fc.integer({ min: 1, max: 900 }),
+    entries: fc.integer({ min: 1, max: 200 }),
+  })
+
+  for (const isWeighted of [false, true]) {
+    it(isWeighted ? 'with weights' : 'without', () => {
+      fc.assert(
+        fc.property(
+          fc.array(step, { minLength: 100, maxLength: 1500 }),
+          bounds,
+          (steps, { most, entries }) => {
+            const ghosts = new Ghosts(isWeighted)
+            const queue: { hash: number; weight: number }[] = []
+            const forget = (hash: number) => {
+              const at = queue.findIndex((one) => one.hash === hash)
+              if (at >= 0) queue.splice(at, 1)
+              return at >= 0
+            }
+            for (const { hash, weight: given, isTaken } of steps) {
+              const weight = isWeighted ? given : 1
+              if (isTaken) expect(ghosts.take(hash)).toBe(forget(hash))
+              else {
+                ghosts.push(hash, weight, most, entries)
+                if (weight > most) continue
+                forget(hash)
+                const total = () => queue.reduce((sum, one) => sum + one.weight, weight)
+                while (queue.length > 0 && (total() > most || queue.length >= entries)) queue.shift()
+                queue.push({ hash, weight })
+              }
+              expect(ghosts.check()).toBe('')
+            }
+            for (const { hash } of [...queue]) expect(ghosts.take(hash)).toBe(true)
+            expect(ghosts.check()).toBe('')
+          },
+        ),
+        { numRuns: 30 },
       )
     })
   }

@@ -63,10 +63,10 @@ export function slide(
 /** The time to live of a value. */
 export function ttlOf(value: unknown, args: readonly unknown[], plan: LoadPlan, standard: number): number {
   if (plan.ttlOf !== undefined) return parseDuration(plan.ttlOf(value, ...args), 'ttl')
-  return plan.entry.ttl === undefined ? standard : parseDuration(plan.entry.ttl, 'ttl')
+  return plan.ttl ?? standard
 }
 
 /** What the load of a value took, as it is stored. */
-export function costOf(started: number, now: number): SetTimes['cost'] {
-  return Math.min(Math.max(0, Math.round(now - started)), 2 ** 31)
+export function costOf(took: number): SetTimes['cost'] {
+  return Math.min(Math.max(0, Math.round(took)), 2 ** 31)
 }

@@ -4,6 +4,7 @@ import { makeError } from '../errors.js'
 import { boolean, callback, checkOptions, invalid, parseDuration } from '../options.js'
 import { isUnreadable } from '../refusal.js'
 import { SET_OPTIONS, type SetOptions } from '../set-options.js'
+import type { Storing } from '../tiers/entries.js'
 import { type LockLike, parseSingleFlight, type SingleFlight } from './barriers.js'
 import type { NotModified, StaleEntry } from './flight.js'
 import { type AnySchema, parseSchema } from './schema.js'
@@ -73,6 +74,10 @@ export interface GetOrSetOptions<V = unknown, Args extends unknown[] = []>
 export interface LoadPlan {
   /** What the entry gets, checked. */
   entry: SetOptions
+  /** The same, parsed; its times are not those of what is loaded. */
+  storing: Storing
+  /** Undefined for the cache's. */
+  ttl: number | undefined
   ttlOf: ((value: unknown, ...args: unknown[]) => Duration) | undefined
   tagsOf: ((value: unknown, ...args: unknown[]) => readonly string[]) | undefined
   sliding: boolean
@@ -115,8 +120,8 @@ export const LOAD_OPTIONS: readonly string[] = [...SET_OPTIONS, ...SYNC_NAMES, .
 const SYNC_OPTIONS: readonly string[] = [...SET_OPTIONS, ...SYNC_NAMES]
 const LOCK_TIMEOUT = 30_000
 
-const PLAIN: LoadPlan = {
-  entry: {},
+const PLAIN: Omit<LoadPlan, 'entry' | 'storing'> = {
+  ttl: undefined,
   ttlOf: undefined,
   tagsOf: undefined,
   sliding: false,
@@ -143,12 +148,16 @@ export type AnyGetOrSetOptions = GetOrSetOptions<any, any[]>
 
 /**
  * @param options of names that `LOAD_OPTIONS` has
- * @param check refuses options of the entry that are not accepted
+ * @param check parses options of the entry, and refuses those that are not accepted
  * @throws InvalidOptionError `E_INVALID_OPTION`, InvalidTtlError `E_INVALID_TTL`
  */
-export function parseLoadOptions(options: AnyGetOrSetOptions, check: (entry: SetOptions) => void): LoadPlan {
-  const plan: LoadPlan = { ...PLAIN, entry: entryOf(options) }
-  check(plan.entry)
+export function parseLoadOptions(
+  options: AnyGetOrSetOptions,
+  check: (entry: SetOptions) => Storing,
+): LoadPlan {
+  const entry = entryOf(options)
+  const plan: LoadPlan = { ...PLAIN, entry, storing: check(entry) }
+  if (entry.ttl !== undefined) plan.ttl = parseDuration(entry.ttl, 'ttl')
   if (typeof options.ttl === 'function') plan.ttlOf = callback(options.ttl, 'ttl')
   if (typeof options.tags === 'function') plan.tagsOf = callback(options.tags, 'tags')
   if (options.sliding !== undefined) plan.sliding = boolean(options.sliding, 'sliding')
@@ -173,7 +182,7 @@ export function parseLoadOptions(options: AnyGetOrSetOptions, check: (entry: Set
 /** As `parseLoadOptions`, for a load on this thread: what takes time to pass is refused. */
 export function parseLoadSyncOptions(
   options: AnyGetOrSetOptions,
-  check: (entry: SetOptions) => void,
+  check: (entry: SetOptions) => Storing,
 ): LoadPlan {
   const idle = ASYNC_NAMES.find((name) => options[name] !== undefined)
   if (idle !== undefined) {

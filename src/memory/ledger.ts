@@ -35,7 +35,7 @@ const LAST_MARK = 127
  * The native policies, and whether each learns from what it no longer holds; the others decide by what they hold alone. The same
  * names are in crates/tierce/src/policy/kind.rs.
  */
-export const LEDGERS = { lfu: false, 's3-fifo': true, auto: true } as const
+export const LEDGERS = { lfu: false, auto: true } as const
 
 /**
  * A native policy.

@@ -3,10 +3,11 @@ import { oneOf } from '../options.js'
 import type { Evictor, Host } from './evictor.js'
 import { LEDGERS, Ledger } from './ledger.js'
 import { ORDERS, Ordered, Sieve } from './ordered.js'
+import { S3Fifo } from './s3-fifo.js'
 import { TinyLfu } from './tinylfu.js'
 
 /** The built-in policies. */
-export type PolicyName = keyof typeof ORDERS | 'sieve' | 'w-tinylfu' | keyof typeof LEDGERS
+export type PolicyName = keyof typeof ORDERS | 'sieve' | 's3-fifo' | 'w-tinylfu' | keyof typeof LEDGERS
 
 /** What is held, at most. */
 export interface Bounds {
@@ -19,16 +20,20 @@ export interface Bounds {
 type MakeEvictor = <K>(host: Host<K>, bounds: Bounds) => Evictor<K>
 
 const makers = new Map<string, MakeEvictor>([['sieve', (host) => new Sieve(host)]])
-makers.set('w-tinylfu', (host, bounds) =>
-  capacityOf(bounds) < 2 ? new Ordered(host, ORDERS.lru) : new TinyLfu(host, bounds),
-)
 for (const [name, order] of Object.entries(ORDERS)) makers.set(name, (host) => new Ordered(host, order))
+
+/** Adds a policy that needs two entries at least: of one there is nothing to choose. */
+function addChooser(name: string, make: MakeEvictor): void {
+  makers.set(name, (host, bounds) =>
+    capacityOf(bounds) < 2 ? new Ordered(host, ORDERS.lru) : make(host, bounds),
+  )
+}
+
+addChooser('s3-fifo', (host, bounds) => new S3Fifo(host, bounds))
+addChooser('w-tinylfu', (host, bounds) => new TinyLfu(host, bounds))
 for (const name of Object.keys(LEDGERS) as (keyof typeof LEDGERS)[]) {
-  makers.set(name, (host, bounds) => {
-    const capacity = capacityOf(bounds)
-    // Of one entry there is nothing to choose.
-    if (capacity < 2) return new Ordered(host, ORDERS.lru)
-    return new Ledger(host, name, capacity, bounds.maxWeight !== Infinity)
+  addChooser(name, (host, bounds) => {
+    return new Ledger(host, name, capacityOf(bounds), bounds.maxWeight !== Infinity)
   })
 }
 

@@ -186,12 +186,30 @@ export class Store<K, V> implements Host<K> {
   set(key: K, value: V, weight: number, ttl: number, slide: number): number {
     if (this.#counters !== undefined) this.#counters.sets++
     const slot = key === this.#missed ? undefined : this.slots.get(key)
-    if (slot !== undefined && this.#isLive(slot)) return this.#replace(slot, value, weight, ttl, slide)
+    if (slot !== undefined && this.#isLive(slot)) return this.replace(slot, value, weight, ttl, slide)
     this.#missed = undefined
     if (!this.#weighted && this.slots.size >= this.#max) {
       const taken = this.#replaceVictim(key, value, ttl, slide)
       if (taken >= 0) return taken
     }
+    return this.#insert(key, value, weight, ttl, slide)
+  }
+
+  /** Stores a value in the place of a live one, whose slot is known; gives its slot. */
+  replace(slot: number, value: V, weight: number, ttl: number, slide: number): number {
+    if (this.#tells) this.#note(slot, 'set')
+    this.values[slot] = value
+    this.setTtl(slot, ttl, slide)
+    this.evictor.updated(slot)
+    if (!this.#weighted) return slot
+    const change = weight - this.#weights[slot]!
+    if (change === 0) return slot
+    this.#weights[slot] = weight
+    this.weight += change
+    if (this.evictor.reweigh(slot, weight, change)) return slot
+    // It had to go before others did: as the newest it may stay.
+    const key = this.keys[slot] as K
+    this.#release(slot)
     return this.#insert(key, value, weight, ttl, slide)
   }
 
@@ -280,23 +298,6 @@ export class Store<K, V> implements Host<K> {
     if (ttl !== Infinity) this.setTtl(slot, ttl, slide)
     this.evictor.inserted(slot)
     return slot
-  }
-
-  #replace(slot: number, value: V, weight: number, ttl: number, slide: number): number {
-    if (this.#tells) this.#note(slot, 'set')
-    this.values[slot] = value
-    this.setTtl(slot, ttl, slide)
-    this.evictor.updated(slot)
-    if (!this.#weighted) return slot
-    const change = weight - this.#weights[slot]!
-    if (change === 0) return slot
-    this.#weights[slot] = weight
-    this.weight += change
-    if (this.evictor.reweigh(slot, weight, change)) return slot
-    // It had to go before others did: as the newest it may stay.
-    const key = this.keys[slot] as K
-    this.#release(slot)
-    return this.#insert(key, value, weight, ttl, slide)
   }
 
   /** Whether an entry is live; one that has expired is removed. */

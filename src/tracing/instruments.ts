@@ -59,7 +59,7 @@ export function openTelemetry(cache: Cache, options: InstrumentationOptions = {}
 
 function traceLoads(cache: Cache, name: string, api: OpenTelemetryApi): () => void {
   const tracer = api.trace.getTracer('tierce')
-  const source = hostOf(cache).loading.loads
+  const source = hostOf(cache).loading.loads.source
   const spans = new WeakMap<LoadMessage, Span>()
   const end = (message: LoadMessage) => {
     spans.get(message)?.end()

@@ -51,13 +51,17 @@ impl Ghost {
         true
     }
 
-    /// Remembers an evicted key, and forgets the oldest ones that no longer fit.
-    pub(crate) fn push(&mut self, print: u32, weight: u32) {
+    /// Remembers an evicted key, and forgets the oldest ones that no longer fit, or are more than `most`: what weighs
+    /// little, or nothing, takes memory here too.
+    pub(crate) fn push(&mut self, print: u32, weight: u32, most: usize) {
         if u64::from(weight) > self.capacity {
             return;
         }
         self.remove(print);
-        while self.weight + u64::from(weight) > self.capacity && self.pop() {}
+        let is_over = |ghost: &Self| {
+            ghost.weight + u64::from(weight) > ghost.capacity || ghost.table.len() >= most.max(1)
+        };
+        while is_over(self) && self.pop() {}
         if self.queue.len() > 2 * self.table.len() + 64 {
             self.compact();
         }

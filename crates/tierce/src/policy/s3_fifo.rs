@@ -14,7 +14,7 @@ const IN_MAIN: u8 = 0x80;
 const MAX_HITS: u8 = 3;
 
 /// New entries pass through a small queue (a tenth of the capacity); those that were hit there go on to the main
-/// queue, the others leave a ghost (as many as nine tenths of the capacity), and a key whose ghost is still there goes
+/// queue, the others leave a ghost (as many as nine tenths of the capacity, or the entries), and a key whose ghost is still there goes
 /// to the main queue at once. The main queue gives an entry one more round for each hit, at most three.
 ///
 /// 13 bytes a slot and about 20 for each ghost; a hit changes one byte.
@@ -70,7 +70,8 @@ impl S3Fifo {
     fn evict_small(&mut self) -> Option<u32> {
         while let Some(slot) = self.lists.front(SMALL) {
             if self.meta[slot as usize] == 0 {
-                self.ghost.push(self.prints[slot as usize], self.budget.weight(slot));
+                let weight = self.budget.weight(slot);
+                self.ghost.push(self.prints[slot as usize], weight, self.budget.entries() as usize);
                 self.forget(slot);
                 return Some(slot);
             }

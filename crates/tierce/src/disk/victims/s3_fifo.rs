@@ -180,8 +180,8 @@ impl S3Fifo {
                 self.move_to_main(scene, &found, 0)?;
             } else if let Some(removed) = scene.evict(&found)? {
                 self.weigh(scene.epochs, false, removed.weight(), 0);
-                self.ghost
-                    .push(print(removed.id), u32::try_from(self.units(removed.weight())).unwrap_or(u32::MAX));
+                let weight = u32::try_from(self.units(removed.weight())).unwrap_or(u32::MAX);
+                self.ghost.push(print(removed.id), weight, usize::MAX);
                 return Ok(Next::Victim(removed));
             }
         }
