@@ -337,7 +337,12 @@ export class DiskTier {
     this.#holding = true
     setImmediate(() => {
       this.#holding = false
-      if (!this.#closed) this.#disk.release()
+      if (this.#closed) return
+      try {
+        this.#disk.release()
+      } catch (error) {
+        this.#unreadable(fromNative(error)) // nobody waits for it
+      }
     })
   }
 
