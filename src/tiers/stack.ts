@@ -12,7 +12,7 @@ import { type DiskHit, packSet } from './disk.js'
 import type { Kept, KnownKey, Storing, TierStats, Write } from './entries.js'
 import { MemoryFront, type TierEvents } from './front.js'
 import { MemoryEntry } from './memory.js'
-import type { Batch, Coding, Outcome, Packed, Times } from './wire.js'
+import { type Batch, type Coding, type Outcome, type Packed, staleAt, type Times } from './wire.js'
 
 export class TierStack extends MemoryFront {
   /** Of metadata. */
@@ -118,10 +118,10 @@ export class TierStack extends MemoryFront {
   state(text: string, sync: boolean): Soon<KnownKey> {
     const entry = this.current(text)
     if (entry !== undefined) {
-      return entry.isLive(this.now()) ? { is: 'live', expiresAt: entry.expiresAt } : { is: 'expired' }
+      return entry.isLive(this.now()) ? { is: 'live', expiresAt: staleAt(entry) } : { is: 'expired' }
     }
     if (this.disk === undefined) return { is: 'missing' }
-    return then(this.disk.state(text, sync), ({ is, facts }) => ({ is, expiresAt: facts?.expiresAt }))
+    return then(this.disk.state(text, sync), ({ is, facts }) => ({ is, expiresAt: facts && staleAt(facts) }))
   }
 
   /** Stores values in one transaction. In memory they are there when this returns, on disk when it is done. */

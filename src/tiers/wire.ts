@@ -49,6 +49,11 @@ export interface Times {
   freshUntil: number
 }
 
+/** From when reads do not find it, but loads may: the time of its end that programs are told. */
+export function staleAt({ expiresAt, freshUntil }: Times): number {
+  return Math.min(freshUntil, expiresAt)
+}
+
 /** The same, and what its value cost. */
 export interface SetTimes extends Times {
   cost: number
@@ -373,6 +378,11 @@ export class Listed {
   /** `Infinity` never expires. */
   get expiresAt(): number {
     return this.#view.getFloat64(this.#at + 24, true)
+  }
+
+  /** `Infinity` where it is fresh as long as it lives. */
+  get freshUntil(): number {
+    return this.#view.getFloat64(this.#at + 72, true)
   }
 
   get accessedAt(): number {
