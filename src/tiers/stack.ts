@@ -8,11 +8,12 @@ import { attempt, type Soon, then } from '../soon.js'
 import { giveOut, keep } from '../values/copies.js'
 import { type Encoded, encode, kindName, kindOf } from '../values/index.js'
 import type { Answer } from './answer.js'
+import type { Batch, Coding, Packed } from './batch.js'
 import { type DiskHit, packSet } from './disk.js'
 import type { Kept, KnownKey, Storing, TierStats, Write } from './entries.js'
 import { MemoryFront, type TierEvents } from './front.js'
 import { MemoryEntry } from './memory.js'
-import { type Batch, type Coding, type Outcome, type Packed, staleAt, type Times } from './wire.js'
+import { type Outcome, staleAt, type Times } from './wire.js'
 
 export class TierStack extends MemoryFront {
   /** Of metadata. */

@@ -9,8 +9,9 @@ import { boolean, checkOptions, positiveInteger, stringOption } from '../options
 import { codecName } from '../tiers/disk.js'
 import { decodeExtras } from '../tiers/extras.js'
 import type { MemoryEntry } from '../tiers/memory.js'
+import { Listed, type Page } from '../tiers/pages.js'
 import type { TierStack } from '../tiers/stack.js'
-import { Listed, type Page, staleAt } from '../tiers/wire.js'
+import { staleAt } from '../tiers/wire.js'
 import { kindName } from '../values/index.js'
 import { Paged } from './paged.js'
 

@@ -3,10 +3,10 @@ import type { Readable } from 'node:stream'
 import { makeError } from '../errors.js'
 import type { NativeReader } from '../native.js'
 import { describe } from '../refusal.js'
+import { Batch } from '../tiers/batch.js'
 import { type DiskTier, packSet } from '../tiers/disk.js'
 import type { Storing } from '../tiers/entries.js'
 import type { TierStack } from '../tiers/stack.js'
-import { Batch } from '../tiers/wire.js'
 import { Kind } from '../values/handler.js'
 
 /** Bytes, or text that is stored as UTF-8. */

@@ -5,11 +5,12 @@
 import { makeError, TierceError } from '../errors.js'
 import type { Key } from '../keys.js'
 import { attempt, type Soon, then } from '../soon.js'
+import type { Batch } from '../tiers/batch.js'
 import { packSet } from '../tiers/disk.js'
 import type { Storing, Write } from '../tiers/entries.js'
 import type { MemoryEntry } from '../tiers/memory.js'
 import type { TierStack } from '../tiers/stack.js'
-import { type Batch, staleAt, type Times, type Version } from '../tiers/wire.js'
+import { staleAt, type Times, type Version } from '../tiers/wire.js'
 import type { Encoded } from '../values/index.js'
 import { increment, sum } from './changes.js'
 
