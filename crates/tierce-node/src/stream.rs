@@ -126,8 +126,10 @@ impl NativeDisk {
         let cache = guard(env, || self.at(now))?;
         let open = move || {
             let reader = Reading::open(cache, Key::from_text(&key[..]))?;
-            Ok(reader
-                .map(|reader| NativeReader { kind: reader.kind(), reader: Arc::new(Mutex::new(Some(reader))) }))
+            Ok(reader.map(|reader| NativeReader {
+                kind: reader.kind(),
+                reader: Arc::new(Mutex::new(Some(reader))),
+            }))
         };
         Ok(job(open, |_, reader| Ok(reader)))
     }
