@@ -3,6 +3,7 @@ import type { Cell } from './cells.js'
 import { type Column, type Columns, type ColumnTypes, quoted } from './columns.js'
 import { cellOf, columnOf } from './meta.js'
 import { boolean, checkOptions, invalid, oneOf, positiveInteger } from './options.js'
+import { isList, isUnreadable } from './refusal.js'
 
 /** What a value in a column may be compared with. Several conditions must all hold. Null answers `isNull` alone. */
 export interface Comparison<V> {
@@ -191,8 +192,8 @@ function orderOf(table: string, columns: Columns, orderBy: unknown): { name: str
   const given: [string, unknown][] =
     typeof orderBy === 'string'
       ? [[orderBy, 'asc']]
-      : Array.isArray(orderBy)
-        ? orderBy.map((name) => [name, 'asc'])
+      : isList(orderBy)
+        ? orderBy.map((name) => [name as string, 'asc'])
         : Object.entries(checkObject(orderBy, 'orderBy')).filter(([, direction]) => direction !== undefined)
   return given.map(([name, direction]) => {
     columnOf(columns, table, name)
@@ -201,6 +202,9 @@ function orderOf(table: string, columns: Columns, orderBy: unknown): { name: str
 }
 
 function checkObject(value: unknown, name: string): object {
-  if (typeof value === 'object' && value !== null) return value
-  throw invalid(name, value, 'an object with columns')
+  if (typeof value !== 'object' || value === null || isUnreadable(value)) {
+    throw invalid(name, value, 'an object with columns')
+  }
+  checkOptions(value, Object.keys(value), name)
+  return value
 }

@@ -6,6 +6,7 @@ import { Glob } from '../glob.js'
 import { type CallKey, type Key, keyFromText, keyText } from '../keys.js'
 import { fromMetaCells, type NoMeta } from '../meta.js'
 import { boolean, checkOptions, positiveInteger, stringOption } from '../options.js'
+import { isUnreadable } from '../refusal.js'
 import { codecName } from '../tiers/disk.js'
 import { decodeExtras } from '../tiers/extras.js'
 import type { MemoryEntry } from '../tiers/memory.js'
@@ -86,10 +87,11 @@ export function entries<V>(
   within = '',
 ): AsyncGenerator<ListedEntry<V>, void, undefined> {
   const parsed = () => {
+    const chosen = parse(options, ['values'], 'entries', within)
     boolean(options.values ?? false, 'values')
-    return parse(options, ['values'], 'entries', within)
+    return chosen
   }
-  if (options?.values !== true) {
+  if (isUnreadable(options) || options?.values !== true) {
     return new Paged(pages(tiers, PAGE, parsed, open), (chosen) => listed(tiers, chosen))
   }
   return new Paged(valuePages<V>(tiers, pages(tiers, PAGE_OF_VALUES, parsed, open)), (entry) => entry)

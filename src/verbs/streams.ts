@@ -2,7 +2,7 @@
 import type { Readable } from 'node:stream'
 import { makeError } from '../errors.js'
 import type { NativeReader } from '../native.js'
-import { describe } from '../refusal.js'
+import { describe, isUnreadable } from '../refusal.js'
 import { Batch } from '../tiers/batch.js'
 import { type DiskTier, packSet } from '../tiers/disk.js'
 import type { Storing } from '../tiers/entries.js'
@@ -21,7 +21,10 @@ const BYTES: readonly number[] = [Kind.plain, Kind.buffer, Kind.uint8Array, Kind
 
 /** @throws InvalidOptionError `E_INVALID_OPTION` */
 export function checkSource(source: unknown): StreamSource {
-  const given = source as Partial<AsyncIterable<unknown> & Iterable<unknown>> | null | undefined
+  const given = (isUnreadable(source) ? undefined : source) as
+    | Partial<AsyncIterable<unknown> & Iterable<unknown>>
+    | null
+    | undefined
   const iterable = given?.[Symbol.asyncIterator] ?? (typeof source === 'object' && given?.[Symbol.iterator])
   if (typeof iterable === 'function' && !(source instanceof Uint8Array)) return source as StreamSource
   throw makeError(
