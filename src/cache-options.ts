@@ -15,9 +15,9 @@ import {
   positiveInteger,
 } from './options.js'
 import { describe, isUnreadable } from './refusal.js'
+import type { Coding } from './tiers/batch.js'
 import type { DiskOptions } from './tiers/disk.js'
 import { DEFAULT_POLICY, type MemoryTierOptions } from './tiers/memory.js'
-import type { Coding } from './tiers/wire.js'
 
 /** Milliseconds, or `'90s'`, `'1h'`, `'7d'`; `Infinity` or `'never'` for no expiry. */
 export type Duration = number | string

@@ -6,11 +6,11 @@ import { keyFromText } from './keys.js'
 import { type NativeRecord, native } from './native.js'
 import { boolean } from './options.js'
 import { describe } from './refusal.js'
+import { Batch } from './tiers/batch.js'
 import { packSet } from './tiers/disk.js'
 import type { Write } from './tiers/entries.js'
 import { decodeExtras } from './tiers/extras.js'
 import type { TierStack } from './tiers/stack.js'
-import { Batch } from './tiers/wire.js'
 import { decode, encode } from './values/index.js'
 
 /** Bytes of values that are in memory at once while a file is loaded. */
