@@ -20,7 +20,7 @@ pub const UNSAMPLED: u64 = 8192;
 #[derive(Clone)]
 enum Form {
     Follow(Follow),
-    Sampled(Sampled),
+    Sampled(Box<Sampled>),
 }
 
 /// Starts as w-tinylfu, and changes to the policy that has missed less on the requests seen, when the gain outweighs
@@ -55,7 +55,7 @@ impl Auto {
         let form = if capacity <= UNSAMPLED {
             Form::Follow(Follow::new(capacity))
         } else {
-            Form::Sampled(Sampled::new(capacity))
+            Form::Sampled(Box::new(Sampled::new(capacity)))
         };
         Self { form }
     }
