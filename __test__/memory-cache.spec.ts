@@ -524,6 +524,16 @@ describe('bounds', () => {
       }
     }
   })
+
+  it('entries that grow make others go, under each policy, though nothing ever had to go for a newcomer', () => {
+    for (const policy of POLICIES) {
+      const cache = new MemoryCache<string, number>({ maxSize: 10, weigher: (weight) => weight, policy })
+      cache.set('a', 3).set('b', 3).set('c', 3).set('b', 6)
+      expect([cache.get('b'), cache.size, cache.check()], policy).toEqual([6, 2, ''])
+      cache.set('b', 10)
+      expect([[...cache], cache.check()], policy).toEqual([[['b', 10]], ''])
+    }
+  })
 })
 
 describe('onEvict', () => {

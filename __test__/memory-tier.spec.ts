@@ -1,7 +1,7 @@
 /** The memory tier of `Cache`: its policies, and what the disk tier is told. */
 import { type CacheOptions, definePolicy } from 'tierce'
 import { describe, expect, it } from 'vitest'
-import { MemoryTier } from '../build/tiers/memory.js'
+import { MemoryEntry, MemoryTier } from '../build/tiers/memory.js'
 import { openCache, tempDir } from './helpers/temp.js'
 
 const POLICIES = ['lru', 'lfu', 'fifo', 'lifo', 'mru', 'sieve', 's3-fifo', 'w-tinylfu', 'auto']
@@ -74,22 +74,21 @@ describe('what the disk tier is told', () => {
   const place = (id: number) => ({ slot: id, epoch: 0, idLow: id, idHigh: 0 })
   const make = (max: number, policy = 'lru') =>
     new MemoryTier({ max, maxSize: 1e6, policy, tells: true }, () => now)
-  const entry = (id: number) => ({
-    text: `k${id}`,
-    value: id,
-    size: 8,
-    kind: 'live',
-    createdAt: 0,
-    expiresAt: Infinity,
-    freshUntil: Infinity,
-    cost: 0,
-    place: place(id),
-  })
+  const times = { expiresAt: Infinity, freshUntil: Infinity }
+  const entry = (id: number, size = 8, expiresAt = Infinity) => {
+    const made = new MemoryEntry(`k${id}`, id, size, 'live', 0, { ...times, expiresAt, cost: 0 })
+    made.place = place(id)
+    return made
+  }
+  const put = (tier: MemoryTier, made: MemoryEntry) => {
+    expect(tier.put(made)).toBe(tier.peek(made.text) === made)
+    return made
+  }
 
   it('accesses come with their number, the least recent first, and once', () => {
     const tier = make(10)
-    const [a, b, c] = [1, 2, 3].map((id) => tier.set(entry(id))!)
-    for (const one of [a, b, c, a, a]) tier.use(one!, 1)
+    const [a, b, c] = [1, 2, 3].map((id) => put(tier, entry(id)))
+    for (const one of [a, b, c, a, a]) tier.use(one, 1)
     expect(tier.takeAccesses().map(({ idLow, hits }) => [idLow, hits])).toEqual([
       [2, 1],
       [3, 1],
@@ -100,19 +99,20 @@ describe('what the disk tier is told', () => {
 
   it('accesses of an entry that was evicted are told, those of one that was replaced or removed are not', () => {
     const tier = make(2)
-    for (const id of [1, 2]) tier.use(tier.set(entry(id))!, 1)
-    tier.set(entry(3))
-    tier.set(entry(2))
+    for (const id of [1, 2]) tier.use(put(tier, entry(id)), 1)
+    put(tier, entry(3))
+    put(tier, entry(2))
     expect(tier.takeAccesses().map(({ idLow }) => idLow)).toEqual([1])
     tier.use(tier.peek('k2')!, 1)
     tier.delete('k2')
     expect(tier.takeAccesses()).toEqual([])
-    expect(tier.evictions).toBe(1)
+    expect(tier.count).toBe(1)
   })
 
   it('an access before the write is done is told when it is', () => {
     const tier = make(2)
-    const waiting = tier.set({ ...entry(1), place: undefined })!
+    const waiting = put(tier, entry(1))
+    waiting.place = undefined
     tier.use(waiting, 1)
     expect(tier.takeAccesses()).toEqual([])
     waiting.place = place(1)
@@ -127,10 +127,10 @@ describe('what the disk tier is told', () => {
       () => time,
       (entry, reason) => removed.push([entry.text, reason]),
     )
-    for (let id = 0; id < 1000; id++) tier.set({ ...entry(id), expiresAt: 1e6 + 10 * id })
-    tier.set({ ...entry(1), expiresAt: Infinity })
-    tier.expire(tier.peek('k2')!, 2e9)
-    tier.expire(tier.peek('k900')!, 1e6 + 5)
+    for (let id = 0; id < 1000; id++) put(tier, entry(id, 8, 1e6 + 10 * id))
+    put(tier, entry(1))
+    tier.retime(tier.peek('k2')!, { ...times, expiresAt: 2e9 })
+    tier.retime(tier.peek('k900')!, { ...times, expiresAt: 1e6 + 5 })
     tier.delete('k3')
     time += 2000
     expect(tier.cleanup()).toBe(201 - 3 + 1)
@@ -149,12 +149,9 @@ describe('what the disk tier is told', () => {
       const id = (step * 7919) % 131
       const held = tier.peek(`k${id}`)
       if (held === undefined || step % 17 === 0) {
-        const kept = tier.set({
-          ...entry(id),
-          size: (step * 37) % 60_000,
-          ...(step % 3 === 0 ? { place: undefined } : {}),
-        })
-        expect(kept).toBe(tier.peek(`k${id}`))
+        const made = entry(id, (step * 37) % 60_000)
+        if (step % 3 === 0) made.place = undefined
+        put(tier, made)
       } else if (step % 23 === 0) tier.remove(held)
       else tier.use(held, step)
       if (step % 1000 === 0) {

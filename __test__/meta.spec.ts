@@ -292,11 +292,56 @@ describe('find', () => {
     [{ limit: 1.5 }],
     [{ offset: -1 }],
     [{ values: 1 }],
+    [null],
+    [7],
     [{ whre: {} }],
   ])('refuses %j', async (options) => {
     await using cache = open()
     expect(await codeOf(() => cache.find('experiments', options as object))).toBe('E_INVALID_OPTION')
     expect(await codeOf(() => cache.find('nothing' as 'experiments'))).toBe('E_INVALID_OPTION')
+  })
+
+  it('answers a question as it is asked, whichever like it were asked before', async () => {
+    await using cache = await filled()
+    type Row = (typeof rows)[number]
+    const rows = (await cache.find('experiments')).map(({ meta }) => meta)
+    const questions: ((n: number) => [object, (row: Row) => boolean])[] = [
+      (n) => [{ epochs: n }, (row) => row.epochs === n],
+      (n) => [{ epochs: { gt: n } }, (row) => row.epochs > n],
+      (n) => [{ epochs: { lt: n } }, (row) => row.epochs < n],
+      (n) => [{ epochs: { gt: n, lte: n + 5 } }, (row) => row.epochs > n && row.epochs <= n + 5],
+      (n) => [{ epochs: { lte: n + 5, gt: n } }, (row) => row.epochs > n && row.epochs <= n + 5],
+      (n) => [{ epochs: { gte: n, eq: n } }, (row) => row.epochs === n],
+      (n) => [{ epochs: { in: n } }, (row) => row.epochs === n],
+      (n) => [{ epochs: { in: [n] } }, (row) => row.epochs === n],
+      (n) => [{ epochs: { in: [n, n + 1] } }, (row) => row.epochs === n || row.epochs === n + 1],
+      (n) => [{ epochs: { ne: n }, isFinal: true }, (row) => row.epochs !== n && row.isFinal === true],
+      (n) => [{ isFinal: n > 9, epochs: { ne: n } }, (row) => row.epochs !== n && row.isFinal === n > 9],
+      (n) => [{ epochs: { isNull: false }, name: `run ${n}` }, (row) => row.name === `run ${n}`],
+      (n) => [{ name: `run ${n}`, epochs: undefined }, (row) => row.name === `run ${n}`],
+      (n) => [{ name: { like: `run ${n}` } }, (row) => row.name === `run ${n}`],
+      () => [{ accuracy: null }, (row) => row.accuracy === null],
+      (n) => [Object.create({ epochs: n }), () => true],
+      (n) => [
+        { startedAt: rows[n]!.startedAt! },
+        (row) => row.startedAt?.getTime() === rows[n]!.startedAt?.getTime(),
+      ],
+    ]
+    const asked = [0, 7, 12].flatMap((n) => questions.map((question) => question(n)))
+    for (const [where, holds] of [...asked, ...asked.reverse()]) {
+      const found = (await cache.find('experiments', { where })).map(({ meta }) => meta.epochs)
+      const expected = rows.filter(holds).map(({ epochs }) => epochs)
+      expect(
+        found.sort((a, b) => a - b),
+        JSON.stringify(where),
+      ).toEqual(expected.sort((a, b) => a - b))
+    }
+    // A value that does not fit is refused also where the question is known.
+    for (const where of [{ epochs: 'x' }, { epochs: { gt: Number.NaN } }, { name: { in: Symbol('s') } }]) {
+      expect(await codeOf(() => cache.find('experiments', { where: where as object }))).toBe(
+        'E_INVALID_OPTION',
+      )
+    }
   })
 
   it('gives the keys that were given, and values where asked for', async () => {

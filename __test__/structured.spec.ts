@@ -19,16 +19,23 @@ const OLD =
   'ywKBYYFiAcHMAcPA0AIBAQEBhG5hbWWBbtEBgWvSAQHTAAAAAAAAFEDWAQOBbYFzAM0BiV9fcHJvdG9fXwHZBQAE1wQBAAIA1YlodHRwOi8vaC/UgWGBZwDa' +
   'AA=='
 
+/** Written under version 2. */
+const OLD_2 =
+  'AgHDAMsJ4ePh4uHh4N/h3AQEAQD+/wMAkAHcCQQAAAAAAADgPwAAAAAAAPg/AAAAAAAAAIAAAAAAAAAEQM8CywLe3gHezAHD388CzwIBAs8CAwTbRtso0gHe' +
+  '0wAAAAAAABRA2gBpbnRzZmxvYXRzcm93c3BhaXJzbG9uZ3RleHRzZXRhdHNlbGZhYsOp8J2Ennh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4' +
+  'eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHjQttC20LbQttC20LbQttC20LbQttC20LbQttC20LbQttC20LbQttC20LbQttC20LbQttC20LbQ' +
+  'ttC20LbQttC20LbQttC20LbQttC20LbQtnM='
+
 describe('bytes', () => {
   it('are_as_documented', () => {
     const bytes = (value: unknown) => Buffer.from(encodeStructured(value)).toString('hex')
-    expect(bytes({ a: 1, b: 'é' })).toBe('02000300cb02dede01de6162e9')
-    expect(bytes([{ a: 1 }, { a: -2 }])).toBe('02000100cf02cb01de01cc00c40361')
-    expect(bytes('x'.repeat(35))).toBe(`02002300db23${'78'.repeat(35)}`)
-    expect(bytes([1, -2, 3, 4])).toBe('02000000dc010401fe0304')
-    expect(bytes([1, 300, 3, 4])).toBe('02000000dc040401002c0103000400')
-    expect(bytes([1, 2, 3, 70_000])).toBe('02000000dc0604010000000200000003000000701101' + '00')
-    expect(bytes([0.5, 1.5, -0, 2.5]).slice(0, 30)).toBe('02000000dc0904000000000000e03f')
+    expect(bytes({ a: 1, b: 'é' })).toBe('03000300cb02dede01de6162e9')
+    expect(bytes([{ a: 1 }, { a: -2 }])).toBe('03000100cf02cb01de01cc00c40361')
+    expect(bytes('x'.repeat(35))).toBe(`03002300db23${'78'.repeat(35)}`)
+    expect(bytes([1, -2, 3, 4])).toBe('03000000dc010401fe0304')
+    expect(bytes([1, 300, 3, 4])).toBe('03000000dc040401002c0103000400')
+    expect(bytes([1, 2, 3, 70_000])).toBe('03000000dc0604010000000200000003000000701101' + '00')
+    expect(bytes([0.5, 1.5, -0, 2.5]).slice(0, 30)).toBe('03000000dc0904000000000000e03f')
   })
 
   it('of_the_older_version_are_read', () => {
@@ -50,6 +57,111 @@ describe('bytes', () => {
     delete (value.holed as unknown[])[0]
     value.self = value
     expect(isDeepStrictEqual(read(Buffer.from(OLD, 'base64')), value)).toBe(true)
+  })
+})
+
+describe('version 2', () => {
+  it('is_read', () => {
+    const value: Record<string, unknown> = {
+      ints: [1, -2, 3, 400],
+      floats: [0.5, 1.5, -0, 2.5],
+      rows: [
+        { a: 1, b: 'é' },
+        { a: true, b: '𝄞' },
+      ],
+      pairs: [
+        [1, 2],
+        [3, 4],
+      ],
+      long: 'x'.repeat(70),
+      text: 'ж'.repeat(40),
+      set: new Set(['s']),
+      at: new Date(5),
+    }
+    value.self = value
+    expect(isDeepStrictEqual(read(Buffer.from(OLD_2, 'base64')), value)).toBe(true)
+  })
+})
+
+describe('numbers', () => {
+  const rows = (value: unknown) => Buffer.from(encodeStructured(value)).toString('hex')
+
+  it('in_rows_of_one_length_and_short_decimals_and_booleans_are_as_documented', () => {
+    expect(rows([[1, 2], [3, 4]])).toBe('03000000dc2102010401020304') // biome-ignore format: a matrix
+    expect(rows([true, false, false, true])).toBe('03000000dc220401000001')
+    const cents = Array.from({ length: 128 }, (_, i) => i / 100)
+    expect(rows(cents).slice(0, 30)).toBe('03000000dc200201800100010203' + '04')
+    expect(roundTrip(cents)).toEqual(cents)
+  })
+
+  const double = fc.double()
+  const decimal = fc.tuple(fc.integer(), fc.integer({ min: 0, max: 10 })).map(([k, e]) => k / 10 ** e)
+  const number = fc.oneof(
+    double,
+    decimal,
+    fc.integer(),
+    fc.constantFrom(0, -0, 2 ** 31, -(2 ** 31), 0.1 + 0.2),
+  )
+  const kinds = [double, decimal, fc.integer(), fc.integer({ min: -128, max: 127 }), number]
+
+  it('of_any_kind_come_back_to_the_last_bit', () => {
+    const array = fc.oneof(...kinds.map((kind) => fc.array(kind, { maxLength: 300, size: 'max' })))
+    fc.assert(
+      fc.property(array, (numbers) => isDeepStrictEqual(roundTrip(numbers), numbers)),
+      { numRuns: 500 },
+    )
+  })
+
+  it('in_rows_come_back_whatever_else_a_row_or_the_list_of_them_holds', () => {
+    const odd = fc.constantFrom<((rows: unknown[][], at: number) => void) | undefined>(
+      undefined,
+      (rows, at) => Object.assign(rows[at] as object, { name: 'row' }),
+      (rows, at) => Object.assign(rows, { name: `rows ${at}` }),
+      (rows, at) => delete rows[at]?.[0],
+      (rows, at) => delete rows[at],
+      (rows, at) => rows[at]?.push(1),
+      (rows, at) => rows.push(rows[at] as unknown[]),
+      (rows, at) => rows[at]?.splice(0, 1, 'text'),
+      (rows, at) => rows[at]?.splice(0, 1, rows),
+      (rows, at) => rows.splice(at, 1, []),
+    )
+    const matrix = fc
+      .tuple(fc.integer({ min: 1, max: 6 }), fc.integer({ min: 1, max: 200 }), fc.constantFrom(...kinds))
+      .chain(([width, length, kind]) =>
+        fc.array(fc.array(kind, { minLength: width, maxLength: width }), {
+          minLength: length,
+          maxLength: length,
+        }),
+      )
+    fc.assert(
+      fc.property(matrix, odd, fc.nat(), (rows, change, at) => {
+        change?.(rows, at % rows.length)
+        const value = { rows, again: rows[at % rows.length], last: rows.at(-1) }
+        const back = roundTrip(value)
+        expect(isDeepStrictEqual(back, value)).toBe(true)
+        // What was one array is one again.
+        expect(back.rows.indexOf(back.again as number[])).toBe(rows.indexOf(value.again as number[]))
+        expect(back.rows.indexOf(back.last as number[])).toBe(rows.indexOf(value.last as number[]))
+      }),
+      { numRuns: 400 },
+    )
+  })
+
+  it('in_a_row_with_a_symbol_for_a_name_are_refused_with_the_path_of_the_row', () => {
+    const rows = [[1, 2], Object.assign([3, 4], { [Symbol('unit')]: 'm' })]
+    expect(() => encodeStructured({ rows })).toThrow(/value\.rows\[1\] is an object with a symbol/)
+  })
+
+  it('in_rows_nest_no_deeper_than_other_arrays', () => {
+    const nested = (depth: number, inner: unknown) => {
+      let value = inner
+      for (let i = 0; i < depth; i++) value = [value]
+      return value
+    }
+    expect(roundTrip(nested(998, [[1, 2]]))).toBeDefined()
+    for (const inner of [[[1, 2]], [['a', 'b']]]) {
+      expect(() => encodeStructured(nested(999, inner))).toThrow(/nested deeper/)
+    }
   })
 })
 
@@ -128,7 +240,7 @@ describe('damage', () => {
         harmless(bytes.length, () => decode(kind, Buffer.from(bytes), 0, bytes.length, false))
         harmless(bytes.length, () => read(Buffer.from([1, tag, ...bytes])))
         const text = Math.min(bytes.length, (bytes[0] ?? 0) % 20)
-        harmless(bytes.length, () => read(Buffer.from([2, (bytes[1] ?? 0) % 4, text, 0, tag, ...bytes])))
+        harmless(bytes.length, () => read(Buffer.from([3, (bytes[1] ?? 0) % 4, text, 0, tag, ...bytes])))
       }),
       { numRuns: 4000 },
     )

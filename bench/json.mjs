@@ -22,6 +22,8 @@ const list = (length, make) => Array.from({ length }, (_, index) => make(index))
 const person = (name) => ({ date: '2014-11-07T22:01:45Z', name, email: 'monalisa@example.org' })
 const link = (path, sha) => ({ url: `https://api.example.org/repos/monalisa/hello/git/${path}/${sha}`, sha })
 const sha = (seed) => `${'7638417db6d59f3c431d3e1f261cc637155684c'}${seed % 10}`
+const round = (number) => Math.round(number * 1e6) / 1e6
+const nest = (depth) => (depth === 0 ? 'leaf' : { level: depth, list: [depth], child: nest(depth - 1) })
 const VALUES = {
   rows: {
     version: 3,
@@ -78,6 +80,40 @@ const VALUES = {
     type: 'LineString',
     coordinates: list(50, (i) => [13.4 + Math.sin(i) / 7, 52.5 + Math.cos(i) / 9]),
   },
+  polygons: {
+    type: 'FeatureCollection',
+    features: list(4, (f) => ({
+      type: 'Feature',
+      properties: { name: `area ${f}`, level: f },
+      geometry: {
+        type: 'Polygon',
+        coordinates: [list(12, (i) => [round(13.4 + f + Math.sin(i) / 7), round(52.5 + Math.cos(i) / 9)])],
+      },
+    })),
+  },
+  matrix: list(12, (i) => list(12, (j) => (i * 31 + j * 17) % 1000)),
+  pairs: list(90, (i) => [`name ${i}`, i * 37]),
+  mixed: list(220, (i) => (i % 3 === 0 ? i / 7 : i * 1000)),
+  decimals: list(300, (i) => round(((i * 7919) % 10000) / 100)),
+  nested: nest(60),
+  text: { id: 7, body: 'The quick brown fox jumps over the lazy dog. '.repeat(44) },
+  japanese: {
+    id: 7,
+    title: '吾輩は猫である',
+    body: '名前はまだ無い。どこで生れたかとんと見当がつかぬ。'.repeat(26),
+  },
+  dates: list(25, (i) => ({
+    at: `2024-05-${10 + (i % 20)}T10:${10 + i}:00.000Z`,
+    until: 1700000000000 + i * 3600000,
+    id: i,
+  })),
+  points: list(100, (i) => ({ x: i * 3, y: i * 5 })),
+  floats: list(60, (i) => ({ x: Math.sin(i), y: Math.cos(i) })),
+  ids: list(130, (i) => 1700000000000 + i * 1234567),
+  words: list(240, (i) => `word${i}`),
+  flags: list(380, (i) => i % 3 === 0),
+  nulls: list(60, (i) => ({ id: i, parent: i % 4 === 0 ? null : i >> 1, tags: [] })),
+  lists: list(60, (i) => ({ id: i, tags: ['a', `b${i % 7}`] })),
 }
 
 const scratch = Buffer.allocUnsafeSlow(64 * 1024)

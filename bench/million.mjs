@@ -1,11 +1,13 @@
 #!/usr/bin/env node
 // A directory of one million small entries (or as many as the first argument says), filled in batches. Then, in fresh
 // processes without a memory tier: how long an open takes, also after a writer was killed, and the resident memory during
-// reads and sets. Prints medians; Node's own share, with the modules loaded, stands beside.
+// reads and sets. Prints medians; Node's own share, with the modules loaded, stands beside, and on Linux what the process has
+// of its own beyond that and V8's heap in the end.
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { getHeapStatistics } from 'node:v8'
 import { Cache } from '../dist/index.mjs'
 
 const BATCH = 10_000
@@ -15,6 +17,12 @@ const ROUNDS = 5
 const keyOf = (at) => `key:${Math.imul(at, 2654435761) >>> 0}:${at}`
 const median = (values) => values.toSorted((a, b) => a - b)[values.length >> 1]
 const mebibytes = (bytes) => bytes / 2 ** 20
+
+function beyondTheHeap() {
+  if (process.platform !== 'linux') return Number.NaN
+  const [, kibibytes] = /RssAnon:\s+(\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))
+  return Number(kibibytes) * 1024 - getHeapStatistics().total_physical_size
+}
 
 const roles = {
   async fill(dir, count) {
@@ -42,6 +50,7 @@ const roles = {
 
   async use(dir, count) {
     const bare = process.memoryUsage.rss()
+    const before = beyondTheHeap()
     const start = performance.now()
     const cache = new Cache({ dir, memory: false, maxSize: 8 * 2 ** 30 })
     const open = performance.now() - start
@@ -59,8 +68,9 @@ const roles = {
     const read = process.memoryUsage.rss()
     for (let set = 0; set < SETS; set++) await cache.set(keyOf(next() % count), Buffer.alloc(100, 9))
     const memory = process.resourceUsage().maxRSS * 1024
+    const beyond = beyondTheHeap() - before
     await cache.close()
-    return { open, first, bare, opened, read, memory }
+    return { open, first, bare, opened, read, memory, beyond }
   },
 }
 
@@ -73,7 +83,7 @@ function run(role, dir, count) {
 
 function report(name, runs) {
   const of = (field) => median(runs.map((result) => result[field]))
-  const sizes = ['bare', 'opened', 'read', 'memory'].map((field) => mebibytes(of(field)).toFixed(1))
+  const sizes = ['bare', 'opened', 'read', 'memory', 'beyond'].map((field) => mebibytes(of(field)).toFixed(1))
   console.log(`| ${name} | ${of('open').toFixed(1)} | ${of('first').toFixed(1)} | ${sizes.join(' | ')} |`)
 }
 
@@ -90,9 +100,9 @@ if (first in roles) {
       `${count} entries in ${seconds.toFixed(1)} s, ${mebibytes(diskSize).toFixed(0)} MiB; ${mebibytes(memory).toFixed(0)} MiB resident at most\n`,
     )
     console.log(
-      '| opened | open, ms | with the first read | Node alone, MiB | opened | after reads | at most |',
+      '| opened | open, ms | with the first read | Node alone, MiB | opened | after reads | at most | beyond Node and its heap |',
     )
-    console.log('| --- | ---: | ---: | ---: | ---: | ---: | ---: |')
+    console.log('| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |')
     const rounds = Array.from({ length: ROUNDS }, (_, at) => at)
     report(
       'after a close',

@@ -70,7 +70,17 @@ async function main() {
     ({ id }) => given.only.length === 0 || given.only.some((part) => id.includes(part)),
   )
   if (chosen.length === 0 || !(rounds >= 1)) throw new Error(HELP)
-  const machine = describeMachine(['lru-cache', 'tiny-lru', 'mnemonist', 'flru', 'better-sqlite3', 'lmdb'])
+  const machine = describeMachine([
+    'lru-cache',
+    'tiny-lru',
+    'mnemonist',
+    'flru',
+    'better-sqlite3',
+    'lmdb',
+    'keyv',
+    'cache-manager',
+    'bentocache',
+  ])
   const rows = []
   for (const workload of chosen) {
     process.stderr.write(`${workload.id} …\n`)

@@ -4,7 +4,7 @@
  */
 import type { Readable } from 'node:stream'
 import { CacheChanges } from './cache/changes.js'
-import { Core, written } from './cache/core.js'
+import { Core } from './cache/core.js'
 import type { CacheOptions } from './cache-options.js'
 import { addHost } from './caching.js'
 import type { CacheEntry } from './entry.js'
@@ -18,6 +18,7 @@ import { boolean, checkOptions } from './options.js'
 import { part } from './parts.js'
 import { parseTags, type SetOptions } from './set-options.js'
 import { now, type Soon, then } from './soon.js'
+import { written } from './tiers/stack.js'
 import { encodeSoon } from './values/index.js'
 import { getOrThrow } from './verbs/reading.js'
 import type { FrameScan } from './verbs/scan.js'
@@ -78,16 +79,13 @@ export class Cache<M extends MetaTables = NoMeta> extends CacheChanges<M> {
    * @throws StorageFullError `E_STORAGE_FULL`, LockTimeoutError `E_LOCK_TIMEOUT`: what the disk says; nothing changed
    */
   async set(key: Key, value: unknown, options?: SetOptions<M>): Promise<void> {
-    const text = this.#core.textSoon(key)
-    const storing = this.#core.storing(options)
-    const write = written(typeof text === 'string' ? text : await text, value, storing)
-    const later = this.#core.tiers.disk === undefined ? undefined : encodeSoon(value)
-    if (later !== undefined) {
-      write.encoded = await this.#core.later.made(write.text, later)
-      if (write.encoded === undefined) return
-      this.#core.open()
-    }
-    const done = this.#core.tiers.write([write])
+    const core = this.#core
+    const soon = core.textSoon(key)
+    const storing = core.storing(options)
+    const text = typeof soon === 'string' ? soon : await soon
+    const later = core.tiers.disk === undefined ? undefined : encodeSoon(value)
+    if (later !== undefined) return core.setLater(text, value, storing, later)
+    const done = core.tiers.set(text, value, storing)
     if (done !== undefined) await done
   }
 
@@ -113,7 +111,8 @@ export class Cache<M extends MetaTables = NoMeta> extends CacheChanges<M> {
 
   /** As `set`, on this thread: the value is on disk when this returns. */
   setSync(key: Key, value: unknown, options?: SetOptions<M>): void {
-    now(this.#core.tiers.write([this.#core.write(key, value, options)], true))
+    const core = this.#core
+    now(core.tiers.set(core.text(key), value, core.storing(options), true))
   }
 
   /** The value of a key; `undefined` on a miss. A stored null comes back as null. */
@@ -220,6 +219,7 @@ export class Cache<M extends MetaTables = NoMeta> extends CacheChanges<M> {
   #invalidateTags(given: string | readonly string[], sync: boolean): Soon<number> {
     this.#core.open()
     const tags = parseTags(typeof given === 'string' ? [given] : given)
+    this.#core.later.outdateTags(tags)
     this.#core.loading.loads.outdateTags(tags)
     return this.#core.tiers.invalidateTags(tags, sync)
   }
@@ -230,7 +230,11 @@ export class Cache<M extends MetaTables = NoMeta> extends CacheChanges<M> {
    * @throws InvalidOptionError `E_INVALID_OPTION`: the name, or one of the defaults
    */
   namespace(name: string, defaults: GetOrSetOptions = {}): Namespace {
-    return new Namespace(this, name, defaults)
+    return new Namespace(
+      { cache: this as unknown as Cache, core: this.#core as unknown as Core<MetaTables> },
+      name,
+      defaults,
+    )
   }
 
   /** Removes every entry. */
@@ -262,7 +266,7 @@ export class Cache<M extends MetaTables = NoMeta> extends CacheChanges<M> {
   }
 
   /** Loads and stores although there may be a value. */
-  async refresh<V>(key: Key, load: Loader<V>, options?: GetOrSetOptions<V> & WithMeta<M>): Promise<V> {
+  refresh<V>(key: Key, load: Loader<V>, options?: GetOrSetOptions<V> & WithMeta<M>): Promise<V> {
     return this.#core.loading.refresh(key, load as Loader<unknown>, options) as Promise<V>
   }
 

@@ -27,20 +27,20 @@ export const ERROR_CHANNEL = 'tierce:error'
 const loads = tracingChannel<unknown, LoadMessage>(LOAD_CHANNEL)
 const errors = channel(ERROR_CHANNEL)
 
-/** Calls a load, and tells of it where somebody listens. */
-export function traced(message: () => LoadMessage, load: () => unknown): unknown {
+/** Whether somebody listens to loads. */
+export function hearsLoads(): boolean {
   const { start, asyncEnd, error, end } = loads
-  const isHeard =
-    start.hasSubscribers || asyncEnd.hasSubscribers || error.hasSubscribers || end.hasSubscribers
-  return isHeard ? loads.tracePromise(async () => load(), message()) : load()
+  return start.hasSubscribers || asyncEnd.hasSubscribers || error.hasSubscribers || end.hasSubscribers
+}
+
+/** Calls a load and tells of it. */
+export function traced(message: LoadMessage, load: () => unknown): unknown {
+  return loads.tracePromise(async () => load(), message)
 }
 
 /** As `traced`, for a load on this thread. */
-export function tracedSync(message: () => LoadMessage, load: () => unknown): unknown {
-  const { start, error, end } = loads
-  return start.hasSubscribers || error.hasSubscribers || end.hasSubscribers
-    ? loads.traceSync(load, message())
-    : load()
+export function tracedSync(message: LoadMessage, load: () => unknown): unknown {
+  return loads.traceSync(load, message)
 }
 
 export function publishError(fault: TierceError): void {

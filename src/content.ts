@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { fromNative, makeError } from './errors.js'
 import { native } from './native.js'
 import { checkOptions, oneOf } from './options.js'
-import { describe } from './refusal.js'
+import { describe, isUnreadable } from './refusal.js'
 
 /** How content is hashed: `xxh3` is as fast as reading, `blake3` cannot be forged. */
 export type ContentHash = 'xxh3' | 'blake3'
@@ -77,11 +77,11 @@ function contentKey(kind: 'file' | 'directory', path: string | URL, options: Con
 function absolute(path: string | URL, kind: string): string {
   if (typeof path === 'string' && path !== '' && !path.includes('\0')) return resolve(path)
   try {
-    if (path instanceof URL) return fileURLToPath(path)
+    if (!isUnreadable(path) && path instanceof URL) return fileURLToPath(path)
   } catch {
     // Not a URL of a file: said below.
   }
-  const given = path instanceof URL ? path.href : describe(path)
+  const given = !isUnreadable(path) && path instanceof URL ? path.href : describe(path)
   throw makeError(
     'E_INVALID_KEY',
     `Invalid key: ${kind}(${given}). Give a path as a string, or a file: URL.`,
@@ -112,8 +112,49 @@ export function digestSync(part: ContentKey): string {
   }
 }
 
+/** What one verb is to have hashed: one call, which takes as many threads and buffers as there are cores. */
+class Gathering {
+  private readonly parts: ContentKey[] = []
+  private all: Promise<Map<ContentKey, string>> | undefined
+
+  get isEmpty(): boolean {
+    return this.parts.length === 0
+  }
+
+  /** The digests of these and of others. */
+  async add(parts: readonly ContentKey[]): Promise<ReadonlyMap<ContentKey, string>> {
+    this.parts.push(...parts)
+    await undefined // until all are there
+    this.all ??= hashed(this.parts)
+    // Where another one failed, these may not.
+    return this.all.catch(() => hashed(parts))
+  }
+}
+
+let gathering: Gathering | undefined
+
+/** Runs what asks for the digests of many, which are read in one call. */
+export function gathered<T>(run: () => T): T {
+  const outer = gathering
+  gathering = new Gathering()
+  try {
+    return run()
+  } finally {
+    gathering = outer
+  }
+}
+
+/** Whether some content has to be read anyway: then it is not asked of each whether it is known. */
+export function isGathering(): boolean {
+  return gathering !== undefined && !gathering.isEmpty
+}
+
 /** Hashes on the thread pool, all at once. Rejects with `E_INVALID_KEY`. */
-export async function digests(parts: readonly ContentKey[]): Promise<Map<ContentKey, string>> {
+export function digests(parts: readonly ContentKey[]): Promise<ReadonlyMap<ContentKey, string>> {
+  return gathering === undefined ? hashed(parts) : gathering.add(parts)
+}
+
+async function hashed(parts: readonly ContentKey[]): Promise<Map<ContentKey, string>> {
   try {
     const found = await native().hashContent(parts.map(nativeContent))
     return new Map(parts.map((part, index) => [part, found[index]!]))

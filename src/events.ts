@@ -97,6 +97,11 @@ export class Events {
     else this.#listeners.get(event)?.delete(listener)
   }
 
+  /** Whether somebody listens: for who would make much of what nobody hears. */
+  hears(event: keyof CacheEvents): boolean {
+    return this.#listeners.size > 0 && (this.#listeners.get(event)?.size ?? 0) > 0
+  }
+
   /** `make` is called only where somebody listens. */
   tell<E extends keyof CacheEvents>(event: E, make: () => CacheEvents[E]): void {
     const listeners = this.#listeners.get(event)

@@ -1,6 +1,6 @@
 /** `find` without a database: every entry is looked at, and compared as SQLite would. */
 import type { Cell } from './cells.js'
-import type { Condition, Search } from './find.js'
+import type { Condition, Search } from './find-search.js'
 import type { DiskTier } from './tiers/disk.js'
 import { decodeExtras } from './tiers/extras.js'
 

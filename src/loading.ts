@@ -6,6 +6,7 @@ import { type Key, keyText, keyTextSoon } from './keys.js'
 import type { LoadCall, LoadContext, NotModified } from './load/flight.js'
 import {
   type AnyGetOrSetOptions,
+  LOAD_OPTIONS,
   type LoadPlan,
   parseLoadOptions,
   parseLoadSyncOptions,
@@ -13,10 +14,10 @@ import {
 } from './load/options.js'
 import { Turns } from './load/turns.js'
 import { Loads } from './load.js'
-import { counted } from './memory/flights.js'
-import { callback } from './options.js'
+import { callback, checkOptions } from './options.js'
 import { parseSetOptions, type SetOptions } from './set-options.js'
-import { now as done } from './soon.js'
+import { now as done, then } from './soon.js'
+import type { Storing } from './tiers/entries.js'
 import type { TierStack } from './tiers/stack.js'
 
 /** What makes a value. It may answer `notModified` where the context has an old one. */
@@ -33,13 +34,17 @@ export interface Owner {
   open(): void
 }
 
+const NO_ARGS: readonly unknown[] = []
+/** A test that puts another one in its place wants loads measured with it. */
+const systemClock = Date.now
+
 export class Loading {
   readonly loads: Loads
   /** Locks that all processes on the directory share; undefined without one. */
   readonly turns: Turns | undefined
   readonly #owner: Owner
   /** Refuses options of an entry that are not accepted. */
-  readonly #check: (entry: SetOptions) => void
+  readonly #check: (entry: SetOptions) => Storing
   readonly #defaults: AnyGetOrSetOptions
   readonly #syncDefaults: AnyGetOrSetOptions
   /** Of loads that are given no options of their own. */
@@ -48,28 +53,31 @@ export class Loading {
 
   /** @throws InvalidOptionError `E_INVALID_OPTION`, InvalidTtlError `E_INVALID_TTL`: of the defaults */
   constructor({ ttl, now, defaults, disk, meta }: ParsedOptions, owner: Owner) {
-    this.#check = (entry) => void parseSetOptions(entry, ttl, 0, meta)
+    this.#check = (entry) => parseSetOptions(entry, ttl, 0, meta)
     this.#owner = owner
     this.turns = disk === undefined || owner.tiers.disk?.isJson ? undefined : new Turns(disk.dir)
+    checkOptions(defaults, LOAD_OPTIONS, 'defaults')
+    this.#plan = this.#checked(parseLoadOptions(defaults, this.#check))
     this.#defaults = defaults
     this.#syncDefaults = withoutAsync(defaults)
-    this.#plan = this.#checked(parseLoadOptions(defaults, this.#check))
     this.#syncPlan = parseLoadOptions(this.#syncDefaults, this.#check)
     const { tiers, faults } = owner
-    const storing = (entry: SetOptions) => parseSetOptions(entry, ttl, now(), meta)
     this.loads = new Loads({
       find: (text) => tiers.find(text),
       findSync: (text) => tiers.findSync(text),
-      write: async (text, value, entry, times) => tiers.write([{ text, value, ...storing(entry), ...times }]),
-      writeSync: (text, value, entry, times) => {
+      write: (text, value, storing) => tiers.set(text, value, storing),
+      writeSync: (text, value, storing) => {
         owner.open() // the load may have closed it
-        done(tiers.write([{ text, value, ...storing(entry), ...times }], true))
+        done(tiers.set(text, value, storing, true))
       },
       renew: async (text, times) => tiers.renew(text, times, true),
       renewSync: (text, times) => done(tiers.renew(text, times, true, true)),
       slide: (text, times) => tiers.slide(text, times),
+      storing: this.#check,
       ttl,
       now,
+      timer: now === systemClock ? () => performance.now() : now,
+      counters: tiers.counters,
       random: Math.random,
       report: (fault) => faults.report(fault),
       locks: this.turns,
@@ -85,7 +93,8 @@ export class Loading {
     const plan = this.planOf(options)
     const soon = keyTextSoon(key)
     const text = typeof soon === 'string' ? soon : await soon
-    return this.#live(text, plan) ?? this.get(text, { load, args: [] }, plan)
+    const value = this.#soon(text, load, NO_ARGS, plan)
+    return value instanceof Promise ? await value : value
   }
 
   async refresh(key: Key, load: LoadCall['load'], options: AnyGetOrSetOptions | undefined): Promise<unknown> {
@@ -93,26 +102,34 @@ export class Loading {
     const plan = this.planOf(options)
     const soon = keyTextSoon(key)
     const text = typeof soon === 'string' ? soon : await soon
-    return this.fresh(text, { load, args: [] }, plan)
+    return this.fresh(text, { load, args: NO_ARGS }, plan)
   }
 
   getOrSetSync(key: Key, load: LoadCall['load'], options: AnyGetOrSetOptions | undefined): unknown {
     callback(load, 'load')
     const plan = this.syncPlanOf(options)
-    return this.getSync(keyText(key), { load, args: [] }, plan)
+    const text = keyText(key)
+    return this.#live(text, plan) ?? this.#loadSync(text, { load, args: NO_ARGS }, plan)
   }
 
   refreshSync(key: Key, load: LoadCall['load'], options: AnyGetOrSetOptions | undefined): unknown {
     callback(load, 'load')
     const plan = this.syncPlanOf(options)
-    return this.freshSync(keyText(key), { load, args: [] }, plan)
+    return this.freshSync(keyText(key), { load, args: NO_ARGS }, plan)
   }
 
-  async get(text: string, call: LoadCall, plan: LoadPlan): Promise<unknown> {
-    if (this.#owner.isClosed()) return this.#loadClosed(call)
+  async get(text: string, { load, args }: LoadCall, plan: LoadPlan): Promise<unknown> {
+    const value = this.#soon(text, load, args, plan)
+    return value instanceof Promise ? await value : value
+  }
+
+  #soon(text: string, load: LoadCall['load'], args: LoadCall['args'], plan: LoadPlan): unknown {
     const live = this.#live(text, plan)
     if (live !== undefined) return live
-    return this.#owner.tiers.own(await this.loads.get(text, this.#counted(call), plan))
+    if (this.#owner.isClosed()) return this.#loadClosed({ load, args })
+    const { tiers } = this.#owner
+    const value = this.loads.get(text, { load, args }, plan)
+    return tiers.copies ? then(value, (given) => tiers.own(given)) : value
   }
 
   /** The live value in memory, where the plan asks for nothing else. */
@@ -123,28 +140,31 @@ export class Loading {
 
   async fresh(text: string, call: LoadCall, plan: LoadPlan): Promise<unknown> {
     if (this.#owner.isClosed()) return this.#loadClosed(call)
-    return this.#owner.tiers.own(await this.loads.fresh(text, this.#counted(call), plan))
+    return this.#owner.tiers.own(await this.loads.fresh(text, call, plan))
   }
 
   getSync(text: string, call: LoadCall, plan: LoadPlan): unknown {
-    if (this.#owner.isClosed()) return this.#loadClosed(call)
-    return this.#live(text, plan) ?? this.loads.getSync(text, this.#counted(call), plan)
+    return this.#live(text, plan) ?? this.#loadSync(text, call, plan)
+  }
+
+  #loadSync(text: string, call: LoadCall, plan: LoadPlan): unknown {
+    return this.#owner.isClosed() ? this.#loadClosed(call) : this.loads.sync.get(text, call, plan)
   }
 
   freshSync(text: string, call: LoadCall, plan: LoadPlan): unknown {
-    return this.#owner.isClosed()
-      ? this.#loadClosed(call)
-      : this.loads.freshSync(text, this.#counted(call), plan)
+    return this.#owner.isClosed() ? this.#loadClosed(call) : this.loads.sync.fresh(text, call, plan)
   }
 
   /** What the caller gave is refused now, not after a costly load. */
   planOf(options: AnyGetOrSetOptions | undefined): LoadPlan {
     if (options === undefined) return this.#plan
+    checkOptions(options, LOAD_OPTIONS, 'a load')
     return this.#checked(parseLoadOptions({ ...this.#defaults, ...options }, this.#check))
   }
 
   syncPlanOf(options: AnyGetOrSetOptions | undefined): LoadPlan {
     if (options === undefined) return this.#syncPlan
+    checkOptions(options, LOAD_OPTIONS, 'a load')
     return this.#checked(parseLoadSyncOptions({ ...this.#syncDefaults, ...options }, this.#check))
   }
 
@@ -159,12 +179,6 @@ export class Loading {
       `singleFlight 'machine' keeps its locks in the cache's directory, and ${why}, or a lock of yours.`,
       { name: 'singleFlight' },
     )
-  }
-
-  /** The same load, counted when it is called. */
-  #counted(call: LoadCall): LoadCall {
-    const { counters } = this.#owner.tiers
-    return { ...call, load: (context) => counted(counters, () => call.load(context)) }
   }
 
   /** A program that is shutting down still gets its values. */

@@ -22,7 +22,7 @@ async function timed(name, order, waits, step) {
 
 /** Hits only: every key is in the cache, some are asked for far more often than others. */
 async function get({ contender, scale }) {
-  const cache = memoryContenders[contender](CAPACITY)
+  const cache = await memoryContenders[contender](CAPACITY)
   const keys = keysFor(CAPACITY)
   for (const key of keys) await cache.set(key, recordOf(key))
   const order = zipf(keys.length, 1, 2_000_000 * scale, 1)
@@ -40,7 +40,7 @@ async function get({ contender, scale }) {
 
 /** Every set is of a key that is not there, into a cache that is full: each one evicts. */
 async function set({ contender, scale }) {
-  const cache = memoryContenders[contender](CAPACITY)
+  const cache = await memoryContenders[contender](CAPACITY)
   const keys = keysFor(CAPACITY * 10)
   const values = keys.map(recordOf)
   for (let index = 0; index < keys.length; index += 1) await cache.set(keys[index], values[index])
@@ -50,7 +50,7 @@ async function set({ contender, scale }) {
 
 /** A cache in use: ten times as many keys as fit. A load makes a small object, so the time is the cache's own. */
 async function getOrSet({ contender, scale }) {
-  const cache = memoryContenders[contender](CAPACITY)
+  const cache = await memoryContenders[contender](CAPACITY)
   const keys = keysFor(CAPACITY * 10)
   const order = zipf(keys.length, 0.9, 1_000_000 * scale, 3)
   let loads = 0

@@ -1,5 +1,6 @@
 /** What the verbs of a cache share: its tiers, its loads, what it tells, and whether it is open. */
 import { type CacheOptions, type Duration, parseOptions } from '../cache-options.js'
+import { gathered } from '../content.js'
 import { makeError } from '../errors.js'
 import { Events, Faults } from '../events.js'
 import { type Key, keyFromText, keyText, keyTextSoon } from '../keys.js'
@@ -10,8 +11,9 @@ import { parseDuration } from '../options.js'
 import { parseSetOptions, type SetOptions } from '../set-options.js'
 import { type Soon, then } from '../soon.js'
 import type { Storing, Write } from '../tiers/entries.js'
-import { TierStack } from '../tiers/stack.js'
+import { TierStack, written } from '../tiers/stack.js'
 import type { Times } from '../tiers/wire.js'
+import type { Encoded } from '../values/handler.js'
 import { BackgroundCleanup } from '../verbs/cleanup.js'
 import { Later } from './later.js'
 
@@ -40,7 +42,10 @@ export class Core<M extends MetaTables> {
         this.loading.loads.outdate(text)
       },
       onFault: (code, message) => faults.tell(code, message),
-      onLeave: (text, reason) => this.events.tell(reason, () => ({ key: keyFromText(text), tier: 'memory' })),
+      onLeave: (text, reason) => {
+        if (!this.events.hears(reason)) return
+        this.events.tell(reason, () => ({ key: keyFromText(text), tier: 'memory' }))
+      },
     })
     this.cleanup = new BackgroundCleanup(this.tiers, {
       onFault: (fault) => faults.report(fault),
@@ -108,9 +113,10 @@ export class Core<M extends MetaTables> {
     return then(this.textSoon(key), run)
   }
 
-  /** The content of many keys is read in parallel. */
+  /** The content of many keys is read in one call, in parallel. */
   textsSoon(keys: Iterable<Key>): readonly string[] | Promise<readonly string[]> {
-    const texts = Array.from(keysOf(keys), (key) => this.textSoon(key))
+    const given = keysOf(keys)
+    const texts = gathered(() => Array.from(given, (key) => this.textSoon(key)))
     return texts.every((text) => typeof text === 'string') ? texts : Promise.all(texts)
   }
 
@@ -127,6 +133,14 @@ export class Core<M extends MetaTables> {
     return parseSetOptions(options ?? {}, this.#ttl, this.tiers.now(), this.tiers.tables)
   }
 
+  /** Stores a value whose stored form is made on the thread pool, unless the key is changed meanwhile. */
+  async setLater(text: string, value: unknown, storing: Storing, form: Promise<Encoded>): Promise<void> {
+    const encoded = await this.later.made(text, form, storing.extras?.tags)
+    if (encoded === undefined) return
+    this.open()
+    await this.tiers.write([{ ...written(text, value, storing), encoded }])
+  }
+
   /** The times of an entry that gets a time to live from now on. */
   times(ttl: Duration): Times {
     return {
@@ -138,12 +152,6 @@ export class Core<M extends MetaTables> {
 
 /** What an entry gets that is given nothing. */
 const PLAIN: Storing = parseSetOptions({}, Infinity, 0)
-
-/** Field by field: a spread takes several times as long. */
-export function written(text: string, value: unknown, storing: Storing): Write {
-  const { expiresAt, freshUntil, cost, coding, extras } = storing
-  return { text, value, expiresAt, freshUntil, cost, coding, extras }
-}
 
 function closed(): Error {
   return makeError('E_CLOSED', 'The cache is closed: open a new one.')

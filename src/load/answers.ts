@@ -12,7 +12,24 @@ export function entryOf(answer: unknown, { args }: LoadCall, { entry, tagsOf }: 
   return tagsOf === undefined ? entry : { ...entry, tags: tagsOf(answer, ...args) }
 }
 
-export function contextOf(flight: Flight, old: LoadContext['old']): LoadContext {
+/** The signal is made when it is asked for. */
+class Context implements LoadContext {
+  readonly old: LoadContext['old']
+  readonly #flight: Flight
+
+  constructor(flight: Flight, old: LoadContext['old']) {
+    this.#flight = flight
+    this.old = old
+  }
+
+  get signal(): AbortSignal {
+    return this.#flight.signal
+  }
+}
+
+export function contextOf(flight: Flight, old: LoadContext['old'], { load }: LoadCall): LoadContext {
+  // A property of its own, which a spread takes along, costs 300 ns: for loads that have a parameter.
+  if (load.length === 0) return new Context(flight, old)
   return {
     get signal() {
       return flight.signal

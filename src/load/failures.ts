@@ -6,8 +6,11 @@ const MOST = 10_000
 export class Failures {
   readonly #failures = new Map<string, { error: unknown; until: number }>()
 
+  get isEmpty(): boolean {
+    return this.#failures.size === 0
+  }
+
   get(text: string, now: number): { error: unknown } | undefined {
-    if (this.#failures.size === 0) return undefined
     const failure = this.#failures.get(text)
     if (failure === undefined || failure.until > now) return failure
     this.#failures.delete(text)

@@ -1,7 +1,7 @@
 /** One load under way, and those who wait for it. */
 import { makeError } from '../errors.js'
 import type { Kept } from '../tiers/entries.js'
-import { staleAt } from './freshness.js'
+import { staleAt } from '../tiers/wire.js'
 import type { LoadPlan } from './options.js'
 
 declare const brand: unique symbol
@@ -85,17 +85,29 @@ export class Flight {
    * Waits for the load as `plan` says. Where it is late or fails, `fallback` is given in its place.
    * @throws TimeoutError `E_TIMEOUT`, the signal's reason, or the load's own error
    */
-  async wait(
+  wait(plan: LoadPlan, fallback: Kept | undefined, onHidden: (error: unknown) => void): Promise<unknown> {
+    this.#waiters++
+    const isBounded =
+      plan.signal !== undefined || plan.hard < Infinity || (plan.soft < Infinity && fallback !== undefined)
+    // Who waits for as long as it takes, and gets what comes, never leaves before the load has landed.
+    if (!isBounded && fallback === undefined) return this.loading!
+    return this.#waitFor(
+      isBounded ? this.#bounded(plan, fallback, onHidden) : this.loading!,
+      plan,
+      fallback,
+      onHidden,
+    )
+  }
+
+  async #waitFor(
+    value: Promise<unknown>,
     plan: LoadPlan,
     fallback: Kept | undefined,
     onHidden: (error: unknown) => void,
   ): Promise<unknown> {
-    this.#waiters++
     let why: unknown
     try {
-      const isBounded =
-        plan.signal !== undefined || plan.hard < Infinity || (plan.soft < Infinity && fallback)
-      return await (isBounded ? this.#bounded(plan, fallback, onHidden) : this.loading)
+      return await value
     } catch (error) {
       why = error
       if (fallback === undefined || plan.signal?.aborted) throw error

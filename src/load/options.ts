@@ -2,7 +2,9 @@
 import type { Duration } from '../cache-options.js'
 import { makeError } from '../errors.js'
 import { boolean, callback, checkOptions, invalid, parseDuration } from '../options.js'
+import { isUnreadable } from '../refusal.js'
 import { SET_OPTIONS, type SetOptions } from '../set-options.js'
+import type { Storing } from '../tiers/entries.js'
 import { type LockLike, parseSingleFlight, type SingleFlight } from './barriers.js'
 import type { NotModified, StaleEntry } from './flight.js'
 import { type AnySchema, parseSchema } from './schema.js'
@@ -72,6 +74,10 @@ export interface GetOrSetOptions<V = unknown, Args extends unknown[] = []>
 export interface LoadPlan {
   /** What the entry gets, checked. */
   entry: SetOptions
+  /** The same, parsed; its times are not those of what is loaded. */
+  storing: Storing
+  /** Undefined for the cache's. */
+  ttl: number | undefined
   ttlOf: ((value: unknown, ...args: unknown[]) => Duration) | undefined
   tagsOf: ((value: unknown, ...args: unknown[]) => readonly string[]) | undefined
   sliding: boolean
@@ -114,8 +120,8 @@ export const LOAD_OPTIONS: readonly string[] = [...SET_OPTIONS, ...SYNC_NAMES, .
 const SYNC_OPTIONS: readonly string[] = [...SET_OPTIONS, ...SYNC_NAMES]
 const LOCK_TIMEOUT = 30_000
 
-const PLAIN: LoadPlan = {
-  entry: {},
+const PLAIN: Omit<LoadPlan, 'entry' | 'storing'> = {
+  ttl: undefined,
   ttlOf: undefined,
   tagsOf: undefined,
   sliding: false,
@@ -141,13 +147,17 @@ const PLAIN: LoadPlan = {
 export type AnyGetOrSetOptions = GetOrSetOptions<any, any[]>
 
 /**
- * @param check refuses options of the entry that are not accepted
+ * @param options of names that `LOAD_OPTIONS` has
+ * @param check parses options of the entry, and refuses those that are not accepted
  * @throws InvalidOptionError `E_INVALID_OPTION`, InvalidTtlError `E_INVALID_TTL`
  */
-export function parseLoadOptions(options: AnyGetOrSetOptions, check: (entry: SetOptions) => void): LoadPlan {
-  checkOptions(options, LOAD_OPTIONS, 'a load')
-  const plan: LoadPlan = { ...PLAIN, entry: entryOf(options) }
-  check(plan.entry)
+export function parseLoadOptions(
+  options: AnyGetOrSetOptions,
+  check: (entry: SetOptions) => Storing,
+): LoadPlan {
+  const entry = entryOf(options)
+  const plan: LoadPlan = { ...PLAIN, entry, storing: check(entry) }
+  if (entry.ttl !== undefined) plan.ttl = parseDuration(entry.ttl, 'ttl')
   if (typeof options.ttl === 'function') plan.ttlOf = callback(options.ttl, 'ttl')
   if (typeof options.tags === 'function') plan.tagsOf = callback(options.tags, 'tags')
   if (options.sliding !== undefined) plan.sliding = boolean(options.sliding, 'sliding')
@@ -160,7 +170,7 @@ export function parseLoadOptions(options: AnyGetOrSetOptions, check: (entry: Set
   if (options.shouldCache !== undefined) plan.shouldCache = callback(options.shouldCache, 'shouldCache')
   if (options.validate !== undefined) plan.validate = callback(options.validate, 'validate')
   if (options.schema !== undefined) plan.schema = parseSchema(options.schema)
-  if (options.signal !== undefined) plan.signal = parseSignal(options.signal)
+  if (options.signal !== undefined) plan.signal = signalOption(options.signal)
   plan.barrier = parseSingleFlight(options.singleFlight)
   if (options.lockTimeout !== undefined) {
     plan.lockTimeout = parseDuration(options.lockTimeout, 'lockTimeout')
@@ -172,7 +182,7 @@ export function parseLoadOptions(options: AnyGetOrSetOptions, check: (entry: Set
 /** As `parseLoadOptions`, for a load on this thread: what takes time to pass is refused. */
 export function parseLoadSyncOptions(
   options: AnyGetOrSetOptions,
-  check: (entry: SetOptions) => void,
+  check: (entry: SetOptions) => Storing,
 ): LoadPlan {
   const idle = ASYNC_NAMES.find((name) => options[name] !== undefined)
   if (idle !== undefined) {
@@ -227,7 +237,8 @@ function parseEarly(early: unknown): number {
   throw invalid('early', early, 'true, false, or a positive beta')
 }
 
-function parseSignal(signal: unknown): AbortSignal {
-  if (typeof (signal as AbortSignal | null)?.addEventListener === 'function') return signal as AbortSignal
+/** @throws InvalidOptionError `E_INVALID_OPTION` */
+export function signalOption(signal: unknown): AbortSignal {
+  if (!isUnreadable(signal) && signal instanceof AbortSignal) return signal
   throw invalid('signal', signal, 'an AbortSignal')
 }

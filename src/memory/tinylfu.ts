@@ -6,7 +6,6 @@
  */
 import { Climber } from './climber.js'
 import type { Evictor, Host } from './evictor.js'
-import { hashKey } from './hash.js'
 import type { Bounds } from './policies.js'
 import { Regions } from './regions.js'
 import { Sketch } from './sketch.js'
@@ -107,7 +106,7 @@ export class TinyLfu<K> implements Evictor<K> {
 
   insert(slot: number, key: K, weight: number): void {
     if (this.#warmth === 0) {
-      this.#print = hashKey(key)
+      this.#print = this.#host.hashOf(key)
       this.#warmth = 1
       this.#uses++
     }
@@ -208,17 +207,23 @@ export class TinyLfu<K> implements Evictor<K> {
     this.#demote()
   }
 
-  /** A key comes to a full cache: what is known of it, and what is to be learned now and then. */
-  #meet(key: K): void {
+  /** The sketch, from the first entry on that has to go: for a newcomer, or for one that grew. */
+  #learning(): Sketch {
     if (this.#sketch === undefined) {
       this.#sketch = new Sketch(this.#entries)
       this.#climber.hits = 0
     }
-    this.#print = hashKey(key) | 0
-    this.#warmth = Math.min(this.#sketch.estimate(this.#print) + 1, MOST_USES)
+    return this.#sketch
+  }
+
+  /** A key comes to a full cache: what is known of it, and what is to be learned now and then. */
+  #meet(key: K): void {
+    const sketch = this.#learning()
+    this.#print = this.#host.hashOf(key) | 0
+    this.#warmth = Math.min(sketch.estimate(this.#print) + 1, MOST_USES)
     this.#uses++
     this.#climber.misses++
-    if (this.#uses >= AGE * this.#sketch.room) this.#age(this.#sketch)
+    if (this.#uses >= AGE * sketch.room) this.#age(sketch)
     const by = this.#climber.step(this.#entries)
     if (by !== 0) this.#moveWindow(by)
   }
@@ -251,7 +256,7 @@ export class TinyLfu<K> implements Evictor<K> {
 
   /** As `#forget`, but its uses are remembered. */
   #leave(slot: number): void {
-    this.#sketch!.raise(this.#prints[slot]!, this.#known[slot]! >> USES_SHIFT)
+    this.#learning().raise(this.#prints[slot]!, this.#known[slot]! >> USES_SHIFT)
     this.#forget(slot)
   }
 

@@ -9,7 +9,7 @@ import { giveOut, keep } from '../values/copies.js'
 import { type Encoded, kindOf } from '../values/index.js'
 import { DiskTier } from './disk.js'
 import type { Write } from './entries.js'
-import { type MemoryEntry, MemoryTier } from './memory.js'
+import { type EntryMore, MemoryEntry, MemoryTier } from './memory.js'
 import { TurnClock } from './turn-clock.js'
 import { weigh } from './weigh.js'
 import type { Outcome, Times } from './wire.js'
@@ -51,12 +51,12 @@ export class MemoryFront {
   }
 
   /** The entry in memory, stale or not, if it is neither expired nor overtaken by a write of another process or thread. */
-  current(text: string, now = this.now()): MemoryEntry | undefined {
+  current(text: string): MemoryEntry | undefined {
     const entry = this.memory?.peek(text)
     if (entry === undefined) return undefined
     const { place } = entry
     const overtaken = place !== undefined && this.disk?.isCurrent(text, place) === false
-    const isOver = entry.expiresAt <= now
+    const isOver = entry.times !== undefined && entry.times.expiresAt <= this.now()
     if (!isOver && !overtaken) return entry
     this.memory?.remove(entry)
     if (isOver) this.#left(entry, 'expire')
@@ -65,18 +65,18 @@ export class MemoryFront {
 
   /** As `kept`, where it is fresh. */
   live(text: string): MemoryEntry | undefined {
+    const entry = this.current(text)
+    if (entry === undefined) return undefined
     const now = this.now()
-    const entry = this.current(text, now)
-    if (entry === undefined || entry.freshUntil <= now) return undefined
+    if (!entry.isLive(now)) return undefined
     this.memory?.use(entry, now)
     return entry
   }
 
   /** As `current`, and notes the access. */
   protected kept(text: string): MemoryEntry | undefined {
-    const now = this.now()
-    const entry = this.current(text, now)
-    if (entry !== undefined) this.memory?.use(entry, now)
+    const entry = this.current(text)
+    if (entry !== undefined) this.memory?.use(entry, this.now())
     return entry
   }
 
@@ -90,32 +90,33 @@ export class MemoryFront {
   readEntry(entry: MemoryEntry): unknown {
     const { place } = entry
     if (place !== undefined && this.disk?.isCurrent(entry.text, place) === false) return undefined
-    const now = entry.isTimed ? this.now() : this.#turn.now()
-    if (entry.isTimed && !entry.isLive(now)) return undefined
+    const isTimed = entry.times !== undefined
+    const now = isTimed ? this.now() : this.#turn.now()
+    if (isTimed && !entry.isLive(now)) return undefined
     this.memory!.use(entry, now)
     this.counters.hits++
     return this.copies ? giveOut(entry.value) : entry.value
   }
 
-  /** Puts a value into memory, where it answers at once; its epoch is not known before it is on disk. */
-  keep(
-    { text, value, expiresAt, freshUntil, cost, extras }: Write,
+  /** An entry that is not in memory yet. */
+  protected made(
+    text: string,
+    value: unknown,
+    more: EntryMore,
     encoded: Encoded | undefined,
     createdAt = this.now(),
-    size = sizeOf(value, encoded),
-  ): MemoryEntry | undefined {
+  ): MemoryEntry {
+    const kind = encoded === undefined ? 'live' : kindOf(encoded)
+    return new MemoryEntry(text, this.held(value, encoded), sizeOf(value, encoded), kind, createdAt, more)
+  }
+
+  /** Puts a value into memory, where it answers at once; its epoch is not known before it is on disk. */
+  keep(write: Write, encoded: Encoded | undefined, createdAt?: number): MemoryEntry | undefined {
+    const { text, value } = write
     this.outdate(text)
-    return this.memory?.set({
-      text,
-      value: this.held(value, encoded),
-      expiresAt,
-      freshUntil,
-      cost,
-      size,
-      kind: encoded === undefined ? 'live' : kindOf(encoded),
-      createdAt,
-      extras,
-    })
+    if (this.memory === undefined) return undefined
+    const entry = this.made(text, value, write, encoded, createdAt)
+    return this.memory.put(entry) ? entry : undefined
   }
 
   /** The write is on disk: from now on the entry in memory follows its epoch. */
@@ -142,7 +143,7 @@ export class MemoryFront {
   /** Gives an entry new times in memory, and not on disk. */
   slide(text: string, times: Times): void {
     const entry = this.current(text)
-    if (entry !== undefined) this.#retime(entry, times)
+    if (entry !== undefined) this.memory?.retime(entry, times)
   }
 
   /** The entry in memory has its new times at once; its epoch is not known before they are on disk. */
@@ -150,31 +151,26 @@ export class MemoryFront {
     this.tellAccesses()
     const entry = this.current(text)
     if (entry === undefined || !(stale || entry.isLive(this.now()))) return undefined
-    this.#retime(entry, times)
+    this.memory?.retime(entry, times)
     return entry
   }
 
-  #retime(entry: MemoryEntry, { expiresAt, freshUntil }: Times): void {
-    this.memory?.expire(entry, expiresAt)
-    entry.freshUntil = freshUntil
-  }
-
   /**
-   * Of a memory tier alone: the size of a value that it takes.
+   * Of a memory tier alone: an entry that it takes.
    * @throws ValueTooLargeError `E_VALUE_TOO_LARGE`
    */
-  admitted({ text, value }: Write, encoded: Encoded | undefined): number {
-    const size = sizeOf(value, encoded)
-    if (this.memory?.admits(text, size) !== false) return size
+  admitted(text: string, value: unknown, more: EntryMore, encoded: Encoded | undefined): MemoryEntry {
+    const entry = this.made(text, value, more, encoded)
+    if (entry.size <= this.memory!.heaviest) return entry
     this.counters.rejected++
     throw tooLarge()
   }
 
-  /** What is in memory and has not expired, the least recently used first. */
+  /** What is in memory and has not expired, in the order in which it would be evicted. */
   *stored(): Generator<Write> {
     const now = this.now()
-    const entries = [...(this.memory?.entries() ?? [])].filter(({ expiresAt }) => expiresAt > now)
-    for (const entry of entries.reverse()) {
+    for (const entry of this.memory?.inOrder() ?? []) {
+      if (entry.expiresAt <= now) continue
       const { text, expiresAt, freshUntil, cost, extras } = entry
       yield { text, value: this.given(entry), expiresAt, freshUntil, cost, extras, coding: undefined }
     }

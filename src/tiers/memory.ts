@@ -1,11 +1,12 @@
 /** The memory tier of `Cache`: live values, bounded by entries and by bytes, in the store of `MemoryCache`. */
 import { Chain } from '../memory/chain.js'
-import { evictorFor } from '../memory/policies.js'
+import { evictorFor, isCustom } from '../memory/policies.js'
 import { MOST_ENTRIES, Store } from '../memory/store.js'
 import { Wheel } from '../memory/wheel.js'
 import type { Access } from './disk.js'
 import type { Extras } from './extras.js'
 import { TagIndex } from './tags.js'
+import type { SetTimes, Times } from './wire.js'
 
 /** Where an entry is on disk, and the epoch it was read at. */
 export interface DiskPlace {
@@ -19,59 +20,79 @@ const BASE = Date.now()
 
 /** A value in memory. Times in milliseconds since the Unix epoch. */
 export class MemoryEntry {
-  hits = 0
-  /** Hits that the disk tier was not told of. */
-  untold = 0
-  /** Whether it has a time at which it expires or gets stale: reads of all others need not look at those times. */
-  isTimed: boolean
-  /** Since `BASE`: a small integer is kept in the object, any other number in one of its own. */
-  #accessed: number
+  // What a hit looks at comes first, to lie together. Fields are set in the constructor alone, which is faster than where they are declared.
+  declare readonly value: unknown
   /** Where it is in the tier; -1 where it is no longer. */
-  slot = -1
+  declare slot: number
+  /** Undefined where it never expires nor gets stale: reads of most need not look. Change them with `MemoryTier.retime`. */
+  declare times: Times | undefined
+  /** Undefined until the entry's write is done. */
+  declare place: DiskPlace | undefined
+  declare hits: number
+  /** Hits that the disk tier was not told of. */
+  declare untold: number
+  // Since `BASE`: a small integer is kept in the object, any other number in one of its own.
+  declare private accessed: number
+  declare private readonly created: number
+  declare readonly text: string
+  /** Bytes, as the bound counts them. */
+  declare readonly size: number
+  declare readonly kind: string
+  /** Milliseconds that making the value took; 0 where that is not known. */
+  declare readonly cost: number
+  declare readonly extras: Extras | undefined
   /** Of an index that leads to it, and lets go of it when it leaves. */
-  cell: { entry: MemoryEntry | undefined; promise: Promise<unknown> | undefined } | undefined = undefined
+  declare cell: { entry: MemoryEntry | undefined; promise: Promise<unknown> | undefined } | undefined
 
-  constructor(
-    readonly text: string,
-    readonly value: unknown,
-    /** Bytes, as the bound counts them. */
-    readonly size: number,
-    readonly kind: string,
-    readonly createdAt: number,
-    /** `Infinity` never expires. Change it with `MemoryTier.expire`, so that `cleanup` knows. */
-    public expiresAt: number,
-    /** From then on it is stale: expired for all but a load. `Infinity` where it is fresh as long as it lives. */
-    public freshUntil: number,
-    /** Milliseconds that making the value took; 0 where that is not known. */
-    readonly cost: number,
-    /** Undefined until the entry's write is done. */
-    public place: DiskPlace | undefined,
-    readonly extras: Extras | undefined,
-  ) {
-    this.isTimed = expiresAt !== Infinity || freshUntil !== Infinity
-    this.#accessed = createdAt - BASE
+  /** @param size of the value alone */
+  constructor(text: string, value: unknown, size: number, kind: string, createdAt: number, more: EntryMore) {
+    const { expiresAt, freshUntil } = more
+    this.value = value
+    this.slot = -1
+    this.times = expiresAt === Infinity && freshUntil === Infinity ? undefined : { expiresAt, freshUntil }
+    this.place = undefined
+    this.hits = 0
+    this.untold = 0
+    this.accessed = createdAt - BASE
+    this.created = createdAt - BASE
+    this.text = text
+    this.size = size + OVERHEAD + 2 * text.length
+    this.kind = kind
+    this.cost = more.cost
+    this.extras = more.extras
+    this.cell = undefined
+  }
+
+  get createdAt(): number {
+    return this.created + BASE
   }
 
   get accessedAt(): number {
-    return this.#accessed + BASE
+    return this.accessed + BASE
   }
 
   set accessedAt(time: number) {
-    this.#accessed = time - BASE
+    this.accessed = time - BASE
+  }
+
+  /** `Infinity` never expires. */
+  get expiresAt(): number {
+    return this.times === undefined ? Infinity : this.times.expiresAt
+  }
+
+  /** From then on it is stale: expired for all but a load. `Infinity` where it is fresh as long as it lives. */
+  get freshUntil(): number {
+    return this.times === undefined ? Infinity : this.times.freshUntil
   }
 
   /** Whether plain reads find it. */
   isLive(now: number): boolean {
-    return this.expiresAt > now && this.freshUntil > now
+    return this.times === undefined || (this.times.expiresAt > now && this.times.freshUntil > now)
   }
 }
 
-/** What a new entry is made of. */
-export type NewEntry = Pick<
-  MemoryEntry,
-  'text' | 'value' | 'size' | 'kind' | 'createdAt' | 'expiresAt' | 'freshUntil' | 'cost'
-> & {
-  place?: DiskPlace | undefined
+/** What an entry gets beside its value. */
+export interface EntryMore extends SetTimes {
   extras?: Extras | undefined
 }
 
@@ -98,8 +119,6 @@ const MOST_LOST = 4096
 const TICK = 500
 
 export class MemoryTier {
-  /** Entries that had to go for others. */
-  evictions = 0
   /** Bytes of the largest value that it keeps. */
   readonly heaviest: number
   readonly #store: Store<string, MemoryEntry>
@@ -129,7 +148,7 @@ export class MemoryTier {
       tick: TICK,
       tells: false,
       counters: undefined,
-      isOrdered: true,
+      isOrdered: isCustom(policy),
       evictor: (host, bounds) => evictorFor(policy, host, bounds),
       onTimed: () => {},
       onEvict: (entry) => this.#evicted(entry),
@@ -147,8 +166,8 @@ export class MemoryTier {
 
   /** The entry, without noting an access. */
   peek(text: string): MemoryEntry | undefined {
-    const slot = this.#store.look(text)
-    return slot === undefined ? undefined : this.#store.values[slot]
+    const slot = this.#store.slots.get(text)
+    return slot === undefined ? undefined : this.#store.slots.valueAt(slot)
   }
 
   /** Notes an access at `now` of an entry that is in the tier. */
@@ -159,33 +178,28 @@ export class MemoryTier {
     this.#store.evictor.hit(entry.slot)
   }
 
-  /** Whether a value of so many bytes fits at all. */
-  admits(text: string, size: number): boolean {
-    return sizeOf(text, size) <= this.heaviest
-  }
-
-  /** Stores an entry in the place of any other. One that is larger than the whole tier is not kept. */
-  set(made: NewEntry): MemoryEntry | undefined {
-    const { text, value, kind, createdAt, expiresAt, freshUntil, cost, place, extras } = made
-    const size = sizeOf(text, made.size)
+  /** Stores an entry in the place of any other of its key. One that is larger than the whole tier is not kept: gives whether it is. */
+  put(entry: MemoryEntry): boolean {
+    const { text, size } = entry
     const replaced = this.peek(text)
     if (size > this.heaviest) {
       if (replaced !== undefined) this.remove(replaced)
-      return undefined
+      return false
     }
-    if (replaced !== undefined) this.#leaves(replaced)
-    const times = [createdAt, expiresAt, freshUntil] as const
-    const entry = new MemoryEntry(text, value, size, kind, ...times, cost, place, extras)
-    entry.slot = this.#store.set(text, entry, size, Infinity, 0)
-    this.#schedule(entry)
-    this.#tags.add(entry)
-    return entry
+    if (replaced === undefined) entry.slot = this.#store.set(text, entry, size, Infinity, 0)
+    else {
+      const { slot } = replaced
+      this.#leaves(replaced)
+      entry.slot = this.#store.replace(slot, entry, size, Infinity, 0)
+    }
+    if (entry.times !== undefined) this.#schedule(entry)
+    if (entry.extras !== undefined) this.#tags.add(entry)
+    return true
   }
 
-  /** Gives an entry that is in the tier another time to expire. */
-  expire(entry: MemoryEntry, expiresAt: number): void {
-    entry.expiresAt = expiresAt
-    entry.isTimed = true
+  /** Gives an entry that is in the tier other times. */
+  retime(entry: MemoryEntry, { expiresAt, freshUntil }: Times): void {
+    entry.times = { expiresAt, freshUntil }
     this.#schedule(entry)
   }
 
@@ -194,7 +208,7 @@ export class MemoryTier {
     const now = this.#now()
     let removed = 0
     this.#wheel?.advance(now, (slot) => {
-      const entry = this.#store.values[slot]
+      const entry = this.#store.slots.valueAt(slot)
       if (entry === undefined) return Infinity
       if (entry.expiresAt > now) return entry.expiresAt
       this.remove(entry)
@@ -214,7 +228,7 @@ export class MemoryTier {
 
   /** Removes an entry, if it is in the tier. */
   remove(entry: MemoryEntry): void {
-    if (this.#store.values[entry.slot] !== entry) return
+    if (this.#store.slots.valueAt(entry.slot) !== entry) return
     this.#store.remove(entry.slot, 'delete')
     this.#leaves(entry)
   }
@@ -234,9 +248,16 @@ export class MemoryTier {
     this.#wheel = undefined
   }
 
-  /** Entries, in the order of their insertion. */
+  /** Entries, so that whoever stores them in this order has them evicted in the same. */
+  inOrder(): MemoryEntry[] {
+    const { evictor, slots } = this.#store
+    const entries = Array.from(evictor.order(), (slot) => slots.valueAt(slot)!)
+    return evictor.newestFirst ? entries.reverse() : entries
+  }
+
+  /** Entries, in no order. */
   *entries(): Generator<MemoryEntry> {
-    for (const [, slot] of this.#store.slots.entries()) yield this.#store.values[slot]!
+    for (const [, slot] of this.#store.slots.entries()) yield this.#store.slots.valueAt(slot)!
   }
 
   /** Hits since the last call, the least recently used entry first; of entries whose write is under way later. */
@@ -244,7 +265,7 @@ export class MemoryTier {
     const accesses = this.#lost
     this.#lost = []
     for (const slot of this.#untold.slots()) {
-      const entry = this.#store.values[slot]!
+      const entry = this.#store.slots.valueAt(slot)!
       const access = accessOf(entry)
       if (access === undefined) continue
       accesses.push(access)
@@ -266,7 +287,7 @@ export class MemoryTier {
       this.#wheelRoom = 0
     }
     if (entry.slot >= this.#wheelRoom) {
-      this.#wheelRoom = this.#store.keys.length
+      this.#wheelRoom = this.#store.slots.room
       this.#wheel.grow(this.#wheelRoom)
     }
     this.#wheel.schedule(entry.slot, entry.expiresAt)
@@ -274,7 +295,7 @@ export class MemoryTier {
 
   #noteUntold(entry: MemoryEntry): void {
     if (entry.slot >= this.#untoldRoom) {
-      this.#untoldRoom = this.#store.keys.length
+      this.#untoldRoom = this.#store.slots.room
       this.#untold.grow(this.#untoldRoom)
     }
     if (entry.untold++ === 0) this.#untold.push(entry.slot)
@@ -282,8 +303,7 @@ export class MemoryTier {
   }
 
   #evicted(entry: MemoryEntry): void {
-    this.evictions++
-    const access = accessOf(entry)
+    const access = this.#tells ? accessOf(entry) : undefined
     if (access !== undefined && this.#lost.length < MOST_LOST) this.#lost.push(access)
     this.#leaves(entry)
     this.#onRemove?.(entry, 'evict')
@@ -293,8 +313,8 @@ export class MemoryTier {
     if (entry.untold > 0) this.#untold.unlink(entry.slot)
     entry.untold = 0
     entry.slot = -1
-    this.#tags.remove(entry)
-    letGo(entry)
+    if (entry.extras !== undefined) this.#tags.remove(entry)
+    if (entry.cell !== undefined) letGo(entry)
   }
 }
 
@@ -302,11 +322,6 @@ function letGo(entry: MemoryEntry): void {
   if (entry.cell === undefined) return
   entry.cell.entry = undefined
   entry.cell.promise = undefined
-}
-
-/** Bytes of an entry, as the bound counts them. */
-function sizeOf(text: string, size: number): number {
-  return size + OVERHEAD + 2 * text.length
 }
 
 function accessOf({ place, untold }: MemoryEntry): Access | undefined {

@@ -8,11 +8,12 @@ import { attempt, type Soon, then } from '../soon.js'
 import { giveOut, keep } from '../values/copies.js'
 import { type Encoded, encode, kindName, kindOf } from '../values/index.js'
 import type { Answer } from './answer.js'
+import type { Batch, Coding, Packed } from './batch.js'
 import { type DiskHit, packSet } from './disk.js'
-import type { Kept, KnownKey, TierStats, Write } from './entries.js'
+import type { Kept, KnownKey, Storing, TierStats, Write } from './entries.js'
 import { MemoryFront, type TierEvents } from './front.js'
-import type { MemoryEntry } from './memory.js'
-import type { Batch, Coding, Outcome, Packed, Times } from './wire.js'
+import { MemoryEntry } from './memory.js'
+import { type Outcome, staleAt, type Times } from './wire.js'
 
 export class TierStack extends MemoryFront {
   /** Of metadata. */
@@ -118,10 +119,10 @@ export class TierStack extends MemoryFront {
   state(text: string, sync: boolean): Soon<KnownKey> {
     const entry = this.current(text)
     if (entry !== undefined) {
-      return entry.isLive(this.now()) ? { is: 'live', expiresAt: entry.expiresAt } : { is: 'expired' }
+      return entry.isLive(this.now()) ? { is: 'live', expiresAt: staleAt(entry) } : { is: 'expired' }
     }
     if (this.disk === undefined) return { is: 'missing' }
-    return then(this.disk.state(text, sync), ({ is, facts }) => ({ is, expiresAt: facts?.expiresAt }))
+    return then(this.disk.state(text, sync), ({ is, facts }) => ({ is, expiresAt: facts && staleAt(facts) }))
   }
 
   /** Stores values in one transaction. In memory they are there when this returns, on disk when it is done. */
@@ -150,20 +151,26 @@ export class TierStack extends MemoryFront {
     return attempt(() => then(disk.write(writes.length, pack, sync), confirm), failed)
   }
 
+  /** Stores a value: see `write`. */
+  set(text: string, value: unknown, storing: Storing, sync = false): Soon<void> {
+    if (this.disk !== undefined) return this.write([written(text, value, storing)], sync)
+    const entry = this.admitted(text, value, storing, this.encode(value))
+    this.counters.sets++
+    this.#hold(entry)
+  }
+
   /** Of a memory tier alone: all of the values, or none. */
   #writeMemory(writes: readonly Write[]): void {
-    if (writes.length === 1) {
-      const write = writes[0]!
-      const encoded = this.encode(write.value)
-      const size = this.admitted(write, encoded)
-      this.counters.sets++
-      this.keep(write, encoded, undefined, size)
-      return
-    }
-    const encoded = writes.map(({ value }) => this.encode(value))
-    const sizes = writes.map((write, index) => this.admitted(write, encoded[index]))
+    const entries = writes.map((write) =>
+      this.admitted(write.text, write.value, write, this.encode(write.value)),
+    )
     this.counters.sets += writes.length
-    for (const [index, write] of writes.entries()) this.keep(write, encoded[index], undefined, sizes[index])
+    for (const entry of entries) this.#hold(entry)
+  }
+
+  #hold(entry: MemoryEntry): void {
+    this.outdate(entry.text)
+    this.memory!.put(entry)
   }
 
   /** Nobody waits for it: what becomes of it is an event where it fails. */
@@ -297,10 +304,11 @@ export class TierStack extends MemoryFront {
     if (hit === undefined || this.memory === undefined || this.#changing.has(text)) return hit
     if (this.current(text) === undefined) {
       const { facts, value } = hit
-      const { size, createdAt, expiresAt, freshUntil, cost } = facts
       const kept = this.copies ? keep(value) : value
       const kind = kindName(facts.kind, value)
-      this.memory.set({ text, value: kept, kind, size, createdAt, expiresAt, freshUntil, cost, place: facts })
+      const entry = new MemoryEntry(text, kept, facts.size, kind, facts.createdAt, facts)
+      entry.place = facts
+      this.memory.put(entry)
     }
     return hit
   }
@@ -328,6 +336,12 @@ function keptOf(hit: DiskHit | undefined): Kept | undefined {
   if (hit === undefined) return undefined
   const { createdAt, expiresAt, freshUntil, cost } = hit.facts
   return { value: hit.value, createdAt, expiresAt, freshUntil, cost }
+}
+
+/** Field by field: a spread takes several times as long. */
+export function written(text: string, value: unknown, storing: Storing): Write {
+  const { expiresAt, freshUntil, cost, coding, extras } = storing
+  return { text, value, expiresAt, freshUntil, cost, coding, extras }
 }
 
 function isFresh(kept: Kept, now: number): boolean {

@@ -1,5 +1,6 @@
 import { builtinName } from '../intrinsics.js'
 import { damagedValue, type Encoded, Kind, utf8Text, type ValueHandler } from './handler.js'
+import { memberOf } from './member.js'
 import { Met } from './met.js'
 import { structuredPart } from './structured.js'
 
@@ -88,7 +89,7 @@ function isExactObject(value: object, depth: number): boolean {
   }
   // Inherited names come up too; at worst they send the value to the structured handler.
   for (const name in value) {
-    const member = (value as Record<string, unknown>)[name]
+    const member = memberOf(value, name)
     if (typeof member !== 'string' && !isExact(member, depth)) return false
   }
   return Object.getOwnPropertySymbols(value).length === 0

@@ -1,32 +1,36 @@
-// Up to here a scan is cheaper than a Map, which also has to give each object an identity hash.
-const SCANNED = 256
+// Up to here the engine's own scan is cheaper than a Map, which also has to give each object an identity hash.
+const SCANNED = 128
 
 /** The objects met in one value, numbered in the order of their coming. */
 export class Met {
-  private readonly list: (object | undefined)[] = []
-  private count = 0
+  private list: object[] = []
   private numbers: Map<object, number> | undefined
+
+  get count(): number {
+    return this.numbers?.size ?? this.list.length
+  }
 
   /** The number of an object, or -1. */
   find(object: object): number {
-    if (this.numbers !== undefined) return this.numbers.get(object) ?? -1
-    const { list, count } = this
-    for (let i = 0; i < count; i++) if (list[i] === object) return i
-    return -1
+    return this.numbers === undefined ? this.list.indexOf(object) : (this.numbers.get(object) ?? -1)
   }
 
+  /** Adds an object that was not found. */
   add(object: object): void {
-    const { list } = this
-    const number = this.count++
-    if (number < SCANNED) list[number] = object
-    else this.numbers ??= new Map(list.map((met, at) => [met as object, at]))
-    this.numbers?.set(object, number)
+    const { list, numbers } = this
+    if (numbers !== undefined) numbers.set(object, numbers.size)
+    else if (list.push(object) === SCANNED) this.numbers = new Map(list.map((met, at) => [met, at]))
   }
 
-  /** Forgets all, and keeps the room for them. */
+  /** Forgets those from number `count` on. */
+  cut(count: number): void {
+    for (const [object, number] of this.numbers ?? []) if (number >= count) this.numbers?.delete(object)
+    if (this.numbers === undefined) this.list.length = count
+  }
+
+  /** Forgets all. */
   reset(): void {
-    this.list.fill(undefined, 0, this.count)
-    this.count = 0
+    this.list = []
     this.numbers = undefined
   }
 }

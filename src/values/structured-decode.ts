@@ -1,7 +1,9 @@
 import { TierceError } from '../errors.js'
 import { ERROR_TYPES, VIEW_CLASSES } from '../intrinsics.js'
 import { damagedValue, unreadable } from './handler.js'
+import { ANYTHING, arrayOf } from './structured-arrays.js'
 import {
+  Elements,
   ERROR_NAMES,
   ERROR_PARTS,
   MAX_DEPTH,
@@ -106,7 +108,7 @@ class Reader extends Input {
     if (depth > MAX_DEPTH) throw damagedValue('it is nested too deep')
     switch (tag) {
       case Tag.numbers:
-        return this.add(this.numbers())
+        return this.numberArray(depth)
       case Tag.sparseArray:
         return this.sparseArray(depth)
       case Tag.map:
@@ -172,8 +174,26 @@ class Reader extends Input {
 
   private array(depth: number): unknown[] {
     const count = this.count(1)
-    const array: unknown[] = this.add([])
-    for (let i = 0; i < count; i++) array.push(this.value(depth))
+    const array = this.add(arrayOf(ANYTHING, count))
+    for (let i = 0; i < count; i++) array[i] = this.value(depth)
+    return array
+  }
+
+  private numberArray(depth: number): unknown[] {
+    const elements = this.byte()
+    if (elements === Elements.booleans) return this.add(this.booleans())
+    return elements === Elements.rows ? this.rows(depth) : this.add(this.numbers(elements))
+  }
+
+  private rows(depth: number): unknown[] {
+    if (depth === MAX_DEPTH) throw damagedValue('it is nested too deep')
+    const width = this.count(1)
+    const array = this.add<unknown[]>([])
+    const all = this.numbers(this.byte())
+    if (width === 0 || all.length % width !== 0) throw damagedValue('half a row')
+    for (let at = 0; at < all.length; at += width) {
+      array.push(this.add(width === 2 ? [all[at], all[at + 1]] : all.slice(at, at + width)))
+    }
     return array
   }
 

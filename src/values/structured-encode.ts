@@ -1,20 +1,12 @@
 import { types } from 'node:util'
 import { builtinName, bytesOf, isFixed, isShared } from '../intrinsics.js'
-import { describe, property, Refusal } from '../refusal.js'
+import { describe, Refusal } from '../refusal.js'
 import { unserializable } from './handler.js'
-import { Met } from './met.js'
-import { ERROR_NAMES, ERROR_PARTS, MAX_DEPTH, Tag, VIEW_NAMES } from './structured-format.js'
-import { ADVICE, elementsOf, isIndex, isPolluted, membersOf, refuseSymbols } from './structured-members.js'
-import { Output } from './structured-output.js'
-import { Shapes } from './structured-shapes.js'
+import { ERROR_NAMES, ERROR_PARTS, Tag, VIEW_NAMES } from './structured-format.js'
+import { ADVICE, refuseSymbols } from './structured-members.js'
+import { at, type Members, PlainWriter, type Structured, TOO_LONG } from './structured-plain.js'
 
 let spare: Writer | undefined
-
-/** A structured form, and whether JSON would give the same value back. */
-export interface Structured {
-  data: Uint8Array
-  isJson: boolean
-}
 
 /**
  * The structured form of a value; undefined where JSON would give the value back as well and this form is longer than
@@ -44,98 +36,9 @@ export function encodeStructured(value: unknown): Uint8Array {
   return (writeStructured(value, Infinity) as Structured).data
 }
 
-/** Thrown through the containers of a value that is given up: its path is of no interest. */
-const TOO_LONG = new Error('too long')
-
-/** The step to where something was thrown. */
-function at(error: unknown, owner: object, segment: string): unknown {
-  return error === TOO_LONG ? error : Refusal.at(error, owner, segment)
-}
-
-type Members = Record<string, unknown>
-
-class Writer {
-  private readonly out = new Output()
-  /** An object is numbered before its parts, so that these may refer to it; a view after its buffer. */
-  private readonly met = new Met()
-  private readonly shapes = new Shapes()
-  /** Which shapes have a number in this value. */
-  private stamp = 1
-  private count = 0
-  private isJson = true
-  private isPolluted = false
-  private longestJson = 0
-
-  whole(value: unknown, longestJson: number): Structured | undefined {
-    this.longestJson = longestJson
-    this.isPolluted = isPolluted()
-    this.out.begin()
-    this.value(value, 0)
-    const { isJson } = this
-    if (isJson && this.out.length > longestJson) return undefined
-    return { data: this.out.take(), isJson }
-  }
-
-  reset(): void {
-    this.out.drop()
-    this.met.reset()
-    this.stamp += 1
-    this.count = 0
-    this.isJson = true
-  }
-
-  private value(value: unknown, depth: number): void {
-    switch (typeof value) {
-      case 'string':
-        return this.out.string(value)
-      case 'number':
-        if (!this.out.number(value)) this.isJson = false
-        return
-      case 'boolean':
-        return this.out.byte(value ? Tag.true : Tag.false)
-      case 'object':
-        return value === null ? this.out.byte(Tag.null) : this.reference(value, depth)
-      default:
-        return this.rare(value)
-    }
-  }
-
-  private rare(value: unknown): void {
-    this.isJson = false
-    if (value === undefined) return this.out.byte(Tag.undefined)
-    if (typeof value === 'bigint') return this.out.bigint(value)
-    throw new Refusal(describe(value), ADVICE)
-  }
-
-  private reference(value: object, depth: number): void {
-    const number = this.met.find(value)
-    if (number < 0) {
-      if (depth === MAX_DEPTH) {
-        throw new Refusal(`nested deeper than ${MAX_DEPTH}`, 'Give flatter data.', { deep: true })
-      }
-      if (this.isJson && this.out.length > this.longestJson) throw TOO_LONG
-      this.object(value, depth + 1)
-    } else {
-      this.isJson = false
-      this.out.byte(Tag.reference)
-      this.out.varint(number)
-    }
-  }
-
-  private object(value: object, depth: number): void {
-    const proto = Object.getPrototypeOf(value) as object | null
-    if (proto === Object.prototype) {
-      this.met.add(value)
-      return this.plain(value as Members, 0, depth)
-    }
-    if (proto === Array.prototype && Array.isArray(value)) {
-      this.met.add(value)
-      return this.array(value, depth)
-    }
-    this.other(value, proto, depth)
-  }
-
-  private other(value: object, proto: object | null, depth: number): void {
+/** Adds the classes of the language. */
+class Writer extends PlainWriter {
+  protected other(value: object, proto: object | null, depth: number): void {
     if (proto === null) {
       this.isJson = false
       this.met.add(value)
@@ -151,106 +54,6 @@ class Writer {
     if (name === 'Object') return this.plain(value as Members, 0, depth)
     if (name.endsWith('Error')) return this.error(value as Error, name, depth)
     this.builtin(value, name, depth)
-  }
-
-  /** `nullProto` is 2 for an object without a prototype, else 0: the distance of its tags. */
-  private plain(value: Members, nullProto: 0 | 2, depth: number): void {
-    let count = 0
-    let here = ''
-    try {
-      refuseSymbols(value)
-      const { length } = this.shape(value, nullProto)
-      if (this.isPolluted) {
-        for (here of Object.keys(value)) {
-          count += 1
-          this.value(value[here], depth)
-        }
-      } else {
-        // The engine's quickest way through an object: names and members come from where its layout says.
-        for (const name in value) {
-          here = name
-          count += 1
-          this.value(value[name], depth)
-        }
-      }
-      if (count !== length) throw new Refusal('an object that changes while it is read', 'Give plain data.')
-    } catch (error) {
-      throw at(error, value, count === 0 ? '' : property(here))
-    }
-  }
-
-  /** Writes the names of an object, or the number of an earlier object's names. */
-  private shape(value: Members, nullProto: 0 | 2): readonly string[] {
-    const { last } = this.shapes
-    let shape = last.next
-    if (shape === undefined || this.isPolluted || !shape.isOf(value)) {
-      shape = this.shapes.find(Object.keys(value))
-      last.next = shape
-    }
-    this.shapes.last = shape
-    if (shape.stamp === this.stamp) {
-      this.out.byte(Tag.knownObject + nullProto)
-      this.out.varint(shape.number)
-    } else {
-      shape.stamp = this.stamp
-      shape.number = this.count++
-      this.out.byte(Tag.object + nullProto)
-      this.out.names(shape)
-    }
-    return shape.names
-  }
-
-  private array(value: readonly unknown[], depth: number): void {
-    refuseSymbols(value)
-    const members = membersOf(value)
-    if (members === undefined) {
-      this.isJson = false
-      return this.sparseArray(value, Object.keys(value), depth)
-    }
-    const elements = elementsOf(members)
-    if (elements !== undefined) {
-      if (!this.out.numbers(members as readonly number[], elements)) this.isJson = false
-      return
-    }
-    const { length } = members
-    this.out.byte(Tag.array)
-    this.out.varint(length)
-    let index = 0
-    try {
-      for (; index < length; index++) this.value(members[index], depth)
-    } catch (error) {
-      throw at(error, value, `[${index}]`)
-    }
-  }
-
-  /** Its length, the items by index, then the properties that are not items. */
-  private sparseArray(value: readonly unknown[], names: readonly string[], depth: number): void {
-    const count = names.findIndex((name) => !isIndex(name))
-    const items = count < 0 ? names : names.slice(0, count)
-    this.out.byte(Tag.sparseArray)
-    this.out.varint(value.length)
-    this.out.varint(items.length)
-    for (const name of items) {
-      this.out.varint(Number(name))
-      this.member(value, name, `[${name}]`, depth)
-    }
-    this.properties(value, names.slice(items.length), depth)
-  }
-
-  private properties(value: object, names: readonly string[], depth: number): void {
-    this.out.varint(names.length)
-    for (const name of names) {
-      this.out.string(name)
-      this.member(value, name, property(name), depth)
-    }
-  }
-
-  private member(owner: object, name: string, segment: string, depth: number): void {
-    try {
-      this.value((owner as Record<string, unknown>)[name], depth)
-    } catch (error) {
-      throw at(error, owner, segment)
-    }
   }
 
   private builtin(value: object, name: string, depth: number): void {

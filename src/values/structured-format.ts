@@ -1,8 +1,9 @@
 /** The numbers of the structured format, which docs/structured-format.md describes byte by byte. */
 
 /** The first byte. A reader refuses any other, so a change of meaning needs a new one. */
-export const VERSION = 2
-/** Without a head and without text. Read and no longer written. */
+export const VERSION = 3
+/** Versions that are read and no longer written: one that lacks the newest `Elements`, and one that has neither head nor text. */
+export const HEAD_VERSION = 2
 export const OLD_VERSION = 1
 /** Bytes before the value: the version, how the text is written, and how many bytes of the end it is (`u16`). */
 export const HEAD = 4
@@ -72,9 +73,22 @@ export const VIEW_NAMES: readonly string[] = [
   'Buffer',
 ]
 
-/** How an array of numbers is laid out, as the view of its elements. */
-export const Elements = { int8: 1, int16: 4, int32: 6, float64: 9 } as const
+/**
+ * How an array of numbers is laid out: as the view of its elements, as integers that are divided by a power of ten, as rows of the
+ * same length, or as booleans.
+ */
+export const Elements = {
+  int8: 1,
+  int16: 4,
+  int32: 6,
+  float64: 9,
+  decimal: 32,
+  rows: 33,
+  booleans: 34,
+} as const
 export type Elements = (typeof Elements)[keyof typeof Elements]
+/** The largest power of ten that decimals are divided by. */
+export const EXPONENT_MAX = 8
 
 /** Errors by number. Append only. */
 export const ERROR_NAMES: readonly string[] = [

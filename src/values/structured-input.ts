@@ -1,8 +1,11 @@
 import { damagedValue, unreadable, utf8Text } from './handler.js'
+import { arrayOf, BOOLEANS, FLOATS, INTEGERS } from './structured-arrays.js'
 import {
   CHARSETS,
   Charset,
   Elements,
+  EXPONENT_MAX,
+  HEAD_VERSION,
   OLD_VERSION,
   Part,
   SHORT_STRING,
@@ -10,9 +13,7 @@ import {
   Tag,
   VERSION,
 } from './structured-format.js'
-
-const scratch = new DataView(new ArrayBuffer(8))
-const scratchBytes = new Uint8Array(scratch.buffer)
+import { powerOf } from './structured-numbers.js'
 
 /** Names met lately, by a hash of their bytes: most values of a cache have the same few names. */
 const NAME_SLOTS = 512
@@ -33,6 +34,7 @@ export class Input {
   private textAt = 0
   /** Where the value ends, and the text begins. */
   private readonly end: number
+  private view: DataView | undefined
 
   constructor(
     private readonly data: Buffer,
@@ -43,7 +45,7 @@ export class Input {
     const version = this.byte()
     let size = 0
     let charset = 0
-    if (version === VERSION) {
+    if (version === VERSION || version === HEAD_VERSION) {
       charset = this.byte()
       size = this.byte()
       size += this.byte() << 8
@@ -105,29 +107,55 @@ export class Input {
   }
 
   protected float(): number {
-    if (this.at + 8 > this.end) throw damagedValue('it ends too soon')
-    for (let i = 0; i < 8; i++) scratchBytes[i] = this.data[this.at++] as number
-    return scratch.getFloat64(0, true)
+    const { data, at } = this
+    if (at + 8 > this.end) throw damagedValue('it ends too soon')
+    this.view ??= new DataView(data.buffer, data.byteOffset, data.length)
+    this.at = at + 8
+    return this.view.getFloat64(at, true)
   }
 
-  protected numbers(): number[] {
-    const elements = this.byte()
+  /** Numbers that are laid out as `elements`. */
+  protected numbers(elements: number): number[] {
+    if (elements !== Elements.decimal) {
+      const like = elements === Elements.float64 ? FLOATS : INTEGERS
+      return this.elements(elements, like)
+    }
+    const exponent = this.byte()
+    if (exponent > EXPONENT_MAX) throw damagedValue('unknown numbers')
+    const power = powerOf(exponent)
+    const numbers = this.elements(this.byte(), FLOATS)
+    for (let i = 0; i < numbers.length; i++) numbers[i] = (numbers[i] as number) / power
+    return numbers
+  }
+
+  private elements(elements: number, like: readonly number[]): number[] {
     const width = WIDTHS[elements]
     if (width === undefined) throw damagedValue('unknown numbers')
     const count = this.count(width)
     const view = new DataView(this.data.buffer, this.data.byteOffset + this.at, count * width)
     this.at += count * width
-    const numbers: number[] = []
+    const numbers = arrayOf(like, count)
     if (elements === Elements.float64) {
-      for (let i = 0; i < count; i++) numbers.push(view.getFloat64(8 * i, true))
+      for (let i = 0; i < count; i++) numbers[i] = view.getFloat64(8 * i, true)
     } else if (elements === Elements.int32) {
-      for (let i = 0; i < count; i++) numbers.push(view.getInt32(4 * i, true))
+      for (let i = 0; i < count; i++) numbers[i] = view.getInt32(4 * i, true)
     } else if (elements === Elements.int16) {
-      for (let i = 0; i < count; i++) numbers.push(view.getInt16(2 * i, true))
+      for (let i = 0; i < count; i++) numbers[i] = view.getInt16(2 * i, true)
     } else {
-      for (let i = 0; i < count; i++) numbers.push(view.getInt8(i))
+      for (let i = 0; i < count; i++) numbers[i] = view.getInt8(i)
     }
     return numbers
+  }
+
+  protected booleans(): boolean[] {
+    const count = this.count(1)
+    const booleans = arrayOf(BOOLEANS, count)
+    for (let i = 0; i < count; i++) {
+      const byte = this.data[this.at++] as number
+      if (byte > 1) throw damagedValue('neither true nor false')
+      booleans[i] = byte === 1
+    }
+    return booleans
   }
 
   protected magnitude(): bigint {

@@ -1,10 +1,8 @@
 /** What an object or an array consists of, and whether that is all of it. */
 import { Refusal } from '../refusal.js'
-import { Elements } from './structured-format.js'
 
 export const ADVICE = 'Give plain data, or teach the cache a kind for the whole value with defineHandler.'
 const FEW_ITEMS = 3
-const FEWEST_NUMBERS = 4
 
 /** Whether every object has names that are not its own. */
 export function isPolluted(): boolean {
@@ -21,24 +19,6 @@ export function membersOf(value: readonly unknown[]): readonly unknown[] | undef
   const count = length > FEW_ITEMS ? members.length : Object.keys(value).length
   if (count === length && !value.includes(undefined)) return members
   return isDense(value, Object.keys(value)) ? members : undefined
-}
-
-/** How an array of numbers is best laid out; undefined where it is none, or its items are smaller one by one. */
-export function elementsOf(members: readonly unknown[]): Elements | undefined {
-  const { length } = members
-  if (length < FEWEST_NUMBERS || typeof members[0] !== 'number') return undefined
-  let bits = 0
-  let ints = 0
-  for (let i = 0; i < length; i++) {
-    const item = members[i]
-    if (typeof item !== 'number') return undefined
-    const int = item | 0
-    if (int !== item || (int === 0 && 1 / item < 0)) continue
-    ints += 1
-    bits |= int ^ (int >> 31)
-  }
-  if (ints < length) return ints > length / 2 ? undefined : Elements.float64
-  return bits < 0x80 ? Elements.int8 : bits < 0x8000 ? Elements.int16 : Elements.int32
 }
 
 function isDense({ length }: readonly unknown[], names: readonly string[]): boolean {

@@ -9,22 +9,25 @@ import {
   Tag,
   VERSION,
 } from './structured-format.js'
+import { type Layout, type Numbers, scale } from './structured-numbers.js'
 import type { Shape } from './structured-shapes.js'
 
 const SLAB = 64 * 1024
 /** Longer strings are written by themselves, and all others where there is more text than this: its parts keep all of it in memory. */
 const TEXT_STRING_MAX = 1024
 const TEXT_MAX = 8192
-const LATIN1 = /^[\0-\xff]*$/
-/** To look for Latin-1 in a string that is longer would cost more than it saves. */
-const LATIN1_MAX = 16 * 1024
+/** A string that is longer is not tried in one form after the other. */
+const TRIED_MAX = 16 * 1024
+/** Strings that are not tried as ASCII after one that was not: the engine is slow to say so. */
+const DOUBTS = 8
+/** A string of no more units is written one by one before a call of the engine is made for it. */
+const FEW_UNITS = 12
+/** Where UTF-8 takes this many bytes a unit, UTF-16 is not much larger, if at all, and read several times as fast. */
+const UTF16_FROM = 1.6
 
-/** How a string is written, and its bytes. Latin-1 is read several times as fast as UTF-8, which cannot hold half a pair. */
-function measured(string: string): [Charset, number] {
-  const size = Buffer.byteLength(string)
-  const { length } = string
-  if (size === length || (length <= LATIN1_MAX && LATIN1.test(string))) return [Charset.latin1, length]
-  return string.isWellFormed() ? [Charset.utf8, size] : [Charset.utf16, 2 * length]
+function sizeIn(charset: Charset, string: string): number {
+  if (charset === Charset.utf8) return Buffer.byteLength(string)
+  return charset === Charset.latin1 ? string.length : 2 * string.length
 }
 
 /**
@@ -37,6 +40,8 @@ export class Output {
   private start = 0
   private at = 0
   private text = ''
+  /** Strings left for which it is not asked whether they are ASCII. */
+  private doubts = 0
 
   /** Bytes of the value so far. */
   get length(): number {
@@ -95,31 +100,55 @@ export class Output {
     return true
   }
 
-  /** Numbers that fit the elements. False where JSON lacks one of them. */
-  numbers(values: readonly number[], elements: Elements): boolean {
-    const { length } = values
+  /** An array of numbers, or one of rows of `width` of them. False where JSON lacks one of them. */
+  numbers({ all, count }: Numbers, { elements, exponent }: Layout, width: number): boolean {
     this.byte(Tag.numbers)
+    if (width > 0) {
+      this.byte(Elements.rows)
+      this.varint(width)
+    }
+    if (exponent > 0) {
+      this.byte(Elements.decimal)
+      this.byte(exponent)
+    }
     this.byte(elements)
-    this.varint(length)
-    if (this.at + 8 * length > this.data.length) this.grow(8 * length)
-    const { data, view } = this
+    this.varint(count)
+    if (this.at + 8 * count > this.data.length) this.grow(8 * count)
+    if (elements === Elements.float64) return this.floats(all, count)
+    if (exponent > 0) scale(all, count, exponent)
+    const { view } = this
+    let { at } = this
+    if (elements === Elements.int32) {
+      for (let i = 0; i < count; i++, at += 4) view.setInt32(at, all[i] as number, true)
+    } else if (elements === Elements.int16) {
+      for (let i = 0; i < count; i++, at += 2) view.setInt16(at, all[i] as number, true)
+    } else {
+      for (let i = 0; i < count; i++, at++) view.setInt8(at, all[i] as number)
+    }
+    this.at = at
+    return true
+  }
+
+  private floats(all: Float64Array, count: number): boolean {
+    const { view } = this
     let { at } = this
     let isJson = true
-    if (elements === Elements.float64) {
-      for (let i = 0; i < length; i++, at += 8) {
-        const value = values[i] as number
-        view.setFloat64(at, value, true)
-        isJson &&= value - value === 0 && (value !== 0 || 1 / value > 0)
-      }
-    } else if (elements === Elements.int32) {
-      for (let i = 0; i < length; i++, at += 4) view.setInt32(at, values[i] as number, true)
-    } else if (elements === Elements.int16) {
-      for (let i = 0; i < length; i++, at += 2) view.setInt16(at, values[i] as number, true)
-    } else {
-      for (let i = 0; i < length; i++) data[at++] = values[i] as number
+    for (let i = 0; i < count; i++, at += 8) {
+      const value = all[i] as number
+      view.setFloat64(at, value, true)
+      isJson &&= value - value === 0 && (value !== 0 || 1 / value > 0)
     }
     this.at = at
     return isJson
+  }
+
+  booleans(values: readonly boolean[]): void {
+    const { length } = values
+    this.byte(Tag.numbers)
+    this.byte(Elements.booleans)
+    this.varint(length)
+    if (this.at + length > this.data.length) this.grow(length)
+    for (let i = 0; i < length; i++) this.data[this.at++] = values[i] === true ? 1 : 0
   }
 
   float(value: number): void {
@@ -175,25 +204,72 @@ export class Output {
   }
 
   private inline(string: string): void {
+    const { at } = this
     const { length } = string
-    if (length > SHORT_STRING_MAX) return this.long(string)
-    if (this.at + length >= this.data.length) this.grow(length + 1)
-    const { data } = this
-    let at = this.at
-    data[at++] = SHORT_STRING | length
-    for (let i = 0; i < length; i++) {
-      const unit = string.charCodeAt(i)
-      if (unit > 127) return this.long(string)
-      data[at++] = unit
+    if (length <= SHORT_STRING_MAX) {
+      this.byte(SHORT_STRING | length)
+      if (this.units(string)) return
+      this.at = at
     }
+    this.lengthOf(Charset.latin1, length)
+    if (this.ascii(string)) return
     this.at = at
+    const charset = this.charsetOf(string)
+    const size = sizeIn(charset, string)
+    this.lengthOf(charset, size)
+    this.write(string, charset, size)
   }
 
-  private long(string: string): void {
-    const [charset, size] = measured(string)
+  private lengthOf(charset: Charset, size: number): void {
     this.byte(Tag.latin1 + charset)
     this.varint(size)
-    this.write(string, charset, size)
+  }
+
+  /** Writes a short string, unit by unit, if it is ASCII. */
+  private units(string: string): boolean {
+    const { length } = string
+    if (this.at + length > this.data.length) this.grow(length)
+    const { data, at } = this
+    for (let i = 0; i < length; i++) {
+      const unit = string.charCodeAt(i)
+      if (unit > 127) return false
+      data[at + i] = unit
+    }
+    this.at = at + length
+    return true
+  }
+
+  /** Writes a string if it is ASCII, which is not tried where it is long, or one before it was not. */
+  private ascii(string: string): boolean {
+    const { length } = string
+    if (length > TRIED_MAX || this.doubts > 0) {
+      this.doubts = Math.max(0, this.doubts - 1)
+      return false
+    }
+    if (this.at + 3 * length > this.data.length) this.grow(3 * length)
+    if (this.data.write(string, this.at, 'utf8') !== length) {
+      this.doubts = DOUBTS
+      return false
+    }
+    this.at += length
+    return true
+  }
+
+  /** How a string is best written. Latin-1 is read several times as fast as UTF-8, which cannot hold half a pair. */
+  private charsetOf(string: string): Charset {
+    const { length } = string
+    if (length <= TRIED_MAX && this.isLatin1(string)) return Charset.latin1
+    const size = Buffer.byteLength(string)
+    if (size === length) return Charset.latin1
+    return size < UTF16_FROM * length && string.isWellFormed() ? Charset.utf8 : Charset.utf16
+  }
+
+  // It is if it is the same when it is written and read back: quicker than to look at each unit.
+  private isLatin1(string: string): boolean {
+    const { length } = string
+    if (this.at + length > this.data.length) this.grow(length)
+    this.data.write(string, this.at, length, 'latin1')
+    return this.data.toString('latin1', this.at, this.at + length) === string
   }
 
   private write(string: string, charset: Charset, size: number): void {
@@ -204,15 +280,11 @@ export class Output {
   /** Ends the value with its text, and says in its head what that is. */
   private writeText(): void {
     const { text } = this
-    const room = 3 * text.length
-    if (this.at + room > this.data.length) this.grow(room)
-    // As if it were ASCII, which the bytes that it takes tell.
     let charset: Charset = Charset.latin1
-    let size = text === '' ? 0 : this.data.write(text, this.at, 'utf8')
-    if (size === text.length) {
-      this.at += size
-    } else {
-      ;[charset, size] = measured(text)
+    let size = text.length
+    if (!(size <= FEW_UNITS ? this.units(text) : this.ascii(text))) {
+      charset = this.charsetOf(text)
+      size = sizeIn(charset, text)
       this.write(text, charset, size)
     }
     const { data, start } = this

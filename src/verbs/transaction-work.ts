@@ -3,12 +3,14 @@
  * of it.
  */
 import { makeError, TierceError } from '../errors.js'
+import type { Key } from '../keys.js'
 import { attempt, type Soon, then } from '../soon.js'
+import type { Batch } from '../tiers/batch.js'
 import { packSet } from '../tiers/disk.js'
 import type { Storing, Write } from '../tiers/entries.js'
 import type { MemoryEntry } from '../tiers/memory.js'
 import type { TierStack } from '../tiers/stack.js'
-import type { Batch, Times, Version } from '../tiers/wire.js'
+import { staleAt, type Times, type Version } from '../tiers/wire.js'
 import type { Encoded } from '../values/index.js'
 import { increment, sum } from './changes.js'
 
@@ -17,6 +19,9 @@ export interface TransactionHost<Options> {
   tiers: TierStack
   /** @throws ClosedError `E_CLOSED` */
   open(): void
+  /** The text of a key. @throws ClosedError `E_CLOSED`, InvalidKeyError `E_INVALID_KEY` */
+  text(key: Key): string
+  textSoon(key: Key): Soon<string>
   storing(options: Options): Storing
   times(ttl: number | string): Times
 }
@@ -81,7 +86,10 @@ export class Work<Options> {
 
   /** A value as it is at this moment. */
   make(value: unknown, options: Options): Made {
-    const storing = this.#host.storing(options)
+    return this.#made(value, this.#host.storing(options))
+  }
+
+  #made(value: unknown, storing: Storing): Made {
     const encoded = owned(this.#tiers.encode(value))
     return { value, storing, encoded, kept: this.#tiers.held(value, encoded) }
   }
@@ -132,9 +140,14 @@ export class Work<Options> {
     })
   }
 
-  increment(text: string, by: number | bigint, expiresAt: number): Soon<number | bigint> {
+  increment(text: string, by: number | bigint, storing: Storing): Soon<number | bigint> {
+    const { expiresAt, extras } = storing
     return then(this.look(text), (live) => {
       const value = sum(live?.value, by)
+      if (live === undefined && extras !== undefined) {
+        this.set(text, this.#made(value, storing)) // an increment makes entries of numbers alone
+        return value
+      }
       this.#change(
         text,
         { op: 'increment', by, expiresAt },
@@ -187,7 +200,7 @@ export class Work<Options> {
     const sets = changed.flatMap(([, { changes }]) =>
       changes.flatMap((one) => (one.op === 'set' ? [one] : [])),
     )
-    for (const { write, encoded } of sets) this.#tiers.admitted(write, encoded)
+    for (const { write, encoded } of sets) this.#tiers.admitted(write.text, write.value, write, encoded)
     for (const [text, { changes }] of changed) {
       for (const change of changes) {
         if (change.op === 'set') this.#tiers.keep(change.write, change.encoded)
@@ -212,7 +225,7 @@ export class Work<Options> {
     const entry = this.#tiers.live(text)
     const { expiresAt = 0, freshUntil = 0 } = entry ?? {}
     const read = { version: undefined, slot: 0, epoch: 0, entry, expiresAt, freshUntil }
-    return { read, live: entry === undefined ? undefined : { value: entry.value, expiresAt } }
+    return { read, live: entry === undefined ? undefined : { value: entry.value, expiresAt: staleAt(entry) } }
   }
 
   #readDisk(text: string): Soon<{ read: Read; live: Live | undefined }> {
@@ -224,7 +237,10 @@ export class Work<Options> {
         const isLive = hit !== undefined && hit.facts.freshUntil > this.#tiers.now()
         const { version, expiresAt = 0, freshUntil = 0 } = isLive ? hit.facts : {}
         const read = { version, slot, epoch, entry: undefined, expiresAt, freshUntil }
-        return { read, live: isLive ? { value: this.#tiers.held(hit.value), expiresAt } : undefined }
+        const live = isLive
+          ? { value: this.#tiers.held(hit.value), expiresAt: staleAt(hit.facts) }
+          : undefined
+        return { read, live }
       })
     })
   }

@@ -7,8 +7,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::{Dice, assert_settled, assert_settled_files, database, noise, temp, uncoded};
-use tierce::{Cache, ManualClock};
+use common::{
+    Dice, assert_settled, assert_settled_files, builder, database, encrypted, noise, temp, uncoded,
+};
+use tierce::{Cache, ManualClock, SetOptions};
 
 const MIB: u64 = 1 << 20;
 const NOW: u64 = 1_800_000_000_000;
@@ -99,38 +101,59 @@ fn what_is_cleared_goes_back_to_the_file_system() {
 
 #[test]
 fn cleanup_removes_what_has_expired_and_nothing_else() {
-    for dense in [true, false] {
-        let temp = temp();
-        let clock = Arc::new(ManualClock::new(NOW));
-        let cache = Cache::builder().codec(uncoded("none")).clock(clock.clone()).max(100_000);
-        let cache = cache.open(temp.path()).unwrap();
-        for key in 0..3_000_u64 {
-            let size = if key % 300 == 0 { 50_000 } else { 20 };
-            if dense || key % 20 == 0 {
-                cache.set_for(format!("short {key}"), &noise(key, size), Duration::from_secs(1)).unwrap();
-            } else {
-                cache.set(format!("long {key}"), &noise(key, size)).unwrap();
-            }
-        }
-        cache.set("stays", &noise(1, 40_000)).unwrap();
-        let before = cache.validity().unwrap();
-        assert_eq!(before.expired, 0);
-        assert_eq!(before.valid_size, cache.stats().unwrap().size);
-        assert_eq!(cache.cleanup(u64::MAX).unwrap(), 0);
-        clock.set(NOW + 5_000);
-        let expired = if dense { 3_000 } else { 150 };
-        assert_eq!(cache.expired_count().unwrap(), expired);
-        assert!(cache.valid_size().unwrap() < before.valid_size);
-        assert_eq!(cache.cleanup(7).unwrap(), 7, "no more than was asked for");
-        assert_eq!(cache.cleanup(u64::MAX).unwrap(), expired - 7);
-        assert_eq!(cache.validity().unwrap().expired, 0);
-        assert_eq!(cache.len().unwrap(), 3_001 - expired);
-        assert_eq!(cache.get("stays").unwrap().unwrap(), noise(1, 40_000));
-        cache.set("next", b"v").unwrap(); // forgets the files that are unlinked
-        assert_settled(temp.path());
-        assert_settled_files(temp.path(), 1);
-        assert_eq!(cache.cleanup(u64::MAX).unwrap(), 0);
+    for (dense, plain) in [(true, true), (true, false), (false, false)] {
+        cleanup_removes_all_but_what_lives(dense, plain);
+        encrypted(|| cleanup_removes_all_but_what_lives(dense, plain));
     }
+}
+
+/// `dense`: nearly all have expired. `plain`: none of them has more than a row.
+fn cleanup_removes_all_but_what_lives(dense: bool, plain: bool) {
+    let temp = temp();
+    let clock = Arc::new(ManualClock::new(NOW));
+    let cache = builder().codec(uncoded("none")).clock(clock.clone()).max(100_000);
+    let cache = cache.open(temp.path()).unwrap();
+    let short = SetOptions { ttl: Some(Duration::from_secs(1)), ..SetOptions::default() };
+    let tagged = SetOptions { tags: &["tag"], ..short };
+    for key in 0..5_400_u64 {
+        if !dense && key % 60 != 0 {
+            cache.set(format!("long {key}"), b"v").unwrap();
+            continue;
+        }
+        let name = format!("short {key}");
+        match key % 900 {
+            0 if !plain => cache.set_with(name, &noise(key, 50_000), &short),
+            60 if !plain => cache.set_with(name, b"v", &tagged),
+            _ => cache.set_with(name, &noise(key, 20), &short),
+        }
+        .unwrap();
+    }
+    let tags: &[&str] = if plain { &[] } else { &["tag"] };
+    cache.set_with("stays", &noise(1, 100), &SetOptions { tags, ..SetOptions::default() }).unwrap();
+    if !plain {
+        cache.set("stays too", &noise(1, 40_000)).unwrap();
+    }
+    let live = if plain { 1 } else { 2 };
+    let before = cache.validity().unwrap();
+    assert_eq!(before.expired, 0);
+    assert_eq!(before.valid_size, cache.stats().unwrap().size);
+    assert_eq!(cache.cleanup(u64::MAX).unwrap(), 0);
+    clock.set(NOW + 5_000);
+    let expired = if dense { 5_400 } else { 90 };
+    assert_eq!(cache.expired_count().unwrap(), expired);
+    assert!(cache.valid_size().unwrap() < before.valid_size);
+    assert_eq!(cache.cleanup(7).unwrap(), 7, "no more than was asked for");
+    assert_eq!(cache.cleanup(u64::MAX).unwrap(), expired - 7);
+    assert_eq!(cache.validity().unwrap().expired, 0);
+    assert_eq!(cache.len().unwrap(), 5_400 - expired + live);
+    assert_eq!(cache.stats().unwrap().size, cache.valid_size().unwrap());
+    assert_eq!(cache.get("stays").unwrap().unwrap(), noise(1, 100));
+    assert_eq!(cache.check(false).unwrap().problems.len(), 0, "nothing is left in the side tables");
+    cache.set("next", b"v").unwrap(); // forgets the files that are unlinked
+    assert_settled(temp.path());
+    assert_settled_files(temp.path(), usize::from(!plain));
+    assert_eq!(cache.invalidate_tags(&["tag"]).unwrap(), u64::from(!plain));
+    assert_eq!(cache.cleanup(u64::MAX).unwrap(), 0);
 }
 
 #[test]

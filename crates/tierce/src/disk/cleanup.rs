@@ -4,11 +4,15 @@ use super::Wait;
 use super::cache::Cache;
 use super::db::Db;
 use super::engine::Engine;
+use super::meta::Transaction;
 use super::victims::Scene;
 use crate::error::Result;
 
 /// Entries removed in one transaction: short enough that a writer beside it barely waits.
 const BATCH: u64 = 2_000;
+/// The same where they are not looked for before, and how many tell whether that can be.
+const SWEEP: u64 = 4_000;
+const SAMPLE: u64 = 100;
 /// Removals after which free pages are looked for.
 const MANY: u64 = 1_000;
 
@@ -77,11 +81,23 @@ impl Cache {
     }
 }
 
+impl Stretch {
+    /// How far about so many rows reach from its first one: ids are hashes, so rows are as dense everywhere.
+    fn reach(&self, rows: u64) -> u64 {
+        let wide =
+            u128::from(self.last.abs_diff(self.first)) * u128::from(rows) / self.ids.len().max(1) as u128;
+        u64::try_from(wide).unwrap_or(u64::MAX)
+    }
+}
+
 impl Engine {
     fn cleanup(&self, limit: u64) -> Result<u64> {
         let now = self.now();
         let mut removed = 0;
         let mut after = Some(i64::MIN);
+        if limit == u64::MAX {
+            (removed, after) = self.sweep(now)?;
+        }
         while let Some(from) = after.filter(|_| removed < limit) {
             let batch = BATCH.min(limit - removed);
             let Some(stretch) = self.read_mending(false, |db: &Db| db.expired(from, now, batch))? else {
@@ -93,28 +109,77 @@ impl Engine {
         Ok(removed)
     }
 
+    /// Removes what has expired as long as that is nearly everything: then rows are not looked for before they are deleted.
+    /// Gives how many went, and where to go on.
+    fn sweep(&self, now: u64) -> Result<(u64, Option<i64>)> {
+        let sample = self.read_mending(false, |db: &Db| db.expired(i64::MIN, now, SAMPLE))?;
+        let Some(sample) = sample else { return Ok((0, None)) };
+        let (mut removed, mut after) = (0, Some(sample.first));
+        if !sample.is_dense || (sample.ids.len() as u64) < SAMPLE {
+            return Ok((removed, after));
+        }
+        let reach = sample.reach(SWEEP);
+        while let Some(first) = after {
+            let last = first.saturating_add_unsigned(reach);
+            let gone = self.removing(|transaction, files| {
+                let special = match transaction.has_special()? {
+                    true => transaction.db.special(first, last, now)?,
+                    false => Vec::new(),
+                };
+                let gone = self.expire_each(transaction, &special, now, files)?;
+                self.bound.many_removed();
+                Ok(gone + transaction.expire_all(first, last, now)?)
+            })?;
+            removed += gone;
+            after = last.checked_add(1);
+            if gone < SWEEP / 2 {
+                break;
+            }
+        }
+        Ok((removed, after))
+    }
+
     fn remove_expired(&self, stretch: &Stretch, now: u64) -> Result<u64> {
+        self.removing(|transaction, files| {
+            if !stretch.is_dense {
+                return self.expire_each(transaction, &stretch.ids, now, files);
+            }
+            let gone = self.expire_each(transaction, &stretch.special, now, files)?;
+            self.bound.many_removed();
+            Ok(gone + transaction.expire_plain(stretch.first, stretch.last, now)?)
+        })
+    }
+
+    /// Runs a transaction that gives how many it removed, and then unlinks their files.
+    fn removing(&self, run: impl Fn(&Transaction<'_>, &mut Vec<u64>) -> Result<u64>) -> Result<u64> {
         self.keep_log_short(Wait::Yes)?;
         let (removed, files) = self.write(Wait::Yes, |transaction| {
-            let scene = Scene::new(transaction, &self.accesses, &self.epochs, now, Wait::Yes);
-            let (mut count, mut files) = (0, Vec::new());
-            let one_by_one = if stretch.is_dense { &stretch.special } else { &stretch.ids };
-            for id in one_by_one {
-                let Some(removed) = transaction.expire(*id, now)? else { continue };
-                count += 1;
-                self.bound.removed(scene, &removed)?;
-                if let Some(file) = removed.file {
-                    transaction.condemn(file, self.owner.id()?)?;
-                    files.push(file);
-                }
-            }
-            if stretch.is_dense {
-                count += transaction.expire_plain(stretch.first, stretch.last, now)?;
-                self.bound.many_removed();
-            }
-            Ok((count, files))
+            let mut files = Vec::new();
+            run(transaction, &mut files).map(|count| (count, files))
         })?;
         self.unlink(&files);
         Ok(removed)
+    }
+
+    /// One by one, with all that they have beside their rows.
+    fn expire_each(
+        &self,
+        transaction: &Transaction<'_>,
+        ids: &[i64],
+        now: u64,
+        files: &mut Vec<u64>,
+    ) -> Result<u64> {
+        let scene = Scene::new(transaction, &self.accesses, &self.epochs, now, Wait::Yes);
+        let mut count = 0;
+        for id in ids {
+            let Some(removed) = transaction.expire(*id, now)? else { continue };
+            count += 1;
+            self.bound.removed(scene, &removed)?;
+            if let Some(file) = removed.file {
+                transaction.condemn(file, self.owner.id()?)?;
+                files.push(file);
+            }
+        }
+        Ok(count)
     }
 }

@@ -34,6 +34,8 @@ pub(super) const SCHEMA: [&str; 7] = [
     "CREATE TABLE declared (table_name TEXT NOT NULL, position INTEGER NOT NULL, name TEXT NOT NULL, \
      type TEXT NOT NULL, flags INTEGER NOT NULL, PRIMARY KEY (table_name, position)) WITHOUT ROWID",
 ];
+/// The page cache of a connection to a database that is larger than its page cache may be. Measured: E13.
+const CACHE_KIB: u32 = 4 * 1024;
 /// What is not compared: tables of custom metadata with their indexes, which are made from `declared`.
 const DECLARED: &str =
     "tbl_name GLOB 'meta_*' AND (type = 'index' OR type = 'table' AND sql GLOB 'CREATE TABLE *')";
@@ -91,6 +93,9 @@ pub(super) struct Db {
     pub(super) path: PathBuf,
     /// Pages in the log after this connection's last commit.
     wal_pages: Arc<AtomicU32>,
+    /// The same at the commit before, and how large the page cache may be and is.
+    wal_pages_before: Cell<u32>,
+    cache_kib: Cell<(u32, u32)>,
     /// The state of the cache, as [`Db::hold`] was told, whose snapshot is kept open.
     held: Cell<Option<u64>>,
     /// What is stored, as this connection knows it, at the version (`PRAGMA data_version`) that others left.
@@ -115,6 +120,8 @@ impl Db {
             conn,
             path,
             wal_pages: Arc::default(),
+            wal_pages_before: Cell::new(0),
+            cache_kib: Cell::new((0, 0)),
             held: Cell::new(None),
             sums: Cell::new(None),
         }
@@ -151,7 +158,7 @@ impl Db {
         Ok(Self::new(conn, path.to_owned()))
     }
 
-    /// Settings of a connection to a sound file. The page cache takes up to `cache_kib`.
+    /// Settings of a connection to a sound file. The page cache takes up to `cache_kib`: see [`Db::fit_cache`].
     pub fn tune(&mut self, cache_kib: u32, durability: Durability) -> Result<()> {
         let synchronous = match durability {
             Durability::Process => "NORMAL",
@@ -172,7 +179,28 @@ impl Db {
                 Ok(())
             }))
         };
-        tune().map_err(|why| explain(why, &self.path))
+        tune().map_err(|why| explain(why, &self.path))?;
+        self.cache_kib.set((cache_kib, cache_kib));
+        self.fit_cache()
+    }
+
+    /// A page cache that holds the whole database spares a tenth of a read; one that holds a part of it nothing that can be
+    /// measured. So it is as large as it may be, or small.
+    pub(super) fn fit_cache(&self) -> Result<()> {
+        let (most, known) = self.cache_kib.get();
+        let whole = self.pages()? * (PAGE_SIZE / 1024) <= u64::from(most);
+        let kib = if whole { most } else { most.min(CACHE_KIB) };
+        if kib != known {
+            self.run_once(&format!("PRAGMA cache_size = -{kib}"))?; // frees what is beyond it
+            self.cache_kib.set((most, kib));
+        }
+        Ok(())
+    }
+
+    /// After a commit: whenever the log begins anew, the page cache is fitted to what the database has grown to.
+    pub(super) fn grew(&self) -> Result<()> {
+        let pages = self.wal_pages();
+        if pages < self.wal_pages_before.replace(pages) { self.fit_cache() } else { Ok(()) }
     }
 
     pub(super) fn wrap<T>(&self, outcome: rusqlite::Result<T>) -> Result<T> {

@@ -29,7 +29,7 @@ const FAULTS_KEPT: usize = 64;
 const EXAMINED_AT_ONCE: u64 = 64 << 20;
 /// Readers beyond the primary connection that stay open.
 const READERS_KEPT: usize = 4;
-/// Page caches of the primary connection and of each other one.
+/// The most of the page caches of the primary connection and of each other one.
 const CACHE_KIB: (u32, u32) = (16 * 1024, 2 * 1024);
 
 /// One open cache directory.
@@ -249,6 +249,7 @@ impl Engine {
         });
         self.bound.done(outcome.is_ok());
         self.log.grew(db.wal_pages());
+        let _ = db.grew(); // at the next turn of the log, else
         outcome
     }
 

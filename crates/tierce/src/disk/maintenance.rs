@@ -3,9 +3,10 @@
 //! It starts with the first job and ends when its cache is dropped.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use super::db::{Db, LogEnd};
 use super::engine::Engine;
@@ -14,6 +15,8 @@ use crate::error::Result;
 
 /// Accesses written in one transaction: short enough that a writer beside it barely waits.
 const BATCH: usize = 512;
+/// After the last job, memory that is free goes back to the system.
+const IDLE: Duration = Duration::from_millis(500);
 
 #[derive(Clone, Copy)]
 enum Job {
@@ -103,7 +106,7 @@ struct Worker {
 
 impl Worker {
     fn run(self, jobs: &Receiver<Job>) {
-        while let Ok(job) = jobs.recv() {
+        while let Some(job) = next(jobs) {
             // Before the work: what comes up during it asks again, and a panic stops no later job.
             let outcome = match job {
                 Job::Checkpoint(end) => {
@@ -123,6 +126,28 @@ impl Worker {
                 self.engine.report(fault); // the next commit asks again
             }
         }
+    }
+}
+
+/// The next job. Where none comes for a while after another, what that one's time left is given back first: pages of large
+/// transactions, of many values at once, of listings.
+fn next(jobs: &Receiver<Job>) -> Option<Job> {
+    match jobs.recv_timeout(IDLE) {
+        Err(RecvTimeoutError::Timeout) => {
+            give_memory_back();
+            jobs.recv().ok()
+        }
+        job => job.ok(),
+    }
+}
+
+/// The allocator of glibc keeps what was freed between what was not.
+fn give_memory_back() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    #[allow(unsafe_code, reason = "a call of the C library")]
+    // SAFETY: it takes the allocator's own locks, and touches nothing that is in use.
+    unsafe {
+        libc::malloc_trim(0);
     }
 }
 

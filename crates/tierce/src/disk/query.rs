@@ -30,7 +30,7 @@ use crate::frame::Header;
 const STEPS: (i32, u64) = (1000, 30_000);
 /// Rows that such a thread reads at most.
 const ROWS: usize = 4096;
-/// Connections that stay open, and the page cache of each.
+/// Connections that stay open, and the most of the page cache of each.
 const KEPT: usize = 2;
 const CACHE_KIB: u32 = 64 * 1024;
 
@@ -140,7 +140,10 @@ impl Cache {
 impl Engine {
     /// Ends the snapshots that queries held.
     pub fn release_queries(&self) -> Result<()> {
-        lock(&self.queries).iter().try_for_each(Asker::release)
+        lock(&self.queries).iter().try_for_each(|asker| {
+            asker.release()?;
+            asker.trusting(Db::fit_cache)
+        })
     }
 
     fn ask(&self, question: Question<'_>, sink: &mut dyn AnswerSink) -> Result<bool> {

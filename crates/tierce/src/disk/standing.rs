@@ -27,7 +27,8 @@ impl Db {
     pub fn expired(&self, from: i64, now: u64, most: u64) -> Result<Option<Stretch>> {
         let find = || {
             let mut statement = self.conn.prepare_cached(
-                "SELECT id, substr(frame, 8, 1) <> x'00' FROM entries WHERE id >= ?1 AND expires <= ?2 ORDER BY id LIMIT ?3",
+                "SELECT id, substr(frame, 8, 1) NOT IN (x'00', x'04') FROM entries \
+                 WHERE id >= ?1 AND expires <= ?2 ORDER BY id LIMIT ?3",
             )?;
             statement.reset_status(StatementStatus::VmStep);
             let (mut ids, mut special) = (Vec::new(), Vec::new());
@@ -50,6 +51,13 @@ impl Db {
         Ok(Some(Stretch { first, last, is_dense, special, ids }))
     }
 
+    /// The rows from `first` to `last` whose time has passed and which have something beside them: their frames' flags say so.
+    pub fn special(&self, first: i64, last: i64, now: u64) -> Result<Vec<i64>> {
+        let sql = "SELECT id FROM entries WHERE id BETWEEN ?1 AND ?2 AND expires <= ?3 \
+                   AND substr(frame, 8, 1) NOT IN (x'00', x'04')";
+        self.all(sql, params![first, last, now as i64], |row| row.get(0))
+    }
+
     /// What has expired, and what plain reads find.
     pub fn validity(&self, now: u64) -> Result<Validity> {
         let sql = "SELECT count(*) FILTER (WHERE expires <= ?1), count(*) FILTER (WHERE live), total(size) FILTER (WHERE live) FROM \
@@ -65,8 +73,7 @@ impl Db {
 impl Transaction<'_> {
     /// Deletes the rows from `first` to `last` whose time has passed and which have nothing beside them.
     pub fn expire_plain(&self, first: i64, last: i64, now: u64) -> Result<u64> {
-        const ROWS: &str =
-            "FROM entries WHERE id BETWEEN ?1 AND ?2 AND expires <= ?3 AND substr(frame, 8, 1) = x'00'";
+        const ROWS: &str = "FROM entries WHERE id BETWEEN ?1 AND ?2 AND expires <= ?3 AND substr(frame, 8, 1) IN (x'00', x'04')";
         let bounds = params![first, last, now as i64];
         // A look at rows takes a tenth of deleting them, and spares the next stats a look at all that are left.
         let going = match self.db.sums.get() {
@@ -76,6 +83,23 @@ impl Transaction<'_> {
         let count = self.db.change(&format!("DELETE {ROWS}"), bounds)?;
         self.grown.set(self.grown.get() - count as i64);
         self.tally_all(going.map(|sums| sums.gone()));
+        Ok(count as u64)
+    }
+
+    /// Whether any row can have something beside it.
+    pub fn has_special(&self) -> Result<bool> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM files) OR EXISTS (SELECT 1 FROM extras) OR EXISTS (SELECT 1 FROM tags) \
+                   OR EXISTS (SELECT 1 FROM declared)";
+        Ok(self.db.one(sql, [], |row| row.get(0))?.unwrap_or(true))
+    }
+
+    /// Deletes the rows from `first` to `last` whose time has passed, where nothing is beside them any more. So many go that
+    /// what is left is counted sooner than they are.
+    pub fn expire_all(&self, first: i64, last: i64, now: u64) -> Result<u64> {
+        let sql = "DELETE FROM entries WHERE id BETWEEN ?1 AND ?2 AND expires <= ?3";
+        let count = self.db.change(sql, params![first, last, now as i64])?;
+        self.grown.set(self.grown.get() - count as i64);
+        self.tally_all(None);
         Ok(count as u64)
     }
 
@@ -121,18 +145,18 @@ impl Transaction<'_> {
     pub fn evict(&self, known: &Standing) -> Result<Option<Removed>> {
         let gone = self.db.one(
             "DELETE FROM entries WHERE id = ?1 AND accessed = ?2 AND entered = ?3 AND hits + earlier = ?4 \
-             RETURNING id, length(key) + length(frame), substr(frame, 1, 40), mark",
+             RETURNING id, length(key) + length(frame), substr(frame, 1, 40), mark, key",
             params![known.id, known.accessed, known.place.entered, known.uses() + HITS_BIAS],
-            removed,
+            |row| self.untraced(row),
         )?;
         self.gone(gone)
     }
 
-    /// Deletes a row.
+    /// Deletes a victim's row.
     pub fn remove(&self, id: i64) -> Result<Option<Removed>> {
         let sql = "DELETE FROM entries WHERE id = ?1 \
-                   RETURNING id, length(key) + length(frame), substr(frame, 1, 40), mark";
-        let gone = self.db.one(sql, [id], removed)?;
+                   RETURNING id, length(key) + length(frame), substr(frame, 1, 40), mark, key";
+        let gone = self.db.one(sql, [id], |row| self.untraced(row))?;
         self.gone(gone)
     }
 

@@ -19,7 +19,7 @@ pub const UNSAMPLED: u64 = 8192;
 
 #[derive(Clone)]
 enum Form {
-    Follow(Follow),
+    Follow(Box<Follow>),
     Sampled(Box<Sampled>),
 }
 
@@ -53,7 +53,7 @@ impl Auto {
     #[must_use]
     pub fn new(capacity: u64) -> Self {
         let form = if capacity <= UNSAMPLED {
-            Form::Follow(Follow::new(capacity))
+            Form::Follow(Box::new(Follow::new(capacity)))
         } else {
             Form::Sampled(Box::new(Sampled::new(capacity)))
         };

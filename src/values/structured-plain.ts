@@ -1,0 +1,270 @@
+/** The bytes of plain data: primitives, objects and arrays, and which of them were met before. */
+import { describe, property, Refusal } from '../refusal.js'
+import { memberOf } from './member.js'
+import { Met } from './met.js'
+import { MAX_DEPTH, Tag } from './structured-format.js'
+import { ADVICE, isIndex, isPolluted, membersOf, refuseSymbols } from './structured-members.js'
+import { Numbers } from './structured-numbers.js'
+import { Output } from './structured-output.js'
+import { Shapes } from './structured-shapes.js'
+
+/** Fewer booleans take as many bytes one by one. */
+const FEWEST_BOOLEANS = 4
+
+/** A structured form, and whether JSON would give the same value back. */
+export interface Structured {
+  data: Uint8Array
+  isJson: boolean
+}
+
+/** Thrown through the containers of a value that is given up: its path is of no interest. */
+export const TOO_LONG = new Error('too long')
+
+/** The step to where something was thrown. */
+export function at(error: unknown, owner: object, segment: string): unknown {
+  return error === TOO_LONG ? error : Refusal.at(error, owner, segment)
+}
+
+export type Members = Record<string, unknown>
+
+/** Writes one value after the other; what is not plain data is left to `other`. */
+export abstract class PlainWriter {
+  protected readonly out = new Output()
+  /** An object is numbered before its parts, so that these may refer to it; a view after its buffer. */
+  protected readonly met = new Met()
+  private readonly numbers = new Numbers()
+  private readonly shapes = new Shapes()
+  /** Which shapes have a number in this value. */
+  private stamp = 1
+  private count = 0
+  protected isJson = true
+  private isPolluted = false
+  private longestJson = 0
+
+  whole(value: unknown, longestJson: number): Structured | undefined {
+    this.longestJson = longestJson
+    this.isPolluted = isPolluted()
+    this.out.begin()
+    this.value(value, 0)
+    const { isJson } = this
+    if (isJson && this.out.length > longestJson) return undefined
+    return { data: this.out.take(), isJson }
+  }
+
+  reset(): void {
+    this.out.drop()
+    this.met.reset()
+    this.numbers.clear()
+    this.stamp += 1
+    this.count = 0
+    this.isJson = true
+  }
+
+  protected value(value: unknown, depth: number): void {
+    switch (typeof value) {
+      case 'string':
+        return this.out.string(value)
+      case 'number':
+        if (!this.out.number(value)) this.isJson = false
+        return
+      case 'boolean':
+        return this.out.byte(value ? Tag.true : Tag.false)
+      case 'object':
+        return value === null ? this.out.byte(Tag.null) : this.reference(value, depth)
+      default:
+        return this.rare(value)
+    }
+  }
+
+  private rare(value: unknown): void {
+    this.isJson = false
+    if (value === undefined) return this.out.byte(Tag.undefined)
+    if (typeof value === 'bigint') return this.out.bigint(value)
+    throw new Refusal(describe(value), ADVICE)
+  }
+
+  protected reference(value: object, depth: number): void {
+    const number = this.met.find(value)
+    if (number < 0) {
+      if (depth === MAX_DEPTH) {
+        throw new Refusal(`nested deeper than ${MAX_DEPTH}`, 'Give flatter data.', { deep: true })
+      }
+      if (this.isJson && this.out.length > this.longestJson) throw TOO_LONG
+      this.object(value, depth + 1)
+    } else {
+      this.isJson = false
+      this.out.byte(Tag.reference)
+      this.out.varint(number)
+    }
+  }
+
+  private object(value: object, depth: number): void {
+    const proto = Object.getPrototypeOf(value) as object | null
+    if (proto === Object.prototype) {
+      this.met.add(value)
+      return this.plain(value as Members, 0, depth)
+    }
+    if (proto === Array.prototype && Array.isArray(value)) {
+      this.met.add(value)
+      return this.array(value, depth)
+    }
+    this.other(value, proto, depth)
+  }
+
+  /** Anything else. */
+  protected abstract other(value: object, proto: object | null, depth: number): void
+
+  /** `nullProto` is 2 for an object without a prototype, else 0: the distance of its tags. */
+  protected plain(value: Members, nullProto: 0 | 2, depth: number): void {
+    let count = 0
+    let here = ''
+    try {
+      refuseSymbols(value)
+      const { length } = this.shape(value, nullProto)
+      if (this.isPolluted) {
+        for (here of Object.keys(value)) {
+          count += 1
+          this.value(value[here], depth)
+        }
+      } else {
+        // The engine's quickest way through an object: names and members come from where its layout says.
+        for (const name in value) {
+          here = name
+          count += 1
+          this.value(memberOf(value, name), depth)
+        }
+      }
+      if (count !== length) throw new Refusal('an object that changes while it is read', 'Give plain data.')
+    } catch (error) {
+      throw at(error, value, count === 0 ? '' : property(here))
+    }
+  }
+
+  /** Writes the names of an object, or the number of an earlier object's names. */
+  private shape(value: Members, nullProto: 0 | 2): readonly string[] {
+    const { last } = this.shapes
+    let shape = last.next
+    if (shape === undefined || this.isPolluted || !shape.isOf(value)) {
+      shape = this.shapes.find(Object.keys(value))
+      last.next = shape
+    }
+    this.shapes.last = shape
+    if (shape.stamp === this.stamp) {
+      this.out.byte(Tag.knownObject + nullProto)
+      this.out.varint(shape.number)
+    } else {
+      shape.stamp = this.stamp
+      shape.number = this.count++
+      this.out.byte(Tag.object + nullProto)
+      this.out.names(shape)
+    }
+    return shape.names
+  }
+
+  protected array(value: readonly unknown[], depth: number): void {
+    refuseSymbols(value)
+    const members = membersOf(value)
+    if (members === undefined) {
+      this.isJson = false
+      return this.sparseArray(value, Object.keys(value), depth)
+    }
+    const { length } = members
+    // An item takes a byte at least.
+    if (this.isJson && length > this.longestJson) throw TOO_LONG
+    if (length > 0 && this.alike(members, value, depth)) return
+    this.out.byte(Tag.array)
+    this.out.varint(length)
+    let index = 0
+    try {
+      for (; index < length; index++) this.value(members[index], depth)
+    } catch (error) {
+      throw at(error, value, `[${index}]`)
+    }
+  }
+
+  /** Writes an array of numbers, of booleans, or of rows of numbers; false where it is none, or is better written item by item. */
+  private alike(members: readonly unknown[], owner: object, depth: number): boolean {
+    const first = members[0]
+    if (typeof first === 'number') return this.numbersIn(members)
+    if (typeof first === 'boolean') return this.booleans(members)
+    if (!Array.isArray(first) || typeof first[0] !== 'number' || depth === MAX_DEPTH) return false
+    return this.rows(members, owner)
+  }
+
+  private numbersIn(members: readonly unknown[]): boolean {
+    const { numbers } = this
+    numbers.count = 0
+    return numbers.add(members) && this.laidOut(0)
+  }
+
+  private laidOut(width: number): boolean {
+    const layout = this.numbers.layout()
+    if (layout === undefined) return false
+    if (!this.out.numbers(this.numbers, layout, width)) this.isJson = false
+    return true
+  }
+
+  private booleans(members: readonly unknown[]): boolean {
+    if (members.length < FEWEST_BOOLEANS || members.some((item) => typeof item !== 'boolean')) return false
+    this.out.booleans(members as readonly boolean[])
+    return true
+  }
+
+  private rows(members: readonly unknown[], owner: object): boolean {
+    const { met, numbers } = this
+    const { count } = met
+    const width = (members[0] as unknown[]).length
+    let index = 0
+    numbers.count = 0
+    try {
+      while (index < members.length && this.row(members[index], width)) index += 1
+    } catch (error) {
+      throw at(error, owner, `[${index}]`)
+    }
+    if (index === members.length && this.laidOut(width)) return true
+    met.cut(count)
+    return false
+  }
+
+  /** Takes a row of numbers that was not met before. */
+  private row(row: unknown, width: number): boolean {
+    if (!Array.isArray(row) || row.length !== width || Object.getPrototypeOf(row) !== Array.prototype)
+      return false
+    if (typeof row[0] !== 'number' || this.met.find(row) >= 0) return false
+    refuseSymbols(row)
+    const members = membersOf(row)
+    if (members === undefined || !this.numbers.add(members)) return false
+    this.met.add(row)
+    return true
+  }
+
+  /** Its length, the items by index, then the properties that are not items. */
+  private sparseArray(value: readonly unknown[], names: readonly string[], depth: number): void {
+    const count = names.findIndex((name) => !isIndex(name))
+    const items = count < 0 ? names : names.slice(0, count)
+    this.out.byte(Tag.sparseArray)
+    this.out.varint(value.length)
+    this.out.varint(items.length)
+    for (const name of items) {
+      this.out.varint(Number(name))
+      this.member(value, name, `[${name}]`, depth)
+    }
+    this.properties(value, names.slice(items.length), depth)
+  }
+
+  protected properties(value: object, names: readonly string[], depth: number): void {
+    this.out.varint(names.length)
+    for (const name of names) {
+      this.out.string(name)
+      this.member(value, name, property(name), depth)
+    }
+  }
+
+  protected member(owner: object, name: string, segment: string, depth: number): void {
+    try {
+      this.value((owner as Record<string, unknown>)[name], depth)
+    } catch (error) {
+      throw at(error, owner, segment)
+    }
+  }
+}
