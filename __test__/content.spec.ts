@@ -129,6 +129,25 @@ describe.each([
     }
   })
 
+  it('verbs_of_many_keys_find_each_by_its_content_also_where_only_some_is_known', async () => {
+    const cache = openCache(options())
+    const paths = Array.from({ length: 120 }, (_, i) => settle(write(`${i}.csv`, `content ${i}`)))
+    const keys = paths.map((path, i) => (i % 3 === 0 ? file(path) : { part: [file(path), i], folder: 7 }))
+    await cache.setMany(keys.map((key, i) => [key, i] as const))
+    const changed = write('new.csv', 'content 5')
+    const again = paths.map((path, i) => {
+      if (i % 2 === 0) writeFileSync(path, `content ${i}`) // has to be read again
+      return i % 3 === 0 ? file(path) : { part: [file(path), i], folder: 7 }
+    })
+    const asked = [...again, 'plain', { part: [file(changed), 5], folder: 7 }]
+    expect(await cache.getMany(asked)).toEqual([...paths.keys(), undefined, 5])
+    // One that is missing is named, and the others go on by themselves.
+    const missing = join(tempDir(), 'missing.csv')
+    const error = await failure(() => cache.getMany([...again, file(missing)]))
+    expect([error.code, error.message.includes(missing)]).toEqual(['E_INVALID_KEY', true])
+    expect(await cache.getMany(asked)).toEqual([...paths.keys(), undefined, 5])
+  })
+
   it('wrapped_functions_take_content_as_an_argument', async () => {
     const cache = openCache(options())
     let calls = 0

@@ -90,3 +90,28 @@ describe('on disk', () => {
     }
   })
 })
+
+/** The disk has let go of it, so that no tag leads to it there. */
+it.each([false, true])(
+  'invalidateTags reaches what memory alone still had of evicted entries, read: %s',
+  async (isRead) => {
+    const options = { dir: dir(), max: 50 }
+    const names = Array.from({ length: 50 }, (_, index) => `tagged ${index}`)
+    let cache = new Cache(options)
+    await cache.setMany(
+      names.map((name) => [name, 1] as const),
+      { tags: ['t'] },
+    )
+    if (isRead) {
+      await cache.close()
+      cache = new Cache(options)
+      for (const name of names) expect(await cache.get(name)).toBe(1)
+    }
+    await using here = cache
+    await using there = new Cache(options)
+    await here.setMany(Array.from({ length: 60 }, (_, index) => [`other ${index}`, 2] as const))
+    await there.invalidateTags('t')
+    expect(here.getManySync(names)).toEqual(names.map(() => undefined))
+    expect(here.getManySync(['other 59'])).toEqual([2])
+  },
+)

@@ -219,6 +219,7 @@ export class Cache<M extends MetaTables = NoMeta> extends CacheChanges<M> {
   #invalidateTags(given: string | readonly string[], sync: boolean): Soon<number> {
     this.#core.open()
     const tags = parseTags(typeof given === 'string' ? [given] : given)
+    this.#core.later.outdateTags(tags)
     this.#core.loading.loads.outdateTags(tags)
     return this.#core.tiers.invalidateTags(tags, sync)
   }
@@ -229,7 +230,11 @@ export class Cache<M extends MetaTables = NoMeta> extends CacheChanges<M> {
    * @throws InvalidOptionError `E_INVALID_OPTION`: the name, or one of the defaults
    */
   namespace(name: string, defaults: GetOrSetOptions = {}): Namespace {
-    return new Namespace(this, name, defaults)
+    return new Namespace(
+      { cache: this as unknown as Cache, core: this.#core as unknown as Core<MetaTables> },
+      name,
+      defaults,
+    )
   }
 
   /** Removes every entry. */

@@ -112,8 +112,49 @@ export function digestSync(part: ContentKey): string {
   }
 }
 
+/** What one verb is to have hashed: one call, which takes as many threads and buffers as there are cores. */
+class Gathering {
+  private readonly parts: ContentKey[] = []
+  private all: Promise<Map<ContentKey, string>> | undefined
+
+  get isEmpty(): boolean {
+    return this.parts.length === 0
+  }
+
+  /** The digests of these and of others. */
+  async add(parts: readonly ContentKey[]): Promise<ReadonlyMap<ContentKey, string>> {
+    this.parts.push(...parts)
+    await undefined // until all are there
+    this.all ??= hashed(this.parts)
+    // Where another one failed, these may not.
+    return this.all.catch(() => hashed(parts))
+  }
+}
+
+let gathering: Gathering | undefined
+
+/** Runs what asks for the digests of many, which are read in one call. */
+export function gathered<T>(run: () => T): T {
+  const outer = gathering
+  gathering = new Gathering()
+  try {
+    return run()
+  } finally {
+    gathering = outer
+  }
+}
+
+/** Whether some content has to be read anyway: then it is not asked of each whether it is known. */
+export function isGathering(): boolean {
+  return gathering !== undefined && !gathering.isEmpty
+}
+
 /** Hashes on the thread pool, all at once. Rejects with `E_INVALID_KEY`. */
-export async function digests(parts: readonly ContentKey[]): Promise<Map<ContentKey, string>> {
+export function digests(parts: readonly ContentKey[]): Promise<ReadonlyMap<ContentKey, string>> {
+  return gathering === undefined ? hashed(parts) : gathering.add(parts)
+}
+
+async function hashed(parts: readonly ContentKey[]): Promise<Map<ContentKey, string>> {
   try {
     const found = await native().hashContent(parts.map(nativeContent))
     return new Map(parts.map((part, index) => [part, found[index]!]))

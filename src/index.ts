@@ -1,6 +1,5 @@
 /** The public entry of `tierce`. */
 export { NdArray, type NumberArray, ndarray, Series, series } from './arrays.js'
-export type { IncrementOptions } from './cache/changes.js'
 export type { CacheStats } from './cache/upkeep.js'
 export { Cache, type GetOptions } from './cache.js'
 export type {
@@ -137,6 +136,7 @@ export { type LimiterOptions, type RateLimiter, rateLimiter, type Taken } from '
 export { type Lease, type LeaseOptions, lock } from './utilities/lock.js'
 export { type OnceOptions, once, onceKey } from './utilities/once.js'
 export { defineHandler, type Handler } from './values/index.js'
+export type { IncrementOptions } from './verbs/changes.js'
 export type { EntriesOptions, KeysOptions, ListedEntry } from './verbs/listing.js'
 export type { Filter, FilterConditions, FilterValue, FrameScan } from './verbs/scan.js'
 export type { StreamPiece, StreamSource } from './verbs/streams.js'

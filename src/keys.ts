@@ -21,12 +21,11 @@
  *     F<hash><hex>         the content of a file, T<hash><hex> of a folder: x and 32 digits of XXH3-128, b and 64 of BLAKE3
  *     #<64 hex>            the digest of a text over 1024 bytes, only as a whole key
  */
-import { ContentKey, contentItem, digestSync, digests, knownDigest } from './content.js'
-import { makeError, TierceError } from './errors.js'
-import { builtinName, bytesOf, isPlain, isShared, viewName } from './intrinsics.js'
-import { decodeKeyItem, MAX_DEPTH } from './keys-decode.js'
-import { sortedNames, stringItem } from './keys-names.js'
-import { describe, property, Refusal } from './refusal.js'
+import { makeError } from './errors.js'
+import { decodeKeyItem } from './keys-decode.js'
+import { itemText, soonOf } from './keys-items.js'
+import { stringItem } from './keys-names.js'
+import { describe } from './refusal.js'
 
 /**
  * A key: a string, or plain data. The order of properties does not matter, `undefined` properties do not count, `NaN` equals
@@ -35,11 +34,6 @@ import { describe, property, Refusal } from './refusal.js'
  * properties that were set on an array, a Map or the like.
  */
 export type Key = string | number | bigint | boolean | null | object
-
-// An object met twice is written twice, so a few dozen levels of `{ a: x, b: x }` would never end.
-const MAX_CONTAINERS = 1_000_000
-const ADVICE =
-  'Give a string, or plain data (objects, arrays, strings, numbers, dates, Maps, Sets, binary data).'
 
 /** A key over 1024 bytes as it comes back from disk: only its digest is kept. It can be given to `get`, `has`, `delete`. */
 export class HashedKey {
@@ -109,7 +103,7 @@ export function keyText(key: Key): string {
     if (CallKey.is(key)) return callText(key.name, key.version, key.args)
     if (NamespacedKey.is(key)) return namespacePrefix(key.namespace) + keyText(key.key)
   }
-  return guarded('key', key)
+  return itemText('key', key)
 }
 
 /**
@@ -119,45 +113,6 @@ export function keyText(key: Key): string {
  */
 export function keyTextSoon(key: Key): string | Promise<string> {
   return typeof key === 'string' ? keyText(key) : soonOf(() => keyText(key))
-}
-
-function soonOf(make: () => string): string | Promise<string> {
-  // A getter in the key may ask for another key.
-  const outerLater = later
-  const outerUnread = unread
-  later = true
-  unread = undefined
-  try {
-    const text = make()
-    return unread === undefined ? text : withContent(make, unread)
-  } finally {
-    later = outerLater
-    unread = outerUnread
-  }
-}
-
-async function withContent(make: () => string, parts: ReadonlySet<ContentKey>): Promise<string> {
-  const read = await digests([...parts])
-  found = read
-  try {
-    return make()
-  } finally {
-    found = undefined
-  }
-}
-
-// Set while a key's text is made: whether unknown content is read later, which parts that are, and what reading them gave.
-let later = false
-let unread: Set<ContentKey> | undefined
-let found: ReadonlyMap<ContentKey, string> | undefined
-
-function contentText(part: ContentKey): string {
-  const digest = found?.get(part) ?? knownDigest(part)
-  if (digest !== undefined) return contentItem(part, digest)
-  if (!later) return contentItem(part, digestSync(part))
-  unread ??= new Set()
-  unread.add(part)
-  return ''
 }
 
 /**
@@ -178,7 +133,7 @@ function argsText(args: readonly unknown[]): string {
   let count = args.length
   while (count > 0 && args[count - 1] === undefined) count--
   const given = count === args.length ? args : args.slice(0, count)
-  return guarded('args', given).slice(1)
+  return itemText('args', given).slice(1)
 }
 
 /** As `callText`, where the start is known; only a promise where content of files has to be read. */
@@ -222,160 +177,4 @@ function isCanonical(key: Key | CallKey, text: string): boolean {
   } catch {
     return false
   }
-}
-
-let containers = 0
-
-function guarded(root: string, value: unknown): string {
-  containers = 0
-  try {
-    if (value === undefined) throw new Refusal('undefined', ADVICE)
-    return `\0${item(value, 0)}`
-  } catch (error) {
-    const refusal = Refusal.from(error)
-    if (refusal.options.cause instanceof TierceError) throw refusal.options.cause // of a file that the key names
-    const { path, message } = refusal.explain(root)
-    throw makeError('E_INVALID_KEY', `Invalid key: ${message}`, { path }, refusal.options.cause)
-  }
-}
-
-function item(value: unknown, depth: number): string {
-  switch (typeof value) {
-    case 'string':
-      return stringItem(value)
-    case 'number':
-      return numberItem(value)
-    case 'boolean':
-      return value ? 't' : 'f'
-    case 'undefined':
-      return 'u'
-    case 'bigint':
-      return `I${value};`
-    case 'object':
-      return value === null ? 'n' : objectItem(value, depth + 1)
-    default:
-      throw new Refusal(describe(value), ADVICE)
-  }
-}
-
-const bits = new DataView(new ArrayBuffer(8))
-const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'))
-
-function numberItem(value: number): string {
-  if (Number.isSafeInteger(value) && (value !== 0 || 1 / value > 0)) return `i${value};`
-  if (Number.isNaN(value)) return 'd7ff8000000000000'
-  bits.setFloat64(0, value)
-  return `d${hex32(bits.getInt32(0))}${hex32(bits.getInt32(4))}`
-}
-
-// By table: toString(16) takes a slow path for words over 31 bits.
-function hex32(word: number): string {
-  return `${HEX[word >>> 24]}${HEX[(word >>> 16) & 255]}${HEX[(word >>> 8) & 255]}${HEX[word & 255]}`
-}
-
-function objectItem(value: object, depth: number): string {
-  if (depth > MAX_DEPTH) {
-    throw new Refusal(`nested deeper than ${MAX_DEPTH}`, 'Give flatter data, or a string.', { deep: true })
-  }
-  if (++containers > MAX_CONTAINERS) {
-    throw new Refusal(`beyond ${MAX_CONTAINERS} objects in one key`, 'Give a digest of the data as a string.')
-  }
-  const proto = Object.getPrototypeOf(value) as object | null
-  if (proto === Object.prototype) return plainItem(value as Record<string, unknown>, depth)
-  if (Array.isArray(value) && builtinName(value, proto) === 'Array') return arrayItem(value, depth)
-  if (isPlain(value, proto)) return plainItem(value as Record<string, unknown>, depth)
-  return builtinItem(value, builtinName(value, proto), depth)
-}
-
-function plainItem(value: Record<string, unknown>, depth: number): string {
-  const names = sortedNames(Object.keys(value))
-  let name: string | undefined
-  let text = '{'
-  try {
-    if (hasEnumerableSymbol(value)) throw new Refusal('an object with a symbol as a property name', ADVICE)
-    for (let i = 0; i < names.sorted.length; i++) {
-      name = names.sorted[i] as string
-      const member = value[name]
-      if (member !== undefined) text += (names.items[i] as string) + item(member, depth)
-    }
-  } catch (error) {
-    throw Refusal.at(error, value, name === undefined ? '' : property(name))
-  }
-  return `${text}}`
-}
-
-function hasEnumerableSymbol(value: object): boolean {
-  const symbols = Object.getOwnPropertySymbols(value)
-  return (
-    symbols.length > 0 && symbols.some((symbol) => Object.prototype.propertyIsEnumerable.call(value, symbol))
-  )
-}
-
-function arrayItem(value: readonly unknown[], depth: number): string {
-  let index = 0
-  let text = '['
-  try {
-    for (; index < value.length; index++) text += item(value[index], depth)
-  } catch (error) {
-    throw Refusal.at(error, value, `[${index}]`)
-  }
-  return `${text}]`
-}
-
-function builtinItem(value: object, name: string | undefined, depth: number): string {
-  switch (name) {
-    case 'Date':
-      return `D${numberItem(Date.prototype.getTime.call(value))}`
-    case 'RegExp':
-      return `R${stringItem((value as RegExp).source)}${stringItem((value as RegExp).flags)}`
-    case 'URL':
-      return `L${stringItem((value as URL).href)}`
-    case 'Map':
-      return mapItem(value as Map<unknown, unknown>, depth)
-    case 'Set':
-      return setItem(value as Set<unknown>, depth)
-    default:
-      if (name !== undefined && (name === 'ArrayBuffer' || ArrayBuffer.isView(value))) {
-        return bytesItem(value as ArrayBuffer | ArrayBufferView)
-      }
-      if (ContentKey.is(value)) return contentText(value)
-      throw new Refusal(describe(value), ADVICE)
-  }
-}
-
-function bytesItem(value: ArrayBuffer | ArrayBufferView): string {
-  const isView = ArrayBuffer.isView(value)
-  if (isView && isShared(value.buffer)) {
-    throw new Refusal('a view of shared memory, which may change', 'Give a copy.')
-  }
-  const bytes = bytesOf(value)
-  return `b${isView ? viewName(value) : 'ArrayBuffer'}:${bytes.length}:${bytes.toString('latin1')}`
-}
-
-// A key is sorted together with its value: as no key is a prefix of another, that is the order of the keys, and it settles
-// the order of keys that are different objects with the same text.
-function mapItem(value: Map<unknown, unknown>, depth: number): string {
-  const pairs: string[] = []
-  let step = ''
-  try {
-    for (const [key, member] of Map.prototype.entries.call(value)) {
-      step = ` key #${pairs.length}`
-      const name = item(key, depth)
-      step = typeof key === 'string' ? `.get(${describe(key)})` : ` value #${pairs.length}`
-      pairs.push(name + item(member, depth))
-    }
-  } catch (error) {
-    throw Refusal.at(error, value, step)
-  }
-  return `M${pairs.sort().join('')};`
-}
-
-function setItem(value: Set<unknown>, depth: number): string {
-  const items: string[] = []
-  try {
-    for (const member of Set.prototype.values.call(value)) items.push(item(member, depth))
-  } catch (error) {
-    throw Refusal.at(error, value, ` member #${items.length}`)
-  }
-  return `S${items.sort().join('')};`
 }

@@ -92,7 +92,7 @@ export class MemoryCache<K extends MemoryKey = string, V = unknown> extends Save
   /** As `get`, but no use: neither the policy nor the metrics nor a sliding TTL notice. */
   peek(key: K): V | undefined {
     const slot = this.#store.find(key)
-    return slot === undefined ? undefined : this.#store.values[slot]
+    return slot === undefined ? undefined : this.#store.slots.valueAt(slot)
   }
 
   /** A use of a live entry that nobody reads: the policy notes it, and a TTL that slides starts again. Whether there is one. */
@@ -288,7 +288,7 @@ export class MemoryCache<K extends MemoryKey = string, V = unknown> extends Save
   *entries(): Generator<[K, V], undefined> {
     for (const key of this.#store.order()) {
       const slot = this.#store.find(key)
-      if (slot !== undefined) yield [key, this.#store.values[slot] as V]
+      if (slot !== undefined) yield [key, this.#store.slots.valueAt(slot) as V]
     }
     return undefined
   }

@@ -1,151 +1,128 @@
 /** A part of a cache: keys, tags, defaults and counts of its own, in the tiers of the whole. */
-import type { Cache } from './cache.js'
-import type { Duration } from './cache-options.js'
-import { addHost, hostOf } from './caching.js'
+import type { Readable } from 'node:stream'
+import { addHost } from './caching.js'
 import type { CacheEntry } from './entry.js'
-import { KeyNotFoundError, makeError } from './errors.js'
-import { type CallKey, type Key, keyFromText, NamespacedKey, namespacePrefix } from './keys.js'
-import type { AnyGetOrSetOptions, GetOrSetOptions, GetOrSetSyncOptions } from './load/options.js'
+import { KeyNotFoundError } from './errors.js'
+import {
+  type AnyGetOrSetOptions,
+  type GetOrSetOptions,
+  type GetOrSetSyncOptions,
+  withoutAsync,
+} from './load/options.js'
 import type { Loader, LoaderSync } from './loading.js'
-import { type Entries, entriesOf, keysOf } from './many.js'
-import { describe } from './refusal.js'
-import { SET_OPTIONS, type SetOptions } from './set-options.js'
+import type { Entries } from './many.js'
+import { NamespaceChanges } from './namespace/changes.js'
+import type { Whole } from './namespace/listing.js'
+import { type AnyKey, Scope } from './namespace/scope.js'
+import type { SetOptions } from './set-options.js'
+import type { StreamSource } from './verbs/streams.js'
 
-/** What is in a namespace, and how the reads through this object fared. Sizes in bytes. */
-export interface NamespaceStats {
-  entries: number
-  size: number
-  storedSize: number
-  hits: number
-  misses: number
-}
-
-type AnyKey = Key | CallKey
-
-/** Entries of a page of a listing. */
-const PAGE = 1000
-/** Bytes of a name, at most: it is in each key and each tag. */
-const LONGEST_NAME = 256
+export type { NamespaceStats } from './namespace/listing.js'
 
 /** Made by `cache.namespace(name)`. Its verbs do what those of `Cache` do, on its own keys and tags. */
-export class Namespace {
-  readonly name: string
-  readonly #cache: Cache
-  readonly #defaults: AnyGetOrSetOptions
-  /** What of the defaults is about an entry. */
-  readonly #setDefaults: SetOptions
-  /** What its tags start with; alone, it is the tag of all its entries. */
-  readonly #scope: string
-  #hits = 0
-  #misses = 0
-
+export class Namespace extends NamespaceChanges {
   /** @internal */
-  constructor(cache: Cache, name: string, defaults: AnyGetOrSetOptions) {
-    if (!isName(name)) {
-      throw makeError(
-        'E_INVALID_OPTION',
-        `The name of a namespace is ${describe(name)}; accepted is well-formed text of 1 to ${LONGEST_NAME} bytes without U+0000.`,
-        { name: 'name' },
-      )
-    }
-    this.name = name
-    this.#cache = cache
-    this.#defaults = defaults
-    this.#scope = `\0N${name}\0`
-    const { loading, tiers } = hostOf(cache)
+  constructor(whole: Whole, name: string, defaults: AnyGetOrSetOptions) {
+    const scope = new Scope(name, defaults)
+    super(whole, scope)
+    const { loading, tiers } = whole.core
     loading.planOf(defaults) // refused now, if it is to be
-    const entry = SET_OPTIONS.map((option) => [option, defaults[option as keyof AnyGetOrSetOptions]] as const)
-    this.#setDefaults = Object.fromEntries(
-      entry.filter(([, value]) => value !== undefined && typeof value !== 'function'),
-    )
-    addHost(this, {
-      loading,
-      tiers,
-      prefix: namespacePrefix(name),
-      optionsOf: (given) => this.#loadOptions(given),
-    })
+    addHost(this, { loading, tiers, prefix: scope.prefix, optionsOf: (given) => scope.loadOptions(given) })
   }
 
   async get<V = unknown>(key: AnyKey): Promise<V | undefined> {
-    return this.#counted(await this.#cache.get<V>(this.#key(key)))
+    return this.counted(await this.whole.cache.get<V>(this.scope.key(key)))
   }
 
   getSync<V = unknown>(key: AnyKey): V | undefined {
-    return this.#counted(this.#cache.getSync<V>(this.#key(key)))
+    return this.counted(this.whole.cache.getSync<V>(this.scope.key(key)))
   }
 
   async getMany<V = unknown>(keys: Iterable<AnyKey>): Promise<(V | undefined)[]> {
-    const values = await this.#cache.getMany<V>(Array.from(keysOf(keys), (key) => this.#key(key)))
-    return values.map((value) => this.#counted(value))
+    const values = await this.whole.cache.getMany<V>(this.scope.keys(keys))
+    return values.map((value) => this.counted(value))
+  }
+
+  getManySync<V = unknown>(keys: Iterable<AnyKey>): (V | undefined)[] {
+    return this.whole.cache.getManySync<V>(this.scope.keys(keys)).map((value) => this.counted(value))
   }
 
   /** As `cache.getOrThrow`. */
   async getOrThrow<V = unknown>(key: AnyKey): Promise<V> {
     try {
-      return this.#counted(await this.#cache.getOrThrow<V>(this.#key(key)))
+      return this.counted(await this.whole.cache.getOrThrow<V>(this.scope.key(key)))
     } catch (error) {
-      if (error instanceof KeyNotFoundError) this.#misses++
-      throw error
+      throw this.#missed(error)
+    }
+  }
+
+  /** As `cache.getOrThrowSync`. */
+  getOrThrowSync<V = unknown>(key: AnyKey): V {
+    try {
+      return this.counted(this.whole.cache.getOrThrowSync<V>(this.scope.key(key)))
+    } catch (error) {
+      throw this.#missed(error)
     }
   }
 
   async set(key: AnyKey, value: unknown, options?: SetOptions): Promise<void> {
-    return this.#cache.set(this.#key(key), value, this.#setOptions(options))
+    return this.whole.cache.set(this.scope.key(key), value, this.scope.setOptions(options))
   }
 
   setSync(key: AnyKey, value: unknown, options?: SetOptions): void {
-    this.#cache.setSync(this.#key(key), value, this.#setOptions(options))
+    this.whole.cache.setSync(this.scope.key(key), value, this.scope.setOptions(options))
   }
 
   setMany(entries: Iterable<readonly [AnyKey, unknown]>, options?: SetOptions): Promise<void>
   setMany(entries: { readonly [key: string]: unknown }, options?: SetOptions): Promise<void>
   async setMany(entries: Entries<AnyKey, unknown>, options?: SetOptions): Promise<void> {
-    const own = entriesOf(entries).map(([key, value]) => [this.#key(key), value] as const)
-    return this.#cache.setMany(own, this.#setOptions(options))
+    return this.whole.cache.setMany(this.scope.entries(entries), this.scope.setOptions(options))
   }
 
-  async add(key: AnyKey, value: unknown, options?: SetOptions): Promise<boolean> {
-    return this.#cache.add(this.#key(key), value, this.#setOptions(options))
+  setManySync(entries: Iterable<readonly [AnyKey, unknown]>, options?: SetOptions): void
+  setManySync(entries: { readonly [key: string]: unknown }, options?: SetOptions): void
+  setManySync(entries: Entries<AnyKey, unknown>, options?: SetOptions): void {
+    this.whole.cache.setManySync(this.scope.entries(entries), this.scope.setOptions(options))
   }
 
-  async update(key: AnyKey, value: unknown, options?: SetOptions): Promise<boolean> {
-    return this.#cache.update(this.#key(key), value, this.#setOptions(options))
+  /** As `cache.setStream`. */
+  async setStream(key: AnyKey, source: StreamSource, options?: SetOptions): Promise<void> {
+    return this.whole.cache.setStream(this.scope.key(key), source, this.scope.setOptions(options))
+  }
+
+  /** As `cache.getStream`. */
+  async getStream(key: AnyKey): Promise<Readable | undefined> {
+    return this.counted(await this.whole.cache.getStream(this.scope.key(key)))
   }
 
   /** As `cache.entry`; its tags are those that were given here. */
   async entry<V = unknown>(key: AnyKey): Promise<CacheEntry<V> | undefined> {
-    const entry = await this.#cache.entry<V>(this.#key(key))
-    if (entry === undefined) return undefined
-    const own = entry.tags.filter((tag) => tag.startsWith(this.#scope) && tag !== this.#scope)
-    return { ...entry, tags: own.map((tag) => tag.slice(this.#scope.length)) }
+    const entry = await this.whole.cache.entry<V>(this.scope.key(key))
+    return entry && { ...entry, tags: this.scope.ownTags(entry.tags) }
   }
 
   async has(key: AnyKey): Promise<boolean> {
-    return this.#cache.has(this.#key(key))
+    return this.whole.cache.has(this.scope.key(key))
   }
 
-  async touch(key: AnyKey): Promise<boolean> {
-    return this.#cache.touch(this.#key(key))
+  hasSync(key: AnyKey): boolean {
+    return this.whole.cache.hasSync(this.scope.key(key))
   }
 
   async delete(key: AnyKey): Promise<boolean> {
-    return this.#cache.delete(this.#key(key))
+    return this.whole.cache.delete(this.scope.key(key))
   }
 
   deleteSync(key: AnyKey): boolean {
-    return this.#cache.deleteSync(this.#key(key))
+    return this.whole.cache.deleteSync(this.scope.key(key))
   }
 
   async deleteMany(keys: Iterable<AnyKey>): Promise<number> {
-    return this.#cache.deleteMany(Array.from(keysOf(keys), (key) => this.#key(key)))
+    return this.whole.cache.deleteMany(this.scope.keys(keys))
   }
 
-  async expire(key: AnyKey, ttl: Duration): Promise<boolean> {
-    return this.#cache.expire(this.#key(key), ttl)
-  }
-
-  async ttl(key: AnyKey): Promise<number | undefined> {
-    return this.#cache.ttl(this.#key(key))
+  deleteManySync(keys: Iterable<AnyKey>): number {
+    return this.whole.cache.deleteManySync(this.scope.keys(keys))
   }
 
   async getOrSet<V>(key: AnyKey, load: Loader<V>, options?: GetOrSetOptions<V>): Promise<V> {
@@ -155,108 +132,60 @@ export class Namespace {
       return load(context)
     }
     try {
-      return await this.#cache.getOrSet(this.#key(key), counting, this.#loadOptions(options))
+      return await this.whole.cache.getOrSet(this.scope.key(key), counting, this.scope.loadOptions(options))
     } finally {
-      this.#counted(isHit ? true : undefined)
+      this.counted(isHit ? true : undefined)
     }
   }
 
   getOrSetSync<V>(key: AnyKey, load: LoaderSync<V>, options?: GetOrSetSyncOptions<V>): V {
-    const { staleWhileRevalidate: _, timeout: __, signal: ___, ...all } = this.#loadOptions(options)
-    return this.#cache.getOrSetSync(this.#key(key), load, all)
+    let isHit = true
+    const counting: LoaderSync<V> = (context) => {
+      isHit = false
+      return load(context)
+    }
+    try {
+      return this.whole.cache.getOrSetSync(this.scope.key(key), counting, this.#syncOptions(options))
+    } finally {
+      this.counted(isHit ? true : undefined)
+    }
   }
 
   async refresh<V>(key: AnyKey, load: Loader<V>, options?: GetOrSetOptions<V>): Promise<V> {
-    return this.#cache.refresh(this.#key(key), load, this.#loadOptions(options))
+    return this.whole.cache.refresh(this.scope.key(key), load, this.scope.loadOptions(options))
+  }
+
+  refreshSync<V>(key: AnyKey, load: LoaderSync<V>, options?: GetOrSetSyncOptions<V>): V {
+    return this.whole.cache.refreshSync(this.scope.key(key), load, this.#syncOptions(options))
   }
 
   /** Removes every entry of this namespace that has one of these tags. Resolves to how many were live. */
   async invalidateTags(tags: string | readonly string[]): Promise<number> {
-    return this.#cache.invalidateTags(this.#tags(typeof tags === 'string' ? [tags] : tags))
+    return this.whole.cache.invalidateTags(this.scope.tags(typeof tags === 'string' ? [tags] : tags))
+  }
+
+  /** As `invalidateTags`, on this thread. */
+  invalidateTagsSync(tags: string | readonly string[]): number {
+    return this.whole.cache.invalidateTagsSync(this.scope.tags(typeof tags === 'string' ? [tags] : tags))
   }
 
   /** Removes every entry of this namespace, by an index: what else is in the cache costs nothing. Resolves to how many were live. */
   async clear(): Promise<number> {
-    return this.#cache.invalidateTags([this.#scope])
+    return this.whole.cache.invalidateTags([this.scope.tag])
   }
 
-  /** Its keys, as they were given here. */
-  async *keys(): AsyncGenerator<AnyKey, void, undefined> {
-    for await (const { text } of this.#listed())
-      yield keyFromText(text.slice(namespacePrefix(this.name).length))
+  /** As `clear`, on this thread. */
+  clearSync(): number {
+    return this.whole.cache.invalidateTagsSync([this.scope.tag])
   }
 
-  async size(): Promise<number> {
-    return (await this.stats()).entries
+  #missed(error: unknown): unknown {
+    if (error instanceof KeyNotFoundError) this.counted(undefined)
+    return error
   }
 
-  /** Looks at the keys of the whole cache. */
-  async stats(): Promise<NamespaceStats> {
-    const stats = { entries: 0, size: 0, storedSize: 0, hits: this.#hits, misses: this.#misses }
-    for await (const { size, storedSize } of this.#listed()) {
-      stats.entries++
-      stats.size += size
-      stats.storedSize += storedSize
-    }
-    return stats
+  /** Defaults that say nothing for a load on this thread are left out. */
+  #syncOptions(options: AnyGetOrSetOptions | undefined): AnyGetOrSetOptions {
+    return withoutAsync(this.scope.loadOptions(options))
   }
-
-  async *#listed(): AsyncGenerator<{ text: string; size: number; storedSize: number }> {
-    const { tiers } = hostOf(this.#cache)
-    const prefix = namespacePrefix(this.name)
-    if (tiers.disk === undefined) {
-      const now = tiers.now()
-      const live = [...(tiers.memory?.entries() ?? [])].filter((entry) => entry.isLive(now))
-      for (const { text, size } of live) if (text.startsWith(prefix)) yield { text, size, storedSize: size }
-      return
-    }
-    let cursor: Buffer | undefined
-    do {
-      const page = await tiers.disk.page({
-        cursor,
-        after: undefined,
-        limit: PAGE,
-        prefixes: [prefix, prefix],
-        expiring: false,
-      })
-      for (const entry of page.entries) if (entry.text.startsWith(prefix)) yield entry
-      cursor = page.next
-    } while (cursor !== undefined)
-  }
-
-  #key(key: AnyKey): NamespacedKey {
-    return new NamespacedKey(this.name, key)
-  }
-
-  #counted<T>(value: T): T {
-    if (value === undefined) this.#misses++
-    else this.#hits++
-    return value
-  }
-
-  #tags(tags: unknown): string[] {
-    if (Array.isArray(tags) && tags.every((tag) => typeof tag === 'string' && tag !== '')) {
-      return tags.map((tag) => this.#scope + tag)
-    }
-    throw makeError('E_INVALID_OPTION', `Invalid tags: got ${describe(tags)}. Give an array of texts.`, {
-      name: 'tags',
-    })
-  }
-
-  #setOptions(options: SetOptions = {}): SetOptions {
-    const all = { ...this.#setDefaults, ...options }
-    return { ...all, tags: [this.#scope, ...this.#tags(all.tags ?? [])] }
-  }
-
-  #loadOptions(options: AnyGetOrSetOptions = {}): AnyGetOrSetOptions {
-    const all = { ...this.#defaults, ...options }
-    const { tags } = all
-    if (typeof tags !== 'function') return { ...all, tags: [this.#scope, ...this.#tags(tags ?? [])] }
-    return { ...all, tags: (...args) => [this.#scope, ...this.#tags(tags(...args))] }
-  }
-}
-
-function isName(name: unknown): boolean {
-  if (typeof name !== 'string' || name === '' || name.includes('\0')) return false
-  return name.isWellFormed() && Buffer.byteLength(name) <= LONGEST_NAME
 }

@@ -1,4 +1,5 @@
 import { createRequire } from 'node:module'
+import { join } from 'node:path'
 import * as arrow from 'apache-arrow'
 import { describe, expect, it, vi } from 'vitest'
 import { codeOf, failure } from '../helpers/errors.js'
@@ -96,10 +97,14 @@ describe('frames as values', () => {
       [() => cache.delete('k'), undefined],
       [() => cache.clear(), undefined],
       [() => cache.clearSync(), undefined],
+      [() => cache.invalidateTags('other'), table.numRows],
+      [() => cache.invalidateTags(['other', 'frames']), undefined],
+      [() => cache.invalidateTagsSync('frames'), undefined],
     ] as const) {
-      const first = cache.set('k', table)
+      const first = cache.set('k', table, { tags: ['frames'] })
       await Promise.all([change(), first])
-      expect(await cache.get('k')).toBe(left)
+      const found = await cache.get<arrow.Table | string>('k')
+      expect(typeof found === 'object' ? found.numRows : found).toBe(left)
     }
     const [first, second] = [cache.set('k', table), cache.set('k', prices(ROWS - 1))]
     await Promise.all([first, second])
@@ -107,6 +112,27 @@ describe('frames as values', () => {
     const closing = failure(cache.set('k', table))
     await cache.close()
     expect((await closing).code).toBe('E_CLOSED')
+  })
+
+  it('a file that is loaded in the place of all takes that of what is still being encoded, unless it cannot be loaded', async () => {
+    const [cache, dir] = [openCache({ dir: tempDir() }), tempDir()]
+    await cache.set('k', 'saved')
+    await cache.save(join(dir, 'saved'))
+    const loads: [string, boolean, unknown][] = [
+      ['saved', false, 'saved'],
+      ['none', false, ROWS],
+      ['saved', true, ROWS],
+    ]
+    for (const [file, merge, left] of loads) {
+      await cache.clear()
+      const set = cache.set(merge ? 'other' : 'k', prices())
+      const loading = cache.load(join(dir, file), { merge }).catch(({ code }) => code)
+      const later = cache.set('later', prices(ROWS - 1))
+      await Promise.all([set, loading, later])
+      const found = await cache.get<arrow.Table | string>(merge ? 'other' : 'k')
+      expect(typeof found === 'object' ? found.numRows : found, `${file} ${merge}`).toBe(left)
+      expect((await cache.get<arrow.Table>('later'))?.numRows).toBe(ROWS - 1)
+    }
   })
 
   it('a live frame in memory is the live one, and can be scanned too', async () => {

@@ -2,21 +2,24 @@
 import type { Duration } from '../cache-options.js'
 import type { Key } from '../keys.js'
 import type { MetaTables } from '../meta.js'
-import { checkOptions } from '../options.js'
 import { part } from '../parts.js'
 import type { SetOptions } from '../set-options.js'
 import { now } from '../soon.js'
 import { written } from '../tiers/stack.js'
-import { add, addend, type Increment, increment, touch, ttl, update } from '../verbs/changes.js'
+import {
+  add,
+  addend,
+  type Increment,
+  type IncrementOptions,
+  increment,
+  parseIncrement,
+  touch,
+  ttl,
+  update,
+} from '../verbs/changes.js'
 import type { SyncTransaction, Transaction, TransactionOptions } from '../verbs/transaction.js'
 import type { Core } from './core.js'
 import { CacheListing } from './listing.js'
-
-/** Options of `increment`. */
-export interface IncrementOptions {
-  /** Time to live of an entry that is made. Default: the cache's. */
-  ttl?: Duration | undefined
-}
 
 export class CacheChanges<M extends MetaTables> extends CacheListing<M> {
   readonly #core: Core<M>
@@ -138,7 +141,6 @@ export class CacheChanges<M extends MetaTables> extends CacheListing<M> {
   }
 
   #incrementing(by: unknown, options: IncrementOptions): Omit<Increment, 'text'> {
-    checkOptions(options, ['ttl'], 'increment')
-    return { by: addend(by), expiresAt: this.#core.storing(options).expiresAt }
+    return { by: addend(by), expiresAt: this.#core.storing(parseIncrement(options)).expiresAt }
   }
 }

@@ -1,5 +1,6 @@
 /** What the verbs of a cache share: its tiers, its loads, what it tells, and whether it is open. */
 import { type CacheOptions, type Duration, parseOptions } from '../cache-options.js'
+import { gathered } from '../content.js'
 import { makeError } from '../errors.js'
 import { Events, Faults } from '../events.js'
 import { type Key, keyFromText, keyText, keyTextSoon } from '../keys.js'
@@ -112,9 +113,10 @@ export class Core<M extends MetaTables> {
     return then(this.textSoon(key), run)
   }
 
-  /** The content of many keys is read in parallel. */
+  /** The content of many keys is read in one call, in parallel. */
   textsSoon(keys: Iterable<Key>): readonly string[] | Promise<readonly string[]> {
-    const texts = Array.from(keysOf(keys), (key) => this.textSoon(key))
+    const given = keysOf(keys)
+    const texts = gathered(() => Array.from(given, (key) => this.textSoon(key)))
     return texts.every((text) => typeof text === 'string') ? texts : Promise.all(texts)
   }
 
@@ -133,7 +135,7 @@ export class Core<M extends MetaTables> {
 
   /** Stores a value whose stored form is made on the thread pool, unless the key is changed meanwhile. */
   async setLater(text: string, value: unknown, storing: Storing, form: Promise<Encoded>): Promise<void> {
-    const encoded = await this.later.made(text, form)
+    const encoded = await this.later.made(text, form, storing.extras?.tags)
     if (encoded === undefined) return
     this.open()
     await this.tiers.write([{ ...written(text, value, storing), encoded }])

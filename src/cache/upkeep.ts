@@ -88,7 +88,9 @@ export class CacheUpkeep<M extends MetaTables> {
   async load(file: string, options: LoadCacheOptions = {}): Promise<LoadedCache> {
     this.#core.open()
     this.#core.loading.loads.outdateAll()
-    return part('whole').load(this.#core.tiers, file, options)
+    const loaded = part('whole').load(this.#core.tiers, file, options)
+    if (options.merge !== true) this.#core.later.outdateAfter(loaded)
+    return loaded
   }
 
   /**

@@ -95,7 +95,7 @@ class CustomEvictor<K> implements Evictor<K> {
   }
 
   hit(slot: number): void {
-    this.#hooks.onAccess?.(this.#host.keys[slot] as K, this.#view)
+    this.#hooks.onAccess?.(this.#host.keyAt(slot) as K, this.#view)
   }
 
   makeRoom(weight: number): void {
@@ -113,7 +113,7 @@ class CustomEvictor<K> implements Evictor<K> {
   insert(): void {}
 
   inserted(slot: number): void {
-    this.#hooks.onAdd?.(this.#host.keys[slot] as K, this.#view)
+    this.#hooks.onAdd?.(this.#host.keyAt(slot) as K, this.#view)
   }
 
   reweigh(slot: number): boolean {
@@ -127,11 +127,11 @@ class CustomEvictor<K> implements Evictor<K> {
   }
 
   updated(slot: number): void {
-    this.#hooks.onUpdate?.(this.#host.keys[slot] as K, this.#view)
+    this.#hooks.onUpdate?.(this.#host.keyAt(slot) as K, this.#view)
   }
 
   remove(slot: number): void {
-    this.#hooks.onDelete?.(this.#host.keys[slot] as K, this.#view)
+    this.#hooks.onDelete?.(this.#host.keyAt(slot) as K, this.#view)
   }
 
   order(): ArrayLike<number> {

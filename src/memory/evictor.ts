@@ -2,8 +2,8 @@
 
 /** What an evictor needs of the store that it serves. */
 export interface Host<K> {
-  /** By slot; `undefined` where a slot is free. */
-  readonly keys: (K | undefined)[]
+  /** `undefined` where a slot is free. */
+  keyAt(slot: number): K | undefined
   /** Whether an entry of this weight does not fit beside those that are held. */
   lacksRoom(weight: number): boolean
   /** Whether there are as many entries as there may be. */
@@ -14,6 +14,8 @@ export interface Host<K> {
   count(): number
   /** Takes the entry out; the evictor knows of it already. */
   evicted(slot: number): void
+  /** 32 well-mixed bits of a key. */
+  hashOf(key: K): number
   /** The slot of a key, if it is held. */
   slotOf(key: unknown): number | undefined
   /** The keys in the order of their insertion. */

@@ -25,7 +25,8 @@ export function mix(bits: number): number {
   return (mixed ^ (mixed >>> 16)) >>> 0
 }
 
-function hashString(text: string): number {
+/** As `hashKey`; of a string of more than 192 characters not all count. */
+export function hashString(text: string): number {
   const length = text.length
   if (length <= 3 * PART) return mix(hashRange(text, 0, length, 1, length))
   const middle = Math.ceil((length - 2 * PART) / PART)

@@ -5,7 +5,7 @@
 import { fromNative, makeError } from '../errors.js'
 import { type NativeLedger, native } from '../native.js'
 import type { Evictor, Host } from './evictor.js'
-import { hashKey, mix } from './hash.js'
+import { mix } from './hash.js'
 
 /** Words of the log after which it is read. */
 const LOG_WORDS = 4096
@@ -202,7 +202,7 @@ export class Ledger<K> implements Evictor<K> {
   #rescue(slot: number): void {
     this.#marks[slot] = 0
     this.#waiting--
-    if (this.#learns) this.#logInsert(slot, this.#host.keys[slot] as K, this.#host.weightOf(slot))
+    if (this.#learns) this.#logInsert(slot, this.#host.keyAt(slot) as K, this.#host.weightOf(slot))
   }
 
   #logInsert(slot: number, key: K, weight: number): void {
@@ -210,7 +210,7 @@ export class Ledger<K> implements Evictor<K> {
     const words = this.#words
     log[words] = INSERT | slot
     if (this.#learns) {
-      const bits = hashKey(key)
+      const bits = this.#host.hashOf(key)
       log[words + 1] = mix(bits + 0x9e3779b9)
       log[words + 2] = bits
     }
@@ -311,7 +311,7 @@ export class Ledger<K> implements Evictor<K> {
       if (this.#marks[victim] === VICTIM) this.#waiting--
       this.#marks[victim] = 0
       if (victim === own) kept = false
-      else if (this.#host.keys[victim] !== undefined) this.#host.evicted(victim)
+      else if (this.#host.keyAt(victim) !== undefined) this.#host.evicted(victim)
     })
     return kept
   }
@@ -332,7 +332,7 @@ export class Ledger<K> implements Evictor<K> {
 
   /** Puts a slot behind the victims, unless it has been freed since it was named. */
   #add(victim: number): void {
-    if (this.#host.keys[victim] === undefined || this.#marks[victim] === VICTIM) return
+    if (this.#host.keyAt(victim) === undefined || this.#marks[victim] === VICTIM) return
     this.#marks[victim] = VICTIM
     this.#waiting++
     this.#victims.push(victim)

@@ -5,7 +5,6 @@
  */
 import type { Evictor, Host } from './evictor.js'
 import { Ghosts } from './ghosts.js'
-import { hashKey } from './hash.js'
 import type { Bounds } from './policies.js'
 import { Regions } from './regions.js'
 
@@ -175,7 +174,7 @@ export class S3Fifo<K> implements Evictor<K> {
 
   /** A key comes: where it goes. */
   #meet(key: K, weight: number): void {
-    this.#hash = hashKey(key) | 0
+    this.#hash = this.#host.hashOf(key) | 0
     const isKnown = this.#ghosts.take(this.#hash)
     const overflows = this.#isFilling && this.#held[SMALL]! + weight > this.#shareOf(SMALL)
     this.#queue = isKnown || overflows ? MAIN : SMALL

@@ -132,7 +132,8 @@ function snapshotOf<K, V>({ store, options }: Filed<K, V>): Uint8Array[] {
     if (slot === undefined) continue
     const ttl = store.expiresAt(slot) - now
     const uses = store.evictor.usesOf?.(slot) ?? 0
-    if (ttl > 0) entries.push({ key, value: store.values[slot], ttl, slides: store.slideOf(slot), uses })
+    if (ttl > 0)
+      entries.push({ key, value: store.slots.valueAt(slot), ttl, slides: store.slideOf(slot), uses })
   }
   return part('memory-files').encodeSnapshot(entries, {
     serializer: options.serializer,

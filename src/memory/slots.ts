@@ -1,89 +1,124 @@
-/** Which slot a key has. */
+/** Which slot a key has, and what is in the slots. */
+import { hashKey } from './hash.js'
+import { Integers } from './integers.js'
+import { LONGEST, Strings } from './strings.js'
 
-/** Pairs of the table at first. */
-const FIRST_PAIRS = 64
-/** Other keys than those that an attacker would choose for one place collide. */
-const SEED = (Math.random() * 2 ** 32) | 0
+/** Elements of the longest array that V8 makes at once. */
+const LONGEST_ARRAY = 2 ** 25
 
 /**
- * As a `Map` of keys to slots, and faster for integers of 32 bits: those are in a table of their own, key beside slot, with
- * linear probing and no tombstones; at most two thirds full, 12 to 24 bytes an entry, where a `Map` takes 28 to 56. All other
- * keys are in a `Map`: V8 keeps the hash of a string in the string, and computing one takes longer than the look-up.
+ * Keys and values by slot, side by side so that a use touches one cache line; and the slots by key. Integers of 32 bits and short strings
+ * have tables of their own, which are faster than a `Map`.
  */
-export class Slots<K> {
+export class Slots<K, V> {
+  /** `undefined` where a slot is free. */
+  #cells: unknown[] = []
   readonly #isOrdered: boolean
+  readonly #integers = new Integers()
+  readonly #strings = new Strings()
+  /** All other keys, and short strings that would collide with too many. */
   readonly #map = new Map<K, number>()
-  /** A key, and its slot plus one; 0 there for none. */
-  #table = new Int32Array(2 * FIRST_PAIRS)
-  #mask = FIRST_PAIRS - 1
-  #integers = 0
+  /** A key of the map that was not found, and not added since: most are added next. */
+  #missed: K | undefined
 
-  /** @param isOrdered whether all keys come in the order of their insertion; else the integers come first, in no order */
+  /** @param isOrdered whether all keys come in the order of their insertion; else they come in no order */
   constructor(isOrdered: boolean) {
     this.#isOrdered = isOrdered
   }
 
+  /** Slots that are in use. */
   get size(): number {
-    return this.#map.size + this.#integers
+    return this.#map.size + this.#integers.size + this.#strings.size
   }
 
+  /** Slots that there is room for. */
+  get room(): number {
+    return this.#cells.length / 2
+  }
+
+  keyAt(slot: number): K | undefined {
+    return this.#cells[2 * slot] as K | undefined
+  }
+
+  valueAt(slot: number): V | undefined {
+    return this.#cells[2 * slot + 1] as V | undefined
+  }
+
+  setValue(slot: number, value: V): void {
+    this.#cells[2 * slot + 1] = value
+  }
+
+  /** The slot of a key. */
   get(key: K): number | undefined {
-    if (typeof key !== 'number' || (key | 0) !== key || this.#isOrdered) return this.#map.get(key)
-    const table = this.#table
-    const mask = this.#mask
-    for (let at = hashOf(key) & mask; ; at = (at + 1) & mask) {
-      const slot = table[2 * at + 1]!
-      if (slot === 0) return undefined
-      if (table[2 * at] === key) return slot - 1
+    if (typeof key === 'string' && this.#isShort(key)) {
+      const slot = this.#strings.get(key, this.#cells)
+      return slot >= 0 ? slot : this.#collided(key)
     }
+    if (typeof key === 'number' && this.#isInteger(key)) return this.#integers.get(key)
+    const slot = this.#map.get(key)
+    if (slot === undefined) this.#missed = key
+    return slot
   }
 
-  /** Gives a slot to a key that has none. */
-  add(key: K, slot: number): void {
-    if (typeof key !== 'number' || (key | 0) !== key || this.#isOrdered) {
+  /** As `get`, but does not look again where `get` has just said that there is none. */
+  find(key: K): number | undefined {
+    if (typeof key === 'string' && this.#isShort(key)) {
+      return this.#strings.isMissed(key) ? this.#collided(key) : this.get(key)
+    }
+    return key === this.#missed ? undefined : this.get(key)
+  }
+
+  /** 32 well-mixed bits of a key. */
+  hashOf(key: K): number {
+    return typeof key === 'string' && this.#isShort(key) ? this.#strings.hashOf(key) : hashKey(key)
+  }
+
+  /** Fills a free slot; the key has none. */
+  add(key: K, value: V, slot: number): void {
+    this.#cells[2 * slot] = key
+    this.#cells[2 * slot + 1] = value
+    if (typeof key === 'string' && this.#isShort(key)) {
+      if (!this.#strings.add(key, slot)) this.#map.set(key, slot)
+    } else if (typeof key === 'number' && this.#isInteger(key)) {
+      this.#integers.add(key, slot)
+    } else {
       this.#map.set(key, slot)
-      return
+      this.#missed = undefined
     }
-    if (3 * this.#integers > 2 * this.#mask) this.#grow()
-    this.#integers++
-    this.#put(key | 0, slot + 1)
   }
 
-  /** Takes its slot from a key that has one. */
-  delete(key: K): void {
-    if (typeof key !== 'number' || (key | 0) !== key || this.#isOrdered) {
-      this.#map.delete(key)
-      return
-    }
-    const table = this.#table
-    const mask = this.#mask
-    let hole = hashOf(key) & mask
-    while (table[2 * hole] !== key || table[2 * hole + 1] === 0) hole = (hole + 1) & mask
-    // Whatever would no longer be found across the hole moves into it.
-    for (let at = (hole + 1) & mask; table[2 * at + 1] !== 0; at = (at + 1) & mask) {
-      const home = hashOf(table[2 * at]!) & mask
-      if (((at - home) & mask) < ((at - hole) & mask)) continue
-      table[2 * hole] = table[2 * at]!
-      table[2 * hole + 1] = table[2 * at + 1]!
-      hole = at
-    }
-    table[2 * hole + 1] = 0
-    this.#integers--
+  /** Empties a slot. */
+  delete(slot: number): void {
+    const key = this.#cells[2 * slot] as K
+    this.#cells[2 * slot] = undefined
+    this.#cells[2 * slot + 1] = undefined
+    // First, because it does not look at the key, which may not have been touched for long.
+    if (this.#strings.delete(slot)) return
+    if (typeof key === 'number' && this.#isInteger(key)) this.#integers.delete(key)
+    else this.#map.delete(key)
+  }
+
+  /** Makes room for slots up to `room`, not included. */
+  grow(room: number): void {
+    // Of objects in all elements, so that V8 never changes the kind of the array; with no room beyond its length.
+    const cells = new Array<unknown>(Math.min(2 * room, LONGEST_ARRAY)).fill(undefined)
+    while (cells.length < 2 * room) cells.push(undefined)
+    for (let at = 0; at < this.#cells.length; at++) cells[at] = this.#cells[at]
+    this.#cells = cells
+    this.#strings.grow(room)
   }
 
   clear(): void {
+    this.#cells = []
+    this.#integers.clear()
+    this.#strings.clear()
     this.#map.clear()
-    this.#table = new Int32Array(2 * FIRST_PAIRS)
-    this.#mask = FIRST_PAIRS - 1
-    this.#integers = 0
   }
 
   /** All keys, each with its slot; what is added meanwhile may or may not come. */
   *entries(): Generator<[K, number], undefined> {
-    const table = this.#table
-    for (let at = 0; at < table.length && this.#integers > 0; at += 2) {
-      if (table[at + 1] !== 0) yield [table[at] as K, table[at + 1]! - 1]
-    }
+    yield* this.#integers.entries() as Generator<[K, number], undefined>
+    for (const slot of this.#strings.slots()) yield [this.#cells[2 * slot] as K, slot]
     yield* this.#map
     return undefined
   }
@@ -93,27 +128,16 @@ export class Slots<K> {
     return this.#map.keys()
   }
 
-  #put(key: number, slot: number): void {
-    const table = this.#table
-    const mask = this.#mask
-    let at = hashOf(key) & mask
-    while (table[2 * at + 1] !== 0) at = (at + 1) & mask
-    table[2 * at] = key
-    table[2 * at + 1] = slot
+  /** The slot of a short string that is not in the table. */
+  #collided(key: K): number | undefined {
+    return this.#map.size === 0 ? undefined : this.#map.get(key)
   }
 
-  #grow(): void {
-    const old = this.#table
-    this.#table = new Int32Array(2 * old.length)
-    this.#mask = 2 * this.#mask + 1
-    for (let at = 0; at < old.length; at += 2) if (old[at + 1] !== 0) this.#put(old[at]!, old[at + 1]!)
+  #isShort(key: string): boolean {
+    return key.length <= LONGEST && !this.#isOrdered
   }
-}
 
-/** The finalizer of MurmurHash3. */
-function hashOf(key: number): number {
-  let mixed = key ^ SEED
-  mixed = Math.imul(mixed ^ (mixed >>> 16), 0x85ebca6b)
-  mixed = Math.imul(mixed ^ (mixed >>> 13), 0xc2b2ae35)
-  return mixed ^ (mixed >>> 16)
+  #isInteger(key: number): boolean {
+    return (key | 0) === key && !this.#isOrdered
+  }
 }

@@ -40,11 +40,8 @@ export interface StoreOptions<K, V> extends Bounds {
 }
 
 export class Store<K, V> implements Host<K> {
-  readonly slots: Slots<K>
+  readonly slots: Slots<K, V>
   readonly evictor: Evictor<K>
-  /** By slot; `undefined` where a slot is free. */
-  keys: (K | undefined)[] = []
-  values: (V | undefined)[] = []
   /** What the entries weigh together, where they have weights. */
   weight = 0
   /** Removals that nobody was told of yet. */
@@ -63,8 +60,6 @@ export class Store<K, V> implements Host<K> {
   #weights = new Uint32Array(0)
   /** Once there is an entry with a TTL. */
   #expiry: Expiry | undefined
-  /** A key that a `get` did not find, and that was not set since: the `set` that mostly follows need not look again. */
-  #missed: K | undefined
   /** Slots that were given back, and the first that was never used. */
   readonly #free: number[] = []
   #fresh = 0
@@ -84,6 +79,10 @@ export class Store<K, V> implements Host<K> {
   }
 
   // What the evictor asks.
+
+  keyAt(slot: number): K | undefined {
+    return this.slots.keyAt(slot)
+  }
 
   lacksRoom(weight: number): boolean {
     return this.slots.size >= this.#max || (this.#weighted && this.weight + weight > this.#maxWeight)
@@ -105,12 +104,16 @@ export class Store<K, V> implements Host<K> {
     return this.slots.get(key as K)
   }
 
+  hashOf(key: K): number {
+    return this.slots.hashOf(key)
+  }
+
   insertionOrder(): IterableIterator<K> {
     return this.slots.ordered()
   }
 
   evicted(slot: number): void {
-    const value = this.values[slot] as V
+    const value = this.slots.valueAt(slot) as V
     this.#vacate(slot, 'evict')
     this.#onEvict?.(value)
   }
@@ -122,12 +125,11 @@ export class Store<K, V> implements Host<K> {
     const slot = this.slots.get(key)
     if (slot === undefined || (this.#expiry !== undefined && !this.#isUsed(slot))) {
       if (this.#counters !== undefined) this.#counters.misses++
-      this.#missed = key
       return undefined
     }
     if (this.#counters !== undefined) this.#counters.hits++
     this.evictor.hit(slot)
-    return this.values[slot]
+    return this.slots.valueAt(slot)
   }
 
   /** A use of a live entry, that nobody reads; whether there is one. */
@@ -142,13 +144,6 @@ export class Store<K, V> implements Host<K> {
   find(key: K): number | undefined {
     const slot = this.slots.get(key)
     return slot === undefined || this.#expiry === undefined || this.#expiry.isLive(slot) ? slot : undefined
-  }
-
-  /** The slot of a held entry, live or not. A `set` of the same key that follows need not look again. */
-  look(key: K): number | undefined {
-    const slot = this.slots.get(key)
-    if (slot === undefined) this.#missed = key
-    return slot
   }
 
   /** As `find`, but an expired entry is removed. */
@@ -185,9 +180,8 @@ export class Store<K, V> implements Host<K> {
    */
   set(key: K, value: V, weight: number, ttl: number, slide: number): number {
     if (this.#counters !== undefined) this.#counters.sets++
-    const slot = key === this.#missed ? undefined : this.slots.get(key)
+    const slot = this.slots.find(key)
     if (slot !== undefined && this.#isLive(slot)) return this.replace(slot, value, weight, ttl, slide)
-    this.#missed = undefined
     if (!this.#weighted && this.slots.size >= this.#max) {
       const taken = this.#replaceVictim(key, value, ttl, slide)
       if (taken >= 0) return taken
@@ -198,7 +192,7 @@ export class Store<K, V> implements Host<K> {
   /** Stores a value in the place of a live one, whose slot is known; gives its slot. */
   replace(slot: number, value: V, weight: number, ttl: number, slide: number): number {
     if (this.#tells) this.#note(slot, 'set')
-    this.values[slot] = value
+    this.slots.setValue(slot, value)
     this.setTtl(slot, ttl, slide)
     this.evictor.updated(slot)
     if (!this.#weighted) return slot
@@ -208,7 +202,7 @@ export class Store<K, V> implements Host<K> {
     this.weight += change
     if (this.evictor.reweigh(slot, weight, change)) return slot
     // It had to go before others did: as the newest it may stay.
-    const key = this.keys[slot] as K
+    const key = this.slots.keyAt(slot) as K
     this.#release(slot)
     return this.#insert(key, value, weight, ttl, slide)
   }
@@ -219,11 +213,8 @@ export class Store<K, V> implements Host<K> {
     if (slot < 0) return slot
     if (this.#tells) this.#note(slot, 'evict')
     if (this.#counters !== undefined) this.#counters.evicted++
-    const { keys, slots } = this
-    slots.delete(keys[slot] as K)
-    slots.add(key, slot)
-    keys[slot] = key
-    this.values[slot] = value
+    this.slots.delete(slot)
+    this.slots.add(key, value, slot)
     this.setTtl(slot, ttl, slide)
     return slot
   }
@@ -232,7 +223,7 @@ export class Store<K, V> implements Host<K> {
   setTtl(slot: number, ttl: number, slide: number): void {
     if (this.#expiry === undefined) {
       if (ttl === Infinity) return
-      this.#expiry = new Expiry(this.keys.length, this.#now, this.#tick)
+      this.#expiry = new Expiry(this.slots.room, this.#now, this.#tick)
       this.#onTimed()
     }
     this.#expiry.set(slot, ttl, slide)
@@ -245,16 +236,13 @@ export class Store<K, V> implements Host<K> {
   }
 
   clear(): void {
+    if (this.#tells) for (const slot of Array.from(this.evictor.order())) this.#note(slot, 'clear')
     this.evictor.clearing()
-    if (this.#tells) for (const [, slot] of this.slots.entries()) this.#note(slot, 'clear')
     if (this.#counters !== undefined) this.#counters.cleared += this.slots.size
     this.slots.clear()
-    this.keys = []
-    this.values = []
     this.#weights = new Uint32Array(0)
     this.#free.length = 0
     this.#fresh = 0
-    this.#missed = undefined
     this.weight = 0
     this.#expiry = undefined
     this.evictor.clear()
@@ -267,15 +255,16 @@ export class Store<K, V> implements Host<K> {
 
   /** The keys in the order in which they would be evicted. */
   order(): K[] {
-    return Array.from(this.evictor.order(), (slot) => this.keys[slot] as K)
+    return Array.from(this.evictor.order(), (slot) => this.slots.keyAt(slot) as K)
   }
 
   /** What is wrong, for tests; empty when nothing is. */
   check(): string {
     let [count, weight] = [0, 0]
     for (const [key, slot] of this.slots.entries()) {
-      if (this.keys[slot] !== key && !Object.is(this.keys[slot], key)) return `slot ${slot} has another key`
-      if (this.values[slot] === undefined) return `slot ${slot} has no value`
+      if (this.slots.keyAt(slot) !== key && !Object.is(this.slots.keyAt(slot), key))
+        return `slot ${slot} has another key`
+      if (this.slots.valueAt(slot) === undefined) return `slot ${slot} has no value`
       count++
       weight += this.weightOf(slot)
     }
@@ -291,9 +280,7 @@ export class Store<K, V> implements Host<K> {
     const slot = this.#free.length > 0 ? this.#free.pop()! : this.#freshSlot()
     if (this.#weighted) this.#weights[slot] = weight
     this.evictor.insert(slot, key, weight)
-    this.slots.add(key, slot)
-    this.keys[slot] = key
-    this.values[slot] = value
+    this.slots.add(key, value, slot)
     if (this.#weighted) this.weight += weight
     if (ttl !== Infinity) this.setTtl(slot, ttl, slide)
     this.evictor.inserted(slot)
@@ -327,28 +314,25 @@ export class Store<K, V> implements Host<K> {
   }
 
   #release(slot: number): void {
-    this.slots.delete(this.keys[slot] as K)
-    this.keys[slot] = undefined
-    this.values[slot] = undefined
+    this.slots.delete(slot)
     if (this.#weighted) this.weight -= this.#weights[slot]!
     this.#expiry?.free(slot)
     this.#free.push(slot)
   }
 
   #note(slot: number, reason: RemovalReason): void {
-    this.removals.push({ key: this.keys[slot] as K, value: this.values[slot] as V, reason })
+    this.removals.push({ key: this.slots.keyAt(slot) as K, value: this.slots.valueAt(slot) as V, reason })
   }
 
   #freshSlot(): number {
-    if (this.#fresh === this.keys.length) this.#grow()
+    if (this.#fresh === this.slots.room) this.#grow()
     return this.#fresh++
   }
 
   /** Arrays of twice the length, and of no more than can be used: one slot is on its way in while the bound is reached. */
   #grow(): void {
-    const length = Math.min(Math.max(FIRST_SLOTS, this.keys.length * 2), this.#max + 1)
-    this.keys = lengthened(this.keys, length)
-    this.values = lengthened(this.values, length)
+    const length = Math.min(Math.max(FIRST_SLOTS, this.slots.room * 2), this.#max + 1)
+    this.slots.grow(length)
     if (this.#weighted) {
       const weights = new Uint32Array(length)
       weights.set(this.#weights)
@@ -380,11 +364,4 @@ export function tellRemovals<K, V>(
     }
   }
   if (thrown.length > 0) throw thrown[0]
-}
-
-/** Of objects in all elements, so that V8 never changes the kind of the array; with no room beyond its length. */
-function lengthened<T>(old: (T | undefined)[], length: number): (T | undefined)[] {
-  const array = new Array<T | undefined>(length).fill(undefined)
-  for (let index = 0; index < old.length; index++) array[index] = old[index]
-  return array
 }

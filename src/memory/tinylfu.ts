@@ -6,7 +6,6 @@
  */
 import { Climber } from './climber.js'
 import type { Evictor, Host } from './evictor.js'
-import { hashKey } from './hash.js'
 import type { Bounds } from './policies.js'
 import { Regions } from './regions.js'
 import { Sketch } from './sketch.js'
@@ -107,7 +106,7 @@ export class TinyLfu<K> implements Evictor<K> {
 
   insert(slot: number, key: K, weight: number): void {
     if (this.#warmth === 0) {
-      this.#print = hashKey(key)
+      this.#print = this.#host.hashOf(key)
       this.#warmth = 1
       this.#uses++
     }
@@ -220,7 +219,7 @@ export class TinyLfu<K> implements Evictor<K> {
   /** A key comes to a full cache: what is known of it, and what is to be learned now and then. */
   #meet(key: K): void {
     const sketch = this.#learning()
-    this.#print = hashKey(key) | 0
+    this.#print = this.#host.hashOf(key) | 0
     this.#warmth = Math.min(sketch.estimate(this.#print) + 1, MOST_USES)
     this.#uses++
     this.#climber.misses++

@@ -166,8 +166,8 @@ export class MemoryTier {
 
   /** The entry, without noting an access. */
   peek(text: string): MemoryEntry | undefined {
-    const slot = this.#store.look(text)
-    return slot === undefined ? undefined : this.#store.values[slot]
+    const slot = this.#store.slots.get(text)
+    return slot === undefined ? undefined : this.#store.slots.valueAt(slot)
   }
 
   /** Notes an access at `now` of an entry that is in the tier. */
@@ -208,7 +208,7 @@ export class MemoryTier {
     const now = this.#now()
     let removed = 0
     this.#wheel?.advance(now, (slot) => {
-      const entry = this.#store.values[slot]
+      const entry = this.#store.slots.valueAt(slot)
       if (entry === undefined) return Infinity
       if (entry.expiresAt > now) return entry.expiresAt
       this.remove(entry)
@@ -228,7 +228,7 @@ export class MemoryTier {
 
   /** Removes an entry, if it is in the tier. */
   remove(entry: MemoryEntry): void {
-    if (this.#store.values[entry.slot] !== entry) return
+    if (this.#store.slots.valueAt(entry.slot) !== entry) return
     this.#store.remove(entry.slot, 'delete')
     this.#leaves(entry)
   }
@@ -250,7 +250,7 @@ export class MemoryTier {
 
   /** Entries, in the order of their insertion. */
   *entries(): Generator<MemoryEntry> {
-    for (const [, slot] of this.#store.slots.entries()) yield this.#store.values[slot]!
+    for (const [, slot] of this.#store.slots.entries()) yield this.#store.slots.valueAt(slot)!
   }
 
   /** Hits since the last call, the least recently used entry first; of entries whose write is under way later. */
@@ -258,7 +258,7 @@ export class MemoryTier {
     const accesses = this.#lost
     this.#lost = []
     for (const slot of this.#untold.slots()) {
-      const entry = this.#store.values[slot]!
+      const entry = this.#store.slots.valueAt(slot)!
       const access = accessOf(entry)
       if (access === undefined) continue
       accesses.push(access)
@@ -280,7 +280,7 @@ export class MemoryTier {
       this.#wheelRoom = 0
     }
     if (entry.slot >= this.#wheelRoom) {
-      this.#wheelRoom = this.#store.keys.length
+      this.#wheelRoom = this.#store.slots.room
       this.#wheel.grow(this.#wheelRoom)
     }
     this.#wheel.schedule(entry.slot, entry.expiresAt)
@@ -288,7 +288,7 @@ export class MemoryTier {
 
   #noteUntold(entry: MemoryEntry): void {
     if (entry.slot >= this.#untoldRoom) {
-      this.#untoldRoom = this.#store.keys.length
+      this.#untoldRoom = this.#store.slots.room
       this.#untold.grow(this.#untoldRoom)
     }
     if (entry.untold++ === 0) this.#untold.push(entry.slot)

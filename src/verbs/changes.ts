@@ -1,12 +1,16 @@
 /** Verbs that depend on what a key holds: each is decided where it is stored, in one step, also between processes. */
+import type { Duration } from '../cache-options.js'
 import { makeError } from '../errors.js'
+import { checkOptions } from '../options.js'
 import { describe } from '../refusal.js'
 import { type Soon, then } from '../soon.js'
 import { packSet } from '../tiers/disk.js'
 import type { Write } from '../tiers/entries.js'
+import type { Extras } from '../tiers/extras.js'
 import type { MemoryEntry } from '../tiers/memory.js'
 import type { TierStack } from '../tiers/stack.js'
-import type { Outcome, SetTimes } from '../tiers/wire.js'
+import type { Batch, Outcome, SetTimes } from '../tiers/wire.js'
+import { encode } from '../values/index.js'
 
 /** Stores a value if there is no live entry; whether it did. */
 export function add(tiers: TierStack, write: Write, sync: boolean): Soon<boolean> {
@@ -68,28 +72,52 @@ export interface Increment {
   by: number | bigint
   /** Of an entry that is made. */
   expiresAt: number
+  extras?: Extras | undefined
+}
+
+/** Options of `increment`. */
+export interface IncrementOptions {
+  /** Time to live of an entry that is made. Default: the cache's. */
+  ttl?: Duration | undefined
+}
+
+/** @throws InvalidOptionError `E_INVALID_OPTION` */
+export function parseIncrement(options: IncrementOptions): IncrementOptions {
+  checkOptions(options, ['ttl'], 'increment')
+  return options
 }
 
 /** Adds to the number that a key holds; the sum. */
-export function increment(
-  tiers: TierStack,
-  { text, by, expiresAt }: Increment,
-  sync: boolean,
-): Soon<number | bigint> {
-  if (tiers.disk === undefined) return incrementInMemory(tiers, { text, by, expiresAt })
+export function increment(tiers: TierStack, asked: Increment, sync: boolean): Soon<number | bigint> {
+  const { text, by, expiresAt, extras } = asked
+  if (tiers.disk === undefined) return incrementInMemory(tiers, asked)
   tiers.forget(text)
-  const changed = tiers.change([text], 1, (batch) => batch.increment(text, by, expiresAt), sync)
-  return then(changed, ([outcome]) => {
+  // What an entry has beside its value comes with a set: one of nothing, in the same transaction, where there is none yet.
+  const isMade = extras !== undefined && !tiers.disk.isJson
+  const pack = (batch: Batch): void => {
+    if (isMade) {
+      const encoded = encode(typeof by === 'bigint' ? 0n : 0)
+      packSet(batch, { text, encoded, expiresAt, freshUntil: Infinity, cost: 0, extras }, 'absent')
+    }
+    batch.increment(text, by, expiresAt)
+  }
+  return then(tiers.change([text], isMade ? 2 : 1, pack, sync), (outcomes) => {
     tiers.counters.sets++
-    return (outcome as Outcome).number!
+    return (outcomes.at(-1) as Outcome).number!
   })
 }
 
-function incrementInMemory(tiers: TierStack, { text, by, expiresAt }: Increment): number | bigint {
+function incrementInMemory(tiers: TierStack, { text, by, expiresAt, extras }: Increment): number | bigint {
   const live: MemoryEntry | undefined = tiers.live(text)
   const value = sum(live === undefined ? undefined : tiers.given(live), by)
   const times = live ?? { expiresAt, freshUntil: Number.POSITIVE_INFINITY, cost: 0 }
-  const write = { ...pickTimes(times), text, value, coding: undefined, extras: live?.extras }
+  const write = {
+    ...pickTimes(times),
+    text,
+    value,
+    coding: undefined,
+    extras: live === undefined ? extras : live.extras,
+  }
   const kept = tiers.keep(write, tiers.encode(value), live?.createdAt)
   tiers.counters.sets++
   if (kept !== undefined && live !== undefined) kept.hits = live.hits

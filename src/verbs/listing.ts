@@ -64,14 +64,17 @@ interface Selection {
   limit: number
   after: string | undefined
   expiring: boolean
+  /** What the text of each key starts with, before the text of the key as it is given: `''`, or that of a namespace. */
+  within: string
 }
 
 export function keys(
   tiers: TierStack,
   options: KeysOptions,
   open: () => void,
+  within = '',
 ): AsyncGenerator<Key | CallKey, void, undefined> {
-  const parsed = () => parse(options, [], 'keys')
+  const parsed = () => parse(options, [], 'keys', within)
   return new Paged(pages(tiers, PAGE, parsed, open), ({ key }) => key)
 }
 
@@ -79,10 +82,11 @@ export function entries<V>(
   tiers: TierStack,
   options: EntriesOptions,
   open: () => void,
+  within = '',
 ): AsyncGenerator<ListedEntry<V>, void, undefined> {
   const parsed = () => {
     boolean(options.values ?? false, 'values')
-    return parse(options, ['values'], 'entries')
+    return parse(options, ['values'], 'entries', within)
   }
   if (options?.values !== true) {
     return new Paged(pages(tiers, PAGE, parsed, open), (chosen) => listed(tiers, chosen))
@@ -113,8 +117,9 @@ export function keysWithExpiry(
   tiers: TierStack,
   options: KeysOptions,
   open: () => void,
+  within = '',
 ): AsyncGenerator<[Key | CallKey, number], void, undefined> {
-  const parsed = () => ({ ...parse(options, [], 'keysWithExpiry'), expiring: true })
+  const parsed = () => ({ ...parse(options, [], 'keysWithExpiry', within), expiring: true })
   return new Paged(pages(tiers, PAGE, parsed, open), ({ key, item }) => [key, expiryOf(item)])
 }
 
@@ -159,15 +164,8 @@ async function* pages(
 ): AsyncGenerator<Chosen[], void, undefined> {
   open()
   const selection = parsed()
-  const { glob, prefix } = selection
-  if (tiers.disk?.storesKeys === false && (prefix !== '' || glob !== undefined)) {
-    const option = prefix === '' ? 'match' : 'prefix'
-    throw makeError(
-      'E_INVALID_OPTION',
-      `Invalid ${option}: this cache has storeKeys: false, so that no key is known by a part of its text. List all entries, or find them by their tags.`,
-      { name: option },
-    )
-  }
+  const { glob, prefix, within } = selection
+  if (tiers.disk?.storesKeys === false) refuseParts(selection)
   const isMatch = (key: unknown): boolean =>
     (prefix === '' && glob === undefined) ||
     (typeof key === 'string' && key.startsWith(prefix) && (glob === undefined || glob.matches(key)))
@@ -178,7 +176,7 @@ async function* pages(
   for await (const items of source) {
     const page: Chosen[] = []
     for (const item of items) {
-      const key = keyFromText(item.text)
+      const key = keyFromText(within === '' ? item.text : item.text.slice(within.length))
       if (isMatch(key) && left-- > 0) page.push({ key, item })
     }
     if (page.length > 0) yield page
@@ -186,13 +184,26 @@ async function* pages(
   }
 }
 
+/** @throws InvalidOptionError `E_INVALID_OPTION` where a part of the text of keys is asked for */
+function refuseParts({ prefix, glob, within }: Selection): void {
+  const option =
+    prefix !== '' ? 'prefix' : glob !== undefined ? 'match' : within !== '' ? 'namespace' : undefined
+  if (option === undefined) return
+  throw makeError(
+    'E_INVALID_OPTION',
+    `Invalid ${option}: this cache has storeKeys: false, so that no key is known by a part of its text. List all entries, or find them by their tags.`,
+    { name: option },
+  )
+}
+
 /** The first page is short, for those who want no more. Of a listing without limit, the next one is read while one is looked at. */
 async function* diskPages(tiers: TierStack, selection: Selection, size: number): AsyncGenerator<Item[]> {
-  const { prefix, glob, after, expiring } = selection
+  const { prefix, glob, after, expiring, within } = selection
   // The longer of two beginnings says more; where they differ, nothing has both.
   const start = glob !== undefined && glob.prefix.length > prefix.length ? glob.prefix : prefix
   const isPushed = start !== '' && start.isWellFormed() && start[0] !== '\0'
-  const prefixes = isPushed ? ([start, ILL_FORMED] as const) : undefined
+  const whole = within === '' ? undefined : ([within, within] as const)
+  const prefixes = isPushed ? ([within + start, within + ILL_FORMED] as const) : whole
   const ask = (limit: number, cursor?: Buffer) =>
     tiers.disk!.page({ cursor, after, limit, prefixes, expiring })
   let page = await ask(Math.min(FIRST_PAGE, size))
@@ -211,9 +222,11 @@ async function* diskPages(tiers: TierStack, selection: Selection, size: number):
 
 /** By the texts of keys, so that a listing can go on behind a key that is gone. */
 async function* memoryPages(tiers: TierStack, selection: Selection, size: number): AsyncGenerator<Item[]> {
-  const { after, expiring } = selection
+  const { after, expiring, within } = selection
   const isAsked = (entry: MemoryEntry): boolean =>
-    (after === undefined || entry.text > after) && !(expiring && entry.expiresAt === Number.POSITIVE_INFINITY)
+    entry.text.startsWith(within) &&
+    (after === undefined || entry.text > after) &&
+    !(expiring && entry.expiresAt === Number.POSITIVE_INFINITY)
   const texts = [...(tiers.memory?.entries() ?? [])].filter(isAsked).map(({ text }) => text)
   texts.sort((a, b) => (a < b ? -1 : 1))
   for (let start = 0; start < texts.length; start += size) {
@@ -225,14 +238,15 @@ async function* memoryPages(tiers: TierStack, selection: Selection, size: number
   }
 }
 
-function parse(options: KeysOptions, more: readonly string[], where: string): Selection {
+function parse(options: KeysOptions, more: readonly string[], where: string, within: string): Selection {
   checkOptions(options, ['prefix', 'match', 'limit', 'after', ...more], where)
   const { prefix, match, limit, after } = options
   return {
     prefix: prefix === undefined ? '' : stringOption(prefix, 'prefix'),
     glob: match === undefined ? undefined : new Glob(match),
     limit: limit === undefined ? Number.POSITIVE_INFINITY : positiveInteger(limit, 'limit'),
-    after: after === undefined ? undefined : keyText(after as Key),
+    after: after === undefined ? undefined : within + keyText(after as Key),
     expiring: false,
+    within,
   }
 }

@@ -3,6 +3,7 @@
  * of it.
  */
 import { makeError, TierceError } from '../errors.js'
+import type { Key } from '../keys.js'
 import { attempt, type Soon, then } from '../soon.js'
 import { packSet } from '../tiers/disk.js'
 import type { Storing, Write } from '../tiers/entries.js'
@@ -17,6 +18,9 @@ export interface TransactionHost<Options> {
   tiers: TierStack
   /** @throws ClosedError `E_CLOSED` */
   open(): void
+  /** The text of a key. @throws ClosedError `E_CLOSED`, InvalidKeyError `E_INVALID_KEY` */
+  text(key: Key): string
+  textSoon(key: Key): Soon<string>
   storing(options: Options): Storing
   times(ttl: number | string): Times
 }
@@ -81,7 +85,10 @@ export class Work<Options> {
 
   /** A value as it is at this moment. */
   make(value: unknown, options: Options): Made {
-    const storing = this.#host.storing(options)
+    return this.#made(value, this.#host.storing(options))
+  }
+
+  #made(value: unknown, storing: Storing): Made {
     const encoded = owned(this.#tiers.encode(value))
     return { value, storing, encoded, kept: this.#tiers.held(value, encoded) }
   }
@@ -132,9 +139,14 @@ export class Work<Options> {
     })
   }
 
-  increment(text: string, by: number | bigint, expiresAt: number): Soon<number | bigint> {
+  increment(text: string, by: number | bigint, storing: Storing): Soon<number | bigint> {
+    const { expiresAt, extras } = storing
     return then(this.look(text), (live) => {
       const value = sum(live?.value, by)
+      if (live === undefined && extras !== undefined) {
+        this.set(text, this.#made(value, storing)) // an increment makes entries of numbers alone
+        return value
+      }
       this.#change(
         text,
         { op: 'increment', by, expiresAt },

@@ -5,7 +5,7 @@
 
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { makeError } from '../errors.js'
-import { type Key, keyText, keyTextSoon } from '../keys.js'
+import type { Key } from '../keys.js'
 import { type Entries, entriesOf, keysOf } from '../many.js'
 import { callback, checkOptions, countOption } from '../options.js'
 import { pause } from '../pause.js'
@@ -221,8 +221,8 @@ export class Transaction<Options> extends Started<Options> {
   increment(key: Key, by: bigint): Promise<bigint>
   increment(key: Key, by: number | bigint = 1): Promise<number | bigint> {
     const added = addend(by)
-    const { expiresAt } = this.host.storing({} as Options)
-    return this.#at(key, (text) => this.work.increment(text, added, expiresAt))
+    const storing = this.host.storing({} as Options)
+    return this.#at(key, (text) => this.work.increment(text, added, storing))
   }
 
   /** @internal Applies what was asked, in one step. */
@@ -238,7 +238,7 @@ export class Transaction<Options> extends Started<Options> {
   /** Goes on with the text of a key, after all that was asked before. */
   async #at<T>(key: Key, run: (text: string) => Soon<T>): Promise<T> {
     this.check()
-    const soon = keyTextSoon(key)
+    const soon = this.host.textSoon(key)
     const done = this.#last.then(async () => {
       const text = await soon
       this.host.open()
@@ -317,8 +317,8 @@ export class SyncTransaction<Options> extends Started<Options> {
   increment(key: Key, by?: number): number
   increment(key: Key, by: bigint): bigint
   increment(key: Key, by: number | bigint = 1): number | bigint {
-    const { expiresAt } = this.host.storing({} as Options)
-    return now(this.work.increment(this.#text(key), addend(by), expiresAt))
+    const storing = this.host.storing({} as Options)
+    return now(this.work.increment(this.#text(key), addend(by), storing))
   }
 
   /** @internal Applies what was asked, in one step. */
@@ -329,7 +329,7 @@ export class SyncTransaction<Options> extends Started<Options> {
 
   #text(key: Key): string {
     this.check()
-    return keyText(key)
+    return this.host.text(key)
   }
 }
 

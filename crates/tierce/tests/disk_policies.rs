@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use common::{Dice, noise, temp, uncoded};
 use tierce::policy::PolicyKind;
-use tierce::{Cache, Code, Listing, ManualClock};
+use tierce::{Cache, Code, Extras, Listing, ManualClock, SetWrite, Wait, Write};
 
 const ON_DISK: [PolicyKind; 7] = [
     PolicyKind::Lru,
@@ -134,5 +134,37 @@ fn a_policy_may_be_another_one_each_time() {
         }
         assert!(cache.len().unwrap() == 50 || round == 0, "round {round}");
         cache.close().unwrap();
+    }
+}
+
+/// No invalidation finds a victim by its tags: a memory tier that kept it would give it for ever.
+#[test]
+fn memory_tiers_let_go_of_victims_that_had_tags() {
+    for (policy, encrypted) in ON_DISK.into_iter().flat_map(|policy| [(policy, false), (policy, true)]) {
+        let temp = temp();
+        let mut builder = Cache::builder().policy(policy).max(30);
+        if encrypted {
+            builder = builder.encryption([7; 32].into());
+        }
+        let cache = builder.open(temp.path().join("cache")).unwrap();
+        let keys: Vec<String> = (0..120).map(|number| format!("key {number}")).collect();
+        let extras = || Some(Extras { tags: vec!["t".into()], ..Extras::default() });
+        let mut places = Vec::new();
+        for some in keys.chunks(40) {
+            let writes: Vec<Write<'_>> = some
+                .iter()
+                .map(|key| Write::Set(SetWrite { extras: extras(), ..SetWrite::new(key.as_str(), b"v") }))
+                .collect();
+            places.extend(cache.apply(&writes, Wait::Yes).unwrap());
+        }
+        let kept = keys
+            .iter()
+            .zip(&places)
+            .filter(|(_, place)| place.epoch.is_some_and(|epoch| cache.epochs().load(place.slot) == epoch));
+        let kept: BTreeSet<String> = kept.map(|(key, _)| key.clone()).collect();
+        let stored: BTreeSet<String> =
+            keys.iter().filter(|key| cache.has(key.as_str()).unwrap()).cloned().collect();
+        assert!(kept.is_subset(&stored), "{policy:?}: {:?}", kept.difference(&stored));
+        assert!(kept.len() > 20, "{policy:?} lets go of what is there: {} of {}", kept.len(), stored.len());
     }
 }

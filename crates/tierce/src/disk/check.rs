@@ -381,6 +381,9 @@ impl Check<'_> {
                     }
                 }
             }
+            if !transaction.untraceable.take().is_empty() {
+                self.engine.epochs.bump_all(); // the damage may be in the key
+            }
             Ok(files)
         })?;
         self.engine.unlink(&files);

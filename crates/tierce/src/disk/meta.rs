@@ -2,7 +2,7 @@
 //!
 //! Here and in `db.rs` is all SQL of the crate; `docs/on-disk-format.md` explains every column.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 
 use rusqlite::types::ValueRef;
 use rusqlite::{Row, Rows, params};
@@ -268,11 +268,15 @@ pub(super) struct Transaction<'db> {
     pub(super) grown: Cell<i64>,
     /// The same with their sizes, for [`Db::sums`]; `None` once something changed that is not known row by row.
     sized: Cell<Option<Growth>>,
+    /// Keys, as their rows had them, of victims and of damaged entries that may have had tags: no invalidation finds them any
+    /// more, so no memory tier may keep them.
+    pub(super) untraceable: RefCell<Vec<Vec<u8>>>,
 }
 
 impl<'db> Transaction<'db> {
     fn new(db: &'db Db) -> Self {
-        Self { db, open: true, grown: Cell::new(0), sized: Cell::new(Some(Growth::default())) }
+        let sized = Cell::new(Some(Growth::default()));
+        Self { db, open: true, grown: Cell::new(0), sized, untraceable: RefCell::default() }
     }
 }
 
@@ -391,13 +395,22 @@ impl Transaction<'_> {
         self.db.find(id, read)
     }
 
+    /// [`removed`], with the key behind it, of a row that nobody asked to remove.
+    pub(super) fn untraced(&self, row: &Row<'_>) -> rusqlite::Result<Removed> {
+        let gone = removed(row)?;
+        if gone.has_extras {
+            self.untraceable.borrow_mut().push(blob(row, 4)?.to_vec());
+        }
+        Ok(gone)
+    }
+
     /// Deletes a damaged row, unless it was written again since.
     pub fn discard(&self, id: i64, seal: u64) -> Result<Option<Removed>> {
         let damaged = self.db.one(
             "DELETE FROM entries WHERE id = ?1 AND seal = ?2 \
-             RETURNING id, length(key) + length(frame), substr(frame, 1, 40), mark",
+             RETURNING id, length(key) + length(frame), substr(frame, 1, 40), mark, key",
             params![id, seal as i64],
-            removed,
+            |row| self.untraced(row),
         )?;
         self.tally(0, None); // what it says of its sizes may be the damage
         self.gone(damaged)

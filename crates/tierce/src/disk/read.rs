@@ -255,6 +255,9 @@ impl Engine {
         let removal = || -> Result<()> {
             let file = self.write(Wait::No, |transaction| {
                 let file = transaction.discard(id, seal)?.and_then(|removed| removed.file);
+                if !transaction.untraceable.take().is_empty() {
+                    self.epochs.bump_all(); // the damage may be in the key
+                }
                 file.map_or(Ok(()), |file| transaction.condemn(file, self.owner.id()?))?;
                 Ok(file)
             })?;

@@ -145,18 +145,18 @@ impl Transaction<'_> {
     pub fn evict(&self, known: &Standing) -> Result<Option<Removed>> {
         let gone = self.db.one(
             "DELETE FROM entries WHERE id = ?1 AND accessed = ?2 AND entered = ?3 AND hits + earlier = ?4 \
-             RETURNING id, length(key) + length(frame), substr(frame, 1, 40), mark",
+             RETURNING id, length(key) + length(frame), substr(frame, 1, 40), mark, key",
             params![known.id, known.accessed, known.place.entered, known.uses() + HITS_BIAS],
-            removed,
+            |row| self.untraced(row),
         )?;
         self.gone(gone)
     }
 
-    /// Deletes a row.
+    /// Deletes a victim's row.
     pub fn remove(&self, id: i64) -> Result<Option<Removed>> {
         let sql = "DELETE FROM entries WHERE id = ?1 \
-                   RETURNING id, length(key) + length(frame), substr(frame, 1, 40), mark";
-        let gone = self.db.one(sql, [id], removed)?;
+                   RETURNING id, length(key) + length(frame), substr(frame, 1, 40), mark, key";
+        let gone = self.db.one(sql, [id], |row| self.untraced(row))?;
         self.gone(gone)
     }
 

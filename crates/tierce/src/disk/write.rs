@@ -218,7 +218,7 @@ pub(super) struct Progress {
     pub brought: Brought,
     /// Files to unlink after the commit.
     pub condemned: Vec<u64>,
-    /// Slots of entries that went with a tag.
+    /// Slots of entries that went with a tag, or that no tag would find any more.
     pub invalidated: Vec<u32>,
 }
 
@@ -449,8 +449,10 @@ impl Engine {
         for write in ready {
             written.push(self.apply_one(scene, write, &mut progress)?);
         }
-        let Progress { mut left, brought, mut condemned, invalidated } = progress;
+        let Progress { mut left, brought, mut condemned, mut invalidated } = progress;
         left.extend(self.bound.enforce(scene, brought)?);
+        let untraceable = transaction.untraceable.take();
+        invalidated.extend(untraceable.iter().map(|key| self.keeping.digest_of(key).slot(epoch::BITS)));
         for file in left.iter().filter_map(|removed| removed.file) {
             transaction.condemn(file, self.owner.id()?)?;
             condemned.push(file);

@@ -1,0 +1,161 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { hashString } from '../build/memory/hash.js'
+import { Slots } from '../build/memory/slots.js'
+
+const OBJECT = { id: 1 }
+/** Keys of all kinds, and such as could be taken for one another. */
+const KEYS = [
+  ...['', '0', '1', '-1', 'a', 'b', 'ä', '語', 'user:00000001:profile', 'user:00000002:profile'],
+  ...['x'.repeat(128), 'x'.repeat(129), `${'x'.repeat(200)}a`, `${'x'.repeat(200)}b`],
+  ...[0, 1, -1, 0.5, Number.NaN, Infinity, 2 ** 31, -(2 ** 31), 2 ** 53],
+  ...[0n, 1n, OBJECT, { id: 1 }],
+]
+
+/** The same string in a new object, which V8 knows no hash of and has in pieces. */
+function copied<K>(key: K): K {
+  return (typeof key === 'string' ? key.slice(0, 1) + key.slice(1) : key) as K
+}
+
+/** Slots and a `Map` side by side. */
+class Pair<K> {
+  readonly slots: Slots<K, number>
+  readonly model = new Map<K, number>()
+  readonly #free: number[] = []
+  #next = 0
+
+  constructor(isOrdered = false) {
+    this.slots = new Slots(isOrdered)
+  }
+
+  set(key: K, value: number): void {
+    const slot = this.slots.find(copied(key))
+    if (slot === undefined) this.slots.add(copied(key), value, this.#free.pop() ?? this.#fresh())
+    else this.slots.setValue(slot, value)
+    this.model.set(key, value)
+  }
+
+  delete(key: K): void {
+    const slot = this.slots.get(copied(key))
+    if ((slot !== undefined) !== this.model.delete(key)) throw new Error(`one of both holds ${String(key)}`)
+    if (slot === undefined) return
+    this.slots.delete(slot)
+    this.#free.push(slot)
+  }
+
+  clear(): void {
+    this.slots.clear()
+    this.model.clear()
+    this.#free.length = 0
+    this.#next = 0
+  }
+
+  valueOf(key: K): number | undefined {
+    const slot = this.slots.get(copied(key))
+    return slot === undefined ? undefined : this.slots.valueAt(slot)
+  }
+
+  check(keys: Iterable<K>): void {
+    expect(this.slots.size).toBe(this.model.size)
+    for (const key of keys) expect(this.valueOf(key)).toBe(this.model.get(key))
+    const held = new Map([...this.slots.entries()].map(([key, slot]) => [key, this.slots.valueAt(slot)]))
+    expect(held).toEqual(this.model)
+  }
+
+  #fresh(): number {
+    if (this.#next === this.slots.room) this.slots.grow(Math.max(2, 2 * this.slots.room))
+    return this.#next++
+  }
+}
+
+/** As many strings as 2 to the power of `blocks`: each block has two forms, after which the state of the hash is the same. */
+function stringsOfOneHash(blocks: number): string[] {
+  const factor = 0x9e3779b1
+  let [state, strings] = [4 * blocks, ['']]
+  for (let block = 0; block < blocks; block++) {
+    // Of every other character: two whose products differ in the lower half alone, which the character after next makes up for.
+    const seen = new Map<number, number>()
+    for (let one = 0; ; one++) {
+      const product = Math.imul(state ^ one, factor)
+      const other = seen.get(product >>> 16)
+      seen.set(product >>> 16, one)
+      if (other === undefined) continue
+      const made = (product ^ Math.imul(state ^ other, factor)) & 0xffff
+      const forms = [String.fromCharCode(one, 0, 0, 0), String.fromCharCode(other, 0, made, 0)]
+      strings = strings.flatMap((string) => forms.map((form) => string + form))
+      state = Math.imul(product, factor)
+      break
+    }
+  }
+  return strings
+}
+
+describe('the slots of keys', () => {
+  const key = fc.constantFrom<unknown>(...KEYS)
+  const step = fc.oneof(
+    { weight: 6, arbitrary: fc.tuple(fc.constant('set' as const), key) },
+    { weight: 4, arbitrary: fc.tuple(fc.constant('get' as const), key) },
+    { weight: 4, arbitrary: fc.tuple(fc.constant('delete' as const), key) },
+    { weight: 1, arbitrary: fc.tuple(fc.constant('clear' as const), key) },
+  )
+
+  for (const isOrdered of [false, true]) {
+    it(`are those that a Map would give, for keys of all kinds${isOrdered ? ', in its order' : ''}`, () => {
+      fc.assert(
+        fc.property(fc.array(step, { maxLength: 120 }), (steps) => {
+          const pair = new Pair<unknown>(isOrdered)
+          for (const [at, [verb, key]] of steps.entries()) {
+            if (verb === 'set') pair.set(key, at)
+            else if (verb === 'delete') pair.delete(key)
+            else if (verb === 'clear') pair.clear()
+            else expect(pair.valueOf(key)).toBe(pair.model.get(key))
+          }
+          pair.check(KEYS)
+          if (isOrdered) expect([...pair.slots.ordered()]).toEqual([...pair.model.keys()])
+        }),
+        { numRuns: 500 },
+      )
+    })
+  }
+
+  it('are empty when their keys were taken out', () => {
+    for (const key of KEYS) {
+      const slots = new Slots<unknown, number>(false)
+      slots.grow(2)
+      slots.add(key, 1, 1)
+      slots.delete(1)
+      expect([slots.get(key), slots.keyAt(1), slots.valueAt(1), slots.size]).toEqual([
+        undefined,
+        undefined,
+        undefined,
+        0,
+      ])
+    }
+  })
+
+  it('stay right while many strings and integers come and go', () => {
+    const pair = new Pair<string | number>()
+    const keyOf = (id: number): string | number => (id % 3 === 0 ? id : `key:${id}`)
+    for (let id = 0; id < 60_000; id++) {
+      pair.set(keyOf(id), id)
+      if (id >= 10_000) pair.delete(keyOf((id * 7919) % 60_000 < id - 5_000 ? id - 10_000 : id - 9_999))
+    }
+    const keys = Array.from({ length: 60_000 }, (_, id) => keyOf(id))
+    expect(keys.filter((key) => pair.valueOf(key) !== pair.model.get(key))).toEqual([])
+    expect(pair.slots.size).toBe(pair.model.size)
+  })
+
+  it('are found where somebody chose strings of one hash', () => {
+    const pair = new Pair<string>()
+    const alike = stringsOfOneHash(7)
+    expect(new Set(alike.map(hashString)).size).toBe(1)
+    expect(new Set(alike).size).toBe(128)
+    for (const [at, key] of alike.entries()) pair.set(key, at)
+    pair.check(alike)
+    for (const key of alike.filter((_, at) => at % 2 === 0)) pair.delete(key)
+    pair.set('another', 1)
+    pair.check([...alike, 'another'])
+    for (const key of alike) if (pair.model.has(key)) pair.delete(key)
+    pair.check([...alike, 'another'])
+  })
+})
