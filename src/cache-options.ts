@@ -7,17 +7,17 @@ import { hasPolicy, type PolicyName, parsePolicy } from './memory/policies.js'
 import { checkTables, declaredTables, type MetaTables } from './meta.js'
 import {
   boolean,
-  callback,
   checkOptions,
+  clockOption,
   oneOf,
   parseDuration,
   parseSize,
   positiveInteger,
 } from './options.js'
-import { describe } from './refusal.js'
+import { describe, isUnreadable } from './refusal.js'
+import type { Coding } from './tiers/batch.js'
 import type { DiskOptions } from './tiers/disk.js'
 import { DEFAULT_POLICY, type MemoryTierOptions } from './tiers/memory.js'
-import type { Coding } from './tiers/wire.js'
 
 /** Milliseconds, or `'90s'`, `'1h'`, `'7d'`; `Infinity` or `'never'` for no expiry. */
 export type Duration = number | string
@@ -205,13 +205,13 @@ export function parseOptions(options: CacheOptions): ParsedOptions {
     cleanupOnOpen: boolean(options.cleanupOnOpen ?? false, 'cleanupOnOpen'),
     ttl: options.ttl === undefined ? Number.POSITIVE_INFINITY : parseDuration(options.ttl, 'ttl'),
     defaults: options.defaults ?? {},
-    now: options.clock === undefined ? Date.now : callback<() => number>(options.clock, 'clock'),
+    now: options.clock === undefined ? Date.now : clockOption(options.clock),
   }
 }
 
 function parseDisk(options: CacheOptions, dir: unknown): DiskOptions {
   if (typeof dir !== 'string' || dir === '' || dir.includes('\0')) {
-    throw invalid('dir', `dir is ${JSON.stringify(dir)}; accepted is the path of a directory, as a string`)
+    throw invalid('dir', `dir is ${describe(dir)}; accepted is the path of a directory, as a string`)
   }
   const lockTimeout = parseDuration(options.lockTimeout ?? DEFAULTS.lockTimeout, 'lockTimeout')
   return {
@@ -258,9 +258,10 @@ export function parseCoding(options: CodecOptions): Coding | undefined {
 function parseCodecs(codecs: CacheOptions['codecs']): ReadonlyMap<string, Coding> {
   const parsed = new Map<string, Coding>()
   if (codecs === undefined) return parsed
-  if (typeof codecs !== 'object' || codecs === null) {
+  if (typeof codecs !== 'object' || codecs === null || isUnreadable(codecs)) {
     throw invalid('codecs', `codecs is ${describe(codecs)}; accepted is an object with a codec for each kind`)
   }
+  checkOptions(codecs, Object.keys(codecs), 'codecs')
   for (const [kind, given] of Object.entries(codecs)) {
     if (typeof given === 'object') checkOptions(given, ['codec', 'level'], `codecs.${kind}`)
     const coding = parseCoding(typeof given === 'object' && given !== null ? given : { codec: given })

@@ -5,6 +5,7 @@ import { makeError } from './errors.js'
 import { CallKey, callPrefix, callTextSoon, callTextSync, type Key, keyText } from './keys.js'
 import { type AnyGetOrSetOptions, type GetOrSetOptions, LOAD_OPTIONS, type LoadPlan } from './load/options.js'
 import { callback, checkOptions } from './options.js'
+import { describe, isUnreadable } from './refusal.js'
 import type { TierStack } from './tiers/stack.js'
 
 // biome-ignore lint/suspicious/noExplicitAny: only `any` accepts every function
@@ -189,14 +190,15 @@ class Call {
 
   // biome-ignore lint/suspicious/noExplicitAny: options of every function
   constructor(cache: Caching, fn: AnyFunction, options: WrapOptions<any[], any>, sync: boolean) {
+    if (isUnreadable(fn)) throw invalid('fn', `The wrapped function is ${describe(fn)} that cannot be read.`)
     callback(fn, 'the wrapped function')
     checkOptions(options, WRAP_OPTIONS, 'a wrapped function')
     const { name = fn.name, version = '', key, keyThis = false, ...rest } = options
     if (key !== undefined) callback(key, 'key')
     if (typeof keyThis !== 'boolean') callback(keyThis, 'keyThis')
+    this.#host = hostOf(cache)
     register(cache, fn, name, version)
     this.#cache = cache
-    this.#host = hostOf(cache)
     this.#tiers = this.#host.tiers
     this.#fn = fn
     this.#name = name
@@ -355,7 +357,8 @@ function register(cache: Caching, fn: AnyFunction, name: string, version: string
   if (typeof name !== 'string' || name === '') {
     throw invalid(name, 'The function has no name of its own: give options.name, which is part of the key.')
   }
-  if (typeof version !== 'string') throw invalid(name, `version is ${String(version)}; accepted is a string.`)
+  if (typeof version !== 'string')
+    throw invalid(name, `version is ${describe(version)}; accepted is a string.`)
   const functions = registered.get(cache) ?? new Map<string, string | AnyFunction>()
   registered.set(cache, functions)
   const id = keyText(new CallKey(name, version, []))

@@ -25,7 +25,7 @@ impl SidecarCache {
         let is_asked = |head: &Head| {
             let starts = |prefixes: [&[u8]; 2]| prefixes.iter().any(|prefix| head.key.starts_with(prefix));
             head.is_live(now)
-                && (!listing.expiring || head.expires.is_some())
+                && (!listing.expiring || head.expires.or(head.freshness.until).is_some())
                 && listing.prefixes.is_none_or(starts)
         };
         self.shared.folder.walk(after, |id| {
