@@ -16,6 +16,7 @@ export interface Comparison<V> {
   gte?: V
   /** Both ends included. */
   between?: readonly [V, V]
+  /** Up to 32,766 values in one question, all lists together. */
   in?: readonly V[]
   notIn?: readonly V[]
   /** SQL's pattern for text: `%` any characters, `_` one, letters of ASCII in either case. */
@@ -116,7 +117,10 @@ export function searchOf<C extends Columns>(table: string, columns: C, options: 
   }
 }
 
-/** @internal */
+/** What a statement of SQLite takes. */
+const MOST_PARAMS = 32_766
+
+/** @internal @throws InvalidOptionError `E_INVALID_OPTION` */
 export function statementOf({ table, columns, conditions, order, limit, offset }: Search): Statement {
   const params = conditions.flatMap(({ cells }) => cells)
   const names = ['key', ...Object.keys(columns).map(quoted)].join(', ')
@@ -131,6 +135,13 @@ export function statementOf({ table, columns, conditions, order, limit, offset }
   if (offset !== 0) {
     params.push(offset)
     sql += ' OFFSET ?'
+  }
+  if (params.length > MOST_PARAMS) {
+    throw invalid(
+      'where',
+      `${params.length} values`,
+      `at most ${MOST_PARAMS} in one question, and ask more than once`,
+    )
   }
   return { sql, params }
 }
@@ -160,12 +171,12 @@ function conditionsOf(column: Column, table: string, name: string, compared: unk
     if (value === undefined) continue
     const operator = COMPARE[named as keyof typeof COMPARE]
     if (named === 'in' || named === 'notIn')
-      add(operator, ...(Array.isArray(value) ? value : [value]).map(cell))
+      conditions.push({ name, operator, cells: (isList(value) ? value : [value]).map(cell) })
     else if (named === 'ne' && value === null) add('IS NOT NULL')
     else add(operator, cell(value))
   }
   if (between !== undefined) {
-    if (!Array.isArray(between) || between.length !== 2)
+    if (!isList(between) || between.length !== 2)
       throw invalid(`where.${name}.between`, between, '[from, to]')
     add('BETWEEN', cell(between[0]), cell(between[1]))
   }

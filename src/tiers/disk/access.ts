@@ -1,4 +1,5 @@
 /** An open directory: the addon's end of it, the memory that both sides share, and what is seen there of other writers. */
+import type { TierceError } from '../../errors.js'
 import { type NativeDisk, native } from '../../native.js'
 import { META, viewOf } from '../wire.js'
 import { call, wait } from './calls.js'
@@ -77,7 +78,13 @@ export class DiskAccess {
     this.isHolding = true
     setImmediate(() => {
       this.isHolding = false
-      if (!this.#closed) this.disk.release()
+      if (this.#closed) return
+      try {
+        call(() => this.disk.release())
+      } catch (error) {
+        const { code, message } = error as TierceError // nobody waits for it
+        this.onFault(code, message)
+      }
     })
   }
 
