@@ -158,12 +158,14 @@ export declare class NativeLedger {
   check(): string
 }
 
-/** A value on its way out. */
+/** A value on its way out. It holds the directory until its end, or until it is closed. */
 export declare class NativeReader {
   /** What the value is. */
   get kind(): number
   /** The next piece; null at the end. */
   next(): Promise<Buffer | null>
+  /** Lets go of the directory. What is asked for later is the end. */
+  close(): Promise<void>
 }
 
 /**

@@ -144,6 +144,7 @@ const CALLS: Record<string, ((opened: Opened) => unknown) | null> = {
   'NativeWriter.prototype.abort': ({ disk }) => disk.writeStream(packed('s', ''), NOW).abort(),
   NativeReader: ({ disk }) => disk.readStream(Buffer.from(KEY), NOW),
   'NativeReader.prototype.next': async ({ disk }) => (await disk.readStream(Buffer.from(KEY), NOW))?.next(),
+  'NativeReader.prototype.close': async ({ disk }) => (await disk.readStream(Buffer.from(KEY), NOW))?.close(),
   'NativeReader.prototype.kind': async ({ disk }) => (await disk.readStream(Buffer.from(KEY), NOW))?.kind,
   'NativeDisk.prototype.backup': ({ disk }) => disk.backup(join(tempDir(), 'backup'), NOW),
   'NativeDisk.prototype.save': ({ disk }) => disk.save(join(tempDir(), 'saved'), NOW),

@@ -67,6 +67,28 @@ describe.each<{ tiers: string; make: (options?: CacheOptions) => Cache }>([
     expect(await cache.get('k')).toBe('second')
   })
 
+  it('the_end_of_an_entry_that_programs_are_told_is_that_of_plain_reads', async () => {
+    const cache = make()
+    const now = Date.now()
+    await cache.getOrSet('window', () => 1, { ttl: '1m', staleIfError: '1h' })
+    await cache.getOrSet('kept', () => 1, { ttl: '1m', validate: () => undefined })
+    await cache.set('never', 1)
+    for (const key of ['window', 'kept']) {
+      expect([await cache.ttl(key), cache.ttlSync(key)], key).toEqual([60_000, 60_000])
+      expect((await cache.entry(key))?.expiresAt).toBe(now + 60_000)
+      const inside = [cache.transaction((tx) => tx.ttl(key)), cache.transactionSync((tx) => tx.ttl(key))]
+      expect(await Promise.all(inside)).toEqual([60_000, 60_000])
+    }
+    const [listed, expiring] = [new Map<unknown, number>(), new Map<unknown, number>()]
+    for await (const { key, expiresAt } of cache.entries()) listed.set(key, expiresAt)
+    for await (const [key, expiresAt] of cache.keysWithExpiry()) expiring.set(key, expiresAt)
+    const times = { window: now + 60_000, kept: now + 60_000 }
+    expect(Object.fromEntries(listed)).toEqual({ ...times, never: Infinity })
+    expect(Object.fromEntries(expiring)).toEqual(times)
+    await pass(60_000)
+    expect(await cache.ttl('window')).toBeUndefined()
+  })
+
   it('plain_reads_treat_what_is_stale_as_expired', async () => {
     const cache = make()
     await cache.getOrSet('k', () => 'old', { ttl: '1m', staleIfError: '1h' })

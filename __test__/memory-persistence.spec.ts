@@ -153,6 +153,25 @@ describe('save and load', () => {
     expect(back.ttl('slides')).toBe(500)
   })
 
+  it('from makes a cache of a file, with options of its own, or none where the file is none', async () => {
+    const path = new MemoryCache<number, string>({ max: 10, dir, policy: 'lru' })
+      .set(1, 'one', { ttl: '1h' })
+      .set(2, 'two')
+      .saveSync()
+    for (const cache of [
+      await MemoryCache.from<number, string>(path, { max: 1, policy: 'lru' }),
+      MemoryCache.fromSync<number, string>(path, { max: 1, policy: 'lru' }),
+    ]) {
+      expect([...cache]).toEqual([[2, 'two']])
+      expect(cache.set(3, 'three').size).toBe(1)
+    }
+    const all = await MemoryCache.from<number, string>('cache.tierce', { dir })
+    expect(all.ttl(1)).toBeGreaterThan(0)
+    expect([all.size, all.ttl(2)]).toEqual([2, Infinity])
+    await expect(MemoryCache.from('nothing', { dir })).rejects.toMatchObject({ code: 'E_UNAVAILABLE' })
+    expect(codeOf(() => MemoryCache.fromSync('nothing', { dir }))).toBe('E_UNAVAILABLE')
+  })
+
   it('leave out what has expired already', () => {
     const clock = fakeClock()
     const cache = new MemoryCache<string, number>({ max: 10, dir, clock: clock.now })

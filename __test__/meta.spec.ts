@@ -228,6 +228,18 @@ describe('declaring tables', () => {
 })
 
 describe('find', () => {
+  it('takes lists of as many values as a statement does, and says so where there are more', async () => {
+    await using cache = new Cache({ dir: dir(), meta: { runs: { n: integer().index() } } })
+    for (const n of [1, 2, 3]) await cache.set(n, n, { meta: { runs: { n } } })
+    const list = (length: number) => ({ where: { n: { in: Array.from({ length }, (_, i) => 2 * i) } } })
+    expect(await cache.find('runs', list(32_766))).toEqual([{ key: 2, meta: { n: 2 } }])
+    for (const many of [32_767, 300_000]) {
+      const fault = await failure(cache.find('runs', list(many)))
+      expect(fault.code).toBe('E_INVALID_OPTION')
+      expect(fault.message).toContain(`${many} values`)
+    }
+  })
+
   async function filled() {
     const cache = open()
     for (let i = 0; i < 20; i++) {

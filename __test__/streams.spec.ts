@@ -1,4 +1,5 @@
-import { createReadStream, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { once } from 'node:events'
+import { createReadStream, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
@@ -22,6 +23,18 @@ function* sliced(size: number): Generator<Buffer> {
 async function read(cache: Cache, key: string): Promise<Buffer | undefined> {
   const stream = await cache.getStream(key)
   return stream === undefined ? undefined : buffer(stream)
+}
+
+/** Files below a directory that this process has open. */
+function openFiles(dir: string): string[] {
+  const links = readdirSync('/proc/self/fd').map((fd) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${fd}`)
+    } catch {
+      return '' // that of the listing
+    }
+  })
+  return links.filter((link) => link.startsWith(dir))
 }
 
 function valueFiles(dir: string): string[] {
@@ -70,6 +83,25 @@ describe.each([
     expect(await read(cache, 'nothing')).toBeUndefined()
     await cache.set('object', { a: 1 })
     expect(await codeOf(cache.getStream('object'))).toBe('E_UNSERIALIZABLE')
+  })
+
+  it('a_stream_that_ended_or_was_destroyed_holds_nothing_open', async () => {
+    const given = options()
+    const cache = openCache(given)
+    await cache.setStream('large', sliced(100_000))
+    await cache.setStream('small', ['ab'])
+    await cache.set('object', { a: 1 })
+    await read(cache, 'large')
+    await read(cache, 'small')
+    expect(await codeOf(cache.getStream('object'))).toBe('E_UNSERIALIZABLE')
+    const [unread, begun] = [await cache.getStream('large'), await cache.getStream('large')]
+    expect((await begun![Symbol.asyncIterator]().next()).done).toBe(false)
+    for (const stream of [unread!, begun!]) {
+      stream.destroy()
+      if (!stream.closed) await once(stream, 'close')
+    }
+    await cache.close()
+    if (process.platform === 'linux' && given.dir !== undefined) expect(openFiles(given.dir)).toEqual([])
   })
 
   it('a_source_that_fails_leaves_the_old_value', async () => {

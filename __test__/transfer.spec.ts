@@ -127,6 +127,24 @@ describe('save and load', () => {
     expect(await codeOf(Cache.from(join(dir, 'nothing')))).toBe('E_UNAVAILABLE')
   })
 
+  it.each([
+    ['lru', ['a', 'c']],
+    ['fifo', ['b', 'c']],
+    ['sieve', ['a', 'c']],
+  ])(
+    '%s: of a file of a memory tier a smaller one keeps what the whole would have kept',
+    async (policy, kept) => {
+      const whole = openCache({ memory: { policy } })
+      for (const key of ['a', 'b', 'c']) whole.setSync(key, key)
+      whole.getSync('a')
+      const file = join(tempDir(), 'file')
+      await whole.save(file)
+      const small = openCache({ memory: { max: 2, policy } })
+      await small.load(file)
+      expect(['a', 'b', 'c'].filter((key) => small.hasSync(key))).toEqual(kept)
+    },
+  )
+
   it('names the key of a value that has no stored form, and leaves an old file', async () => {
     const file = join(tempDir(), 'saved')
     const cache = await filled({})

@@ -2,7 +2,8 @@
 
 import { makeError } from './errors.js'
 import { builtinName } from './intrinsics.js'
-import { describe } from './refusal.js'
+import { checkOptions } from './options.js'
+import { describe, isUnreadable } from './refusal.js'
 
 /** Any array of numbers; `Float16Array` too, where the run time has it. */
 export type NumberArray =
@@ -55,12 +56,17 @@ export class NdArray<T extends NumberArray = NumberArray> {
   constructor(
     readonly data: T,
     /** Elements along each axis. */
-    readonly shape: readonly number[] = [data.length],
+    readonly shape: readonly number[] = [isUnreadable(data) ? 0 : data?.length],
   ) {
     checkArray(data, 'an ndarray')
     const isCount = (length: unknown) => Number.isSafeInteger(length) && (length as number) >= 0
     // Looked at before it is copied, and hole by hole: it may come from a file that somebody made.
-    if (!Array.isArray(shape) || shape.length > MOST_AXES || !Array.from(shape).every(isCount)) {
+    if (
+      isUnreadable(shape) ||
+      !Array.isArray(shape) ||
+      shape.length > MOST_AXES ||
+      !Array.from(shape).every(isCount)
+    ) {
       throw invalid(
         'shape',
         `Invalid shape: got ${describe(shape)}. Give the elements along each axis, of ${MOST_AXES} at most, as whole numbers.`,
@@ -127,6 +133,7 @@ export function series<T extends NumberArray>(
   data: T,
   options: { name?: string | undefined; index?: NumberArray | readonly unknown[] | undefined } = {},
 ): Series<T> {
+  checkOptions(options, ['name', 'index'], 'a series')
   return new Series(data, options.name, options.index)
 }
 

@@ -7,17 +7,17 @@ import { hasPolicy, type PolicyName, parsePolicy } from './memory/policies.js'
 import { checkTables, declaredTables, type MetaTables } from './meta.js'
 import {
   boolean,
-  callback,
   checkOptions,
+  clockOption,
   oneOf,
   parseDuration,
   parseSize,
   positiveInteger,
 } from './options.js'
-import { describe } from './refusal.js'
+import { describe, isUnreadable } from './refusal.js'
+import type { Coding } from './tiers/batch.js'
 import type { DiskOptions } from './tiers/disk.js'
 import { DEFAULT_POLICY, type MemoryTierOptions } from './tiers/memory.js'
-import type { Coding } from './tiers/wire.js'
 
 /** Milliseconds, or `'90s'`, `'1h'`, `'7d'`; `Infinity` or `'never'` for no expiry. */
 export type Duration = number | string
@@ -116,7 +116,8 @@ export interface CacheOptions<M extends MetaTables = MetaTables> {
   meta?: M | undefined
   /**
    * Encrypts what is on disk, with XChaCha20-Poly1305: values, descriptions and the texts of keys; keys and tags are found by keyed hashes. Times,
-   * counts, kinds, codecs and sizes are not encrypted. The key belongs to the directory from its first opening on. Without `meta`.
+   * counts, kinds, codecs and sizes are not encrypted. The key belongs to the directory from its first opening on. Without `meta`. With
+   * `metadata: 'json'` all of an entry is encrypted, also its `meta`; its length and the time of its last use are not.
    */
   encryption?: EncryptionOptions | undefined
   /**
@@ -204,13 +205,13 @@ export function parseOptions(options: CacheOptions): ParsedOptions {
     cleanupOnOpen: boolean(options.cleanupOnOpen ?? false, 'cleanupOnOpen'),
     ttl: options.ttl === undefined ? Number.POSITIVE_INFINITY : parseDuration(options.ttl, 'ttl'),
     defaults: options.defaults ?? {},
-    now: options.clock === undefined ? Date.now : callback<() => number>(options.clock, 'clock'),
+    now: options.clock === undefined ? Date.now : clockOption(options.clock),
   }
 }
 
 function parseDisk(options: CacheOptions, dir: unknown): DiskOptions {
   if (typeof dir !== 'string' || dir === '' || dir.includes('\0')) {
-    throw invalid('dir', `dir is ${JSON.stringify(dir)}; accepted is the path of a directory, as a string`)
+    throw invalid('dir', `dir is ${describe(dir)}; accepted is the path of a directory, as a string`)
   }
   const lockTimeout = parseDuration(options.lockTimeout ?? DEFAULTS.lockTimeout, 'lockTimeout')
   return {
@@ -257,9 +258,10 @@ export function parseCoding(options: CodecOptions): Coding | undefined {
 function parseCodecs(codecs: CacheOptions['codecs']): ReadonlyMap<string, Coding> {
   const parsed = new Map<string, Coding>()
   if (codecs === undefined) return parsed
-  if (typeof codecs !== 'object' || codecs === null) {
+  if (typeof codecs !== 'object' || codecs === null || isUnreadable(codecs)) {
     throw invalid('codecs', `codecs is ${describe(codecs)}; accepted is an object with a codec for each kind`)
   }
+  checkOptions(codecs, Object.keys(codecs), 'codecs')
   for (const [kind, given] of Object.entries(codecs)) {
     if (typeof given === 'object') checkOptions(given, ['codec', 'level'], `codecs.${kind}`)
     const coding = parseCoding(typeof given === 'object' && given !== null ? given : { codec: given })

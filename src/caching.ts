@@ -2,6 +2,7 @@
 import type { CallKey, Key } from './keys.js'
 import type { AnyGetOrSetOptions } from './load/options.js'
 import type { Loading } from './loading.js'
+import { invalid } from './options.js'
 import type { SetOptions } from './set-options.js'
 import type { TierStack } from './tiers/stack.js'
 
@@ -30,10 +31,9 @@ export function addHost(caching: object, host: CallHost): void {
   hosts.set(caching, host)
 }
 
-/** @throws TypeError where it is neither a cache nor a namespace */
+/** @throws InvalidOptionError `E_INVALID_OPTION` where it is neither a cache nor a namespace */
 export function hostOf(caching: object): CallHost {
   const host = hosts.get(caching)
-  if (host === undefined)
-    throw new TypeError('The first argument is no cache: give a Cache, or a namespace of one.')
+  if (host === undefined) throw invalid('cache', caching, 'a Cache, or a namespace of one')
   return host
 }

@@ -5,7 +5,8 @@
  *     type Price = Row<typeof columns>      // { symbol: string; date: string; close: number | null }
  */
 import { makeError } from './errors.js'
-import { describe } from './refusal.js'
+import { checkOptions } from './options.js'
+import { describe, isUnreadable } from './refusal.js'
 
 /** What a column of each type gives (`out`) and takes (`in`). */
 export interface ColumnTypes {
@@ -152,14 +153,21 @@ export function checkName(name: unknown, what: string): string {
  * @throws InvalidOptionError `E_INVALID_OPTION`
  */
 export function checkColumns<C extends Columns>(columns: C, where: string): C {
-  if (typeof columns !== 'object' || columns === null || Object.keys(columns).length === 0) {
+  if (
+    typeof columns !== 'object' ||
+    columns === null ||
+    isUnreadable(columns) ||
+    Object.keys(columns).length === 0
+  ) {
     throw invalid(where, columns, 'at least one column by its name')
   }
   const seen = new Map<string, string>()
+  checkOptions(columns, Object.keys(columns), where)
   for (const [name, column] of Object.entries(columns)) {
     checkName(name, `a column of ${where}`)
     if (name === '__proto__') throw invalid(`${where}.${name}`, name, 'another name')
-    if (!(column instanceof Column)) throw invalid(`${where}.${name}`, column, 'a column')
+    if (isUnreadable(column) || !(column instanceof Column))
+      throw invalid(`${where}.${name}`, column, 'a column')
     const same = seen.get(name.toLowerCase())
     if (same !== undefined) {
       const message = `The columns ${describe(same)} and ${describe(name)} of ${where} differ only in case: to SQL they are one. Rename one of them.`

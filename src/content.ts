@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { fromNative, makeError } from './errors.js'
 import { native } from './native.js'
 import { checkOptions, oneOf } from './options.js'
-import { describe } from './refusal.js'
+import { describe, isUnreadable } from './refusal.js'
 
 /** How content is hashed: `xxh3` is as fast as reading, `blake3` cannot be forged. */
 export type ContentHash = 'xxh3' | 'blake3'
@@ -77,11 +77,11 @@ function contentKey(kind: 'file' | 'directory', path: string | URL, options: Con
 function absolute(path: string | URL, kind: string): string {
   if (typeof path === 'string' && path !== '' && !path.includes('\0')) return resolve(path)
   try {
-    if (path instanceof URL) return fileURLToPath(path)
+    if (!isUnreadable(path) && path instanceof URL) return fileURLToPath(path)
   } catch {
     // Not a URL of a file: said below.
   }
-  const given = path instanceof URL ? path.href : describe(path)
+  const given = !isUnreadable(path) && path instanceof URL ? path.href : describe(path)
   throw makeError(
     'E_INVALID_KEY',
     `Invalid key: ${kind}(${given}). Give a path as a string, or a file: URL.`,

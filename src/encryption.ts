@@ -1,6 +1,7 @@
 /** The key of an encrypted cache. No message here shows any of it. */
 import { makeError } from './errors.js'
 import { checkOptions } from './options.js'
+import { isUnreadable } from './refusal.js'
 
 /** Encryption at rest. */
 export interface EncryptionOptions {
@@ -20,7 +21,7 @@ const BASE64 = /^[\w+/-]{43}=?$/
  * @throws InvalidOptionError `E_INVALID_OPTION`
  */
 export function parseEncryption(given: unknown): Uint8Array {
-  if (typeof given !== 'object' || given === null || given instanceof Uint8Array) {
+  if (typeof given !== 'object' || given === null || isUnreadable(given) || given instanceof Uint8Array) {
     throw refused(`an object was expected, { key }, and it is a ${typeof given}`)
   }
   checkOptions(given, ['key'], 'encryption')

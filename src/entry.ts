@@ -3,7 +3,7 @@ import { fromMetaCells, type MetaRows, type MetaTables, type NoMeta } from './me
 import { codecName } from './tiers/disk.js'
 import type { Extras } from './tiers/extras.js'
 import type { MemoryEntry } from './tiers/memory.js'
-import type { Facts } from './tiers/wire.js'
+import { type Facts, staleAt } from './tiers/wire.js'
 
 /** What is known of an entry. Sizes in bytes, times in milliseconds since the Unix epoch. */
 export interface CacheEntry<V = unknown, M extends MetaTables = NoMeta> {
@@ -14,7 +14,7 @@ export interface CacheEntry<V = unknown, M extends MetaTables = NoMeta> {
    */
   kind: string
   createdAt: number
-  /** `Infinity` never expires. */
+  /** From then on reads do not find it; `Infinity` never expires. A load may keep it longer: see `staleIfError`. */
   expiresAt: number
   accessedAt: number
   /** Reads before this one. */
@@ -37,11 +37,11 @@ export type EntryFacts = Omit<CacheEntry, 'value'>
 
 /** Of an entry that is in memory only. */
 export function memoryFacts(entry: MemoryEntry, hits: number): EntryFacts {
-  const { kind, createdAt, expiresAt, accessedAt, size } = entry
+  const { kind, createdAt, accessedAt, size } = entry
   return {
     kind,
     createdAt,
-    expiresAt,
+    expiresAt: staleAt(entry),
     accessedAt,
     hits,
     size,
@@ -62,11 +62,11 @@ export function diskFacts(
   extras: Extras | undefined,
   tables: MetaTables,
 ): EntryFacts {
-  const { createdAt, expiresAt, accessedAt, hits, size, storedSize } = facts
+  const { createdAt, accessedAt, hits, size, storedSize } = facts
   return {
     kind,
     createdAt,
-    expiresAt,
+    expiresAt: staleAt(facts),
     accessedAt,
     hits,
     size,

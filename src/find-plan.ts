@@ -10,6 +10,7 @@ import {
   statementOf,
 } from './find-search.js'
 import { cellOf } from './meta.js'
+import { isUnreadable } from './refusal.js'
 import { memberOf } from './values/member.js'
 
 /** Questions of a table that are kept. */
@@ -57,7 +58,8 @@ function plainWhere(options: FindOptions<Columns>): object | undefined {
 }
 
 function isLiteral(value: unknown): value is object {
-  return typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype
+  if (typeof value !== 'object' || value === null || isUnreadable(value)) return false
+  return Object.getPrototypeOf(value) === Object.prototype
 }
 
 const isValue = (value: unknown): boolean => typeof value !== 'object' && value !== undefined

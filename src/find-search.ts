@@ -3,6 +3,7 @@ import type { Cell } from './cells.js'
 import { type Column, type Columns, type ColumnTypes, quoted } from './columns.js'
 import { cellOf, columnOf } from './meta.js'
 import { boolean, checkOptions, invalid, oneOf, positiveInteger } from './options.js'
+import { isList, isUnreadable } from './refusal.js'
 
 /** What a value in a column may be compared with. Several conditions must all hold. Null answers `isNull` alone. */
 export interface Comparison<V> {
@@ -15,6 +16,7 @@ export interface Comparison<V> {
   gte?: V
   /** Both ends included. */
   between?: readonly [V, V]
+  /** Up to 32,766 values in one question, all lists together. */
   in?: readonly V[]
   notIn?: readonly V[]
   /** SQL's pattern for text: `%` any characters, `_` one, letters of ASCII in either case. */
@@ -115,7 +117,10 @@ export function searchOf<C extends Columns>(table: string, columns: C, options: 
   }
 }
 
-/** @internal */
+/** What a statement of SQLite takes. */
+const MOST_PARAMS = 32_766
+
+/** @internal @throws InvalidOptionError `E_INVALID_OPTION` */
 export function statementOf({ table, columns, conditions, order, limit, offset }: Search): Statement {
   const params = conditions.flatMap(({ cells }) => cells)
   const names = ['key', ...Object.keys(columns).map(quoted)].join(', ')
@@ -130,6 +135,13 @@ export function statementOf({ table, columns, conditions, order, limit, offset }
   if (offset !== 0) {
     params.push(offset)
     sql += ' OFFSET ?'
+  }
+  if (params.length > MOST_PARAMS) {
+    throw invalid(
+      'where',
+      `${params.length} values`,
+      `at most ${MOST_PARAMS} in one question, and ask more than once`,
+    )
   }
   return { sql, params }
 }
@@ -159,12 +171,12 @@ function conditionsOf(column: Column, table: string, name: string, compared: unk
     if (value === undefined) continue
     const operator = COMPARE[named as keyof typeof COMPARE]
     if (named === 'in' || named === 'notIn')
-      add(operator, ...(Array.isArray(value) ? value : [value]).map(cell))
+      conditions.push({ name, operator, cells: (isList(value) ? value : [value]).map(cell) })
     else if (named === 'ne' && value === null) add('IS NOT NULL')
     else add(operator, cell(value))
   }
   if (between !== undefined) {
-    if (!Array.isArray(between) || between.length !== 2)
+    if (!isList(between) || between.length !== 2)
       throw invalid(`where.${name}.between`, between, '[from, to]')
     add('BETWEEN', cell(between[0]), cell(between[1]))
   }
@@ -191,8 +203,8 @@ function orderOf(table: string, columns: Columns, orderBy: unknown): { name: str
   const given: [string, unknown][] =
     typeof orderBy === 'string'
       ? [[orderBy, 'asc']]
-      : Array.isArray(orderBy)
-        ? orderBy.map((name) => [name, 'asc'])
+      : isList(orderBy)
+        ? orderBy.map((name) => [name as string, 'asc'])
         : Object.entries(checkObject(orderBy, 'orderBy')).filter(([, direction]) => direction !== undefined)
   return given.map(([name, direction]) => {
     columnOf(columns, table, name)
@@ -201,6 +213,9 @@ function orderOf(table: string, columns: Columns, orderBy: unknown): { name: str
 }
 
 function checkObject(value: unknown, name: string): object {
-  if (typeof value === 'object' && value !== null) return value
-  throw invalid(name, value, 'an object with columns')
+  if (typeof value !== 'object' || value === null || isUnreadable(value)) {
+    throw invalid(name, value, 'an object with columns')
+  }
+  checkOptions(value, Object.keys(value), name)
+  return value
 }

@@ -149,10 +149,17 @@ export function callTextSync(prefix: string, args: readonly unknown[]): string {
 
 /**
  * The key that a text stands for.
- * @throws CorruptError `E_CORRUPT` where `keyText` cannot have made the text
+ * @throws InvalidKeyError `E_INVALID_KEY` where it is no text
+ * @throws CorruptError `E_CORRUPT` where `keyText` cannot have made it
  * @throws UnavailableError `E_UNAVAILABLE` where this run time lacks a class, such as `Float16Array`
  */
 export function keyFromText(text: string): Key | CallKey {
+  if (typeof text !== 'string') {
+    throw makeError(
+      'E_INVALID_KEY',
+      `Invalid text of a key: got ${describe(text)}. Give one that a query gave.`,
+    )
+  }
   if (text.charCodeAt(0) !== 0 && text.isWellFormed()) return text
   if (/^\0#[0-9a-f]{64}$/.test(text)) return new HashedKey(text.slice(2))
   if (text[1] === 'N') return namespacedFromText(text)

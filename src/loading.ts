@@ -6,6 +6,7 @@ import { type Key, keyText, keyTextSoon } from './keys.js'
 import type { LoadCall, LoadContext, NotModified } from './load/flight.js'
 import {
   type AnyGetOrSetOptions,
+  LOAD_OPTIONS,
   type LoadPlan,
   parseLoadOptions,
   parseLoadSyncOptions,
@@ -13,7 +14,7 @@ import {
 } from './load/options.js'
 import { Turns } from './load/turns.js'
 import { Loads } from './load.js'
-import { callback } from './options.js'
+import { callback, checkOptions } from './options.js'
 import { parseSetOptions, type SetOptions } from './set-options.js'
 import { now as done, then } from './soon.js'
 import type { Storing } from './tiers/entries.js'
@@ -55,9 +56,10 @@ export class Loading {
     this.#check = (entry) => parseSetOptions(entry, ttl, 0, meta)
     this.#owner = owner
     this.turns = disk === undefined || owner.tiers.disk?.isJson ? undefined : new Turns(disk.dir)
+    checkOptions(defaults, LOAD_OPTIONS, 'defaults')
+    this.#plan = this.#checked(parseLoadOptions(defaults, this.#check))
     this.#defaults = defaults
     this.#syncDefaults = withoutAsync(defaults)
-    this.#plan = this.#checked(parseLoadOptions(defaults, this.#check))
     this.#syncPlan = parseLoadOptions(this.#syncDefaults, this.#check)
     const { tiers, faults } = owner
     this.loads = new Loads({
@@ -156,11 +158,13 @@ export class Loading {
   /** What the caller gave is refused now, not after a costly load. */
   planOf(options: AnyGetOrSetOptions | undefined): LoadPlan {
     if (options === undefined) return this.#plan
+    checkOptions(options, LOAD_OPTIONS, 'a load')
     return this.#checked(parseLoadOptions({ ...this.#defaults, ...options }, this.#check))
   }
 
   syncPlanOf(options: AnyGetOrSetOptions | undefined): LoadPlan {
     if (options === undefined) return this.#syncPlan
+    checkOptions(options, LOAD_OPTIONS, 'a load')
     return this.#checked(parseLoadSyncOptions({ ...this.#syncDefaults, ...options }, this.#check))
   }
 

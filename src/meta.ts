@@ -2,7 +2,8 @@
 import { type Cell, fromCell, toCell } from './cells.js'
 import { type Column, type Columns, checkColumns, checkName, type Row, type RowInput } from './columns.js'
 import { type ErrorCode, makeError } from './errors.js'
-import { describe, Refusal } from './refusal.js'
+import { checkOptions } from './options.js'
+import { describe, isUnreadable, Refusal } from './refusal.js'
 import type { MetaCells } from './tiers/extras.js'
 
 /** Tables by name. */
@@ -31,9 +32,10 @@ const KEY = 'key'
  * @throws InvalidOptionError `E_INVALID_OPTION`
  */
 export function checkTables(tables: unknown): MetaTables {
-  if (typeof tables !== 'object' || tables === null) {
+  if (typeof tables !== 'object' || tables === null || isUnreadable(tables)) {
     throw invalid(`meta is ${describe(tables)}: give tables by name, each with its columns`, {})
   }
+  checkOptions(tables, Object.keys(tables), 'meta')
   const seen = new Set(RESERVED)
   for (const [table, columns] of Object.entries(tables as MetaTables)) {
     checkName(table, 'a table')
@@ -80,9 +82,10 @@ export function declaredTables(tables: MetaTables): DeclaredTable[] {
  */
 export function toMetaCells(tables: MetaTables, meta: unknown): MetaCells | undefined {
   if (meta === undefined) return undefined
-  if (typeof meta !== 'object' || meta === null) {
+  if (typeof meta !== 'object' || meta === null || isUnreadable(meta)) {
     throw invalid(`meta is ${describe(meta)}: give an object with a row for each table`, {})
   }
+  checkOptions(meta, Object.keys(meta), 'meta')
   const given = Object.entries(meta).filter(([, row]) => row !== undefined)
   if (given.length === 0) return undefined
   return Object.fromEntries(
@@ -92,7 +95,7 @@ export function toMetaCells(tables: MetaTables, meta: unknown): MetaCells | unde
 
 /** @throws InvalidOptionError `E_INVALID_OPTION` for a table that is not declared */
 export function columnsOf(tables: MetaTables, table: string): Columns {
-  if (Object.hasOwn(tables, table)) return tables[table]!
+  if (typeof table === 'string' && Object.hasOwn(tables, table)) return tables[table]!
   const names = Object.keys(tables).join(', ')
   const known = names === '' ? 'the cache declares none: give it the option meta' : `declared are ${names}`
   throw invalid(`There is no table ${describe(table)}: ${known}`, { table })
@@ -109,7 +112,7 @@ export function columnOf(columns: Columns, table: string, name: string): Column 
 }
 
 function rowCells(table: string, columns: Columns, row: unknown): Record<string, Cell> {
-  if (typeof row !== 'object' || row === null) {
+  if (typeof row !== 'object' || row === null || isUnreadable(row)) {
     throw invalid(`meta.${table} is ${describe(row)}: give an object with a value for each column`, { table })
   }
   for (const name of Object.keys(row)) columnOf(columns, table, name)

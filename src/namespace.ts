@@ -14,6 +14,7 @@ import type { Entries } from './many.js'
 import { NamespaceChanges } from './namespace/changes.js'
 import type { Whole } from './namespace/listing.js'
 import { type AnyKey, Scope } from './namespace/scope.js'
+import { callback } from './options.js'
 import type { SetOptions } from './set-options.js'
 import type { StreamSource } from './verbs/streams.js'
 
@@ -126,6 +127,7 @@ export class Namespace extends NamespaceChanges {
   }
 
   async getOrSet<V>(key: AnyKey, load: Loader<V>, options?: GetOrSetOptions<V>): Promise<V> {
+    callback(load, 'load')
     let isHit = true
     const counting: Loader<V> = (context) => {
       isHit = false

@@ -2,7 +2,7 @@
  * Options are read once, here, when a cache or a call is set up; what comes out needs no further checks.
  */
 import { makeError } from './errors.js'
-import { describe } from './refusal.js'
+import { describe, isUnreadable } from './refusal.js'
 
 const DURATION_MS: Readonly<Record<string, number>> = {
   ms: 1,
@@ -66,16 +66,20 @@ function sizeOf(text: string): number {
 }
 
 /**
- * Refuses names that no option has, so that a misspelt one is not silently without effect. `undefined` counts as no options.
+ * Refuses names that no option has, so that a misspelt one is not silently without effect, and what cannot be read. `undefined` counts
+ * as no options.
  * @throws InvalidOptionError `E_INVALID_OPTION`
  */
 export function checkOptions(given: unknown, allowed: readonly string[], where: string): void {
   if (given === undefined) return
-  if (typeof given !== 'object' || given === null || Array.isArray(given)) {
+  if (typeof given !== 'object' || given === null || isUnreadable(given) || Array.isArray(given)) {
     throw invalid(`options of ${where}`, given, `an object with any of: ${allowed.join(', ')}`)
   }
   for (const name of Object.keys(given)) {
-    if (allowed.includes(name)) continue
+    if (allowed.includes(name)) {
+      checkReadable(given, name)
+      continue
+    }
     const near = nearest(name, allowed)
     throw makeError(
       'E_INVALID_OPTION',
@@ -84,6 +88,21 @@ export function checkOptions(given: unknown, allowed: readonly string[], where: 
       { name, where },
     )
   }
+}
+
+function checkReadable(given: object, name: string): void {
+  let value: unknown
+  try {
+    value = given[name as never]
+  } catch (cause) {
+    throw makeError(
+      'E_INVALID_OPTION',
+      `Invalid ${name}: reading it threw. Give plain data.`,
+      { name },
+      cause,
+    )
+  }
+  if (isUnreadable(value)) throw invalid(name, value, 'a value that can be read')
 }
 
 /** One of a few words. @throws InvalidOptionError `E_INVALID_OPTION` */
@@ -122,6 +141,18 @@ export function boolean(value: unknown, name: string): boolean {
 export function callback<F extends (...args: never[]) => unknown>(value: unknown, name: string): F {
   if (typeof value === 'function') return value as F
   throw invalid(name, value, 'a function')
+}
+
+/** The clock of a user: one that gives no time would end in loops without end. @throws InvalidOptionError `E_INVALID_OPTION` */
+export function clockOption(value: unknown): () => number {
+  const clock = callback<() => unknown>(value, 'clock')
+  const now = () => {
+    const time = clock()
+    if (typeof time === 'number' && time >= 0 && time <= LONGEST_MS) return time
+    throw invalid('clock', time, 'a function that gives milliseconds since the Unix epoch, as Date.now does')
+  }
+  now()
+  return now
 }
 
 /** The error of an option that is not accepted: what was given, and what is accepted. */

@@ -2,7 +2,7 @@
 import { types } from 'node:util'
 import { type Cell, decoderOf } from './cells.js'
 import { makeError } from './errors.js'
-import { describe } from './refusal.js'
+import { describe, isList } from './refusal.js'
 import type { Answer } from './tiers/answer.js'
 import type { TierStack } from './tiers/stack.js'
 
@@ -12,7 +12,7 @@ export type SqlValue = string | number | bigint | boolean | Date | null
 /** Runs `query`. Errors as `Cache.query`. */
 export async function query(tiers: TierStack, sql: string, params: readonly unknown[]): Promise<object[]> {
   if (typeof sql !== 'string') throw invalid(`sql is ${describe(sql)}: give the text of one query`)
-  if (!Array.isArray(params)) throw invalid(`params is ${describe(params)}: give an array of values`)
+  if (!isList(params)) throw invalid(`params is ${describe(params)}: give an array of values`)
   const answer = tiers.query(sql, params.map(bound))
   return rowsOf(answer instanceof Promise ? await answer : answer)
 }

@@ -3,6 +3,11 @@
  */
 import { types } from 'node:util'
 
+/** As `Array.isArray`, which throws at a Proxy that was revoked. */
+export function isList(value: unknown): value is unknown[] {
+  return !isUnreadable(value) && Array.isArray(value)
+}
+
 /** A value in a few words, for a message. Runs no getters and never throws. */
 export function describe(value: unknown): string {
   switch (typeof value) {
@@ -20,6 +25,20 @@ export function describe(value: unknown): string {
       return value === null ? 'null' : describeObject(value)
     default:
       return String(value)
+  }
+}
+
+/** Whether looking at it throws, as at a Proxy that was revoked. */
+export function isUnreadable(value: unknown): boolean {
+  if ((typeof value !== 'object' && typeof value !== 'function') || !types.isProxy(value)) return false
+  try {
+    const proxy = value as object
+    Reflect.getPrototypeOf(proxy)
+    Reflect.ownKeys(proxy)
+    Reflect.get(proxy, 'constructor')
+    return false
+  } catch {
+    return true
   }
 }
 

@@ -2,6 +2,7 @@
 import { type Codec, type Duration, parseCoding } from './cache-options.js'
 import { type MetaInput, type MetaTables, type NoMeta, toMetaCells } from './meta.js'
 import { checkOptions, invalid, parseDuration } from './options.js'
+import { isList } from './refusal.js'
 import type { Storing } from './tiers/entries.js'
 import type { Extras } from './tiers/extras.js'
 
@@ -68,7 +69,7 @@ const [LONGEST_TAG, MOST_TAGS] = [1024, 1000]
  * @throws InvalidOptionError `E_INVALID_OPTION`
  */
 export function parseTags(tags: unknown): readonly string[] {
-  if (!Array.isArray(tags)) throw invalid('tags', tags, "an array of texts, such as ['users']")
+  if (!isList(tags)) throw invalid('tags', tags, "an array of texts, such as ['users']")
   const known = [...new Set(tags)]
   if (known.length > MOST_TAGS) throw invalid('tags', `${known.length} tags`, `at most ${MOST_TAGS}`)
   for (const tag of known) {
@@ -76,5 +77,5 @@ export function parseTags(tags: unknown): readonly string[] {
     if (!fits || !tag.isWellFormed())
       throw invalid('tags', tag, `well-formed texts of 1 to ${LONGEST_TAG} bytes`)
   }
-  return known
+  return known as string[]
 }

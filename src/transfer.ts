@@ -4,13 +4,13 @@ import { type EncryptionOptions, parseEncryption } from './encryption.js'
 import { fromNative, makeError } from './errors.js'
 import { keyFromText } from './keys.js'
 import { type NativeRecord, native } from './native.js'
-import { boolean, checkOptions } from './options.js'
+import { boolean } from './options.js'
 import { describe } from './refusal.js'
+import { Batch } from './tiers/batch.js'
 import { packSet } from './tiers/disk.js'
 import type { Write } from './tiers/entries.js'
 import { decodeExtras } from './tiers/extras.js'
 import type { TierStack } from './tiers/stack.js'
-import { Batch } from './tiers/wire.js'
 import { decode, encode } from './values/index.js'
 
 /** Bytes of values that are in memory at once while a file is loaded. */
@@ -82,9 +82,8 @@ function encodeFor(text: string, value: unknown): ReturnType<typeof encode> {
   }
 }
 
-/** The caller makes sure that no load under way overtakes what is loaded here. */
+/** The caller knows the names of the options, and makes sure that no load under way overtakes what is loaded here. */
 export async function load(tiers: TierStack, file: unknown, options: LoadCacheOptions): Promise<LoadedCache> {
-  checkOptions(options, ['merge', 'encryption'], 'load')
   const path = pathOf(file, 'file')
   const merge = boolean(options.merge ?? false, 'merge')
   const key = options.encryption === undefined ? undefined : parseEncryption(options.encryption)

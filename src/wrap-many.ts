@@ -3,7 +3,7 @@ import { type Caching, hostOf } from './caching.js'
 import { makeError } from './errors.js'
 import { CallKey, callPrefix, callTextSoon, type Key } from './keys.js'
 import { type GetOrSetOptions, LOAD_OPTIONS } from './load/options.js'
-import { callback, checkOptions, positiveInteger } from './options.js'
+import { callback, checkOptions, positiveInteger, stringOption } from './options.js'
 
 /** Options of a function of many keys. */
 export interface WrapManyOptions<K, V> extends Omit<GetOrSetOptions<V, [K]>, 'signal'> {
@@ -52,6 +52,7 @@ export function wrapMany<K extends Key, V>(
     const why = 'The function has no name of its own: give options.name, which is part of the key.'
     throw makeError('E_INVALID_OPTION', why, { name })
   }
+  stringOption(version, 'version')
   const most = maxBatch === undefined ? Number.POSITIVE_INFINITY : positiveInteger(maxBatch, 'maxBatch')
   const host = hostOf(cache)
   const plan = host.loading.planOf(host.optionsOf(rest))

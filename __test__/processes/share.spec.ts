@@ -8,6 +8,7 @@ import { openCache, tempDir } from '../helpers/temp.js'
 
 const SECONDS = Number(process.env.TIERCE_SHARE_SECONDS ?? 10)
 const sharer = fileURLToPath(new URL('sharer.mjs', import.meta.url))
+const keeper = fileURLToPath(new URL('keeper.mjs', import.meta.url))
 const echo = fileURLToPath(new URL('echo.mjs', import.meta.url))
 
 it.each([
@@ -53,6 +54,25 @@ it.each([
   expect(cache.getSync('k')).toBeUndefined()
   await child.done
 })
+
+it.each(['json', 'sqlite'] as const)(
+  'each_of_the_entries_that_two_processes_store_at_once_is_there (%s)',
+  async (metadata) => {
+    const dir = join(tempDir(), 'cache')
+    await openCache({ dir, metadata }).close()
+    await Promise.all(['a', 'b'].map((name) => runScript(keeper, [dir, name, 100]).done))
+    const cache = openCache({ dir })
+    expect(await cache.size()).toBe(200)
+    for (const name of ['a', 'b']) {
+      const values = await cache.getMany(Array.from({ length: 100 }, (_, at) => `${name} ${at}`))
+      expect(values.map((value) => (value as string).length)).toEqual(
+        Array.from({ length: 100 }, (_, at) => (at % 10 === 0 ? 20_000 : 1)),
+      )
+      expect(await cache.invalidateTags([name])).toBe(100)
+    }
+    expect((await cache.check()).problems).toEqual([])
+  },
+)
 
 it('processes_that_start_at_once_make_one_directory', async () => {
   const dir = join(tempDir(), 'cache')

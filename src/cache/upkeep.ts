@@ -5,7 +5,7 @@ import { INSPECT, type Inspect, shown } from '../inspect.js'
 import type { CheckOptions, CheckReport } from '../manage.js'
 import type { MemoryMetrics } from '../memory/metrics.js'
 import type { MetaTables } from '../meta.js'
-import { parseDuration } from '../options.js'
+import { checkOptions, parseDuration } from '../options.js'
 import { part } from '../parts.js'
 import type { TierStats } from '../tiers/entries.js'
 import type { LoadCacheOptions, LoadedCache, SavedCache } from '../transfer.js'
@@ -87,6 +87,7 @@ export class CacheUpkeep<M extends MetaTables> {
    */
   async load(file: string, options: LoadCacheOptions = {}): Promise<LoadedCache> {
     this.#core.open()
+    checkOptions(options, ['merge', 'encryption'], 'load')
     this.#core.loading.loads.outdateAll()
     const loaded = part('whole').load(this.#core.tiers, file, options)
     if (options.merge !== true) this.#core.later.outdateAfter(loaded)

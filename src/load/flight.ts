@@ -1,7 +1,7 @@
 /** One load under way, and those who wait for it. */
 import { makeError } from '../errors.js'
 import type { Kept } from '../tiers/entries.js'
-import { staleAt } from './freshness.js'
+import { staleAt } from '../tiers/wire.js'
 import type { LoadPlan } from './options.js'
 
 declare const brand: unique symbol

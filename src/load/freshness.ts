@@ -1,7 +1,7 @@
 /** How fresh a value is: arithmetic on times, without a clock of its own. */
 import { parseDuration } from '../options.js'
 import type { Kept } from '../tiers/entries.js'
-import type { SetTimes, Times } from '../tiers/wire.js'
+import { type SetTimes, staleAt, type Times } from '../tiers/wire.js'
 import type { LoadPlan } from './options.js'
 
 /**
@@ -9,11 +9,6 @@ import type { LoadPlan } from './options.js'
  * be given where the load is late or fails (`fallback`); to be validated (`old`); nothing, as its time ended since it was read.
  */
 export type Standing = 'fresh' | 'renew' | 'fallback' | 'old' | 'gone'
-
-/** When a value has gone stale, or will. */
-export function staleAt(kept: Times): number {
-  return Math.min(kept.freshUntil, kept.expiresAt)
-}
 
 /** @param random in [0, 1): decides early renewals */
 export function standingOf(kept: Kept, plan: LoadPlan, now: number, random: () => number): Standing {

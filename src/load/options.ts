@@ -2,6 +2,7 @@
 import type { Duration } from '../cache-options.js'
 import { makeError } from '../errors.js'
 import { boolean, callback, checkOptions, invalid, parseDuration } from '../options.js'
+import { isUnreadable } from '../refusal.js'
 import { SET_OPTIONS, type SetOptions } from '../set-options.js'
 import type { Storing } from '../tiers/entries.js'
 import { type LockLike, parseSingleFlight, type SingleFlight } from './barriers.js'
@@ -146,6 +147,7 @@ const PLAIN: Omit<LoadPlan, 'entry' | 'storing'> = {
 export type AnyGetOrSetOptions = GetOrSetOptions<any, any[]>
 
 /**
+ * @param options of names that `LOAD_OPTIONS` has
  * @param check parses options of the entry, and refuses those that are not accepted
  * @throws InvalidOptionError `E_INVALID_OPTION`, InvalidTtlError `E_INVALID_TTL`
  */
@@ -153,7 +155,6 @@ export function parseLoadOptions(
   options: AnyGetOrSetOptions,
   check: (entry: SetOptions) => Storing,
 ): LoadPlan {
-  checkOptions(options, LOAD_OPTIONS, 'a load')
   const entry = entryOf(options)
   const plan: LoadPlan = { ...PLAIN, entry, storing: check(entry) }
   if (entry.ttl !== undefined) plan.ttl = parseDuration(entry.ttl, 'ttl')
@@ -169,7 +170,7 @@ export function parseLoadOptions(
   if (options.shouldCache !== undefined) plan.shouldCache = callback(options.shouldCache, 'shouldCache')
   if (options.validate !== undefined) plan.validate = callback(options.validate, 'validate')
   if (options.schema !== undefined) plan.schema = parseSchema(options.schema)
-  if (options.signal !== undefined) plan.signal = parseSignal(options.signal)
+  if (options.signal !== undefined) plan.signal = signalOption(options.signal)
   plan.barrier = parseSingleFlight(options.singleFlight)
   if (options.lockTimeout !== undefined) {
     plan.lockTimeout = parseDuration(options.lockTimeout, 'lockTimeout')
@@ -236,7 +237,8 @@ function parseEarly(early: unknown): number {
   throw invalid('early', early, 'true, false, or a positive beta')
 }
 
-function parseSignal(signal: unknown): AbortSignal {
-  if (typeof (signal as AbortSignal | null)?.addEventListener === 'function') return signal as AbortSignal
+/** @throws InvalidOptionError `E_INVALID_OPTION` */
+export function signalOption(signal: unknown): AbortSignal {
+  if (!isUnreadable(signal) && signal instanceof AbortSignal) return signal
   throw invalid('signal', signal, 'an AbortSignal')
 }

@@ -1,6 +1,6 @@
 /** Values that must pass a Standard Schema (https://standardschema.dev, version 1): zod, valibot, arktype and others. */
 import { makeError } from '../errors.js'
-import { describe } from '../refusal.js'
+import { describe, isUnreadable } from '../refusal.js'
 
 /** Any validator of the Standard Schema. */
 export interface AnySchema {
@@ -21,8 +21,8 @@ const passed = new WeakMap<AnySchema, WeakSet<object>>()
 
 /** @throws InvalidOptionError `E_INVALID_OPTION` */
 export function parseSchema(schema: unknown): AnySchema {
-  const standard = (schema as AnySchema | null)?.['~standard']
-  if (typeof standard?.validate === 'function') return schema as AnySchema
+  const standard = isUnreadable(schema) ? undefined : (schema as AnySchema | null)?.['~standard']
+  if (!isUnreadable(standard) && typeof standard?.validate === 'function') return schema as AnySchema
   throw makeError(
     'E_INVALID_OPTION',
     `schema is ${describe(schema)}; accepted is a validator of the Standard Schema, as those of zod 3.24, valibot 1 or arktype 2 are.`,

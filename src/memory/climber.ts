@@ -39,7 +39,7 @@ export class Climber {
     }
     const ratio = this.hits / requests
     const chance = Math.sqrt((2 * ratio * (1 - ratio)) / requests)
-    if (ratio < this.#before - chance || (this.#widen && ratio < this.#before + chance))
+    if (ratio < this.#before - chance || (this.#widen && ratio <= this.#before + chance))
       this.#widen = !this.#widen
     if (Math.abs(ratio - this.#before) >= RESTART) {
       this.#step = first

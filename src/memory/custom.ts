@@ -1,7 +1,8 @@
 /** Policies written in TypeScript. */
 import { makeError } from '../errors.js'
+import { iterated } from '../many.js'
 import { callback, checkOptions } from '../options.js'
-import { describe } from '../refusal.js'
+import { describe, isUnreadable } from '../refusal.js'
 import type { Evictor, Host } from './evictor.js'
 import { addPolicy, hasPolicy } from './policies.js'
 
@@ -60,7 +61,7 @@ export function definePolicy<K = unknown>(
 
 function checked(hooks: PolicyHooks<never>, name: string): PolicyHooks<never> {
   // Hooks may be methods of a class, which are not own properties.
-  if (typeof hooks !== 'object' || hooks === null)
+  if (typeof hooks !== 'object' || hooks === null || isUnreadable(hooks))
     throw refuse(name, `the hooks of policy '${name}' are ${describe(hooks)}; give an object`)
   if (Object.getPrototypeOf(hooks) === Object.prototype) checkOptions(hooks, HOOKS, `policy '${name}'`)
   for (const hook of HOOKS) {
@@ -137,7 +138,7 @@ class CustomEvictor<K> implements Evictor<K> {
   order(): ArrayLike<number> {
     const order = this.#hooks.order?.(this.#view) ?? this.#host.insertionOrder()
     const slots = new Set<number>()
-    for (const key of order) {
+    for (const key of iterated(order, `what order of policy '${this.#name}' gave`)) {
       const slot = this.#host.slotOf(key)
       if (slot !== undefined) slots.add(slot)
     }

@@ -56,7 +56,7 @@ export function writeFileSync(path: string, chunks: readonly Uint8Array[]): void
     renameSync(temporary, path)
     syncDirectory(dirname(path))
   } catch (error) {
-    rmSync(temporary, { force: true })
+    discard(temporary)
     throw writeError(path, error)
   }
 }
@@ -75,7 +75,7 @@ export async function writeFile(path: string, chunks: readonly Uint8Array[]): Pr
     await promises.rename(temporary, path)
     syncDirectory(dirname(path))
   } catch (error) {
-    await promises.rm(temporary, { force: true })
+    discard(temporary)
     throw writeError(path, error)
   }
 }
@@ -93,6 +93,15 @@ export async function readFile(path: string): Promise<Buffer> {
     return await promises.readFile(path)
   } catch (error) {
     throw readError(path, error)
+  }
+}
+
+/** What cannot be removed either (its name is too long, the disk is gone) shall not hide why. */
+function discard(temporary: string): void {
+  try {
+    rmSync(temporary, { force: true })
+  } catch {
+    // The error that led here is the one to tell.
   }
 }
 

@@ -15,8 +15,11 @@ const SPARE_WORDS = 16
 const BATCH = 256
 /** A policy counts no more. */
 const MOST_USES = 2 ** 32 - 1
-/** The reserve is this part of the capacity. */
-const RESERVE = 64
+/** The reserve is this part of the capacity, but at least so many entries, as long as that is no more than a 64th. */
+const RESERVE = 256
+const LEAST_RESERVE = 8
+/** A policy that is not full is made to name this part of what it holds. */
+const SQUEEZE = 64
 /** Where this part of the entries waits to leave and there is room, the policy may hold as much more. */
 const GROWTH = 16
 
@@ -263,7 +266,7 @@ export class Ledger<K> implements Evictor<K> {
   #squeeze(): void {
     const before = this.#capacity
     const [weight] = this.#native.account() as [number]
-    this.#takeAll(this.#resize(weight - Math.ceil(weight / RESERVE)))
+    this.#takeAll(this.#resize(weight - Math.ceil(weight / SQUEEZE)))
     // Where there are as many entries as there may be, what they weigh is all the room there is. Else one needs much room, once.
     if (!this.#host.isFull()) this.#resize(before)
   }
@@ -365,6 +368,7 @@ export class Ledger<K> implements Evictor<K> {
  * one: so an entry that was set is there until another one comes, whatever the policy thinks of it.
  */
 function reserveOf(capacity: number, isBytes: boolean): number {
-  const share = Math.max(1, Math.floor(capacity / RESERVE))
+  const least = Math.min(LEAST_RESERVE, Math.ceil(capacity / 64))
+  const share = Math.max(least, Math.floor(capacity / RESERVE))
   return isBytes ? share : Math.min(share, BATCH)
 }

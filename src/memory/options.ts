@@ -4,12 +4,13 @@ import {
   boolean,
   callback,
   checkOptions,
+  clockOption,
   oneOf,
   parseDuration,
   parseSize,
   positiveInteger,
 } from '../options.js'
-import { describe } from '../refusal.js'
+import { describe, isUnreadable } from '../refusal.js'
 import { weigh } from '../tiers/weigh.js'
 import { coarseNow } from './clock.js'
 import { type PolicyName, parsePolicy } from './policies.js'
@@ -143,7 +144,7 @@ export function parseMemoryOptions(options: MemoryCacheOptions<never, never>): P
       options.serializer === undefined
         ? 'structured'
         : oneOf(options.serializer, 'serializer', serializerNames()),
-    now: options.clock === undefined ? coarseNow : callback<() => number>(options.clock, 'clock'),
+    now: options.clock === undefined ? coarseNow : clockOption(options.clock),
   }
 }
 
@@ -157,7 +158,8 @@ export function entryTimeOf(
 ): EntryTime {
   let { ttl, sliding } = cache
   if (given !== undefined) {
-    if (given.ttl === undefined || given.sliding !== undefined) checkOptions(given, ['ttl', 'sliding'], 'set')
+    if (isUnreadable(given) || given?.ttl === undefined || given.sliding !== undefined)
+      checkOptions(given, ['ttl', 'sliding'], 'set')
     if (given.ttl !== undefined) ttl = parseDuration(given.ttl, 'ttl')
     if (given.sliding !== undefined) sliding = boolean(given.sliding, 'sliding')
   }

@@ -1,7 +1,7 @@
 /** How a saved `MemoryCache` becomes bytes: built-in and custom serializers, by name. */
 import { makeError } from '../errors.js'
 import { callback } from '../options.js'
-import { describe } from '../refusal.js'
+import { describe, isUnreadable } from '../refusal.js'
 import { structured } from '../values/structured.js'
 
 /**
@@ -45,7 +45,7 @@ const serializers = new Map<string, Serializer>([
 export function defineSerializer(name: string, serializer: Serializer): void {
   if (typeof name !== 'string' || name === '') throw refuse(`the name is ${describe(name)}; give a text`)
   if (serializers.has(name)) throw refuse(`there is a serializer '${name}' already; give another name`)
-  if (typeof serializer !== 'object' || serializer === null)
+  if (typeof serializer !== 'object' || serializer === null || isUnreadable(serializer))
     throw refuse(`'${name}' is ${describe(serializer)}; give an object`)
   callback(serializer.serialize, `serialize of serializer '${name}'`)
   callback(serializer.deserialize, `deserialize of serializer '${name}'`)

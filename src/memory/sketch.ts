@@ -12,29 +12,41 @@ const ROW_SEED = 0x85ebca77 | 0
 const BLOCK = 16
 const COUNT = 15
 const HALVES = 0x77777777
+/**
+ * Up to here it is twice as large. Keys that share counters seem warmer than those that are held, whose uses are exact; in a small
+ * cache the keys of one period are enough to give all of a long loop such an advantage over what is held of it.
+ */
+const SMALL = 4096
 
 /**
  * Each key has four counters in one block, and what is known of it is the lowest of them. Eight counters an element; the rows
- * have two of them each. 8 to 16 bytes an entry.
+ * have two of them each. 8 to 16 bytes an entry, twice that for a small cache.
  */
 export class Sketch {
   #counts: Int32Array<ArrayBuffer>
   /** 32 less the bits of the number of blocks. */
   #shift: number
+  /** Elements for each entry. */
+  #width: number
 
   constructor(entries: number) {
-    const bits = Math.max(1, Math.ceil(Math.log2((2 * entries) / BLOCK)))
+    this.#width = entries <= SMALL ? 4 : 2
+    const bits = Math.max(1, Math.ceil(Math.log2((this.#width * entries) / BLOCK)))
     this.#counts = new Int32Array(BLOCK << bits)
     this.#shift = 32 - bits
   }
 
   /** Entries that it is made for. */
   get room(): number {
-    return this.#counts.length / 2
+    return this.#counts.length / this.#width
   }
 
-  /** Doubles it, and keeps all that is known. */
+  /** Makes it for twice the entries, and keeps all that is known. */
   grow(): void {
+    if (this.#width > 2 && this.room >= SMALL) {
+      this.#width = 2
+      return
+    }
     const old = this.#counts
     const grown = new Int32Array(2 * old.length)
     // One more bit chooses the block: it is in the one or the other.

@@ -7,7 +7,7 @@
  * first.
  */
 import { makeError, TierceError } from '../errors.js'
-import { describe } from '../refusal.js'
+import { describe, isUnreadable } from '../refusal.js'
 import { type Serializer, serializerNamed, serializerNames } from './serializers.js'
 
 const MAGIC = 'tierce-memory'
@@ -49,7 +49,7 @@ export function encodeSnapshot(
   const serializer = serializerNamed(facts.serializer) as Serializer
   const data = serializer.serialize({ savedAt: facts.now, policy: facts.policy, entries: rows })
   const payload = typeof data === 'string' ? Buffer.from(data, 'utf8') : data
-  if (!(payload instanceof Uint8Array)) {
+  if (isUnreadable(payload) || !(payload instanceof Uint8Array)) {
     throw makeError(
       'E_UNSERIALIZABLE',
       `Serializer '${facts.serializer}' gave ${describe(payload)}; it has to give a text or bytes.`,
@@ -95,7 +95,10 @@ export function decodeSnapshot<K, V>(bytes: Buffer, path: string, now: number): 
 }
 
 function entriesOf<K, V>(data: unknown, path: string, now: number): SavedEntry<K, V>[] {
-  const { entries: rows, savedAt } = (data ?? {}) as { entries?: unknown; savedAt?: unknown }
+  const { entries: rows, savedAt } = ((isUnreadable(data) ? undefined : data) ?? {}) as {
+    entries?: unknown
+    savedAt?: unknown
+  }
   if (!Array.isArray(rows) || typeof savedAt !== 'number') throw corrupt(path, 'it holds no entries')
   const age = Math.max(0, now - savedAt)
   const saved = rows.map((row: unknown) => {

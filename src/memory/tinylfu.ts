@@ -228,12 +228,13 @@ export class TinyLfu<K> implements Evictor<K> {
     if (by !== 0) this.#moveWindow(by)
   }
 
+  /** Halves what is known. Who is held is rounded up: at 0 the first newcomer would do as well as an entry that waits for its next use. */
   #age(sketch: Sketch): void {
     sketch.age()
     const known = this.#known
     for (let slot = 0; slot < known.length; slot++) {
       const byte = known[slot]!
-      known[slot] = ((byte >> 1) & FULL) | (byte & (REGION | USED))
+      known[slot] = (((byte + USE) >> 1) & FULL) | (byte & (REGION | USED))
     }
     this.#uses >>>= 1
   }

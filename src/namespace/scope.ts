@@ -2,9 +2,10 @@
 
 import { makeError } from '../errors.js'
 import { type CallKey, type Key, NamespacedKey, namespacePrefix } from '../keys.js'
-import type { AnyGetOrSetOptions } from '../load/options.js'
+import { type AnyGetOrSetOptions, LOAD_OPTIONS } from '../load/options.js'
 import { type Entries, entriesOf, keysOf } from '../many.js'
-import { describe } from '../refusal.js'
+import { checkOptions } from '../options.js'
+import { describe, isList } from '../refusal.js'
 import type { SetOptions } from '../set-options.js'
 import { SET_OPTIONS } from '../set-options.js'
 
@@ -32,6 +33,7 @@ export class Scope {
         { name: 'name' },
       )
     }
+    checkOptions(defaults, LOAD_OPTIONS, 'a namespace')
     this.name = name
     this.prefix = namespacePrefix(name)
     this.tag = `\0N${name}\0`
@@ -56,7 +58,7 @@ export class Scope {
 
   /** @throws InvalidOptionError `E_INVALID_OPTION` */
   tags(tags: unknown): string[] {
-    if (Array.isArray(tags) && tags.every((tag) => typeof tag === 'string' && tag !== '')) {
+    if (isList(tags) && tags.every((tag) => typeof tag === 'string' && tag !== '')) {
       return tags.map((tag) => this.tag + tag)
     }
     throw makeError('E_INVALID_OPTION', `Invalid tags: got ${describe(tags)}. Give an array of texts.`, {

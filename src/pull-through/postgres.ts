@@ -3,7 +3,7 @@ import type { Cell } from '../cells.js'
 import type { ColumnType } from '../columns.js'
 import { type ErrorCode, makeError, TierceError } from '../errors.js'
 import { requireOptional } from '../optional.js'
-import { describe } from '../refusal.js'
+import { describe, isUnreadable } from '../refusal.js'
 import {
   type Dialect,
   type Insert,
@@ -99,7 +99,8 @@ const ROWS_AT_ONCE = 10_000
 
 export function postgres(target: string | PostgresPool): PullEngine {
   if (typeof target === 'string' && /^postgres(ql)?:\/\//.test(target)) return new PostgresEngine(target)
-  if (typeof (target as PostgresPool | null)?.connect === 'function') return new PostgresEngine(target)
+  if (!isUnreadable(target) && typeof (target as PostgresPool | null)?.connect === 'function')
+    return new PostgresEngine(target)
   // No part of it in the message: there may be a password in it.
   const shown = typeof target === 'string' ? 'a text that is no URL' : describe(target)
   const message = `Invalid target of postgres(): got ${shown}. Give a URL such as 'postgresql://user@host/database', or a Pool of the package pg.`

@@ -1,8 +1,9 @@
 /** What goes into the tiers, and what comes out of them. */
 
 import type { Encoded } from '../values/handler.js'
+import type { Coding } from './batch.js'
 import type { Extras } from './extras.js'
-import type { Coding, SetTimes } from './wire.js'
+import type { SetTimes } from './wire.js'
 
 /** What an entry gets beside its value. */
 export interface Storing extends SetTimes {

@@ -166,11 +166,11 @@ export class MemoryFront {
     throw tooLarge()
   }
 
-  /** What is in memory and has not expired, the least recently used first. */
+  /** What is in memory and has not expired, in the order in which it would be evicted. */
   *stored(): Generator<Write> {
     const now = this.now()
-    const entries = [...(this.memory?.entries() ?? [])].filter(({ expiresAt }) => expiresAt > now)
-    for (const entry of entries.reverse()) {
+    for (const entry of this.memory?.inOrder() ?? []) {
+      if (entry.expiresAt <= now) continue
       const { text, expiresAt, freshUntil, cost, extras } = entry
       yield { text, value: this.given(entry), expiresAt, freshUntil, cost, extras, coding: undefined }
     }

@@ -1,6 +1,6 @@
 /** The memory tier of `Cache`: live values, bounded by entries and by bytes, in the store of `MemoryCache`. */
 import { Chain } from '../memory/chain.js'
-import { evictorFor } from '../memory/policies.js'
+import { evictorFor, isCustom } from '../memory/policies.js'
 import { MOST_ENTRIES, Store } from '../memory/store.js'
 import { Wheel } from '../memory/wheel.js'
 import type { Access } from './disk.js'
@@ -148,7 +148,7 @@ export class MemoryTier {
       tick: TICK,
       tells: false,
       counters: undefined,
-      isOrdered: true,
+      isOrdered: isCustom(policy),
       evictor: (host, bounds) => evictorFor(policy, host, bounds),
       onTimed: () => {},
       onEvict: (entry) => this.#evicted(entry),
@@ -248,7 +248,14 @@ export class MemoryTier {
     this.#wheel = undefined
   }
 
-  /** Entries, in the order of their insertion. */
+  /** Entries, so that whoever stores them in this order has them evicted in the same. */
+  inOrder(): MemoryEntry[] {
+    const { evictor, slots } = this.#store
+    const entries = Array.from(evictor.order(), (slot) => slots.valueAt(slot)!)
+    return evictor.newestFirst ? entries.reverse() : entries
+  }
+
+  /** Entries, in no order. */
   *entries(): Generator<MemoryEntry> {
     for (const [, slot] of this.#store.slots.entries()) yield this.#store.slots.valueAt(slot)!
   }

@@ -8,11 +8,12 @@ import { attempt, type Soon, then } from '../soon.js'
 import { giveOut, keep } from '../values/copies.js'
 import { type Encoded, encode, kindName, kindOf } from '../values/index.js'
 import type { Answer } from './answer.js'
+import type { Batch, Coding, Packed } from './batch.js'
 import { type DiskHit, packSet } from './disk.js'
 import type { Kept, KnownKey, Storing, TierStats, Write } from './entries.js'
 import { MemoryFront, type TierEvents } from './front.js'
 import { MemoryEntry } from './memory.js'
-import type { Batch, Coding, Outcome, Packed, Times } from './wire.js'
+import { type Outcome, staleAt, type Times } from './wire.js'
 
 export class TierStack extends MemoryFront {
   /** Of metadata. */
@@ -118,10 +119,10 @@ export class TierStack extends MemoryFront {
   state(text: string, sync: boolean): Soon<KnownKey> {
     const entry = this.current(text)
     if (entry !== undefined) {
-      return entry.isLive(this.now()) ? { is: 'live', expiresAt: entry.expiresAt } : { is: 'expired' }
+      return entry.isLive(this.now()) ? { is: 'live', expiresAt: staleAt(entry) } : { is: 'expired' }
     }
     if (this.disk === undefined) return { is: 'missing' }
-    return then(this.disk.state(text, sync), ({ is, facts }) => ({ is, expiresAt: facts?.expiresAt }))
+    return then(this.disk.state(text, sync), ({ is, facts }) => ({ is, expiresAt: facts && staleAt(facts) }))
   }
 
   /** Stores values in one transaction. In memory they are there when this returns, on disk when it is done. */

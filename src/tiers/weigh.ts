@@ -15,8 +15,12 @@ const NUMBER = 16
 export function weigh(value: unknown): number {
   if (typeof value === 'string') return 2 * value.length
   if (typeof value !== 'object' || value === null) return NUMBER
-  const bytes = weighFlat(value, true)
-  return bytes === undefined ? weighDeep(value) : bytes
+  try {
+    const bytes = weighFlat(value, true)
+    return bytes === undefined ? weighDeep(value) : bytes
+  } catch {
+    return OBJECT // a Proxy that does not let itself be looked at
+  }
 }
 
 /** As `weighDeep`, for what most values are: a few primitives and at most one list of them. `undefined` for all others. */

@@ -6,7 +6,8 @@ import { hostOf } from '../caching.js'
 import { LOAD_CHANNEL, type LoadMessage } from '../channels.js'
 import { makeError } from '../errors.js'
 import { requireOptional } from '../optional.js'
-import { checkOptions } from '../options.js'
+import { checkOptions, invalid } from '../options.js'
+import { describe, isUnreadable } from '../refusal.js'
 import type { Instrumentation, InstrumentationOptions } from '../tracing.js'
 
 /** Part of `@opentelemetry/api` 1.x that is used. */
@@ -130,10 +131,10 @@ export function prometheus(
   cache: Cache,
   options: InstrumentationOptions & { register?: object | undefined } = {},
 ): Instrumentation {
-  const { register, ...rest } = options
-  const name = nameOf(rest, 'prometheus')
+  const name = nameOf(options, 'prometheus')
+  hostOf(cache) // it is one
   const client = requireOptional<PromClient>('prom-client', 'prometheus', 'E_UNAVAILABLE')
-  const registry = (register ?? client.register) as Registry
+  const registry = registryOf(options.register ?? client.register)
   const caches = shown.get(registry) ?? new Map<string, Cache>()
   if (caches.has(name)) {
     const why = `The registry shows a cache named '${name}' already: give this one its own name.`
@@ -185,11 +186,17 @@ async function statsOf(cache: Cache): Promise<CacheStats | undefined> {
   }
 }
 
+function registryOf(given: object): Registry {
+  if (!isUnreadable(given) && typeof (given as Registry | null)?.getSingleMetric === 'function')
+    return given as Registry
+  throw invalid('register', given, 'a Registry of prom-client')
+}
+
 function nameOf(options: InstrumentationOptions, where: string): string {
   checkOptions(options, ['name', ...(where === 'prometheus' ? ['register'] : [])], where)
   const { name = 'default' } = options
   if (typeof name === 'string' && name !== '') return name
-  throw makeError('E_INVALID_OPTION', `The name of a cache is ${String(name)}; accepted is a text.`, {
+  throw makeError('E_INVALID_OPTION', `The name of a cache is ${describe(name)}; accepted is a text.`, {
     name: 'name',
   })
 }

@@ -53,7 +53,7 @@ const MOST_TIMES = 100_000
 
 /** @throws InvalidOptionError `E_INVALID_OPTION` */
 export function rateLimiter(cache: Caching, options: LimiterOptions): RateLimiter {
-  checkOptions(options, ['name', 'limit', 'per', 'algorithm', 'burst'], 'a rate limiter')
+  checkOptions(options ?? null, ['name', 'limit', 'per', 'algorithm', 'burst'], 'a rate limiter')
   const { name } = options
   if (typeof name !== 'string' || name === '') {
     throw makeError(

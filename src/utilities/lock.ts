@@ -3,6 +3,7 @@ import type { Duration } from '../cache-options.js'
 import { type Caching, hostOf } from '../caching.js'
 import { makeError } from '../errors.js'
 import { CallKey } from '../keys.js'
+import { signalOption } from '../load/options.js'
 import { checkOptions, parseDuration } from '../options.js'
 import { describe } from '../refusal.js'
 import { exclusively } from './exclusive.js'
@@ -46,6 +47,7 @@ export async function lock(cache: Caching, name: string, options: LeaseOptions =
   }
   const lease = parseDuration(options.lease ?? '30s', 'lease')
   const timeout = parseDuration(options.timeout ?? '10s', 'timeout')
+  if (options.signal !== undefined) signalOption(options.signal)
   const held = new HeldLease(cache, name, lease)
   const until = performance.now() + timeout
   for (;;) {

@@ -1,6 +1,7 @@
 /** Kinds of values that users add. */
 import { makeError, TierceError } from '../errors.js'
 import { callback, checkOptions } from '../options.js'
+import { describe } from '../refusal.js'
 import { damagedValue, type Encoded, Kind, unreadable } from './handler.js'
 
 /** A way of storing values that the library does not know: instances of a class, for example. */
@@ -26,12 +27,12 @@ const NAME = /^[A-Za-z0-9._\-/]{1,64}$/
  * @throws InvalidOptionError `E_INVALID_OPTION`: the name is taken, or something is missing
  */
 export function defineHandler<T>(handler: Handler<T>): void {
-  checkOptions(handler, ['name', 'test', 'encode', 'decode'], 'a handler')
+  checkOptions(handler ?? null, ['name', 'test', 'encode', 'decode'], 'a handler')
   const { name, test, encode, decode } = handler
   if (typeof name !== 'string' || !NAME.test(name)) {
     throw invalid(
-      name,
-      `Invalid name of a handler: ${JSON.stringify(name)}. Give 1 to 64 letters, digits, '.', '_', '-' or '/'.`,
+      'name',
+      `Invalid name of a handler: ${describe(name)}. Give 1 to 64 letters, digits, '.', '_', '-' or '/'.`,
     )
   }
   const copy = {

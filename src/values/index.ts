@@ -1,7 +1,9 @@
 /**
  * How values become bytes and come back. To add a kind: one file, one row here, a number never used before.
  */
+
 import { types } from 'node:util'
+import { isUnreadable } from '../refusal.js'
 import { bytes } from './bytes.js'
 import { decodeBy, encodeBy, handlerFor, unwrap, wrap } from './custom.js'
 import { decodeFrameSoon, encodeFrame, frame, isLargeFrame } from './frames.js'
@@ -45,7 +47,7 @@ export function encode(value: unknown): Encoded {
 
 /** The stored form of a value that takes long to encode, made on the thread pool; undefined for others. Errors as `encode`. */
 export function encodeSoon(value: unknown): Promise<Encoded> | undefined {
-  const soon = isLargeFrame(value) && handlerFor(value) === undefined
+  const soon = !types.isProxy(value) && isLargeFrame(value) && handlerFor(value) === undefined
   return soon ? encodeFrame(value) : undefined
 }
 
@@ -54,6 +56,7 @@ export const decodeSoon = decodeFrameSoon
 
 function encodeBuiltin(value: unknown): Encoded {
   if (isCommon(value)) return json.encode(value) ?? (structured.encode(value) as Encoded)
+  if (isUnreadable(value)) return structured.encode(value) as Encoded // which says so
   for (const handler of HANDLERS) {
     const encoded = handler.encode(value)
     if (encoded !== undefined) return encoded

@@ -6,11 +6,13 @@ import { Glob } from '../glob.js'
 import { type CallKey, type Key, keyFromText, keyText } from '../keys.js'
 import { fromMetaCells, type NoMeta } from '../meta.js'
 import { boolean, checkOptions, positiveInteger, stringOption } from '../options.js'
+import { isUnreadable } from '../refusal.js'
 import { codecName } from '../tiers/disk.js'
 import { decodeExtras } from '../tiers/extras.js'
 import type { MemoryEntry } from '../tiers/memory.js'
+import { Listed, type Page } from '../tiers/pages.js'
 import type { TierStack } from '../tiers/stack.js'
-import { Listed, type Page } from '../tiers/wire.js'
+import { staleAt } from '../tiers/wire.js'
 import { kindName } from '../values/index.js'
 import { Paged } from './paged.js'
 
@@ -85,10 +87,11 @@ export function entries<V>(
   within = '',
 ): AsyncGenerator<ListedEntry<V>, void, undefined> {
   const parsed = () => {
+    const chosen = parse(options, ['values'], 'entries', within)
     boolean(options.values ?? false, 'values')
-    return parse(options, ['values'], 'entries', within)
+    return chosen
   }
-  if (options?.values !== true) {
+  if (isUnreadable(options) || options?.values !== true) {
     return new Paged(pages(tiers, PAGE, parsed, open), (chosen) => listed(tiers, chosen))
   }
   return new Paged(valuePages<V>(tiers, pages(tiers, PAGE_OF_VALUES, parsed, open)), (entry) => entry)
@@ -138,7 +141,7 @@ function listed(tiers: TierStack, { key, item }: Chosen, value?: unknown): Omit<
     key,
     kind: kindName(item.kind, value),
     createdAt: item.createdAt,
-    expiresAt: item.expiresAt,
+    expiresAt: staleAt(item),
     accessedAt: item.accessedAt,
     hits: item.hits,
     size: item.size,
@@ -152,7 +155,7 @@ function listed(tiers: TierStack, { key, item }: Chosen, value?: unknown): Omit<
 }
 
 function expiryOf(item: Item): number {
-  return item instanceof Listed ? item.expiresAt : item.memory.expiresAt
+  return staleAt(item instanceof Listed ? item : item.memory)
 }
 
 /** Pages of what was selected; none is empty. */
@@ -226,7 +229,7 @@ async function* memoryPages(tiers: TierStack, selection: Selection, size: number
   const isAsked = (entry: MemoryEntry): boolean =>
     entry.text.startsWith(within) &&
     (after === undefined || entry.text > after) &&
-    !(expiring && entry.expiresAt === Number.POSITIVE_INFINITY)
+    !(expiring && staleAt(entry) === Number.POSITIVE_INFINITY)
   const texts = [...(tiers.memory?.entries() ?? [])].filter(isAsked).map(({ text }) => text)
   texts.sort((a, b) => (a < b ? -1 : 1))
   for (let start = 0; start < texts.length; start += size) {

@@ -1,7 +1,7 @@
 /** Scans of frames: some of the columns and rows of a stored frame, without reading the rest. */
 import { makeError } from '../errors.js'
-import { positiveInteger } from '../options.js'
-import { describe } from '../refusal.js'
+import { checkOptions, positiveInteger } from '../options.js'
+import { describe, isUnreadable } from '../refusal.js'
 import {
   columnar,
   type NativeFilter,
@@ -61,6 +61,8 @@ export class FrameScan {
 
   /** Rows that meet all of these conditions, and those of filters before. Parts of the frame without such rows are not read. */
   filter(filter: Filter): FrameScan {
+    const names = isUnreadable(filter) ? [] : Object.keys(filter ?? {})
+    checkOptions(filter ?? null, names, 'a filter')
     const filters = Object.entries(filter).flatMap(([column, given]) => conditions(column, given))
     return new FrameScan(this.#stored, { ...this.#scan, filters: [...this.#scan.filters, ...filters] })
   }

@@ -1,11 +1,12 @@
 /** Values as streams: one piece is in memory at a time. */
 import type { Readable } from 'node:stream'
 import { makeError } from '../errors.js'
-import { describe } from '../refusal.js'
-import { packSet } from '../tiers/disk.js'
+import type { NativeReader } from '../native.js'
+import { describe, isUnreadable } from '../refusal.js'
+import { Batch } from '../tiers/batch.js'
+import { type DiskTier, packSet } from '../tiers/disk.js'
 import type { Storing } from '../tiers/entries.js'
 import type { TierStack } from '../tiers/stack.js'
-import { Batch } from '../tiers/wire.js'
 import { Kind } from '../values/handler.js'
 
 /** Bytes, or text that is stored as UTF-8. */
@@ -20,7 +21,10 @@ const BYTES: readonly number[] = [Kind.plain, Kind.buffer, Kind.uint8Array, Kind
 
 /** @throws InvalidOptionError `E_INVALID_OPTION` */
 export function checkSource(source: unknown): StreamSource {
-  const given = source as Partial<AsyncIterable<unknown> & Iterable<unknown>> | null | undefined
+  const given = (isUnreadable(source) ? undefined : source) as
+    | Partial<AsyncIterable<unknown> & Iterable<unknown>>
+    | null
+    | undefined
   const iterable = given?.[Symbol.asyncIterator] ?? (typeof source === 'object' && given?.[Symbol.iterator])
   if (typeof iterable === 'function' && !(source instanceof Uint8Array)) return source as StreamSource
   throw makeError(
@@ -110,15 +114,25 @@ export async function getStream(tiers: TierStack, text: string): Promise<Readabl
   const { disk } = tiers
   const reader = await disk.manage((native, now) => native.readStream(Buffer.from(text), now))
   if (reader === null) return undefined
-  if (!BYTES.includes(reader.kind)) throw noBytes()
-  const read = async function* (): AsyncGenerator<Buffer> {
-    for (;;) {
-      const piece = await disk.wait(() => reader.next())
-      if (piece === null) return
-      yield piece
-    }
+  if (!BYTES.includes(reader.kind)) {
+    await reader.close()
+    throw noBytes()
   }
-  return readable(read())
+  return readable({ [Symbol.asyncIterator]: () => piecesOf(disk, reader) })
+}
+
+/** No generator: one that was not asked for its first piece would not hear of its end, and the reader holds the directory. */
+function piecesOf(disk: DiskTier, reader: NativeReader): AsyncIterator<Buffer, void> {
+  return {
+    async next() {
+      const piece = await disk.wait(() => reader.next())
+      return piece === null ? { done: true, value: undefined } : { done: false, value: piece }
+    },
+    async return() {
+      await reader.close()
+      return { done: true, value: undefined }
+    },
+  }
 }
 
 /** The module is loaded when it is first needed. */

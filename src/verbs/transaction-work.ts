@@ -1,15 +1,16 @@
 /**
- * What a transaction has read and what it is to change: by texts of keys, and on this thread or not. `transaction.ts` is what programs see
+ * What a transaction has read and what it is to change: by texts of keys, and on this thread or not. `transaction-verbs.ts` is what programs see
  * of it.
  */
 import { makeError, TierceError } from '../errors.js'
 import type { Key } from '../keys.js'
 import { attempt, type Soon, then } from '../soon.js'
+import type { Batch } from '../tiers/batch.js'
 import { packSet } from '../tiers/disk.js'
 import type { Storing, Write } from '../tiers/entries.js'
 import type { MemoryEntry } from '../tiers/memory.js'
 import type { TierStack } from '../tiers/stack.js'
-import type { Batch, Times, Version } from '../tiers/wire.js'
+import { staleAt, type Times, type Version } from '../tiers/wire.js'
 import type { Encoded } from '../values/index.js'
 import { increment, sum } from './changes.js'
 
@@ -224,7 +225,7 @@ export class Work<Options> {
     const entry = this.#tiers.live(text)
     const { expiresAt = 0, freshUntil = 0 } = entry ?? {}
     const read = { version: undefined, slot: 0, epoch: 0, entry, expiresAt, freshUntil }
-    return { read, live: entry === undefined ? undefined : { value: entry.value, expiresAt } }
+    return { read, live: entry === undefined ? undefined : { value: entry.value, expiresAt: staleAt(entry) } }
   }
 
   #readDisk(text: string): Soon<{ read: Read; live: Live | undefined }> {
@@ -236,7 +237,10 @@ export class Work<Options> {
         const isLive = hit !== undefined && hit.facts.freshUntil > this.#tiers.now()
         const { version, expiresAt = 0, freshUntil = 0 } = isLive ? hit.facts : {}
         const read = { version, slot, epoch, entry: undefined, expiresAt, freshUntil }
-        return { read, live: isLive ? { value: this.#tiers.held(hit.value), expiresAt } : undefined }
+        const live = isLive
+          ? { value: this.#tiers.held(hit.value), expiresAt: staleAt(hit.facts) }
+          : undefined
+        return { read, live }
       })
     })
   }

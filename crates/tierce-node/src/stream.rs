@@ -21,10 +21,10 @@ pub struct NativeWriter {
     writer: Arc<Mutex<Option<Writer>>>,
 }
 
-/// A value on its way out.
+/// A value on its way out. It holds the directory until its end, or until it is closed.
 #[napi]
 pub struct NativeReader {
-    reader: Arc<Mutex<Reading>>,
+    reader: Arc<Mutex<Option<Reading>>>,
     kind: u8,
 }
 
@@ -126,8 +126,10 @@ impl NativeDisk {
         let cache = guard(env, || self.at(now))?;
         let open = move || {
             let reader = Reading::open(cache, Key::from_text(&key[..]))?;
-            Ok(reader
-                .map(|reader| NativeReader { kind: reader.kind(), reader: Arc::new(Mutex::new(reader)) }))
+            Ok(reader.map(|reader| NativeReader {
+                kind: reader.kind(),
+                reader: Arc::new(Mutex::new(Some(reader))),
+            }))
         };
         Ok(job(open, |_, reader| Ok(reader)))
     }
@@ -183,10 +185,28 @@ impl NativeReader {
     #[napi(ts_return_type = "Promise<Buffer | null>")]
     pub fn next(&self) -> Work<Option<Vec<u8>>, Option<Buffer>> {
         let reader = Arc::clone(&self.reader);
-        let next = move || reader.lock().unwrap_or_else(PoisonError::into_inner).next();
+        let next = move || {
+            let mut reader = reader.lock().unwrap_or_else(PoisonError::into_inner);
+            let piece = reader.as_mut().map_or(Ok(None), Reading::next);
+            if !matches!(piece, Ok(Some(_))) {
+                *reader = None;
+            }
+            piece
+        };
         // A copy in memory of the engine's: what is handed over from outside is garbage that it hardly sees.
         job(next, |env, piece| {
             piece.map(|piece| BufferSlice::copy_from(env, piece)?.into_buffer(env)).transpose()
         })
+    }
+
+    /// Lets go of the directory. What is asked for later is the end.
+    #[napi(ts_return_type = "Promise<void>")]
+    pub fn close(&self) -> Work<(), ()> {
+        let reader = Arc::clone(&self.reader);
+        let close = move || {
+            drop(reader.lock().unwrap_or_else(PoisonError::into_inner).take());
+            Ok(())
+        };
+        job(close, |_, ()| Ok(()))
     }
 }

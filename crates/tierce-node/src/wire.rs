@@ -1,4 +1,4 @@
-//! The layout of what crosses in buffers, little-endian. `src/tiers/wire.ts` is the other end.
+//! The layout of what crosses in buffers, little-endian. `src/tiers/wire.ts`, `batch.ts` and `pages.ts` are the other end.
 //!
 //! - meta, 96 bytes: size, stored size, created, expires (`Infinity`: never), accessed, hits as `f64`; row id as
 //!   `i64`; kind as `u32`; codec, 1 where the entry has extras as `u16`; slot, epoch as `u32`; fresh until (`Infinity`: as

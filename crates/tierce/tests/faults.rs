@@ -6,9 +6,10 @@ mod common;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use common::{assert_no_orphans, open, telling, temp, uncoded, version_in};
-use tierce::{Cache, Code, Error};
+use tierce::{Cache, Code, Error, Key};
 
 /// A small file system in memory; nothing where this user may not mount.
 struct Mount(tempfile::TempDir);
@@ -264,4 +265,29 @@ fn a_flush_of_many_accesses_keeps_the_log_short() {
     cache.flush().unwrap();
     let log = fs::metadata(temp.path().join("tierce.db-wal")).unwrap().len();
     assert!(log < 16 << 20, "{log} bytes of log for 6,000 accesses");
+}
+
+/// A host language lets go when its event loop turns, where nobody could be told.
+#[test]
+fn letting_go_of_a_snapshot_needs_no_other_connection_and_so_no_directory() {
+    let temp = temp();
+    let (dir, moved) = (temp.path().join("cache"), temp.path().join("moved"));
+    let cache = open(&dir);
+    let names: Vec<String> = (0..200).map(|number| format!("key {number}")).collect();
+    for name in &names {
+        cache.set(name.as_str(), &[7; 20_000]).unwrap();
+    }
+    let keys: Vec<Key<'_>> = names.iter().map(|name| Key::from(name.as_str())).collect();
+    fs::rename(&dir, &moved).unwrap();
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                let _ = cache.get_many(&keys);
+            }
+        });
+        let outcomes: Vec<_> = (0..2000).map(|_| cache.release()).collect();
+        done.store(true, Ordering::Relaxed);
+        assert!(outcomes.iter().all(Result::is_ok), "{:?}", outcomes.iter().find(|one| one.is_err()));
+    });
 }

@@ -468,7 +468,7 @@ impl Cache {
     /// # Errors
     /// As [`Cache::get`].
     pub fn release(&self) -> Result<()> {
-        self.engine.read(Db::release).and_then(|()| self.engine.release_queries())
+        self.engine.release().and_then(|()| self.engine.release_queries())
     }
 
     /// Whether a key has a live entry. Does not read its value and does not count as an access.

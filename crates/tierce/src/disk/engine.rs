@@ -191,6 +191,15 @@ impl Engine {
         })
     }
 
+    /// Ends the snapshot that is held. Whoever is reading on the primary connection just now has ended it.
+    pub fn release(&self) -> Result<()> {
+        match self.primary.try_lock() {
+            Ok(db) => db.release(),
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner().release(),
+            Err(TryLockError::WouldBlock) => Ok(()),
+        }
+    }
+
     /// Another connection, with a small page cache.
     pub fn connect(&self) -> Result<Db> {
         let mut db = Db::connect(&self.paths.database)?;

@@ -127,7 +127,7 @@ impl Db {
             }
             let mut statement = self.conn.prepare_cached(&format!(
                 "{ROWS} AND (?3 IS NULL OR (key >= ?3 AND (?4 IS NULL OR key < ?4)) \
-                 OR (key >= ?5 AND (?6 IS NULL OR key < ?6))) AND (?7 = 0 OR expires IS NOT NULL) ORDER BY id LIMIT ?2"
+                 OR (key >= ?5 AND (?6 IS NULL OR key < ?6))) AND (?7 = 0 OR coalesce(fresh, expires) IS NOT NULL) ORDER BY id LIMIT ?2"
             ))?;
             let (end, second_end) = (first.and_then(end_of), second.and_then(end_of));
             hand(statement.query(params![after, limit, first, end, second, second_end, expiring])?, &mut each)

@@ -52,6 +52,12 @@ impl Budget {
         self.total > self.capacity
     }
 
+    /// Whether every weight has been 1.
+    #[inline]
+    pub(crate) fn is_plain(&self) -> bool {
+        self.each.is_empty()
+    }
+
     #[inline]
     pub(crate) fn weight(&self, slot: u32) -> u32 {
         self.each.get(slot as usize).copied().unwrap_or(1)

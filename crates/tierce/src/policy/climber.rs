@@ -67,7 +67,7 @@ impl Climber {
         }
         let ratio = f64::from(self.hits) / requests;
         let chance = (2.0 * ratio * (1.0 - ratio) / requests).sqrt();
-        if ratio < self.before - chance || (self.widen && ratio < self.before + chance) {
+        if ratio < self.before - chance || (self.widen && ratio <= self.before + chance) {
             self.widen = !self.widen;
         }
         if (ratio - self.before).abs() >= RESTART {

@@ -1,102 +1,93 @@
-//! How often a key was used of late, in four bits.
+//! How often keys that have left were used, in four bits. The same, number by number, is in `src/memory/sketch.ts`.
 //!
 //! G. Cormode, S. Muthukrishnan: An improved data stream summary: the count-min sketch and its applications, Journal
-//! of Algorithms 55(1), 2005. Aging by halving, and its period: G. Einziger, R. Friedman, B. Manes: TinyLFU: a highly
-//! efficient cache admission policy, ACM Transactions on Storage 13(4), 2017.
+//! of Algorithms 55(1), 2005. A key's counters in one cache line: Caffeine's `FrequencySketch`.
 
-/// Odd numbers with mixed bits (the primes of XXH64).
-const SEEDS: [u64; 4] =
-    [0x9e37_79b1_85eb_ca87, 0xc2b2_ae3d_27d4_eb4f, 0x1656_67b1_9e37_79f9, 0x85eb_ca77_c2b2_ae63];
-const ODD: u64 = 0x1111_1111_1111_1111;
-const HALVES: u64 = 0x7777_7777_7777_7777;
-const SMALLEST: usize = 16;
+/// Odd numbers with mixed bits.
+const BLOCK_SEED: u32 = 0x9e37_79b1;
+const ROW_SEED: u32 = 0x85eb_ca77;
+/// Words of a block: 64 bytes.
+const BLOCK: usize = 16;
+const COUNT: u32 = 15;
+const HALVES: u32 = 0x7777_7777;
+/// Up to here it is twice as large. Keys that share counters seem warmer than those that are held, whose uses are exact;
+/// in a small cache the keys of one period are enough to give all of a long loop such an advantage over what is held of
+/// it.
+const SMALL: usize = 4096;
 
-/// A count-min sketch of 4-bit counters that are halved once ten times as many uses were counted as it has words.
-///
-/// It grows with the number of entries.
+/// Each key has four counters in one block, and what is known of it is the lowest of them. Eight counters a word; the
+/// rows have two of them each. 8 to 16 bytes an entry, twice that for a small cache.
 #[derive(Clone)]
 pub(crate) struct Sketch {
-    words: Vec<u64>,
-    counted: u32,
+    words: Vec<u32>,
+    /// 32 less the bits of the number of blocks.
+    shift: u32,
+    /// Words for each entry.
+    width: usize,
+}
+
+/// Where the four counters of a key are: words, and bits in them.
+#[inline]
+fn places(print: u32, shift: u32) -> [(usize, u32); 4] {
+    let block = (print.wrapping_mul(BLOCK_SEED) >> shift) as usize * BLOCK;
+    let rows = (print ^ (print >> 15)).wrapping_mul(ROW_SEED);
+    let place = |row: u32| {
+        let bits = rows >> (25 - 5 * row);
+        (block + (bits >> 3 & 15) as usize, 8 * row + (bits & 4))
+    };
+    [place(0), place(1), place(2), place(3)]
 }
 
 impl Sketch {
-    pub(crate) fn new() -> Self {
-        Self { words: vec![0; SMALLEST], counted: 0 }
+    pub(crate) fn new(entries: usize) -> Self {
+        let width = if entries <= SMALL { 4 } else { 2 };
+        let bits = (width * entries).div_ceil(BLOCK).next_power_of_two().trailing_zeros().max(1);
+        Self { words: vec![0; BLOCK << bits], shift: 32 - bits, width }
     }
 
-    /// Whether there are fewer words than entries.
+    /// Entries that it is made for.
     #[inline]
-    pub(crate) fn is_small_for(&self, entries: usize) -> bool {
-        entries > self.words.len()
+    pub(crate) fn room(&self) -> usize {
+        self.words.len() / self.width
     }
 
-    /// Doubles the words, and keeps what is known of `prints`. (To copy the table would keep every key's estimate, and
-    /// every collision of the small table with it.)
+    /// Makes it for twice the entries, and keeps all that is known.
     #[cold]
-    pub(crate) fn grow(&mut self, prints: impl Iterator<Item = u32>) {
-        let mut grown = Self { words: vec![0; 2 * self.words.len()], counted: self.counted };
-        for print in prints {
-            let estimate = u64::from(self.estimate(print));
-            for row in 0..4 {
-                let (word, shift) = grown.place(print, row);
-                let known = (grown.words[word] >> shift) & 15;
-                grown.words[word] += estimate.saturating_sub(known) << shift;
-            }
+    pub(crate) fn grow(&mut self) {
+        if self.width > 2 && self.room() >= SMALL {
+            self.width = 2;
+            return;
         }
-        *self = grown;
+        // One more bit chooses the block: it is in the one or the other.
+        self.words = self.words.chunks(BLOCK).flat_map(|block| [block, block].concat()).collect();
+        self.shift -= 1;
     }
 
-    #[inline]
-    fn place(&self, print: u32, row: usize) -> (usize, u32) {
-        let mixed = u64::from(print).wrapping_add(SEEDS[row]).wrapping_mul(SEEDS[row]);
-        let word = (mixed >> 32) as usize & (self.words.len() - 1);
-        // Each row has its own four counters of the sixteen in a word.
-        let counter = ((print >> 30) << 2) + row as u32;
-        (word, counter << 2)
-    }
-
-    /// The estimated number of recent uses: 0 to 15, never too low but for aging.
+    /// The uses of a key: 0 to 15, never too low but for aging.
     #[inline]
     pub(crate) fn estimate(&self, print: u32) -> u8 {
-        let count = |row| {
-            let (word, shift) = self.place(print, row);
-            (self.words[word] >> shift) as u8 & 15
-        };
-        count(0).min(count(1)).min(count(2)).min(count(3))
+        let counts = places(print, self.shift).map(|(word, bits)| self.words[word] >> bits & COUNT);
+        counts[0].min(counts[1]).min(counts[2]).min(counts[3]) as u8
     }
 
-    /// Counts a use.
+    /// Notes that a key was used at least so often.
     #[inline]
-    pub(crate) fn count(&mut self, print: u32) {
-        let mut added = false;
-        for row in 0..4 {
-            let (word, shift) = self.place(print, row);
-            let room = (self.words[word] >> shift) & 15 != 15;
-            self.words[word] += u64::from(room) << shift;
-            added |= room;
+    pub(crate) fn raise(&mut self, print: u32, count: u8) {
+        for (word, bits) in places(print, self.shift) {
+            let known = self.words[word] >> bits & COUNT;
+            self.words[word] += u32::from(count).saturating_sub(known) << bits;
         }
-        self.counted = self.counted.saturating_add(u32::from(added));
     }
 
-    /// Whether it is time to [`Sketch::age`].
-    #[inline]
-    pub(crate) fn is_due(&self) -> bool {
-        self.counted as usize >= 10 * self.words.len()
-    }
-
-    /// Halves every counter, and the tally by what that took.
+    /// Halves every counter.
     #[cold]
     pub(crate) fn age(&mut self) {
-        let mut odd = 0;
         for word in &mut self.words {
-            odd += (*word & ODD).count_ones();
-            *word = (*word >> 1) & HALVES;
+            *word = *word >> 1 & HALVES;
         }
-        self.counted = (self.counted - odd / 4) / 2;
     }
 
     pub(crate) fn memory(&self) -> usize {
-        self.words.capacity() * size_of::<u64>()
+        self.words.capacity() * size_of::<u32>()
     }
 }

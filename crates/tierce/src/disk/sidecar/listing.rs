@@ -14,15 +14,18 @@ impl SidecarCache {
     /// A page of live entries, as [`Cache::page`](crate::Cache::page).
     ///
     /// # Errors
-    /// As [`SidecarCache::get`].
+    /// [`Code::InvalidOption`] for a prefix where the texts of keys are not stored; as [`SidecarCache::get`].
     pub fn page(&self, listing: &Listing<'_>) -> Result<KeyPage> {
+        if listing.prefixes.is_some() {
+            self.shared.keeping().expect_texts()?;
+        }
         let now = self.shared.now();
         let after = Some(listing.after).filter(|after| *after != i64::MIN);
         let mut page = KeyPage::default();
         let is_asked = |head: &Head| {
             let starts = |prefixes: [&[u8]; 2]| prefixes.iter().any(|prefix| head.key.starts_with(prefix));
             head.is_live(now)
-                && (!listing.expiring || head.expires.is_some())
+                && (!listing.expiring || head.expires.or(head.freshness.until).is_some())
                 && listing.prefixes.is_none_or(starts)
         };
         self.shared.folder.walk(after, |id| {

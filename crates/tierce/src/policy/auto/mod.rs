@@ -19,8 +19,8 @@ pub const UNSAMPLED: u64 = 8192;
 
 #[derive(Clone)]
 enum Form {
-    Follow(Follow),
-    Sampled(Sampled),
+    Follow(Box<Follow>),
+    Sampled(Box<Sampled>),
 }
 
 /// Starts as w-tinylfu, and changes to the policy that has missed less on the requests seen, when the gain outweighs
@@ -53,9 +53,9 @@ impl Auto {
     #[must_use]
     pub fn new(capacity: u64) -> Self {
         let form = if capacity <= UNSAMPLED {
-            Form::Follow(Follow::new(capacity))
+            Form::Follow(Box::new(Follow::new(capacity)))
         } else {
-            Form::Sampled(Sampled::new(capacity))
+            Form::Sampled(Box::new(Sampled::new(capacity)))
         };
         Self { form }
     }
