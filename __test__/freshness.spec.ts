@@ -287,6 +287,24 @@ describe.each<{ tiers: string; make: (options?: CacheOptions) => Cache }>([
     expect(await cache.get('k')).toEqual({ ok: true })
   })
 
+  it('shouldCache_may_take_its_time_where_the_load_does', async () => {
+    const cache = make()
+    const faults: unknown[] = []
+    cache.on('error', (fault) => faults.push(fault))
+    const options = { shouldCache: async (value: number) => value > 1 }
+    expect(await cache.getOrSet('k', () => 1, options)).toBe(1)
+    expect(await cache.has('k')).toBe(false)
+    expect(await cache.getOrSet('k', () => 2, options)).toBe(2)
+    expect(await cache.get('k')).toBe(2)
+    expect(cache.getOrSetSync('other', () => 2, options as never)).toBe(2)
+    expect(faults).toMatchObject([{ code: 'E_INVALID_OPTION' }])
+    // What it throws breaks no load.
+    const fails = { shouldCache: () => Promise.reject(new Error('mine')) }
+    expect(await cache.getOrSet('third', () => 3, fails)).toBe(3)
+    expect(faults).toHaveLength(2)
+    expect(await cache.has('third')).toBe(false)
+  })
+
   it('cacheErrors_gives_the_error_again_for_its_time_and_a_write_ends_it', async () => {
     const cache = make()
     const error = new Error('down')

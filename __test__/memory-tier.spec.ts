@@ -179,4 +179,19 @@ describe('what the disk tier is told', () => {
     }
     expect((await cache.entry('kept'))?.hits).toBeGreaterThan(500)
   })
+
+  it('what the disk evicted and memory still answers with is the same to every read', async () => {
+    const cache = openCache({ dir: tempDir(), max: 2 })
+    for (const key of ['a', 'b', 'c', 'd']) await cache.set(key, key)
+    const listed = []
+    for await (const key of cache.keys()) listed.push(key)
+    expect(listed).toHaveLength(2)
+    for (const key of ['a', 'b', 'c', 'd']) {
+      expect([cache.getSync(key), await cache.get(key), await cache.has(key)]).toEqual([key, key, true])
+      expect(await cache.entry(key)).toMatchObject({ value: key, tier: 'memory', tags: [] })
+      expect(await cache.getOrThrow(key)).toBe(key)
+    }
+    await cache.delete('a')
+    expect([await cache.entry('a'), await cache.get('a')]).toEqual([undefined, undefined])
+  })
 })

@@ -1,7 +1,7 @@
 /** A cache on a directory without a database: the choice, what is refused, memory beside other processes, and searches. */
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { Cache, type CacheOptions, double, integer, text, timestamp } from 'tierce'
+import { Cache, type CacheOptions, double, HashedKey, integer, text, timestamp } from 'tierce'
 import { kysely } from 'tierce/kysely'
 import { describe, expect, it } from 'vitest'
 import { codeOf, failure } from './helpers/errors.js'
@@ -41,8 +41,6 @@ describe('the choice', () => {
     [{ metadata: 'xml' }, /did you mean|metadata/],
     [{ metadata: 'json', policy: 'lfu' }, /lru, fifo/],
     [{ metadata: 'json', policy: 's3-fifo' }, /takes a database/],
-    [{ metadata: 'json', encryption: { key: Buffer.alloc(32, 1) } }, /encryption takes a database/],
-    [{ metadata: 'json', storeKeys: false }, /take a database/],
     [{ metadata: 'json', meta: { t: { n: integer().unique() } } }, /unique column/],
     [{ metadata: 'json', defaults: { singleFlight: 'machine' } }, /no locks/],
   ] as [object, RegExp][])('%j is E_INVALID_OPTION', async (options, says) => {
@@ -68,6 +66,73 @@ it('what_takes_a_database_is_E_UNAVAILABLE_and_says_what_to_use', async () => {
     expect(error.message).toMatch(says)
   }
   expect(await cache.size()).toBe(0)
+})
+
+describe('encryption', () => {
+  const SECRETS = [
+    'a-key-that-is-secret',
+    'a-value-that-is-secret',
+    'a-tag-that-is-secret',
+    'a-name-that-is-secret',
+  ]
+  const [KEY, VALUE, TAG, NAME] = SECRETS as [string, string, string, string]
+  const dir = () => join(tempDir(), 'cache')
+  const open = (at: string, byte = 1, more: CacheOptions = {}) =>
+    openCache({
+      dir: at,
+      metadata: 'json',
+      encryption: { key: Buffer.alloc(32, byte) },
+      meta: { people: { name: text() } },
+      ...more,
+    }) as unknown as Cache<{ people: { name: ReturnType<typeof text> } }>
+
+  it('keeps_keys_values_tags_and_metadata_of_entries_that_are_files', async () => {
+    const at = dir()
+    const cache = open(at)
+    await cache.set(KEY, { VALUE }, { tags: [TAG], description: NAME, meta: { people: { name: NAME } } })
+    await cache.set(`${KEY}:large`, VALUE.repeat(100_000))
+    await cache.close()
+    const again = open(at)
+    expect(await again.get(KEY)).toEqual({ VALUE })
+    expect(await again.get(`${KEY}:large`)).toBe(VALUE.repeat(100_000))
+    expect(await again.find('people', { where: { name: NAME } })).toHaveLength(1)
+    const keys: unknown[] = []
+    for await (const key of again.keys({ prefix: 'a-key' })) keys.push(key)
+    expect(keys.toSorted()).toEqual([KEY, `${KEY}:large`])
+    for (const name of readdirSync(at, { recursive: true, encoding: 'utf8' })) {
+      const path = join(at, name)
+      const shown = statSync(path).isFile() ? readFileSync(path, 'latin1') : ''
+      for (const secret of SECRETS) expect(`${name}${shown}`.includes(secret.slice(0, 12))).toBe(false)
+    }
+    expect(await again.invalidateTags([TAG])).toBe(1)
+    expect(await again.get(KEY)).toBeUndefined()
+  })
+
+  it('a_wrong_key_or_none_is_E_ENCRYPTION_and_what_was_changed_is_a_miss_and_an_event', async () => {
+    const at = dir()
+    const cache = open(at)
+    await cache.set(KEY, VALUE)
+    expect(await codeOf(() => open(at, 2))).toBe('E_ENCRYPTION')
+    expect(await codeOf(() => new Cache({ dir: at }))).toBe('E_ENCRYPTION')
+    const [path] = entryFiles(at)
+    const bytes = readFileSync(path!)
+    bytes[bytes.length - 1]! ^= 1
+    writeFileSync(path!, bytes)
+    const errors: unknown[] = []
+    cache.on('error', ({ code }) => errors.push(code))
+    expect(await cache.get(KEY)).toBeUndefined()
+    expect(errors).toEqual(['E_CORRUPT'])
+  })
+
+  it('goes_with_storeKeys_false_and_with_memory', async () => {
+    const cache = open(dir(), 1, { storeKeys: false, memory: true })
+    await cache.set(KEY, VALUE)
+    expect(await cache.get(KEY)).toBe(VALUE)
+    for await (const { key } of cache.entries()) expect(key).toBeInstanceOf(HashedKey)
+    expect(await codeOf(async () => cache.keys({ prefix: 'a' })[Symbol.asyncIterator]().next())).toBe(
+      'E_INVALID_OPTION',
+    )
+  })
 })
 
 describe('memory', () => {

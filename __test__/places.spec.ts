@@ -1,6 +1,8 @@
 /** Places where a cache cannot be: an error of its own for each, with the path and what to do. */
+import { spawnSync } from 'node:child_process'
 import { closeSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { gunzipSync } from 'node:zlib'
 import { Cache, FormatError, type TierceError, UnavailableError } from 'tierce'
 import { describe, expect, it } from 'vitest'
@@ -172,3 +174,27 @@ describe.skipIf(!canMount())('on a file system of its own (skipped where mountin
     expect(found.later).toEqual({ value: 2 })
   })
 })
+
+it.skipIf(process.platform === 'win32')(
+  'a_process_that_may_open_no_more_files_is_told_so_and_goes_on_when_it_may',
+  () => {
+    const entry = fileURLToPath(new URL('../dist/index.js', import.meta.url))
+    const program = `
+    const { closeSync, openSync } = require('node:fs')
+    const { Cache } = require(${JSON.stringify(entry)})
+    const cache = new Cache()
+    cache.setSync('a', 1)
+    const held = []
+    try { for (;;) held.push(openSync('/dev/null')) } catch {}
+    const save = () => cache.save(${JSON.stringify(join(tempDir(), 'saved'))})
+    save().catch((error) => {
+      for (const file of held) closeSync(file)
+      return save().then(({ entries }) => console.log(error.code, error.name, entries))
+    })`
+    const run = spawnSync('sh', ['-c', 'ulimit -n 100; exec "$0" -e "$1"', process.execPath, program], {
+      encoding: 'utf8',
+      timeout: 30_000,
+    })
+    expect([run.stdout, run.stderr]).toEqual(['E_UNAVAILABLE UnavailableError 1\n', ''])
+  },
+)

@@ -116,7 +116,8 @@ export interface CacheOptions<M extends MetaTables = MetaTables> {
   meta?: M | undefined
   /**
    * Encrypts what is on disk, with XChaCha20-Poly1305: values, descriptions and the texts of keys; keys and tags are found by keyed hashes. Times,
-   * counts, kinds, codecs and sizes are not encrypted. The key belongs to the directory from its first opening on. Without `meta`.
+   * counts, kinds, codecs and sizes are not encrypted. The key belongs to the directory from its first opening on. Without `meta`. With
+   * `metadata: 'json'` all of an entry is encrypted, also its `meta`; its length and the time of its last use are not.
    */
   encryption?: EncryptionOptions | undefined
   /**

@@ -2,6 +2,8 @@
  * Parts that many programs never use. Of what is published each is a file of its own, read when the part is first used: V8 compiles some
  * 30 KB in a millisecond, in every program that imports the package.
  */
+import { makeError, TierceError } from './errors.js'
+
 interface Parts {
   tables: typeof import('./parts/tables.js')
   'pull-through': typeof import('./parts/pull-through.js')
@@ -14,7 +16,16 @@ interface Parts {
   tracing: typeof import('./parts/tracing.js')
 }
 
-/** A part, loaded at the first call. */
+/**
+ * A part, loaded at the first call.
+ * @throws UnavailableError `E_UNAVAILABLE`: it cannot be read, as where the process may open no more files; a later call tries again
+ */
 export function part<N extends keyof Parts>(name: N): Parts[N] {
-  return require(`./parts/${name}.js`)
+  try {
+    return require(`./parts/${name}.js`)
+  } catch (cause) {
+    if (cause instanceof TierceError) throw cause
+    const why = (cause as Error).message
+    throw makeError('E_UNAVAILABLE', `A part of tierce cannot be loaded: ${why}`, { part: name }, cause)
+  }
 }

@@ -17,6 +17,25 @@ export async function timed(work) {
   return { wall, cpu: (user + system) * 1000 }
 }
 
+/**
+ * Runs named pieces of work in turn, again and again, and adds up what each took. `count` is how many operations a piece is;
+ * `by` is `measure` or `timed`. What the first `warmup` rounds took is not counted.
+ */
+export async function measureInTurn(pieces, { rounds, warmup = 0, by, before = () => {} }) {
+  const found = Object.fromEntries(Object.keys(pieces).map((id) => [id, { wall: 0, cpu: 0, ops: 0 }]))
+  for (let round = 0; round < rounds; round += 1) {
+    await before()
+    for (const [id, { count, work }] of Object.entries(pieces)) {
+      const { wall, cpu } = await by(work)
+      if (round < warmup) continue
+      found[id].wall += wall
+      found[id].cpu += cpu
+      found[id].ops += count
+    }
+  }
+  return found
+}
+
 export function median(numbers) {
   const sorted = [...numbers].sort((a, b) => a - b)
   const middle = sorted.length >> 1

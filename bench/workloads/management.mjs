@@ -2,7 +2,7 @@
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { Cache } from '../../dist/index.mjs'
-import { timed } from '../lib/measure.mjs'
+import { measureInTurn, timed } from '../lib/measure.mjs'
 
 const COUNT = 10_000
 const ROUNDS = 20
@@ -79,21 +79,17 @@ async function run({ contender, scale, folder }) {
     page: [PAGES, Math.min(100, keys.length)],
     cleanup: [1, keys.length],
   }
-  const found = Object.fromEntries(Object.keys(asked).map((verb) => [verb, { wall: 0, cpu: 0, ops: 0 }]))
-  for (let round = 0; round < ROUNDS; round += 1) {
-    await store.fill()
-    for (const [verb, [times, expected]] of Object.entries(asked)) {
-      const { wall, cpu } = await timed(async () => {
-        for (let time = 0; time < times; time += 1) {
-          const answer = await store[verb]()
-          if (answer !== expected) throw new Error(`${contender}: ${verb} gave ${answer}`)
-        }
-      })
-      found[verb].wall += wall
-      found[verb].cpu += cpu
-      found[verb].ops += times
+  const piece = ([verb, [count, expected]]) => {
+    const work = async () => {
+      for (let time = 0; time < count; time += 1) {
+        const answer = await store[verb]()
+        if (answer !== expected) throw new Error(`${contender}: ${verb} gave ${answer}`)
+      }
     }
+    return [verb, { count, work }]
   }
+  const pieces = Object.fromEntries(Object.entries(asked).map(piece))
+  const found = await measureInTurn(pieces, { rounds: ROUNDS, by: timed, before: store.fill })
   await store.close()
   return found
 }

@@ -1,6 +1,7 @@
 /** What a load was asked, what it answered, and what becomes of that: the parts of `load.ts` that need no state. */
 import { makeError } from '../errors.js'
 import type { SetOptions } from '../set-options.js'
+import type { Soon } from '../soon.js'
 import type { Kept } from '../tiers/entries.js'
 import type { Release } from './barriers.js'
 import { type Flight, type LoadCall, type LoadContext, notModified } from './flight.js'
@@ -49,12 +50,17 @@ export function answerOf(value: unknown, kept: Kept | undefined): unknown {
 }
 
 /** Why a value is not stored: `''` where nobody wants it, what its schema says; `undefined` where it is. */
-export function wantedOrIssues(
-  value: unknown,
-  plan: LoadPlan,
-): string | undefined | Promise<string | undefined> {
-  if (value === undefined || plan.shouldCache?.(value) === false) return ''
-  return plan.schema === undefined ? undefined : issuesOf(plan.schema, value)
+export function wantedOrIssues(value: unknown, plan: LoadPlan): Soon<string | undefined> {
+  if (value === undefined) return ''
+  const wanted = plan.shouldCache?.(value)
+  return wanted instanceof Promise
+    ? wanted.then((isWanted) => issuesIfWanted(isWanted, value, plan))
+    : issuesIfWanted(wanted, value, plan)
+}
+
+function issuesIfWanted(isWanted: unknown, value: unknown, { schema }: LoadPlan): Soon<string | undefined> {
+  if (isWanted === false) return ''
+  return schema === undefined ? undefined : issuesOf(schema, value)
 }
 
 export function orFallback(fallback: Kept | undefined, error: unknown): unknown {

@@ -39,8 +39,8 @@ export interface GetOrSetSyncOptions<V = unknown, Args extends unknown[] = []>
    * Prevention, PVLDB 8(8), 2015. A number is its beta: above 1 is earlier. Default false; true is 1.
    */
   early?: boolean | number | undefined
-  /** Whether a result is stored. Default: every one but `undefined`. */
-  shouldCache?: ((value: V) => boolean) | undefined
+  /** Whether a result is stored; a promise of it where the load is asynchronous. Default: every one but `undefined`. */
+  shouldCache?: ((value: V) => boolean | Promise<boolean>) | undefined
   /** For so long an error of the load is given again, in this process, without asking it. Default: not at all. */
   cacheErrors?: Duration | undefined
   /**
@@ -90,7 +90,7 @@ export interface LoadPlan {
   hard: number
   /** XFetch's beta; 0 for none. */
   early: number
-  shouldCache: ((value: unknown) => boolean) | undefined
+  shouldCache: ((value: unknown) => boolean | Promise<boolean>) | undefined
   cacheErrors: number
   validate: ((old: StaleEntry<unknown>, ...args: unknown[]) => unknown) | undefined
   schema: AnySchema | undefined

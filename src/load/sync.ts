@@ -88,7 +88,7 @@ export class SyncLoads {
   #find(text: string, plan: LoadPlan): Kept | undefined {
     const kept = this.#keeping.findSync(text)
     const issues = kept && this.#keeping.issues(kept, plan)
-    refusePromise(issues, 'schema')
+    refusePromise(issues, plan.shouldCache === undefined ? 'schema' : 'shouldCache, or the schema,')
     return issues === undefined ? kept : undefined
   }
 

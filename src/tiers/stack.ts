@@ -96,23 +96,25 @@ export class TierStack extends MemoryFront {
 
   /** The value of a key and what is known beside it. */
   async entry<V>(text: string): Promise<CacheEntry<V> | undefined> {
-    if (this.disk === undefined) {
-      const entry = this.live(text)
-      this.count(entry !== undefined)
-      return entry === undefined
-        ? undefined
-        : { value: this.given(entry) as V, ...memoryFacts(entry, entry.hits - 1) }
-    }
+    if (this.disk === undefined) return this.#memoryEntry(text)
     const live = this.current(text)
     this.tellAccesses()
     const hit = await this.disk.entry(text)
-    const isLive = hit !== undefined && hit.facts.freshUntil > this.now()
+    if (hit === undefined) return this.#memoryEntry(text) // the disk may have evicted what memory still answers with
+    const isLive = hit.facts.freshUntil > this.now()
     this.count(isLive)
     if (!isLive) return undefined
     const tier = live !== undefined && live === this.memory?.peek(text) ? 'memory' : 'disk'
     const { facts, value, extras } = hit
     const kind = kindName(facts.kind, value)
     return { value: value as V, ...diskFacts(facts, kind, tier, extras, this.tables) }
+  }
+
+  #memoryEntry<V>(text: string): CacheEntry<V> | undefined {
+    const entry = this.live(text)
+    this.count(entry !== undefined)
+    if (entry === undefined) return undefined
+    return { value: this.given(entry) as V, ...memoryFacts(entry, entry.hits - 1) }
   }
 
   /** What is known of a key. Does not count as an access. */

@@ -1,5 +1,5 @@
 /**
- * What a transaction has read and what it is to change: by texts of keys, and on this thread or not. `transaction.ts` is what programs see
+ * What a transaction has read and what it is to change: by texts of keys, and on this thread or not. `transaction-verbs.ts` is what programs see
  * of it.
  */
 import { makeError, TierceError } from '../errors.js'

@@ -12,6 +12,7 @@ use chacha20poly1305::aead::AeadInOut as _;
 use chacha20poly1305::{KeyInit as _, Tag, XChaCha20Poly1305, XNonce};
 use zeroize::{Zeroize as _, Zeroizing};
 
+use crate::codec::chunks::top_up;
 use crate::error::{Code, Error, Result};
 
 /// Bytes of a key.
@@ -293,9 +294,7 @@ impl Sealing {
             if self.waiting.len() == SEGMENT {
                 self.segment(cipher, false, out)?;
             }
-            let (now, later) = plain.split_at(plain.len().min(SEGMENT - self.waiting.len()));
-            self.waiting.extend_from_slice(now);
-            plain = later;
+            plain = top_up(&mut self.waiting, SEGMENT, plain);
         }
         Ok(())
     }

@@ -12,14 +12,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use common::{assert_settled, noise, temp, uncoded};
-use failing::{Fault, arm, lift, unsynced, watch};
+use failing::{FAULTS, Fault, arm, lift, unsynced, watch};
 use tierce::{Builder, Cache, Code, Durability, Error, Result, Wait, Write};
 
-const FAULTS: [Fault; 3] = [
-    Fault { errno: libc::ENOSPC, lasts: true },
-    Fault { errno: libc::EIO, lasts: true },
-    Fault { errno: libc::EIO, lasts: false },
-];
 const INLINE: usize = 300;
 const IN_FILE: usize = 40_000;
 

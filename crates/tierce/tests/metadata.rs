@@ -176,15 +176,28 @@ mod without_locks {
 
     #[test]
     fn auto_does_not_take_files_for_what_needs_a_database() {
-        let builder = || Cache::builder().encryption(tierce::EncryptionKey::from([7; 32]));
+        let builder = || Cache::builder().policy(tierce::policy::PolicyKind::Lfu);
         let dir = temp();
         assert_eq!(builder().open_sidecar(dir.path()).unwrap_err().code(), Code::InvalidOption);
         ERRNO.set(libc::ENOLCK);
         let why = builder().open_as(dir.path(), Some(Metadata::Auto)).unwrap_err();
         ERRNO.set(0);
         assert_eq!(why.code(), Code::InvalidOption);
-        assert!(why.to_string().contains("encryption"), "{why}");
+        assert!(why.to_string().contains("policy"), "{why}");
         assert!(!dir.path().join("tierce.metadata").exists());
+    }
+
+    #[test]
+    fn auto_with_a_key_is_encrypted_whatever_it_takes() {
+        let builder = || Cache::builder().encryption(tierce::EncryptionKey::from([7; 32]));
+        for errno in [0, libc::ENOLCK] {
+            let dir = temp();
+            ERRNO.set(errno);
+            drop(builder().open_as(dir.path(), Some(Metadata::Auto)).unwrap());
+            ERRNO.set(0);
+            let refused = Cache::builder().open_as(dir.path(), Some(Metadata::Auto)).unwrap_err();
+            assert_eq!(refused.code(), Code::Encryption);
+        }
     }
 
     #[test]

@@ -8,21 +8,21 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::{noise, temp, uncoded};
+use common::{builder, encrypted, noise, temp, uncoded};
 use tierce::policy::PolicyKind;
 use tierce::{
-    Builder, Cache, Cell, Code, Key, Listing, ManualClock, MetaRow, SetOptions, SidecarCache, State,
-    StreamOptions, Wait, Write,
+    Builder, Cell, Code, Key, Listing, ManualClock, MetaRow, SetOptions, SidecarCache, State, StreamOptions,
+    Wait, Write,
 };
 
 const NOW: u64 = 1_800_000_000_000;
 
 fn open(dir: &Path) -> SidecarCache {
-    Cache::builder().open_sidecar(dir).unwrap()
+    builder().open_sidecar(dir).unwrap()
 }
 
 fn plain() -> Builder {
-    Cache::builder().codec(uncoded("none"))
+    builder().codec(uncoded("none"))
 }
 
 fn at(now: u64) -> (Arc<ManualClock>, Builder) {
@@ -80,6 +80,27 @@ fn a_file_can_be_read_by_people() {
 }
 
 #[test]
+fn all_that_follows_holds_where_entries_are_encrypted() {
+    for test in [
+        what_takes_a_database_is_refused,
+        add_is_one_step_between_handles_and_threads,
+        add_takes_the_place_of_what_has_expired_or_is_damaged,
+        every_flipped_byte_and_every_cut_is_a_miss,
+        a_file_under_the_name_of_another_is_a_miss,
+        nonsense_never_crashes_nor_takes_memory_and_foreign_files_stay,
+        the_number_of_entries_holds_after_every_call_and_the_least_used_go,
+        fifo_goes_by_the_writes_alone,
+        the_size_holds_with_many_writers,
+        what_the_dead_left_is_removed_and_what_the_living_make_is_not,
+        streams_are_checked_chunk_by_chunk,
+        backups_and_snapshots_go_between_both_kinds,
+        a_directory_that_is_deleted_is_empty_and_is_made_again,
+    ] {
+        encrypted(test);
+    }
+}
+
+#[test]
 fn what_takes_a_database_is_refused() {
     let dir = temp();
     let cache = open(dir.path());
@@ -96,7 +117,7 @@ fn what_takes_a_database_is_refused() {
     assert_eq!(fs::read_dir(dir.path().join("temp")).unwrap().count(), 0, "what was staged is gone");
     for policy in [PolicyKind::Lfu, PolicyKind::Sieve, PolicyKind::S3Fifo, PolicyKind::Lifo, PolicyKind::Mru]
     {
-        let why = Cache::builder().policy(policy).open_sidecar(temp().path()).unwrap_err();
+        let why = builder().policy(policy).open_sidecar(temp().path()).unwrap_err();
         assert_eq!(why.code(), Code::InvalidOption);
         assert!(why.to_string().contains("lru, fifo"), "{why}");
     }
@@ -348,7 +369,7 @@ fn what_the_dead_left_is_removed_and_what_the_living_make_is_not() {
 fn streams_are_checked_chunk_by_chunk() {
     let dir = temp();
     for codec in ["none", "lz4"] {
-        let cache = Cache::builder().codec(uncoded(codec)).open_sidecar(dir.path()).unwrap();
+        let cache = builder().codec(uncoded(codec)).open_sidecar(dir.path()).unwrap();
         for length in [0, 10, 262_144, 262_145, 1_000_000] {
             let value = noise(length as u64, length);
             let mut writer = cache.write_stream("s", StreamOptions::default());
@@ -385,13 +406,13 @@ fn backups_and_snapshots_go_between_both_kinds() {
     }
     let to = copy.path().join("copy");
     assert_eq!(cache.backup(&to).unwrap().entries, 300);
-    assert_eq!(Cache::builder().open(&to).unwrap_err().code(), Code::InvalidOption);
+    assert_eq!(builder().open(&to).unwrap_err().code(), Code::InvalidOption);
     let restored = open(&to);
     assert_eq!(restored.stats().unwrap().size, cache.stats().unwrap().size);
 
     let path = file.path().join("snapshot");
     assert_eq!(restored.save(&path).unwrap().0, 300);
-    let database = Cache::builder().open(sqlite.path()).unwrap();
+    let database = builder().open(sqlite.path()).unwrap();
     assert_eq!(database.load(&path, false).unwrap().entries, 300);
     assert_eq!(database.get("k299").unwrap().unwrap(), noise(299, 50 * 299));
     database.save(&path).unwrap();
@@ -417,6 +438,7 @@ fn a_directory_that_is_deleted_is_empty_and_is_made_again() {
     assert!(!cache.delete("k").unwrap());
     cache.set("k", b"again").unwrap();
     assert_eq!(cache.get("k").unwrap().unwrap(), b"again");
+    assert_eq!(open(&dir).get("k").unwrap().unwrap(), b"again", "it is what it was");
 }
 
 #[cfg(unix)]

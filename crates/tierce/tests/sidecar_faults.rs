@@ -11,20 +11,14 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use common::{noise, temp, uncoded};
-use failing::{Fault, arm, lift, unsynced, watch};
-use tierce::{Cache, Code, Durability, Result, SidecarCache, StreamOptions, Wait, Write};
-
-const FAULTS: [Fault; 3] = [
-    Fault { errno: libc::ENOSPC, lasts: true },
-    Fault { errno: libc::EIO, lasts: true },
-    Fault { errno: libc::EIO, lasts: false },
-];
+use common::{builder, encrypted, noise, temp, uncoded};
+use failing::{FAULTS, arm, lift, unsynced, watch};
+use tierce::{Code, Durability, Result, SidecarCache, StreamOptions, Wait, Write};
 
 type Model = BTreeMap<u8, Vec<u8>>;
 
 fn open(dir: &Path, durability: Durability) -> Result<SidecarCache> {
-    Cache::builder().codec(uncoded("none")).max(50).durability(durability).open_sidecar(dir)
+    builder().codec(uncoded("none")).max(50).durability(durability).open_sidecar(dir)
 }
 
 /// One step; the model has what is acknowledged.
@@ -73,6 +67,11 @@ fn compare(cache: &SidecarCache, model: &Model, unsure: &[u8], what: &str) {
     }
     let faults = cache.take_faults();
     assert!(faults.iter().all(|fault| fault.code() != Code::Corrupt), "{what}: {faults:?}");
+}
+
+#[test]
+fn every_call_that_fails_is_told_also_where_entries_are_encrypted() {
+    encrypted(every_call_that_fails_is_told_and_leaves_nothing_wrong);
 }
 
 #[test]

@@ -18,6 +18,13 @@ pub(crate) const CHUNK: usize = 256 * 1024;
 /// Bytes before a chunk.
 pub(crate) const CHUNK_HEADER: usize = 24;
 
+/// Fills a piece up to so many bytes, and gives what is left of what came.
+pub(crate) fn top_up<'b>(piece: &mut Vec<u8>, full: usize, bytes: &'b [u8]) -> &'b [u8] {
+    let (now, later) = bytes.split_at(bytes.len().min(full.saturating_sub(piece.len())));
+    piece.extend_from_slice(now);
+    later
+}
+
 /// A chunk behind its header.
 pub(crate) fn encode(raw: &[u8], codec: CodecChoice, seed: u64, number: u64) -> Result<Vec<u8>> {
     let mut bytes = Vec::with_capacity(CHUNK_HEADER + raw.len());

@@ -11,6 +11,7 @@ use super::engine::Engine;
 use super::metadata::{self, Kind, Metadata};
 use super::open::Paths;
 use super::options::Options;
+use super::rules;
 use super::sidecar::SidecarCache;
 use crate::cipher::EncryptionKey;
 use crate::clock::Clock;
@@ -87,8 +88,9 @@ impl Builder {
     }
 
     /// Encrypts what is stored, with XChaCha20-Poly1305: values, descriptions and the texts of keys; tags and keys are found by
-    /// keyed hashes. In the clear are times, uses, kinds, codecs and sizes. The key is one of this directory alone, is needed at
-    /// each opening, and cannot be changed: [`Cache::save`] and [`Cache::load_encrypted`] bring entries into another one. No [`Builder::meta`] beside it. Whoever can write to the
+    /// keyed hashes. In the clear are times, uses, kinds, codecs and sizes; without a database the length of an entry and the time
+    /// of its last use alone. The key is one of this directory alone, is needed at
+    /// each opening, and cannot be changed: [`Cache::save`] and [`Cache::load_encrypted`] bring entries into another one. No [`Builder::meta`] beside it where there is a database. Whoever can write to the
     /// directory can still remove entries, and put a whole older one back in its place: `docs/on-disk-format.md`.
     pub fn encryption(mut self, key: EncryptionKey) -> Self {
         self.0.encryption = Some(key);
@@ -151,12 +153,14 @@ impl Builder {
     pub fn open_as(self, dir: impl AsRef<Path>, metadata: Option<Metadata>) -> Result<Tier> {
         self.0.check()?;
         let paths = Paths::new(dir.as_ref())?;
-        Ok(match metadata::choose(&paths.dir, metadata, || self.0.check_sidecar())? {
-            Kind::Sqlite => Tier::Sqlite(Cache::new(Engine::open(&self.0, paths)?)),
-            Kind::Json => {
-                self.0.check_sidecar()?;
-                Tier::Json(SidecarCache::open(&self.0, paths)?)
-            }
+        let fits = |kind| match kind {
+            Kind::Sqlite => self.0.check_database(),
+            Kind::Json => self.0.check_sidecar(),
+        };
+        let rules = || rules::recorded_for(&self.0);
+        Ok(match metadata::choose(&paths.dir, metadata, fits, rules)? {
+            (Kind::Sqlite, _) => Tier::Sqlite(Cache::new(Engine::open(&self.0, paths)?)),
+            (Kind::Json, rules) => Tier::Json(SidecarCache::open(&self.0, paths, rules)?),
         })
     }
 }

@@ -23,6 +23,7 @@ use crate::key::{Digest, Key};
 /// Sorts of encrypted bytes, each of which opens as nothing else.
 const PAYLOAD: u8 = 1;
 const EXTRAS: u8 = 2;
+const HEAD: u8 = 4; // 3 are blocks of snapshot files
 
 /// How an open cache keeps things.
 #[derive(Clone, Debug)]
@@ -47,16 +48,33 @@ impl Keeping {
     }
 
     /// The text that stands for a key.
-    fn text<'k>(&self, key: &'k Key<'_>) -> Cow<'k, [u8]> {
+    pub fn text<'k>(&self, key: &'k Key<'_>) -> Cow<'k, [u8]> {
         if self.keys { Cow::Borrowed(key.as_bytes()) } else { key.hashed() }
+    }
+
+    /// Fails where keys are not known by a part of their text.
+    pub fn expect_texts(&self) -> Result<()> {
+        if self.keys {
+            return Ok(());
+        }
+        Err(Error::new(
+            Code::InvalidOption,
+            "the texts of keys are not stored in this directory, so that none can be found by a part of it: list all \
+             entries, or find them by their tags",
+        )
+        .with("name", "prefix"))
     }
 
     /// By which a key's row is found, and to which all of it is bound.
     pub fn digest(&self, key: &Key<'_>) -> Digest {
+        self.digest_of_text(&self.text(key))
+    }
+
+    /// The same of the text that stands for a key.
+    pub fn digest_of_text(&self, text: &[u8]) -> Digest {
         match &self.cipher {
-            None if self.keys => key.digest(),
-            None => Digest::of(&key.hashed()),
-            Some(cipher) => digest_of_name(&cipher.name(&self.text(key))),
+            None => Digest::of(text),
+            Some(cipher) => digest_of_name(&cipher.name(text)),
         }
     }
 
@@ -113,12 +131,21 @@ impl Keeping {
         header: Header,
         digest: Digest,
         inline_max: usize,
-        mut frame: Vec<u8>,
+        frame: Vec<u8>,
     ) -> Result<(Header, Vec<u8>)> {
-        let plain = (frame.len() - HEADER) as u64;
-        let stored_size = if self.is_encrypted() { sealed_len(plain) } else { plain };
-        let in_file = stored_size > inline_max as u64;
-        let mut header = Header { stored_size, in_file, encrypted: self.is_encrypted(), ..header };
+        let in_file = self.stored_size((frame.len() - HEADER) as u64) > inline_max as u64;
+        self.frame_in(Header { in_file, ..header }, digest, frame)
+    }
+
+    /// Bytes that a coded value of so many takes.
+    fn stored_size(&self, plain: u64) -> u64 {
+        if self.is_encrypted() { sealed_len(plain) } else { plain }
+    }
+
+    /// As [`Keeping::frame`], where it is settled whether the payload is in a file.
+    pub fn frame_in(&self, header: Header, digest: Digest, mut frame: Vec<u8>) -> Result<(Header, Vec<u8>)> {
+        let stored_size = self.stored_size((frame.len() - HEADER) as u64);
+        let mut header = Header { stored_size, encrypted: self.is_encrypted(), ..header };
         if header.codec == CHUNKS {
             rebind(&mut frame[HEADER..], header.stream_seed(digest))?;
         }
@@ -168,6 +195,11 @@ impl Keeping {
         self.is_encrypted().then(|| Sealing::new(payload_of(&header.bound(digest)))).transpose()
     }
 
+    /// Whether a payload is verified before the first piece of it is read: what is encrypted, and chunks, are as they come.
+    pub fn verifies_first(&self, header: Header) -> bool {
+        header.codec == 0 && !header.encrypted && self.verifies
+    }
+
     /// The payload in a file that is open where it starts.
     pub fn reading(&self, file: File, header: Header, digest: Digest) -> Result<Payload> {
         self.expect(header)?;
@@ -190,6 +222,24 @@ impl Keeping {
         let outer = Extras { tags, description: Some(hex(&sealed).into()), meta: Vec::new() };
         let body = outer.to_bytes()?;
         Ok(Some((Cow::Owned(outer), body)))
+    }
+
+    /// The head of an entry's file, in the place of which only hexadecimal digits are stored. `None` where nothing is encrypted.
+    pub fn seal_head(&self, id: i64, head: &str) -> Result<Option<String>> {
+        let Some(cipher) = &self.cipher else { return Ok(None) };
+        let mut sealed = Vec::new();
+        cipher.seal(Place { sort: HEAD, of: &id.to_le_bytes() }, head.as_bytes(), &mut sealed)?;
+        Ok(Some(hex(&sealed)))
+    }
+
+    /// The reverse, in a directory that is encrypted.
+    ///
+    /// # Errors
+    /// [`Code::Corrupt`] where it was changed, or is of another entry.
+    pub fn open_head(&self, id: i64, sealed: &str) -> Result<Vec<u8>> {
+        let damaged = || Error::new(Code::Corrupt, "an entry file is damaged: its head is not encrypted");
+        let (Some(cipher), Some(sealed)) = (&self.cipher, unhex(sealed)) else { return Err(damaged()) };
+        cipher.open(Place { sort: HEAD, of: &id.to_le_bytes() }, &sealed)
     }
 
     /// What an entry carries. `None` where it is not what this write brought.

@@ -5,7 +5,7 @@ use super::db::Db;
 use super::extras::Extras;
 use super::read::Meta;
 use super::row::EntryRow;
-use crate::error::{Code, Error, Result};
+use crate::error::Result;
 use crate::frame::Header;
 
 /// Entries of a page of [`Cache::entries`].
@@ -79,13 +79,10 @@ impl Cache {
     /// # Errors
     /// [`Code::InvalidOption`] for a prefix where the texts of keys are not stored; as [`Cache::get`].
     pub fn page(&self, listing: &Listing<'_>) -> Result<KeyPage> {
+        if listing.prefixes.is_some() {
+            self.engine.keeping.expect_texts()?;
+        }
         match listing.prefixes {
-            Some(_) if !self.engine.keeping.keys => Err(Error::new(
-                Code::InvalidOption,
-                "the texts of keys are not stored in this directory, so that none can be found by a part of it: list all \
-                 entries, or find them by their tags",
-            )
-            .with("name", "prefix")),
             Some(prefixes) if self.engine.keeping.is_encrypted() => self.filtered(listing, prefixes),
             _ => self.plain_page(listing),
         }

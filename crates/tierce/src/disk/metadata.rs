@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::blob::{new_file, owner_only};
 use super::owner::random;
-use super::patiently;
+use super::{patiently, rules};
 use crate::error::{Code, Error, Result};
 
 pub(super) const NAME: &str = "tierce.metadata";
@@ -48,7 +48,8 @@ impl Kind {
 }
 
 /// Finds out what a directory is, and says what it is from now on where nobody has. `asked` is `None` for who takes it as it is;
-/// `fits_json` refuses what takes a database, before a directory becomes one without.
+/// `fits` refuses options before a directory becomes what they cannot be used with. With it goes what the record of a directory
+/// without a database says of rules, which `rules` makes for a new one.
 ///
 /// # Errors
 /// [`Code::InvalidOption`] where it is another one than was asked for; [`Code::Format`] where its record is none; what the disk
@@ -56,18 +57,20 @@ impl Kind {
 pub(super) fn choose(
     dir: &Path,
     asked: Option<Metadata>,
-    fits_json: impl Fn() -> Result<()>,
-) -> Result<Kind> {
-    let is = match known(dir)? {
-        Some(kind) => kind,
+    fits: impl Fn(Kind) -> Result<()>,
+    rules: impl Fn() -> Result<Vec<u8>>,
+) -> Result<(Kind, Vec<u8>)> {
+    let (is, recorded) = match known(dir)? {
+        Some(known) => known,
         None => {
             let wanted = match asked {
                 None | Some(Metadata::Sqlite) => Kind::Sqlite,
-                Some(Metadata::Json) => fits_json().map(|()| Kind::Json)?,
                 Some(Metadata::Auto) if locks_work(dir)? => Kind::Sqlite,
-                Some(Metadata::Auto) => fits_json().map(|()| Kind::Json)?,
+                Some(Metadata::Json | Metadata::Auto) => Kind::Json,
             };
-            record(dir, wanted)?
+            fits(wanted)?;
+            let recorded = if wanted == Kind::Json { rules()? } else { Vec::new() };
+            record(dir, wanted, recorded)?
         }
     };
     match (asked, is) {
@@ -79,12 +82,12 @@ pub(super) fn choose(
             );
             Err(Error::new(Code::InvalidOption, message).with("name", "metadata").at(dir))
         }
-        _ => Ok(is),
+        _ => fits(is).map(|()| (is, recorded)),
     }
 }
 
-/// What a directory was chosen to be.
-fn known(dir: &Path) -> Result<Option<Kind>> {
+/// What a directory was chosen to be, and its rules.
+fn known(dir: &Path) -> Result<Option<(Kind, Vec<u8>)>> {
     let path = dir.join(NAME);
     let failed = |why| Error::io("read", &path, why);
     let unreadable = |code, text: &str| {
@@ -96,17 +99,22 @@ fn known(dir: &Path) -> Result<Option<Kind>> {
     };
     let read = || {
         let mut text = Vec::new();
-        match File::open(&path).and_then(|file| file.take(64).read_to_end(&mut text)) {
+        match File::open(&path)
+            .and_then(|file| file.take(1 + (b"json\n".len() + rules::BOTH) as u64).read_to_end(&mut text))
+        {
             Err(why) if why.kind() == ErrorKind::NotFound => return Ok(None),
             outcome => outcome.map_err(failed)?,
         };
         // One byte that was damaged must not cost a cache.
-        let is = |known: &[u8]| {
-            text.len() == known.len() && text.iter().zip(known).filter(|(is, was)| is != was).count() <= 1
+        let is = |known: &[u8], rest: usize| {
+            text.len() == known.len() + rest
+                && text.iter().zip(known).filter(|(is, was)| is != was).count() <= 1
         };
         match &text[..] {
-            _ if is(b"sqlite\n") => Ok(Some(Kind::Sqlite)),
-            _ if is(b"json\n") => Ok(Some(Kind::Json)),
+            _ if is(b"sqlite\n", 0) => Ok(Some((Kind::Sqlite, Vec::new()))),
+            _ if is(b"json\n", 0) || is(b"json\n", rules::BOTH) => {
+                Ok(Some((Kind::Json, text[b"json\n".len()..].to_vec())))
+            }
             // Where there are no links, it is made before it is written.
             [] => Err(unreadable(Code::LockTimeout, "nothing")),
             text => Err(unreadable(Code::Format, &String::from_utf8_lossy(text))),
@@ -116,17 +124,17 @@ fn known(dir: &Path) -> Result<Option<Kind>> {
         let is_late = why.code() == Code::LockTimeout;
         if is_late { unreadable(Code::Format, "nothing") } else { why }
     })?;
-    Ok(recorded.or_else(|| dir.join("tierce.db").exists().then_some(Kind::Sqlite)))
+    Ok(recorded.or_else(|| dir.join("tierce.db").exists().then_some((Kind::Sqlite, Vec::new()))))
 }
 
 /// Says what a directory is, unless somebody has: gives what it is then.
-pub(super) fn record(dir: &Path, kind: Kind) -> Result<Kind> {
+pub(super) fn record(dir: &Path, kind: Kind, rules: Vec<u8>) -> Result<(Kind, Vec<u8>)> {
     let path = dir.join(NAME);
     let failed = |why| Error::io("write", &path, why);
-    let text = format!("{}\n", kind.name());
+    let text = [kind.name().as_bytes(), b"\n", &rules].concat();
     let early = dir.join(format!("{NAME}.{:016x}", random()));
     let written = new_file(&early).and_then(|mut file| {
-        file.write_all(text.as_bytes())?;
+        file.write_all(&text)?;
         file.sync_all()
     });
     let linked = written.and_then(|()| fs::hard_link(&early, &path));
@@ -136,7 +144,7 @@ pub(super) fn record(dir: &Path, kind: Kind) -> Result<Kind> {
         Err(why) if is_refused(&why) => match new_file(&path) {
             Err(why) if why.kind() == ErrorKind::AlreadyExists => false,
             outcome => {
-                let filled = outcome.and_then(|mut file| file.write_all(text.as_bytes()));
+                let filled = outcome.and_then(|mut file| file.write_all(&text));
                 if filled.is_err() {
                     let _ = fs::remove_file(&path); // ours, and not whole
                 }
@@ -146,7 +154,7 @@ pub(super) fn record(dir: &Path, kind: Kind) -> Result<Kind> {
         },
         outcome => outcome.map(|()| true).map_err(failed)?,
     };
-    if made { Ok(kind) } else { Ok(known(dir)?.unwrap_or(kind)) }
+    if made { Ok((kind, rules)) } else { Ok(known(dir)?.unwrap_or((kind, rules))) }
 }
 
 /// Whether a file system has no links, rather than no room.

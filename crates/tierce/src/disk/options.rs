@@ -99,12 +99,17 @@ impl Options {
                 "ttl is zero; leave it out for entries that never expire",
             ));
         }
+        MetaTable::check_all(&self.meta)
+    }
+
+    /// Refuses what a database cannot have.
+    pub fn check_database(&self) -> Result<()> {
         if self.encryption.is_some() && !self.meta.is_empty() {
             let message = "meta is given with encryption; its columns are searched by SQL and would be stored as they are: \
                            leave one of the two out";
             return Err(Error::new(Code::InvalidOption, message).with("name", "meta"));
         }
-        MetaTable::check_all(&self.meta)
+        Ok(())
     }
 
     /// Refuses what takes a database.
@@ -117,16 +122,6 @@ impl Options {
                 names.join(", ")
             );
             return Err(Error::new(Code::InvalidOption, message).with("name", "policy"));
-        }
-        if self.encryption.is_some() || !self.store_keys {
-            let (option, what) = match self.encryption {
-                Some(_) => ("encryption", "encryption takes"),
-                None => ("store_keys", "keys that are not stored take"),
-            };
-            let message = format!(
-                "{what} a database; with metadata 'json' leave it out, or give a directory with locks and metadata 'sqlite'"
-            );
-            return Err(Error::new(Code::InvalidOption, message).with("name", option));
         }
         let unique = |table: &&MetaTable| table.columns.iter().any(|column| column.is_unique);
         if let Some(table) = self.meta.iter().find(unique) {

@@ -3,6 +3,7 @@
 //!
 //! The file is made once, in one step and before the database. It is read before anything else is touched, so that a cache
 //! that does not fit the directory leaves it as it is. All of it is there twice: one damaged byte must not cost a whole cache.
+//! Where there is no database there is no lock to make two files under, and the rules are in the record of the choice.
 
 use std::fs;
 use std::io::{ErrorKind, Write as _};
@@ -20,8 +21,9 @@ use crate::error::{Code, Error, Result};
 
 const MAGIC: [u8; 8] = *b"TRCERULE";
 const VERSION: u8 = 1;
-/// Bytes of one copy.
+/// Bytes of one copy, and of the two.
 const COPY: usize = 72;
+pub(super) const BOTH: usize = 2 * COPY;
 /// Bits of the flags.
 const HASHED_KEYS: u8 = 1;
 const ENCRYPTED: u8 = 2;
@@ -78,13 +80,20 @@ impl Rules {
 
     /// The rules of a directory, if it has any.
     fn read(path: &Path) -> Result<Option<Self>> {
-        let bytes = match fs::read(path) {
-            Err(why) if why.kind() == ErrorKind::NotFound => return Ok(None),
-            bytes => bytes.map_err(|why| Error::io("read", path, why))?,
-        };
+        match fs::read(path) {
+            Err(why) if why.kind() == ErrorKind::NotFound => Ok(None),
+            bytes => Self::parse_both(&bytes.map_err(|why| Error::io("read", path, why))?, path).map(Some),
+        }
+    }
+
+    fn both(self) -> Vec<u8> {
+        self.to_bytes().repeat(2)
+    }
+
+    fn parse_both(bytes: &[u8], path: &Path) -> Result<Self> {
         let copies = bytes.chunks(COPY).take(2);
         let known = copies.filter_map(|copy| Self::parse(copy, path)).next();
-        known.transpose()?.map(Some).ok_or_else(|| {
+        known.transpose()?.ok_or_else(|| {
             let message = format!(
                 "{} is damaged, and without it nothing in the directory can be read: put it back from a backup, or \
                  remove the directory",
@@ -96,8 +105,7 @@ impl Rules {
 
     fn write(self, path: &Path) -> Result<()> {
         let mut file = AtomicFile::create(path)?;
-        let written = file.write_all(&self.to_bytes()).and_then(|()| file.write_all(&self.to_bytes()));
-        written.map_err(|why| Error::io("write", path, why))?;
+        file.write_all(&self.both()).map_err(|why| Error::io("write", path, why))?;
         file.commit().map(|_| ())
     }
 
@@ -125,19 +133,36 @@ pub(crate) fn rules_of(bytes: &[u8]) {
 /// # Errors
 /// [`Code::Encryption`], [`Code::InvalidOption`] where the options do not fit the directory, which stays as it is.
 pub(super) fn settle(paths: &Paths, options: &Options) -> Result<Keeping> {
+    let keeping = |rules| keeping(&paths.dir, options, rules);
     if let Some(rules) = found(paths)? {
-        return keeping(paths, options, rules);
+        return keeping(rules);
     }
     let wanted = Rules::made_for(options)?;
     if wanted == NONE {
-        return keeping(paths, options, NONE);
+        return keeping(NONE);
     }
     let _lock = paths.lock(options.lock_timeout)?; // held also by who makes a database
     if let Some(rules) = found(paths)? {
-        return keeping(paths, options, rules);
+        return keeping(rules);
     }
     wanted.write(&paths.rules)?;
-    keeping(paths, options, wanted)
+    keeping(wanted)
+}
+
+/// What the record of a new directory without a database gets: nothing where it needs no rules.
+pub(super) fn recorded_for(options: &Options) -> Result<Vec<u8>> {
+    let wanted = Rules::made_for(options)?;
+    Ok(if wanted == NONE { Vec::new() } else { wanted.both() })
+}
+
+/// As [`settle`], of such a directory: from what its record has.
+pub(super) fn settle_recorded(dir: &Path, options: &Options, recorded: &[u8]) -> Result<Keeping> {
+    let rules = if recorded.is_empty() {
+        NONE
+    } else {
+        Rules::parse_both(recorded, &dir.join(super::metadata::NAME))?
+    };
+    keeping(dir, options, rules)
 }
 
 /// What holds already: where there is a database without rules, that there are none.
@@ -159,10 +184,9 @@ pub(super) fn expect_none_new(paths: &Paths, keeping: &Keeping) -> Result<()> {
     Ok(())
 }
 
-fn keeping(paths: &Paths, options: &Options, rules: Rules) -> Result<Keeping> {
-    let shown = paths.dir.display();
-    let refused =
-        |code, message: String, option| Err(Error::new(code, message).with("name", option).at(&paths.dir));
+fn keeping(dir: &Path, options: &Options, rules: Rules) -> Result<Keeping> {
+    let shown = dir.display();
+    let refused = |code, message: String, option| Err(Error::new(code, message).with("name", option).at(dir));
     let cipher = match (&options.encryption, rules.encryption) {
         (None, None) => None,
         (None, Some(_)) => {

@@ -5,12 +5,13 @@
 
 use std::fs::File;
 use std::io::{BufWriter, ErrorKind, Read as _, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use xxhash_rust::xxh3::Xxh3;
 
 use super::Wait;
+use super::blob::verify_rest;
 use super::db::Durability;
 use super::engine::Engine;
 use super::extras::Extras;
@@ -20,7 +21,7 @@ use super::row::{Freshness, weight};
 use super::write::{SetWrite, Times, Write, Written};
 use crate::Cache;
 use crate::cipher::{Sealing, plain_len};
-use crate::codec::chunks::{CHUNK, CHUNK_HEADER, ChunkHeader, checksum, encode};
+use crate::codec::chunks::{CHUNK, CHUNK_HEADER, ChunkHeader, checksum, encode, top_up};
 use crate::codec::{self, CHUNKS, CodecChoice};
 use crate::error::{Code, Error, Result};
 use crate::frame::{FILE_PAYLOAD, HEADER, Header, size_on_disk};
@@ -58,12 +59,58 @@ pub struct ValueWriter {
 struct Growing {
     file: BufWriter<File>,
     path: PathBuf,
-    header: Header,
+    payload: Growth,
+}
+
+/// A payload of chunks that grows: it is coded, encrypted where the directory is, and summed up.
+pub(super) struct Growth {
+    /// Of all chunks so far.
+    pub header: Header,
     seed: u64,
     chunks: u64,
     hasher: Xxh3,
-    /// Where the directory is encrypted.
     sealing: Option<Sealing>,
+}
+
+impl Growth {
+    pub fn new(keeping: &Keeping, header: Header, digest: Digest) -> Result<Self> {
+        let header = Header { codec: CHUNKS, encrypted: keeping.is_encrypted(), ..header };
+        let seed = header.stream_seed(digest);
+        let sealing = keeping.sealing(header, digest)?;
+        Ok(Self { header, seed, chunks: 0, hasher: Xxh3::with_seed(seed), sealing })
+    }
+
+    /// Takes a chunk; gives what comes next in the file.
+    pub fn add(&mut self, keeping: &Keeping, codec: CodecChoice, chunk: &[u8]) -> Result<Vec<u8>> {
+        let mut bytes = encode(chunk, codec, self.seed, self.chunks)?;
+        self.chunks += 1;
+        self.header.raw_size += chunk.len() as u64;
+        if let (Some(sealing), Some(cipher)) = (&mut self.sealing, &keeping.cipher) {
+            let coded = std::mem::take(&mut bytes);
+            sealing.push(cipher, &coded, &mut bytes)?;
+        }
+        Ok(self.counted(bytes))
+    }
+
+    /// What waited to be encrypted, which ends the file.
+    pub fn end(&mut self, keeping: &Keeping) -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        if let (Some(sealing), Some(cipher)) = (self.sealing.take(), &keeping.cipher) {
+            sealing.finish(cipher, &mut bytes)?;
+        }
+        Ok(self.counted(bytes))
+    }
+
+    fn counted(&mut self, bytes: Vec<u8>) -> Vec<u8> {
+        self.header.stored_size += bytes.len() as u64;
+        self.hasher.update(&bytes);
+        bytes
+    }
+
+    /// The header of all of it.
+    pub fn concluded(&self) -> Header {
+        self.header.concluded(&self.hasher)
+    }
 }
 
 impl Cache {
@@ -158,9 +205,7 @@ impl ValueWriter {
             if self.chunk.len() == CHUNK {
                 self.write_chunk()?;
             }
-            let (now, later) = bytes.split_at(bytes.len().min(CHUNK - self.chunk.len()));
-            self.chunk.extend_from_slice(now);
-            bytes = later;
+            bytes = top_up(&mut self.chunk, CHUNK, bytes);
         }
         Ok(())
     }
@@ -171,12 +216,10 @@ impl ValueWriter {
         }
         let Some(growing) = &mut self.file else { return Ok(()) };
         let codec = self.options.codec.unwrap_or(self.engine.codec);
-        let coded = encode(&self.chunk, codec, growing.seed, growing.chunks)?;
-        growing.chunks += 1;
-        growing.header.raw_size += self.chunk.len() as u64;
-        let bytes = growing.header.stored_size + coded.len() as u64;
-        self.engine.bound.admit(weight(self.key.as_bytes().len() as u64 + bytes))?;
-        growing.put(&self.engine.keeping, &coded)?;
+        let bytes = growing.payload.add(&self.engine.keeping, codec, &self.chunk)?;
+        let stored = growing.payload.header.stored_size;
+        self.engine.bound.admit(weight(self.key.as_bytes().len() as u64 + stored))?;
+        growing.write(&bytes)?;
         self.chunk.clear();
         Ok(())
     }
@@ -185,10 +228,8 @@ impl ValueWriter {
     fn begin(&self) -> Result<Growing> {
         let header = Header {
             kind: self.options.kind,
-            codec: CHUNKS,
             in_file: true,
             has_extras: self.options.extras.as_ref().is_some_and(|extras| !extras.is_empty()),
-            encrypted: self.engine.keeping.is_encrypted(),
             ..self.engine.fresh_header()
         };
         let owner = self.engine.owner.id()?;
@@ -196,10 +237,8 @@ impl ValueWriter {
         let path = self.engine.blobs.path(header.write_id);
         let mut file = BufWriter::with_capacity(64 * 1024, self.engine.blobs.create(&path)?);
         file.write_all(&[0; FILE_PAYLOAD]).map_err(|why| Error::io("write the value file", &path, why))?;
-        let digest = self.engine.keeping.digest(&self.key);
-        let seed = header.stream_seed(digest);
-        let sealing = self.engine.keeping.sealing(header, digest)?;
-        Ok(Growing { file, path, header, seed, chunks: 0, hasher: Xxh3::with_seed(seed), sealing })
+        let keeping = &self.engine.keeping;
+        Ok(Growing { file, path, payload: Growth::new(keeping, header, keeping.digest(&self.key))? })
     }
 
     /// A value that never filled a chunk is stored like any other.
@@ -217,8 +256,9 @@ impl ValueWriter {
             self.write_chunk()?;
         }
         let Some(growing) = &mut self.file else { return Ok(Written::default()) };
-        growing.conclude(&self.engine.keeping)?;
-        let header = growing.header.concluded(&growing.hasher);
+        let last = growing.payload.end(&self.engine.keeping)?;
+        growing.write(&last)?;
+        let header = growing.payload.concluded();
         let failed = |why| Error::io("write the value file", &growing.path, why);
         growing.file.flush().map_err(failed)?;
         let file = growing.file.get_mut();
@@ -235,29 +275,7 @@ impl ValueWriter {
 }
 
 impl Growing {
-    /// Appends bytes of the payload.
-    fn put(&mut self, keeping: &Keeping, bytes: &[u8]) -> Result<()> {
-        match (&mut self.sealing, &keeping.cipher) {
-            (Some(sealing), Some(cipher)) => {
-                let mut sealed = Vec::new();
-                sealing.push(cipher, bytes, &mut sealed)?;
-                self.write(&sealed)
-            }
-            _ => self.write(bytes),
-        }
-    }
-
-    /// Writes what waits to be encrypted.
-    fn conclude(&mut self, keeping: &Keeping) -> Result<()> {
-        let (Some(sealing), Some(cipher)) = (self.sealing.take(), &keeping.cipher) else { return Ok(()) };
-        let mut sealed = Vec::new();
-        sealing.finish(cipher, &mut sealed)?;
-        self.write(&sealed)
-    }
-
     fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        self.header.stored_size += bytes.len() as u64;
-        self.hasher.update(bytes);
         self.file.write_all(bytes).map_err(|why| Error::io("write the value file", &self.path, why))
     }
 }
@@ -265,7 +283,7 @@ impl Growing {
 impl Drop for ValueWriter {
     fn drop(&mut self) {
         if let Some(growing) = self.file.take() {
-            let write_id = growing.header.write_id;
+            let write_id = growing.payload.header.write_id;
             drop(growing); // closed before it is removed
             self.engine.unlink(&[write_id]);
         }
@@ -295,17 +313,22 @@ pub(super) enum Source {
 }
 
 impl Source {
-    /// Chunks, from the first one on: of `stored` bytes, when they are not encrypted.
-    pub fn chunks(file: Payload, verifies: bool, header: Header, digest: Digest, stored: u64) -> Self {
-        Self::Chunks(Box::new(Chunks {
+    /// A payload of chunks, or one that is stored as it is and was verified, in a file that is open where it starts.
+    pub fn of(keeping: &Keeping, file: File, header: Header, digest: Digest) -> Result<Self> {
+        let file = keeping.reading(file, header, digest)?;
+        if header.codec == 0 {
+            return Ok(Self::Plain(file, header));
+        }
+        let stored = if header.encrypted { plain_len(header.stored_size) } else { Some(header.stored_size) };
+        Ok(Self::Chunks(Box::new(Chunks {
             file,
-            verifies,
+            verifies: keeping.verifies,
             header,
             seed: header.stream_seed(digest),
             number: 0,
             raw_left: header.raw_size,
-            stored_left: stored,
-        }))
+            stored_left: stored.unwrap_or(0),
+        })))
     }
 
     /// The next piece; `None` at the end.
@@ -361,6 +384,25 @@ fn unread(why: std::io::Error) -> Error {
     Error::new(code, format!("cannot read a streamed value: {why}")).because(why)
 }
 
+/// Reads a payload to its end, in a file that is open where it starts, and verifies all of it.
+///
+/// # Errors
+/// [`Code::Corrupt`] when it is not what was written; what the disk says.
+pub(super) fn verify_payload(
+    keeping: &Keeping,
+    mut file: File,
+    path: &Path,
+    header: Header,
+    digest: Digest,
+) -> Result<()> {
+    keeping.expect(header)?;
+    if !header.encrypted {
+        return verify_rest(&mut file, path, header, digest);
+    }
+    let mut payload = keeping.reading(file, header, digest)?;
+    std::io::copy(&mut payload, &mut std::io::sink()).map_err(|why| unread(why).at(path)).map(|_| ())
+}
+
 fn plain(file: &mut Payload) -> Result<Option<Vec<u8>>> {
     let mut piece = Vec::with_capacity(CHUNK);
     file.take(CHUNK as u64).read_to_end(&mut piece).map_err(unread)?;
@@ -375,14 +417,9 @@ impl Engine {
             return Ok(self.read_file(key, header)?.map(Source::Whole));
         }
         let Some(file) = self.blobs.open(header)? else { return Ok(None) };
-        let file = self.keeping.reading(file, header, digest)?;
-        if header.codec == 0 {
-            // What is encrypted is verified segment by segment.
-            let sound = header.encrypted || !self.keeping.verifies || self.blobs.verify(header, digest)?;
-            return Ok(sound.then_some(Source::Plain(file, header)));
-        }
-        let stored = if header.encrypted { plain_len(header.stored_size) } else { Some(header.stored_size) };
-        Ok(Some(Source::chunks(file, self.keeping.verifies, header, digest, stored.unwrap_or(0))))
+        let source = Source::of(&self.keeping, file, header, digest)?;
+        let sound = !self.keeping.verifies_first(header) || self.blobs.verify(header, digest)?;
+        Ok(sound.then_some(source))
     }
 
     /// Reads a value's file in pieces, and verifies all of it. False when there is no such file.
@@ -390,14 +427,8 @@ impl Engine {
     /// # Errors
     /// [`Code::Corrupt`] when it is not what was written.
     pub(super) fn verify_file(&self, header: Header, digest: Digest) -> Result<bool> {
-        if !header.encrypted || !self.keeping.is_encrypted() {
-            self.keeping.expect(header)?;
-            return self.blobs.verify(header, digest);
-        }
         let Some(file) = self.blobs.open(header)? else { return Ok(false) };
-        let mut payload = self.keeping.reading(file, header, digest)?;
-        std::io::copy(&mut payload, &mut std::io::sink())
-            .map_err(|why| unread(why).at(&self.blobs.path(header.write_id)))?;
+        verify_payload(&self.keeping, file, &self.blobs.path(header.write_id), header, digest)?;
         Ok(true)
     }
 

@@ -36,6 +36,13 @@ pub struct Fault {
     pub lasts: bool,
 }
 
+/// All that a disk does.
+pub const FAULTS: [Fault; 3] = [
+    Fault { errno: libc::ENOSPC, lasts: true },
+    Fault { errno: libc::EIO, lasts: true },
+    Fault { errno: libc::EIO, lasts: false },
+];
+
 /// Watches what is below a directory, alone among the tests of this program.
 pub fn watch(dir: &std::path::Path) -> MutexGuard<'static, ()> {
     let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);

@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::super::blob::{make_dir, new_file};
+use super::super::keeping::Keeping;
+use super::super::metadata::{self, Kind};
 use super::super::owner::random;
 use super::head::{self, Opened};
 use super::maker::Maker;
@@ -27,6 +29,9 @@ pub(super) struct Folder {
     temp: PathBuf,
     maker: Maker,
     sync: bool,
+    pub keeping: Keeping,
+    /// What the record of the directory says of it.
+    pub rules: Vec<u8>,
 }
 
 /// A file on its way. Dropped before it is published, it leaves nothing.
@@ -54,9 +59,9 @@ pub(super) struct Met {
 }
 
 impl Folder {
-    pub fn new(dir: PathBuf, sync: bool) -> Result<Self> {
-        let folder =
-            Self { entries: dir.join("entries"), temp: dir.join("temp"), dir, maker: Maker::new(), sync };
+    pub fn new(dir: PathBuf, sync: bool, keeping: Keeping, rules: Vec<u8>) -> Result<Self> {
+        let (entries, temp) = (dir.join("entries"), dir.join("temp"));
+        let folder = Self { entries, temp, dir, maker: Maker::new(), sync, keeping, rules };
         make_dir(&folder.entries)?;
         make_dir(&folder.temp)?;
         Ok(folder)
@@ -73,12 +78,22 @@ impl Folder {
         let path = self.temp.join(self.maker.name(random()));
         let mut file = new_file(&path);
         if file.as_ref().is_err_and(|why| why.kind() == ErrorKind::NotFound) {
-            make_dir(&self.dir)?;
-            make_dir(&self.temp)?;
+            self.make_again()?;
             file = new_file(&path);
         }
         let file = file.map_err(|why| Error::io("create the file of an entry", &path, why))?;
         Ok(Staged { file, path, is_published: false })
+    }
+
+    /// A directory that was deleted is what it was, unless somebody has made it anew meanwhile.
+    fn make_again(&self) -> Result<()> {
+        make_dir(&self.dir)?;
+        let (kind, rules) = metadata::record(&self.dir, Kind::Json, self.rules.clone())?;
+        if kind != Kind::Json || rules != self.rules {
+            let message = format!("{} was replaced while it was open: open it again", self.dir.display());
+            return Err(Error::new(Code::Unavailable, message).at(&self.dir));
+        }
+        make_dir(&self.temp)
     }
 
     /// Gives a whole file the name of its entry, in the place of any other.
@@ -143,7 +158,7 @@ impl Folder {
 
     /// Reads the head of an entry's file.
     pub fn open(&self, id: i64) -> Result<Found<Opened>> {
-        self.read(&self.path(id), head::read)
+        self.read(&self.path(id), |file| head::read(file, &self.keeping, id))
     }
 
     /// What tells the file of an entry from any other before and after it: one short read.
@@ -197,7 +212,7 @@ impl Folder {
             Err(why) if why.kind() == ErrorKind::NotFound => return Ok(None),
             outcome => outcome.map_err(|why| Error::io("remove the entry", &path, why))?,
         }
-        let found = self.read(&aside, head::read)?;
+        let found = self.read(&aside, |file| head::read(file, &self.keeping, id))?;
         if is_due(&found) {
             let length = fs::metadata(&aside).map_or(0, |about| about.len());
             drop(found);

@@ -2,7 +2,8 @@
 //!
 //! Two lines of JSON stand before the payload. The first, of [`LINE`] bytes, has the length of both and the checksum of the
 //! second, which has everything else that is known of the entry; spaces fill it up, so that the payload starts at a multiple of
-//! 64. The payload's own checksum is a frame's, which binds it to the key and to the write.
+//! 64. The payload's own checksum is a frame's, which binds it to the key and to the write. In an encrypted directory the
+//! second line is an object whose only member is the one that would stand there, sealed.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -10,6 +11,7 @@ use std::io::Read as _;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::super::extras::{Cell, Extras, MetaRow};
+use super::super::keeping::Keeping;
 use super::super::row::Freshness;
 use super::json::Json;
 use crate::error::{Code, Error, Result};
@@ -24,6 +26,8 @@ const LONGEST: usize = 64 << 20;
 const FIRST: usize = 4096;
 /// Payloads start at a multiple of this.
 const ALIGNED: usize = 64;
+/// The only member of a head that is encrypted.
+const SEALED: &str = "sealed";
 
 /// What stands before the payload.
 #[derive(Clone, Debug, PartialEq)]
@@ -69,13 +73,17 @@ impl Head {
         !self.is_expired(now) && !self.freshness.is_stale(now)
     }
 
-    /// Its bytes in a file; padded to `room` bytes at least.
+    /// Its bytes in the file of an id; padded to `room` bytes at least.
     ///
     /// # Errors
     /// [`Code::InvalidOption`] when it is too long.
-    pub fn to_bytes(&self, room: usize) -> Result<Written> {
-        let mut text = " ".repeat(LINE);
-        self.to_json().write(&mut text);
+    pub fn to_bytes(&self, keeping: &Keeping, id: i64, room: usize) -> Result<Written> {
+        let (mut head, mut text) = (String::new(), " ".repeat(LINE));
+        self.to_json().write(&mut head);
+        match keeping.seal_head(id, &head)? {
+            Some(sealed) => Json::Object(vec![(SEALED.to_owned(), Json::Text(sealed))]).write(&mut text),
+            None => text.push_str(&head),
+        }
         let length = (text.len() + 1).max(room).next_multiple_of(ALIGNED);
         if length > LONGEST {
             let message = format!(
@@ -125,7 +133,7 @@ impl Head {
         Json::Object(members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
     }
 
-    fn from_json(json: &Json) -> Option<Self> {
+    fn from_json(json: &Json, encrypted: bool) -> Option<Self> {
         let number = |name: &str| json.get(name)?.u64();
         let time = |name: &str| match json.get(name) {
             None | Some(Json::Null) => Some(None),
@@ -157,7 +165,7 @@ impl Head {
                 codec: number("codec")?.try_into().ok()?,
                 in_file: true,
                 has_extras: !extras.is_empty(),
-                encrypted: false,
+                encrypted,
                 raw_size: number("size")?,
                 stored_size: number("storedSize")?,
                 write_id: json.get("writeId")?.as_hex()?,
@@ -254,11 +262,16 @@ pub(super) fn parse_line(bytes: &[u8]) -> Result<(usize, u64)> {
     }
 }
 
-/// Reads a head, and no more than its file has.
+/// Reads the head of an id, and no more than its file has.
 ///
 /// # Errors
-/// [`Code::Corrupt`] and [`Code::Format`] as of [`parse_line`]; what the disk says.
-pub(super) fn read(mut file: File) -> Result<std::result::Result<Opened, Error>, std::io::Error> {
+/// [`Code::Corrupt`] and [`Code::Format`] as of [`parse_line`]; [`Code::Encryption`] for one that is encrypted, where nothing else
+/// is; what the disk says.
+pub(super) fn read(
+    mut file: File,
+    keeping: &Keeping,
+    id: i64,
+) -> Result<std::result::Result<Opened, Error>, std::io::Error> {
     let about = file.metadata()?;
     let mut first = Vec::with_capacity(FIRST.min(about.len() as usize));
     (&mut file).take(FIRST as u64).read_to_end(&mut first)?;
@@ -275,19 +288,29 @@ pub(super) fn read(mut file: File) -> Result<std::result::Result<Opened, Error>,
     let Some(head) = first.get(LINE..length) else {
         return Ok(Err(Error::new(Code::Corrupt, "an entry file is damaged: it is cut")));
     };
-    Ok(parse_head(head, stamp, about.len() - length as u64).map(|head| {
+    Ok(parse_head(head, stamp, about.len() - length as u64, keeping, id).map(|head| {
         let start = length as u64;
         Opened { file, head, stamp, start, first: first.split_off(length) }
     }))
 }
 
-fn parse_head(line: &[u8], stamp: u64, payload: u64) -> Result<Head> {
+fn parse_head(line: &[u8], stamp: u64, payload: u64, keeping: &Keeping, id: i64) -> Result<Head> {
     let damaged = |why: &str| Error::new(Code::Corrupt, format!("an entry file is damaged: {why}"));
     if xxh3_64(line) != stamp {
         return Err(damaged("the checksum of its head differs"));
     }
-    let json = Json::parse(std::str::from_utf8(line).map_err(|_| damaged("its head is no text"))?)?;
-    let head = Head::from_json(&json).ok_or_else(|| damaged("its head lacks something"))?;
+    let text = |line| std::str::from_utf8(line).map_err(|_| damaged("its head is no text"));
+    let mut json = Json::parse(text(line)?)?;
+    match (json.get(SEALED).and_then(Json::text), keeping.is_encrypted()) {
+        (None, false) => {}
+        (sealed, true) => json = Json::parse(text(&keeping.open_head(id, sealed.unwrap_or_default())?)?)?,
+        (Some(_), false) => {
+            let message = "an entry file is encrypted, as nothing else in the directory";
+            return Err(Error::new(Code::Encryption, message));
+        }
+    }
+    let head =
+        Head::from_json(&json, keeping.is_encrypted()).ok_or_else(|| damaged("its head lacks something"))?;
     if head.header.stored_size != payload {
         return Err(damaged("its payload is cut or too long"));
     }
@@ -296,7 +319,12 @@ fn parse_head(line: &[u8], stamp: u64, payload: u64) -> Result<Head> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::cipher::{Cipher, EncryptionKey, SALT};
+
+    const ID: i64 = -7;
 
     fn head() -> Head {
         let cells = vec![
@@ -330,44 +358,89 @@ mod tests {
         }
     }
 
-    fn read_bytes(bytes: &[u8]) -> Result<Head> {
+    /// In the clear, and encrypted.
+    fn keepings() -> [Keeping; 2] {
+        let plain = Keeping { cipher: None, key: None, keys: true, verifies: true };
+        let cipher = Cipher::new(&EncryptionKey::from([7; 32]), &[8; SALT]);
+        [plain.clone(), Keeping { cipher: Some(Arc::new(cipher)), ..plain }]
+    }
+
+    fn read_bytes(keeping: &Keeping, bytes: &[u8]) -> Result<Head> {
         let path = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(path.path(), bytes).unwrap();
-        read(File::open(path.path()).unwrap()).unwrap().map(|opened| opened.head)
+        read(File::open(path.path()).unwrap(), keeping, ID).unwrap().map(|opened| opened.head)
+    }
+
+    fn written(keeping: &Keeping, head: &Head) -> Vec<u8> {
+        let header = Header { encrypted: keeping.is_encrypted(), ..head.header };
+        let mut bytes = Head { header, ..head.clone() }.to_bytes(keeping, ID, 0).unwrap().bytes;
+        bytes.extend(b"12345");
+        bytes
+    }
+
+    /// With the checksum that belongs to what was changed.
+    fn mended(mut bytes: Vec<u8>) -> Vec<u8> {
+        let end = bytes.len() - 5;
+        let first = line(end, xxh3_64(&bytes[LINE..end]));
+        bytes[..LINE].copy_from_slice(first.as_bytes());
+        bytes
     }
 
     #[test]
     fn a_head_comes_back_as_it_went_in() {
-        for (key, expires) in [(b"k\0\n".to_vec(), None), (vec![0xff, 0, 1], Some(9))] {
-            let head = Head { key, expires, ..head() };
-            let mut written = head.to_bytes(0).unwrap();
-            assert_eq!(written.bytes.len() % 64, 0);
-            assert_eq!(written.bytes.iter().filter(|byte| **byte == b'\n').count(), 2);
-            written.bytes.extend(b"12345");
-            assert_eq!(read_bytes(&written.bytes).unwrap(), head);
+        for keeping in keepings() {
+            for (key, expires) in [(b"k\0\n".to_vec(), None), (vec![0xff, 0, 1], Some(9))] {
+                let mut head = Head { key, expires, ..head() };
+                let bytes = written(&keeping, &head);
+                assert_eq!((bytes.len() - 5) % 64, 0);
+                assert_eq!(bytes.iter().filter(|byte| **byte == b'\n').count(), 2);
+                head.header.encrypted = keeping.is_encrypted();
+                assert_eq!(read_bytes(&keeping, &bytes).unwrap(), head);
+            }
         }
     }
 
     #[test]
     fn every_flipped_bit_and_every_cut_of_a_head_is_noticed() {
-        let mut bytes = head().to_bytes(0).unwrap().bytes;
-        let end = bytes.len();
-        bytes.extend(b"12345");
-        for at in 0..end * 8 {
-            bytes[at / 8] ^= 1 << (at % 8);
-            let why = read_bytes(&bytes).unwrap_err();
-            assert!(matches!(why.code(), Code::Corrupt | Code::Format), "bit {at}: {why}");
-            bytes[at / 8] ^= 1 << (at % 8);
-        }
-        for length in 0..bytes.len() {
-            assert_eq!(read_bytes(&bytes[..length]).unwrap_err().code(), Code::Corrupt);
+        for keeping in keepings() {
+            let mut bytes = written(&keeping, &head());
+            let end = bytes.len() - 5;
+            for at in 0..end * 8 {
+                bytes[at / 8] ^= 1 << (at % 8);
+                let why = read_bytes(&keeping, &bytes).unwrap_err();
+                assert!(matches!(why.code(), Code::Corrupt | Code::Format), "bit {at}: {why}");
+                bytes[at / 8] ^= 1 << (at % 8);
+            }
+            for length in 0..end {
+                assert_eq!(read_bytes(&keeping, &bytes[..length]).unwrap_err().code(), Code::Corrupt);
+            }
         }
     }
 
     #[test]
+    fn an_encrypted_head_cannot_be_forged_nor_moved_nor_left_in_the_clear() {
+        let [plain, encrypted] = keepings();
+        let bytes = written(&encrypted, &head());
+        let digits = LINE + "{\"sealed\":\"".len();
+        let end = digits + bytes[digits..].iter().position(|byte| *byte == b'"').unwrap();
+        for at in digits..end {
+            let mut forged = bytes.clone();
+            forged[at] = if forged[at] == b'0' { b'1' } else { b'0' };
+            assert_eq!(read_bytes(&encrypted, &mended(forged)).unwrap_err().code(), Code::Corrupt, "{at}");
+        }
+        let path = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(path.path(), &bytes).unwrap();
+        let elsewhere = read(File::open(path.path()).unwrap(), &encrypted, ID + 1).unwrap();
+        assert_eq!(elsewhere.err().unwrap().code(), Code::Corrupt);
+        assert_eq!(read_bytes(&encrypted, &written(&plain, &head())).unwrap_err().code(), Code::Corrupt);
+        assert_eq!(read_bytes(&plain, &bytes).unwrap_err().code(), Code::Encryption, "it is not removed");
+    }
+
+    #[test]
     fn a_newer_file_is_told_apart_from_a_damaged_one() {
-        let mut bytes = head().to_bytes(0).unwrap().bytes;
+        let [plain, _] = keepings();
+        let mut bytes = written(&plain, &head());
         bytes[10] = b'2';
-        assert_eq!(read_bytes(&bytes).unwrap_err().code(), Code::Format);
+        assert_eq!(read_bytes(&plain, &bytes).unwrap_err().code(), Code::Format);
     }
 }

@@ -14,8 +14,11 @@ impl SidecarCache {
     /// A page of live entries, as [`Cache::page`](crate::Cache::page).
     ///
     /// # Errors
-    /// As [`SidecarCache::get`].
+    /// [`Code::InvalidOption`] for a prefix where the texts of keys are not stored; as [`SidecarCache::get`].
     pub fn page(&self, listing: &Listing<'_>) -> Result<KeyPage> {
+        if listing.prefixes.is_some() {
+            self.shared.keeping().expect_texts()?;
+        }
         let now = self.shared.now();
         let after = Some(listing.after).filter(|after| *after != i64::MIN);
         let mut page = KeyPage::default();

@@ -6,18 +6,18 @@ use std::path::Path;
 
 use super::super::Wait;
 use super::super::backup::{Backup, Target};
-use super::super::blob::{make_dir, new_file, verify_rest};
+use super::super::blob::{make_dir, new_file};
 use super::super::check::{CheckReport, Problem, ProblemKind};
 use super::super::metadata;
+use super::super::stream::verify_payload;
 use super::super::transfer::{AtomicFile, Loaded, next_batch, open_snapshot};
 use super::super::write::Write;
 use super::folder::{Folder, Found};
 use super::head::Opened;
 use super::write::database_tick;
-use super::{Meta, SidecarCache};
+use super::{Meta, Shared, SidecarCache};
 use crate::cipher::EncryptionKey;
 use crate::error::{Code, Error, Result};
-use crate::key::Digest;
 use crate::snapshot::{Record, SnapshotWriter};
 
 impl SidecarCache {
@@ -34,8 +34,9 @@ impl SidecarCache {
             let sound = match folder.open(id)? {
                 Found::Missing => return Ok(true),
                 Found::Bad(why) => Err((why, None)),
-                Found::Read(mut opened) => {
-                    verified(id, &mut opened, &folder.path(id)).map_err(|why| (why, Some(opened.stamp)))
+                Found::Read(opened) => {
+                    let stamp = opened.stamp;
+                    self.shared.verified(id, opened).map_err(|why| (why, Some(stamp)))
                 }
             };
             report.entries += 1;
@@ -84,8 +85,9 @@ impl SidecarCache {
     }
 
     fn copy(&self, to: &Path) -> Result<Backup> {
-        metadata::record(to, metadata::Kind::Json)?;
-        let copy = Folder::new(to.to_owned(), false)?;
+        let rules = &self.shared.folder.rules;
+        metadata::record(to, metadata::Kind::Json, rules.clone())?;
+        let copy = Folder::new(to.to_owned(), false, self.shared.keeping().clone(), rules.clone())?;
         let mut backup = Backup::default();
         self.shared.folder.walk(None, |id| {
             let Found::Read(mut opened) = self.shared.folder.open(id)? else { return Ok(true) };
@@ -114,14 +116,15 @@ impl SidecarCache {
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(u64, u64)> {
         let path = path.as_ref();
         let now = self.shared.now();
-        let mut writer = SnapshotWriter::new(AtomicFile::create(path)?, path, now, None)?;
+        let mut writer =
+            SnapshotWriter::new(AtomicFile::create(path)?, path, now, self.shared.keeping().key.as_ref())?;
         self.shared.folder.walk(None, |id| {
             let Found::Read(mut opened) = self.shared.folder.open(id)? else { return Ok(true) };
             if opened.head.is_expired(now) {
                 return Ok(true);
             }
             let meta = self.shared.meta(&opened);
-            if let Some(record) = record(&mut opened, &meta)? {
+            if let Some(record) = self.shared.record(&mut opened, &meta)? {
                 writer.add(&record)?;
             }
             Ok(true)
@@ -135,10 +138,10 @@ impl SidecarCache {
     /// # Errors
     /// As [`Cache::load`](crate::Cache::load).
     pub fn load(&self, path: impl AsRef<Path>, merge: bool) -> Result<Loaded> {
-        self.load_with(path.as_ref(), merge, None)
+        self.load_with(path.as_ref(), merge, self.shared.keeping().key.as_ref())
     }
 
-    /// The same of an encrypted file. Here its entries are not encrypted.
+    /// As [`SidecarCache::load`], of a file that was saved by a cache with another key: for a new key, or none.
     ///
     /// # Errors
     /// As [`Cache::load_encrypted`](crate::Cache::load_encrypted).
@@ -167,39 +170,41 @@ impl SidecarCache {
     }
 }
 
-/// Reads all of an entry. Gives the bytes of its payload, and when it expires.
-fn verified(id: i64, opened: &mut Opened, path: &Path) -> Result<(u64, Option<u64>)> {
-    let digest = Digest::of(&opened.head.key);
-    if digest.id() != id {
-        return Err(Error::new(Code::Corrupt, "the file of an entry has the name of another"));
+impl Shared {
+    /// Reads all of an entry. Gives the bytes of its payload, and when it expires.
+    fn verified(&self, id: i64, opened: Opened) -> Result<(u64, Option<u64>)> {
+        let Opened { mut file, head, start, .. } = opened;
+        let (digest, path) = (self.digest_of(&head), self.folder.path(id));
+        if digest.id() != id {
+            return Err(Error::new(Code::Corrupt, "the file of an entry has the name of another"));
+        }
+        file.seek(SeekFrom::Start(start)).map_err(|why| Error::io("read the entry", &path, why))?;
+        verify_payload(self.keeping(), file, &path, head.header, digest)?;
+        Ok((head.header.stored_size, head.expires))
     }
-    let failed = |why| Error::io("read the entry", path, why);
-    opened.file.seek(SeekFrom::Start(opened.start)).map_err(failed)?;
-    verify_rest(&mut opened.file, path, opened.head.header, digest)?;
-    Ok((opened.head.header.stored_size, opened.head.expires))
-}
 
-/// An entry apart from its directory. `None` where it does not verify: a read of it would be a miss.
-fn record(opened: &mut Opened, meta: &Meta) -> Result<Option<Record>> {
-    let payload = opened.payload()?;
-    let head = &opened.head;
-    if head.header.verify(Digest::of(&head.key), &payload).is_err() {
-        return Ok(None);
+    /// An entry apart from its directory. `None` where it does not verify: a read of it would be a miss.
+    fn record(&self, opened: &mut Opened, meta: &Meta) -> Result<Option<Record>> {
+        let stored = opened.payload()?;
+        let head = &opened.head;
+        let Ok(payload) = self.keeping().strict().payload(head.header, self.digest_of(head), &stored) else {
+            return Ok(None);
+        };
+        Ok(Some(Record {
+            key: head.key.clone(),
+            kind: head.header.kind,
+            codec: head.header.codec,
+            size: head.header.raw_size,
+            created: head.created,
+            expires: head.expires,
+            freshness: head.freshness,
+            extras: if head.extras.is_empty() { Vec::new() } else { head.extras.to_bytes()? },
+            accessed: database_tick(meta),
+            hits: 0,
+            payload: payload.into_owned(),
+            fields: Vec::new(),
+        }))
     }
-    Ok(Some(Record {
-        key: head.key.clone(),
-        kind: head.header.kind,
-        codec: head.header.codec,
-        size: head.header.raw_size,
-        created: head.created,
-        expires: head.expires,
-        freshness: head.freshness,
-        extras: if head.extras.is_empty() { Vec::new() } else { head.extras.to_bytes()? },
-        accessed: database_tick(meta),
-        hits: 0,
-        payload,
-        fields: Vec::new(),
-    }))
 }
 
 fn problem(kind: ProblemKind, message: String, path: &Path, fixed: bool) -> Problem {

@@ -24,12 +24,14 @@ use std::time::Duration;
 use super::Durability;
 use super::cache::SetOptions;
 use super::extras::Extras;
+use super::keeping::Keeping;
 use super::lock;
 use super::open::Paths;
 use super::options::Options;
 use super::owner::random;
 use super::read::Meta;
 use super::row::Freshness;
+use super::rules;
 use super::verbs::State;
 use super::write::{SetWrite, When, Write, Written};
 use super::{Entry, Wait};
@@ -92,6 +94,23 @@ impl Shared {
         self.clock.now_ms()
     }
 
+    fn keeping(&self) -> &Keeping {
+        &self.folder.keeping
+    }
+
+    fn digest(&self, key: &Key<'_>) -> Digest {
+        self.keeping().digest(key)
+    }
+
+    fn digest_of(&self, head: &head::Head) -> Digest {
+        self.keeping().digest_of_text(&head.key)
+    }
+
+    /// Whether an entry is of this key.
+    fn is_of(&self, head: &head::Head, key: &Key<'_>) -> bool {
+        head.key == *self.keeping().text(key)
+    }
+
     /// A time that no other write or access of this handle has: nanoseconds since the Unix epoch. In steps that file systems keep.
     fn tick(&self) -> u64 {
         const STEP: u64 = 1000;
@@ -119,8 +138,10 @@ impl Shared {
 }
 
 impl SidecarCache {
-    pub(super) fn open(options: &Options, paths: Paths) -> Result<Self> {
-        let folder = Folder::new(paths.dir, options.durability == Durability::Power)?;
+    /// `rules`: what the record of the directory says of how it is kept.
+    pub(super) fn open(options: &Options, paths: Paths, rules: Vec<u8>) -> Result<Self> {
+        let keeping = rules::settle_recorded(&paths.dir, options, &rules)?;
+        let folder = Folder::new(paths.dir, options.durability == Durability::Power, keeping, rules)?;
         Ok(Self {
             shared: Arc::new(Shared {
                 turns: Turns::of(&folder.dir),
@@ -139,7 +160,7 @@ impl SidecarCache {
 
     /// The digest by which this cache finds a key.
     pub fn digest(&self, key: &Key<'_>) -> Digest {
-        key.digest()
+        self.shared.digest(key)
     }
 
     /// The directory, absolute.

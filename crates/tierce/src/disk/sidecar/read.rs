@@ -1,5 +1,6 @@
 //! Reading: the head, then every check, then the value.
 
+use std::borrow::Cow;
 use std::io::Read as _;
 use std::sync::atomic::Ordering;
 
@@ -9,7 +10,7 @@ use super::folder::Found;
 use super::head::Opened;
 use super::{Shared, SidecarCache, meta_of};
 use crate::error::{Code, Error, Result};
-use crate::key::{Digest, Key};
+use crate::key::Key;
 
 impl SidecarCache {
     pub(super) fn read(&self, key: &Key<'_>, stale_too: bool) -> Result<Option<Entry>> {
@@ -17,8 +18,12 @@ impl SidecarCache {
         let meta = self.shared.meta(&opened);
         let value = opened.payload().and_then(|payload| {
             let header = opened.head.header;
-            header.verify(key.digest(), &payload)?;
-            if header.codec == 0 { Ok(payload) } else { header.decode(&payload) }
+            let keeping = self.shared.keeping();
+            match keeping.payload(header, keeping.digest(key), &payload)? {
+                plain if header.codec != 0 => header.decode(&plain),
+                Cow::Owned(plain) => Ok(plain),
+                Cow::Borrowed(_) => Ok(payload),
+            }
         });
         match value {
             Ok(value) => Ok(self.counted(Some(Entry { value, meta, extras: opened.head.extras }))),
@@ -70,7 +75,7 @@ impl SidecarCache {
 
     /// Whether the entry of a key is still the one with this slot and epoch ([`Meta::slot`](super::Meta::slot)): for memory tiers. One short read.
     pub fn is_current<'a>(&self, key: impl Into<Key<'a>>, slot: u32, epoch: u32) -> bool {
-        let found = self.shared.folder.stamp(key.into().digest().id());
+        let found = self.shared.folder.stamp(self.digest(&key.into()).id());
         matches!(found, Ok(Found::Read(stamp)) if super::place_of(stamp) == (slot, epoch))
     }
 
@@ -97,12 +102,12 @@ impl Shared {
 
     /// The entry of a key, expired or not. What is damaged is removed and reported.
     pub fn entry(&self, key: &Key<'_>) -> Result<Option<Opened>> {
-        let id = key.digest().id();
+        let id = self.digest(key).id();
         match self.folder.open(id)? {
-            Found::Read(opened) if opened.head.key == key.as_bytes() => Ok(Some(opened)),
+            Found::Read(opened) if self.is_of(&opened.head, key) => Ok(Some(opened)),
             Found::Read(opened) => {
                 // Another key with the same upper half of its digest, or a file that somebody gave another name.
-                if Digest::of(&opened.head.key).id() != id {
+                if self.digest_of(&opened.head).id() != id {
                     let fault = Error::new(Code::Corrupt, "the file of an entry has the name of another");
                     self.lost(id, opened.stamp, fault.at(&self.folder.path(id)));
                 }
@@ -131,7 +136,7 @@ impl Shared {
     }
 
     pub fn meta(&self, opened: &Opened) -> super::Meta {
-        let id = Digest::of(&opened.head.key).id();
+        let id = self.digest_of(&opened.head).id();
         let used = self.bound.used(id).or_else(|| self.folder.used(id)).unwrap_or_default();
         meta_of(&opened.head, id, opened.stamp, used)
     }

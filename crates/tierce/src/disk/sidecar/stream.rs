@@ -3,11 +3,8 @@
 use std::io::{Seek as _, SeekFrom};
 use std::sync::Arc;
 
-use xxhash_rust::xxh3::Xxh3;
-
 use super::super::blob::verify_rest;
-use super::super::keeping::Payload;
-use super::super::stream::{Source, StreamOptions};
+use super::super::stream::{Growth, Source, StreamOptions};
 use super::super::write::{SetWrite, Times, When, Write, Written};
 use super::super::{Meta, Wait};
 use super::folder::Staged;
@@ -15,7 +12,7 @@ use super::head::{Head, Opened};
 use super::write::Entering;
 use super::{Shared, SidecarCache};
 use crate::codec::CHUNKS;
-use crate::codec::chunks::{CHUNK, encode};
+use crate::codec::chunks::{CHUNK, top_up};
 use crate::error::{Code, Error, Result};
 use crate::frame::Header;
 use crate::key::Key;
@@ -36,11 +33,7 @@ struct Growing {
     head: Head,
     /// Bytes that are kept for the head.
     room: usize,
-    /// Of all chunks so far.
-    header: Header,
-    seed: u64,
-    chunks: u64,
-    hasher: Xxh3,
+    payload: Growth,
 }
 
 /// A value on its way out.
@@ -119,23 +112,22 @@ impl SidecarCache {
 impl Shared {
     /// How a value is read. What is stored as it is has no checksum of its pieces, so it is verified first.
     fn source(&self, mut opened: Opened, key: &Key<'_>) -> Result<Source> {
-        let (header, digest, start) = (opened.head.header, key.digest(), SeekFrom::Start(opened.start));
-        let path = self.folder.path(digest.id());
-        let failed = |why| Error::io("read the entry", &path, why);
+        let (keeping, digest) = (self.keeping(), self.digest(key));
+        let (header, start) = (opened.head.header, SeekFrom::Start(opened.start));
         if header.codec != CHUNKS && header.codec != 0 {
             let payload = opened.payload()?;
-            header.verify(digest, &payload)?;
-            return header.decode(&payload).map(Source::Whole);
+            let plain = keeping.payload(header, digest, &payload)?;
+            return header.decode(&plain).map(Source::Whole);
         }
+        let path = self.folder.path(digest.id());
+        let failed = |why| Error::io("read the entry", &path, why);
         let mut file = opened.file;
-        file.seek(start).map_err(failed)?;
-        if header.codec == CHUNKS {
-            let file = Payload::Plain(file);
-            return Ok(Source::chunks(file, true, header, digest, header.stored_size));
+        if keeping.verifies_first(header) {
+            file.seek(start).map_err(failed)?;
+            verify_rest(&mut file, &path, header, digest)?;
         }
-        verify_rest(&mut file, &path, header, digest)?;
         file.seek(start).map_err(failed)?;
-        Ok(Source::Plain(Payload::Plain(file), header))
+        Source::of(keeping, file, header, digest)
     }
 }
 
@@ -149,9 +141,7 @@ impl SidecarWriter {
             if self.chunk.len() == CHUNK {
                 self.write_chunk()?;
             }
-            let (now, later) = bytes.split_at(bytes.len().min(CHUNK - self.chunk.len()));
-            self.chunk.extend_from_slice(now);
-            bytes = later;
+            bytes = top_up(&mut self.chunk, CHUNK, bytes);
         }
         Ok(())
     }
@@ -162,13 +152,9 @@ impl SidecarWriter {
         }
         let Some(growing) = &mut self.growing else { return Ok(()) };
         let codec = self.options.codec.unwrap_or(self.shared.codec);
-        let coded = encode(&self.chunk, codec, growing.seed, growing.chunks)?;
-        growing.chunks += 1;
-        growing.header.raw_size += self.chunk.len() as u64;
-        growing.header.stored_size += coded.len() as u64;
-        growing.hasher.update(&coded);
-        self.shared.bound.admit(growing.room as u64 + growing.header.stored_size)?;
-        growing.staged.write(&[&coded])?;
+        let bytes = growing.payload.add(self.shared.keeping(), codec, &self.chunk)?;
+        self.shared.bound.admit(growing.room as u64 + growing.payload.header.stored_size)?;
+        growing.staged.write(&[&bytes])?;
         self.chunk.clear();
         Ok(())
     }
@@ -176,23 +162,22 @@ impl SidecarWriter {
     /// Creates the file, with room for a head whose numbers are not known yet.
     fn begin(&self) -> Result<Growing> {
         let extras = self.options.extras.clone().unwrap_or_default();
-        let digest = self.key.digest();
+        let (keeping, digest) = (self.shared.keeping(), self.shared.digest(&self.key));
         let header = Shared::header(self.options.kind, CHUNKS, 0, &extras);
+        let payload = Growth::new(keeping, header, digest)?;
         let times = Times::new(self.options.expires_at, self.options.freshness);
         let head = Head {
-            key: self.key.as_bytes().to_vec(),
+            key: keeping.text(&self.key).into_owned(),
             header: Header { raw_size: u64::MAX, stored_size: u64::MAX, ..header },
             created: u64::MAX,
             expires: times.expires,
             freshness: times.freshness,
             extras,
         };
-        let longest = head.to_bytes(0)?.bytes;
+        let longest = head.to_bytes(keeping, digest.id(), 0)?.bytes;
         let mut staged = self.shared.folder.stage()?;
         staged.write(&[&vec![0; longest.len()]])?;
-        let seed = header.stream_seed(digest);
-        let hasher = Xxh3::with_seed(seed);
-        Ok(Growing { staged, head, room: longest.len(), header, seed, chunks: 0, hasher })
+        Ok(Growing { staged, head, room: longest.len(), payload })
     }
 
     /// A value that never filled a chunk is stored like any other.
@@ -208,16 +193,18 @@ impl SidecarWriter {
         if !self.chunk.is_empty() {
             self.write_chunk()?;
         }
-        let Some(Growing { mut staged, head, room, header, hasher, .. }) = self.growing.take() else {
+        let Some(Growing { mut staged, head, room, mut payload }) = self.growing.take() else {
             return Ok(Written::default());
         };
-        let head = Head { header: header.concluded(&hasher), created: self.shared.now(), ..head };
-        let bytes = head.to_bytes(room)?;
+        let (keeping, digest) = (self.shared.keeping(), self.shared.digest(&self.key));
+        staged.write(&[&payload.end(keeping)?])?;
+        let head = Head { header: payload.concluded(), created: self.shared.now(), ..head };
+        let bytes = head.to_bytes(keeping, digest.id(), room)?;
         let failed = |why| Error::io("write the file of an entry", &staged.path, why);
         staged.file.rewind().map_err(failed)?;
         staged.write(&[&bytes.bytes])?;
         let length = room as u64 + head.header.stored_size;
-        let (digest, used) = (self.key.digest(), self.shared.tick());
+        let used = self.shared.tick();
         let entry = Entering { staged, digest, stamp: bytes.stamp, length, used };
         let written = self.shared.enter(entry, When::Always)?;
         self.shared.bound.enforce(&self.shared)?;

@@ -8,7 +8,7 @@ use super::folder::{Found, Staged};
 use super::head::Head;
 use super::{Shared, SidecarCache, place_of, unavailable, write_id};
 use crate::error::{Code, Error, Result};
-use crate::frame::Header;
+use crate::frame::{HEADER, Header};
 use crate::key::{Digest, Key};
 use crate::snapshot::Record;
 
@@ -59,22 +59,23 @@ impl Shared {
                 let SetWrite { key, value, kind, expires_at, freshness, codec, numbers, when, extras } = set;
                 let codec = codec.unwrap_or(self.codec);
                 let codec = numbers.map_or(codec, |numbers| codec.numbers(numbers));
-                let mut payload = Vec::with_capacity(value.len());
-                let codec = codec.encode(value, &mut payload)?;
+                let mut frame = Vec::with_capacity(HEADER + value.len());
+                frame.resize(HEADER, 0);
+                let codec = codec.encode(value, &mut frame)?;
                 let extras = extras.clone().map(Extras::into_owned).unwrap_or_default();
                 if !extras.is_empty() {
                     extras.to_bytes()?; // as long as it may be with a database
                 }
                 let times = Times::new(*expires_at, *freshness);
                 let head = Head {
-                    key: key.as_bytes().to_vec(),
+                    key: self.keeping().text(key).into_owned(),
                     header: Self::header(*kind, codec, value.len(), &extras),
                     created: self.now(),
                     expires: times.expires,
                     freshness: times.freshness,
                     extras,
                 };
-                Ready::Set { entry: self.stage(head, &payload, None)?, when: *when }
+                Ready::Set { entry: self.stage(head, frame, None)?, when: *when }
             }
             Write::Restore(record) => Ready::Set { entry: self.restored(record)?, when: When::Always },
             Write::Renew { key, expires_at, fresh_until, stale } => {
@@ -121,14 +122,14 @@ impl Shared {
         };
         let times = Times::new(record.expires, record.freshness);
         let head = Head {
-            key: record.key.clone(),
+            key: self.keeping().text(&Key::from_text(&record.key[..])).into_owned(),
             header: Header { raw_size: record.size, ..Self::header(record.kind, record.codec, 0, &extras) },
             created: record.created,
             expires: times.expires,
             freshness: times.freshness,
             extras,
         };
-        self.stage(head, &record.payload, Some(record.accessed))
+        self.stage(head, [&[0; HEADER], &record.payload[..]].concat(), Some(record.accessed))
     }
 
     /// Whether it fits.
@@ -137,11 +138,12 @@ impl Shared {
     }
 
     /// Writes the file of an entry. The tick of a database is milliseconds times 4096.
-    fn stage(&self, mut head: Head, payload: &[u8], accessed: Option<i64>) -> Result<Entering> {
-        let digest = Digest::of(&head.key);
-        head.header.stored_size = payload.len() as u64;
-        head.header = head.header.sealed(digest, payload);
-        let bytes = head.to_bytes(0)?;
+    fn stage(&self, mut head: Head, frame: Vec<u8>, accessed: Option<i64>) -> Result<Entering> {
+        let digest = self.digest_of(&head);
+        let (header, frame) = self.keeping().frame_in(head.header, digest, frame)?;
+        head.header = header;
+        let payload = &frame[HEADER..];
+        let bytes = head.to_bytes(self.keeping(), digest.id(), 0)?;
         let length = (bytes.bytes.len() + payload.len()) as u64;
         self.bound.admit(length)?;
         let mut staged = self.folder.stage()?;
@@ -157,7 +159,7 @@ impl Shared {
             Ready::Set { entry, when } => return self.enter(entry, when),
             Ready::Renew { key, times, stale } => return self.renew(key, times, stale),
             Ready::Delete { key } => {
-                let id = key.digest().id();
+                let id = self.digest(key).id();
                 let _turn = self.turns.take(id);
                 written.existed = self.folder_live(id, key)?;
                 if let Some(length) = self.folder.remove(id)? {
@@ -185,7 +187,7 @@ impl Shared {
     /// Whether a key has a live entry. A damaged one counts as none.
     fn folder_live(&self, id: i64, key: &Key<'_>) -> Result<bool> {
         Ok(match self.folder.open(id)? {
-            Found::Read(opened) => opened.head.key == key.as_bytes() && opened.head.is_live(self.now()),
+            Found::Read(opened) => self.is_of(&opened.head, key) && opened.head.is_live(self.now()),
             Found::Missing | Found::Bad(_) => false,
         })
     }
@@ -198,7 +200,7 @@ impl Shared {
         let mut outcome = self.outcome(id, stamp);
         let now = self.now();
         let is_live = || match self.folder.open(id) {
-            Ok(Found::Read(opened)) => Ok(Digest::of(&opened.head.key) == digest && opened.head.is_live(now)),
+            Ok(Found::Read(opened)) => Ok(self.digest_of(&opened.head) == digest && opened.head.is_live(now)),
             Ok(_) => Ok(false),
             Err(why) => Err(why),
         };
@@ -254,7 +256,7 @@ impl Shared {
     /// Writes the file again with another head. Whoever stored another value since the look is not overwritten but for the
     /// moment between a second look and the step.
     fn renew(&self, key: &Key<'_>, times: Times, stale: bool) -> Result<Written> {
-        let id = key.digest().id();
+        let id = self.digest(key).id();
         let _turn = self.turns.take(id);
         loop {
             let now = self.now();
@@ -265,7 +267,7 @@ impl Shared {
             }
             let freshness = super::Freshness { until: times.freshness.until, ..head.freshness };
             let head = Head { expires: times.expires, freshness, ..head.clone() };
-            let bytes = head.to_bytes(0)?;
+            let bytes = head.to_bytes(self.keeping(), id, 0)?;
             let used = self.bound.used(id).or_else(|| self.folder.used(id)).unwrap_or_default();
             let mut staged = self.folder.stage()?;
             staged.write(&[&bytes.bytes])?;
@@ -290,8 +292,8 @@ impl Shared {
 
     /// As [`Shared::entry`], for who has the turn: what is damaged stays for the next read.
     fn entry_in_turn(&self, key: &Key<'_>) -> Result<Option<super::head::Opened>> {
-        Ok(match self.folder.open(key.digest().id())? {
-            Found::Read(opened) if opened.head.key == key.as_bytes() => Some(opened),
+        Ok(match self.folder.open(self.digest(key).id())? {
+            Found::Read(opened) if self.is_of(&opened.head, key) => Some(opened),
             _ => None,
         })
     }
