@@ -2,6 +2,7 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Shorthand for results of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -115,4 +116,10 @@ impl From<parquet::errors::ParquetError> for Error {
     fn from(error: parquet::errors::ParquetError) -> Self {
         Self::new(Kind::Corrupt, format!("The Parquet data cannot be read: {error}.")).because(error)
     }
+}
+
+/// Runs a reader of bytes that may be damaged. Those of Arrow and Parquet panic where some of what the bytes say of themselves is
+/// impossible, such as a negative length.
+pub(crate) fn caught<T>(impossible: impl FnOnce() -> Error, read: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| Err(impossible()))
 }

@@ -21,6 +21,7 @@ use parquet::basic::Compression;
 use parquet::file::properties::WriterProperties;
 use parquet::file::reader::ChunkReader;
 
+use crate::error::caught;
 use crate::{Error, Kind, Result};
 
 /// Rows of a group: what statistics let a scan skip.
@@ -131,6 +132,12 @@ pub struct Scanned {
 /// # Errors
 /// `Corrupt`: it is damaged; `Query`: there is no such column, or it cannot be compared with such a value
 pub fn scan(bytes: impl ChunkReader + Clone + 'static, scan: &Scan) -> Result<Scanned> {
+    let impossible =
+        || Error::new(Kind::Corrupt, "The frame cannot be read: what it says of itself is impossible.");
+    caught(impossible, || read(bytes, scan))
+}
+
+fn read(bytes: impl ChunkReader + Clone + 'static, scan: &Scan) -> Result<Scanned> {
     let builder = open(bytes)?;
     let schema = Arc::clone(builder.schema());
     let index = |name: &str| {

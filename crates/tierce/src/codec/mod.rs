@@ -8,6 +8,7 @@ mod decimal;
 mod lz4;
 mod numbers;
 mod pco;
+mod planes;
 mod shuffle;
 mod zstd;
 

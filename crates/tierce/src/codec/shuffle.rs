@@ -16,6 +16,7 @@
 use std::cell::RefCell;
 
 use super::numbers::{CHUNK, Element, no_such_element, word};
+use super::planes::{join, split};
 use super::{damaged, decimal, lz4, zstd};
 use crate::error::Result;
 
@@ -103,11 +104,10 @@ pub(super) fn decode(coded: &[u8], raw: &mut [u8], width_log: u8) -> Result<()> 
         }
         join(&planes, width_log, raw)
     })?;
-    if is_delta {
-        from_differences(raw, width_log)?;
-    }
-    if exponent > 0 {
-        decimal::from_integers(raw, exponent - 1);
+    match exponent.checked_sub(1) {
+        Some(exponent) => decimal::from_integers(raw, exponent, is_delta),
+        None if is_delta => from_differences(raw, width_log)?,
+        None => {}
     }
     Ok(())
 }
@@ -210,118 +210,6 @@ fn bits_a_byte(bytes: &[u8]) -> f32 {
     let total = bytes.len() as f32;
     let bits = |count: &u32| *count as f32 * (total / *count as f32).log2();
     counts.iter().filter(|count| **count > 0).map(bits).sum::<f32>() / total.max(1.0)
-}
-
-/// Elements into planes.
-fn split(raw: &[u8], width_log: u8, planes: &mut [u8]) -> Result<()> {
-    match width_log {
-        0 => planes.copy_from_slice(raw),
-        1 => split_simply::<2>(raw, planes),
-        2 => split_simply::<4>(raw, planes),
-        3 => split_eight(raw, planes),
-        _ => return Err(no_such_element(width_log)),
-    }
-    Ok(())
-}
-
-/// Planes into elements. As many planes as an element has bytes, each of as many bytes as there are elements.
-fn join(planes: &[&[u8]; 8], width_log: u8, raw: &mut [u8]) -> Result<()> {
-    match width_log {
-        0 => raw.copy_from_slice(planes[0]),
-        1 => join_simply::<2>(planes, raw),
-        2 => join_simply::<4>(planes, raw),
-        3 => join_eight(planes, raw),
-        _ => return Err(no_such_element(width_log)),
-    }
-    Ok(())
-}
-
-fn split_simply<const W: usize>(raw: &[u8], planes: &mut [u8]) {
-    let count = raw.len() / W;
-    if count == 0 {
-        return;
-    }
-    for (at, plane) in planes.chunks_exact_mut(count).enumerate() {
-        for (byte, element) in plane.iter_mut().zip(raw.as_chunks::<W>().0) {
-            *byte = element[at];
-        }
-    }
-}
-
-fn join_simply<const W: usize>(planes: &[&[u8]; 8], raw: &mut [u8]) {
-    let count = raw.len() / W;
-    let planes: [&[u8]; W] = std::array::from_fn(|at| &planes[at][..count]);
-    for (at, element) in raw.as_chunks_mut::<W>().0.iter_mut().enumerate() {
-        *element = std::array::from_fn(|plane| planes[plane][at]);
-    }
-}
-
-/// Eight elements at a time, as a matrix of 8 x 8 bytes that is turned.
-fn split_eight(raw: &[u8], planes: &mut [u8]) {
-    let count = raw.len() / 8;
-    let (groups, _) = raw.as_chunks::<64>();
-    for (group, bytes) in groups.iter().enumerate() {
-        let rows = turned(std::array::from_fn(|row| load(&bytes[8 * row..8 * row + 8])));
-        for (plane, row) in rows.iter().enumerate() {
-            let at = plane * count + 8 * group;
-            planes[at..at + 8].copy_from_slice(&row.to_le_bytes());
-        }
-    }
-    for element in 8 * groups.len()..count {
-        for plane in 0..8 {
-            planes[plane * count + element] = raw[8 * element + plane];
-        }
-    }
-}
-
-fn join_eight(planes: &[&[u8]; 8], raw: &mut [u8]) {
-    let count = raw.len() / 8;
-    let (groups, _) = raw.as_chunks_mut::<64>();
-    let whole = groups.len();
-    for (group, bytes) in groups.iter_mut().enumerate() {
-        let rows = turned(std::array::from_fn(|plane| load(&planes[plane][8 * group..8 * group + 8])));
-        for (row, element) in rows.iter().zip(bytes.as_chunks_mut::<8>().0) {
-            *element = row.to_le_bytes();
-        }
-    }
-    for element in 8 * whole..count {
-        for plane in 0..8 {
-            raw[8 * element + plane] = planes[plane][element];
-        }
-    }
-}
-
-fn load(bytes: &[u8]) -> u64 {
-    let mut word = [0; 8];
-    word.copy_from_slice(bytes);
-    u64::from_le_bytes(word)
-}
-
-/// Turns a matrix of 8 x 8 bytes: swaps of blocks of 4, 2 and 1 (Hacker's Delight, 7-3), spelt out for the compiler.
-#[inline(always)]
-fn turned(rows: [u64; 8]) -> [u64; 8] {
-    let [a, b, c, d, e, f, g, h] = rows;
-    let ((a, e), (b, f), (c, g), (d, h)) = (blocks4(a, e), blocks4(b, f), blocks4(c, g), blocks4(d, h));
-    let ((a, c), (b, d), (e, g), (f, h)) = (blocks2(a, c), blocks2(b, d), blocks2(e, g), blocks2(f, h));
-    let ((a, b), (c, d), (e, f), (g, h)) = (blocks1(a, b), blocks1(c, d), blocks1(e, f), blocks1(g, h));
-    [a, b, c, d, e, f, g, h]
-}
-
-#[inline(always)]
-fn blocks4(low: u64, high: u64) -> (u64, u64) {
-    ((low & 0xffff_ffff) | (high << 32), (low >> 32) | (high & !0xffff_ffff))
-}
-
-#[inline(always)]
-fn blocks2(low: u64, high: u64) -> (u64, u64) {
-    const MASK: u64 = 0x0000_ffff_0000_ffff;
-    ((low & MASK) | ((high & MASK) << 16), ((low >> 16) & MASK) | (high & !MASK))
-}
-
-#[inline(always)]
-fn blocks1(low: u64, high: u64) -> (u64, u64) {
-    const MASK: u64 = 0x00ff_00ff_00ff_00ff;
-    ((low & MASK) | ((high & MASK) << 8), ((low >> 8) & MASK) | (high & !MASK))
 }
 
 macro_rules! difference_functions {
