@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import {
   definePolicy,
   InvalidKeyError,
@@ -13,6 +14,7 @@ import {
   ValueTooLargeError,
 } from 'tierce'
 import { describe, expect, it } from 'vitest'
+import { tempDir } from './helpers/temp.js'
 
 function fakeClock(start = 1_000_000) {
   let now = start
@@ -457,6 +459,28 @@ describe('bounds', () => {
     }
   })
 
+  it.each(POLICIES)('%s: evicts after clear and refill, and after load, as it did before', async (policy) => {
+    const cache = new MemoryCache<number, number>({ max: 50, policy })
+    const fill = () => {
+      for (let step = 0; step < 2000; step++) {
+        const key = (step * 7919) % 131
+        if (cache.get(key) === undefined) cache.set(key, step)
+      }
+      expect(cache.size).toBe(50)
+      expect(cache.check()).toBe('')
+    }
+    fill()
+    const order = [...cache.keys()]
+    cache.clear()
+    expect([cache.size, [...cache.keys()]]).toEqual([0, []])
+    fill()
+    expect([...cache.keys()]).toEqual(order)
+    const file = join(tempDir(), 'saved')
+    await cache.save(file)
+    await cache.load(file)
+    fill()
+  })
+
   it.each(POLICIES)('%s: maxSize holds after each call, with weights that change', (policy) => {
     const cache = new MemoryCache<number, number>({
       maxSize: 1000,
@@ -499,6 +523,8 @@ describe('bounds', () => {
   it('names an option or a policy that is misspelt', () => {
     expect(() => new MemoryCache({ maxx: 1 } as never)).toThrow(/Did you mean 'max'/)
     expect(() => new MemoryCache({ policy: 'lur' })).toThrow(/lru/)
+    expect(() => new MemoryCache({ max: 0 })).toThrow(/max/)
+    expect(() => new MemoryCache({ maxSize: 0 })).toThrow(/maxSize/)
     expect(() => new MemoryCache({ max: 1, weigher: () => 1 })).toThrow(/maxSize/)
     expect(() => new MemoryCache({ maxSize: 9, weigher: () => Number.NaN }).set('a', 1)).toThrow(/weigher/)
   })

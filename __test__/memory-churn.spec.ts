@@ -49,7 +49,7 @@ describe('millions of operations with churn', () => {
   it('hits alone take no memory, where victims are hit and named again and again', () => {
     const text = `
       const { MemoryCache } = require(${JSON.stringify(entry)})
-      const cache = new MemoryCache({ max: 20_000, policy: "s3-fifo" })
+      const cache = new MemoryCache({ max: 20_000, policy: "auto" })
       for (let key = 0; key < 20_000; key++) cache.set(key, key)
       const used = () => { gc(); return process.memoryUsage().heapUsed }
       const run = (steps) => { for (let step = 0; step < steps; step++) cache.get(step % 20_000) }

@@ -1,5 +1,6 @@
 //! `tierce-sim`: replays access traces against eviction policies.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -18,11 +19,12 @@ enum Failure {
 fn main() -> ExitCode {
     match run() {
         Ok(text) => {
-            print!("{text}");
+            // Who has closed the other end, as `head` does, wants no more.
+            let _ = std::io::stdout().write_all(text.as_bytes());
             ExitCode::SUCCESS
         }
         Err(failure) => {
-            eprintln!("tierce-sim: {failure}");
+            let _ = writeln!(std::io::stderr(), "tierce-sim: {failure}");
             ExitCode::from(if matches!(failure, Failure::Usage(_)) { 2 } else { 1 })
         }
     }

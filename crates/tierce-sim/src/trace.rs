@@ -9,15 +9,34 @@ use std::path::{Path, PathBuf};
 use flate2::read::MultiGzDecoder;
 use xxhash_rust::xxh3::xxh3_64;
 
+/// The first bytes of any gzip file.
+const GZIP: [u8; 2] = [0x1f, 0x8b];
+
 /// Why a trace could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum TraceError {
-    /// The file can't be opened, or is not gzip.
+    /// The file can't be opened or read.
     #[error("{path}: {source}")]
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system or the decoder said.
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The file is something else.
+    #[error("{path} is not gzip: a trace is gzip text, so compress it with gzip first")]
+    NotGzip {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The gzip stream breaks off or is damaged, or what it holds is no text.
+    #[error("{path} is damaged, or no text, after line {line}: {source}")]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// The last sound line, from 1.
+        line: usize,
+        /// What the decoder said.
         source: std::io::Error,
     },
     /// A size is not a number of bytes below 2^32.
@@ -58,10 +77,15 @@ impl Trace {
     /// [`TraceError`], which names the file and the line.
     pub fn read(path: &Path) -> Result<Self, TraceError> {
         let failed = |source| TraceError::Read { path: path.to_owned(), source };
-        let lines = BufReader::new(MultiGzDecoder::new(File::open(path).map_err(failed)?)).lines();
+        let mut file = BufReader::new(File::open(path).map_err(failed)?);
+        if !file.fill_buf().map_err(failed)?.starts_with(&GZIP) {
+            return Err(TraceError::NotGzip { path: path.to_owned() });
+        }
+        let lines = BufReader::new(MultiGzDecoder::new(file)).lines();
         let mut builder = Builder::default();
         for (number, line) in lines.enumerate() {
-            let line = line.map_err(failed)?;
+            let damaged = |source| TraceError::Damaged { path: path.to_owned(), line: number, source };
+            let line = line.map_err(damaged)?;
             let (key, size) = line.split_once('\t').unwrap_or((&line, "1"));
             if key.is_empty() {
                 continue;

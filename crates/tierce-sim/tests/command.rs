@@ -11,9 +11,13 @@ fn run(arguments: &[&str]) -> Output {
 }
 
 fn write(folder: &tempfile::TempDir, name: &str, text: &str) -> PathBuf {
+    write_bytes(folder, name, text.as_bytes())
+}
+
+fn write_bytes(folder: &tempfile::TempDir, name: &str, bytes: &[u8]) -> PathBuf {
     let path = folder.path().join(name);
     let mut gzip = flate2::write::GzEncoder::new(std::fs::File::create(&path).unwrap(), Default::default());
-    gzip.write_all(text.as_bytes()).unwrap();
+    gzip.write_all(bytes).unwrap();
     gzip.finish().unwrap();
     path
 }
@@ -56,6 +60,12 @@ fn bad_input_is_named_and_fails() {
     let bad = write(&folder, "bad.tsv.gz", "1\t3\n2\tmuch\n");
     let plain = folder.path().join("plain.tsv.gz");
     std::fs::write(&plain, "1\n2\n").unwrap();
+    let nothing = folder.path().join("nothing.tsv.gz");
+    std::fs::write(&nothing, "").unwrap();
+    let cut = write(&folder, "cut.tsv.gz", &"1\n2\n3\n".repeat(1000));
+    let whole = std::fs::read(&cut).unwrap();
+    std::fs::write(&cut, &whole[..whole.len() / 2]).unwrap();
+    let binary = write_bytes(&folder, "binary.tsv.gz", b"1\n\xff\xfe\n");
     let empty = write(&folder, "empty.tsv.gz", "");
     for (arguments, code, words) in [
         (vec!["-p", "clock", "x"], 2, "unknown policy \"clock\": expected one of lru, lfu"),
@@ -65,7 +75,10 @@ fn bad_input_is_named_and_fails() {
         (vec!["-f", "html", "x"], 2, "unknown format \"html\""),
         (vec![], 2, "no trace given"),
         (vec![bad.to_str().unwrap()], 1, "line 2: \"much\" is not a size"),
-        (vec![plain.to_str().unwrap()], 1, "plain.tsv.gz"),
+        (vec![plain.to_str().unwrap()], 1, "plain.tsv.gz is not gzip"),
+        (vec![nothing.to_str().unwrap()], 1, "nothing.tsv.gz is not gzip"),
+        (vec![cut.to_str().unwrap()], 1, "cut.tsv.gz is damaged, or no text, after line"),
+        (vec![binary.to_str().unwrap()], 1, "binary.tsv.gz is damaged, or no text, after line 1"),
         (vec![empty.to_str().unwrap()], 1, "no request in it"),
         (vec!["/nowhere.gz"], 1, "/nowhere.gz"),
     ] {
@@ -73,6 +86,29 @@ fn bad_input_is_named_and_fails() {
         let text = String::from_utf8(output.stderr).unwrap();
         assert_eq!((output.status.code(), text.contains(words)), (Some(code), true), "{arguments:?}: {text}");
     }
+}
+
+#[test]
+fn a_reader_that_stops_reading_is_no_failure() {
+    let folder = tempfile::tempdir().unwrap();
+    let trace = write(&folder, "small.tsv.gz", "1\n2\n1\n");
+    let bad = write(&folder, "bad.tsv.gz", "1\tmuch\n");
+    for (path, code) in [(trace, 0), (bad, 1)] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut program = Command::new(env!("CARGO_BIN_EXE_tierce-sim"));
+        program.arg(path).stdout(writer.try_clone().unwrap()).stderr(writer);
+        assert_eq!(program.status().unwrap().code(), Some(code));
+    }
+}
+
+#[test]
+fn the_greatest_capacity_there_is_holds_everything() {
+    let folder = tempfile::tempdir().unwrap();
+    let trace = write(&folder, "small.tsv.gz", "1\n2\n1\n2\n3\n");
+    let output = run(&["-f", "csv", "-s", &u64::MAX.to_string(), trace.to_str().unwrap()]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(text.matches(",5,3,0.6").count(), 9, "{text}");
 }
 
 #[test]

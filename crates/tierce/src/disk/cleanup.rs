@@ -96,7 +96,11 @@ impl Engine {
         let mut removed = 0;
         let mut after = Some(i64::MIN);
         if limit == u64::MAX {
+            let counted = self.read(|db| Ok(db.sums.get().is_some()))?;
             (removed, after) = self.sweep(now)?;
+            if counted && removed > 0 {
+                self.read(Db::sums)?; // of the little that is left, before there is much again
+            }
         }
         while let Some(from) = after.filter(|_| removed < limit) {
             let batch = BATCH.min(limit - removed);

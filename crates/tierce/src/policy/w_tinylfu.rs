@@ -63,8 +63,9 @@ const LEAST_SCALED: u64 = 100;
 
 /// What the window and the protected region may weigh at first.
 fn shares(capacity: u64) -> (f64, f64) {
-    let main = capacity * 99 / 100;
-    ((capacity - main) as f64, (main * 8 / 10) as f64)
+    // Not `part * capacity`, which may be more than there are numbers.
+    let main = capacity - capacity.div_ceil(100);
+    ((capacity - main) as f64, (main - main.div_ceil(5)) as f64)
 }
 
 impl WTinyLfu {
