@@ -46,6 +46,12 @@ pub fn encryption(bytes: &[u8]) -> u64 {
     bytes.len() as u64
 }
 
+/// A record of the journal is refused, or gives entries that are those which are written.
+pub fn journal(bytes: &[u8]) -> u64 {
+    crate::disk::journal_of(bytes);
+    bytes.len() as u64
+}
+
 /// The stream inside a snapshot, with sound checksums around it.
 pub fn snapshot(bytes: &[u8]) -> u64 {
     let raw = read(SnapshotReader::new(bytes, Path::new("raw"), None).ok());

@@ -178,6 +178,7 @@ fn a_damaged_row_is_removed_and_reported_once() {
     let cache = open(temp.path());
     cache.set("k", b"value").unwrap();
     cache.set("other", b"value").unwrap();
+    assert_eq!(cache.len().unwrap(), 2); // moves both out of the journal
     let conn = database(temp.path());
     conn.execute("UPDATE entries SET frame = x'00' WHERE key = CAST('k' AS BLOB)", []).unwrap();
     assert_eq!(cache.get("k").unwrap(), None);

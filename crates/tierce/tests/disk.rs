@@ -59,6 +59,7 @@ fn a_set_replaces_value_time_to_live_and_file() {
     cache.set("k", b"short").unwrap();
     clock.advance(5_000);
     assert_eq!(cache.get("k").unwrap().unwrap(), b"short");
+    assert_eq!(cache.len().unwrap(), 1); // moves the short value out of the journal
     assert_eq!(value_files(temp.path()), 0, "the replaced file is unlinked");
     cache.set("k", &noise(2, 60_000)).unwrap();
     assert_eq!(value_files(temp.path()), 1);

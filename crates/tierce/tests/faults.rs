@@ -112,6 +112,23 @@ fn a_full_disk_can_be_emptied_by_deleting() {
 }
 
 #[test]
+fn a_full_disk_can_be_cleared_whatever_is_in_the_journal() {
+    for size in [100, 3_000] {
+        let Some(mount) = Mount::new("18m") else { return };
+        let dir = mount.path().join("cache");
+        let cache = Cache::builder().journal(true).codec(uncoded("none")).open(&dir).unwrap();
+        let (acknowledged, _) = fill(&cache, size);
+        cache.clear().unwrap();
+        assert_eq!(cache.len().unwrap(), 0);
+        assert!((0..acknowledged).all(|key| !cache.has(format!("{key}")).unwrap()));
+        cache.set("k", b"v").unwrap();
+        drop(cache);
+        let cache = open(&dir);
+        assert_eq!(cache.len().unwrap(), 1);
+    }
+}
+
+#[test]
 fn a_disk_without_room_for_an_empty_cache_says_so() {
     let Some(mount) = Mount::new("128k") else { return };
     let error = Cache::builder().open(mount.path().join("cache")).unwrap_err();

@@ -90,6 +90,7 @@ fn whatever_removes_an_entry_removes_its_rows() {
     cache.delete("a").unwrap();
     set(&cache, "b", run(0.1, Some("x"), 1)).unwrap();
     cache.set("b", b"w").unwrap();
+    assert_eq!(cache.len().unwrap(), 1); // moves it out of the journal
     assert_eq!(count(&dir, "meta_runs"), 0);
     set(&cache, "c", run(0.1, Some("x"), 1)).unwrap();
     // One that declares nothing removes them too.

@@ -126,6 +126,7 @@ impl Target {
 }
 
 fn copy(engine: &Engine, target: &Target) -> Result<Backup> {
+    engine.settled()?;
     if engine.paths.rules.exists() {
         copy_file(&engine.paths.rules, &target.dir.join(RULES))?;
     }
@@ -158,6 +159,7 @@ fn copy(engine: &Engine, target: &Target) -> Result<Backup> {
 
 /// With writers kept out: links the files that came since, and takes the snapshot. Gives a connection that reads it.
 fn freeze(engine: &Engine, target: &Target, copied: &HashSet<u64>) -> Result<(Db, Vec<u64>)> {
+    engine.settled()?;
     let (keeper, snapshot) = (engine.connect()?, engine.connect()?);
     let _writers_wait = patiently(engine.lock_timeout, || {
         let transaction = keeper.begin()?;

@@ -5,7 +5,7 @@
 //! commit of the row that points to it.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{ErrorKind, Read as _, Write as _};
+use std::io::{ErrorKind, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -25,6 +25,31 @@ pub(super) fn owner_only(options: &mut OpenOptions) -> &mut OpenOptions {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
     options
+}
+
+/// Makes a file longer by so many zeros, of which the disk has every block: a store to a hole in a map of a file, on a disk that is
+/// full by then, would be a fatal signal.
+pub(super) fn lengthen(file: &mut File, bytes: u64) -> std::io::Result<()> {
+    let length = file.metadata()?.len();
+    if bytes == 0 || allocate(file, length, bytes) {
+        return Ok(());
+    }
+    file.seek(SeekFrom::Start(length))?;
+    std::io::copy(&mut std::io::repeat(0).take(bytes), file).map(|_| ())
+}
+
+/// Without writing them, where the file system can do that.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+#[allow(unsafe_code, reason = "the standard library has no call for it")]
+fn allocate(file: &File, from: u64, bytes: u64) -> bool {
+    let (Ok(from), Ok(bytes)) = (from.try_into(), bytes.try_into()) else { return false };
+    // SAFETY: the descriptor is open as long as `file` is; nothing else is handed over.
+    unsafe { libc::fallocate(std::os::fd::AsRawFd::as_raw_fd(file), 0, from, bytes) == 0 }
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn allocate(_: &File, _: u64, _: u64) -> bool {
+    false
 }
 
 /// Creates a file for its owner alone, where none is.

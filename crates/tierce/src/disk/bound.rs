@@ -8,7 +8,7 @@
 //! Who goes first is up to [`Victims`].
 
 use std::sync::Mutex;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::access::AccessLog;
 use super::lock;
@@ -52,6 +52,8 @@ pub(super) struct Bound {
     max: Option<u64>,
     policy: PolicyKind,
     state: Mutex<State>,
+    /// Bytes that are used beside pages and files: the journal's.
+    beside: AtomicU64,
 }
 
 /// What a transaction brought before the bound on bytes is enforced.
@@ -74,7 +76,13 @@ impl Bound {
             max,
             policy,
             state: Mutex::new(State { unchecked: 0, tolerated: 0, victims, evicting: false }),
+            beside: AtomicU64::new(0),
         }
+    }
+
+    /// So much is used beside pages and files.
+    pub fn uses(&self, bytes: u64) {
+        self.beside.store(bytes, Ordering::Relaxed);
     }
 
     /// The limit in bytes.
@@ -181,6 +189,7 @@ impl Bound {
     /// [`Code::LockTimeout`] when victims have to be looked for, which takes a thread that may wait.
     pub fn enforce(&self, scene: Scene<'_>, brought: Brought) -> Result<Vec<Removed>> {
         let Some(limit) = self.limit else { return Ok(Vec::new()) };
+        let pages = limit.saturating_sub(self.beside.load(Ordering::Relaxed));
         let scene = Scene { entered: true, newest: brought.newest, ..scene };
         let mut state = lock(&self.state);
         if let Some(rest) = state.unchecked.checked_sub(brought.written) {
@@ -188,7 +197,8 @@ impl Bound {
             return Ok(Vec::new());
         }
         let transaction = scene.transaction;
-        let slack = slack(limit) / 4; // the log has three eighths of it, free pages one
+        let slack = slack(limit) / 4;
+        let limit = pages; // the log has three eighths of it, free pages one
         let mut used = transaction.bytes_in_use()?;
         if used > limit + 2 * slack {
             transaction.recount_files()?; // before much is thrown away, make sure that it is too much

@@ -224,6 +224,7 @@ impl Cache {
     pub fn apply(&self, writes: &[Write<'_>], wait: Wait) -> Result<Vec<Written>> {
         let written = self.engine.apply(writes, wait)?;
         self.maintenance.committed(&self.engine);
+        self.maintenance.journal_filled(&self.engine);
         if writes.iter().any(|write| matches!(write, Write::Clear)) {
             self.maintenance.emptied(&self.engine);
         }
@@ -572,7 +573,7 @@ impl Cache {
             entries: sums.entries,
             size: sums.size,
             stored_size: sums.stored,
-            disk_size: disk_size + log_size,
+            disk_size: disk_size + log_size + self.engine.journaling.bytes(),
             log_size,
             log_is_pinned: self.engine.log.is_pinned(log_size),
             hits: self.engine.hits.load(Ordering::Relaxed),
@@ -595,6 +596,7 @@ impl Cache {
     /// # Errors
     /// As [`Cache::set`].
     pub fn flush(&self) -> Result<()> {
+        self.engine.settled()?;
         maintenance::flush(&self.engine, &*self.engine.primary(Wait::Yes)?)
     }
 

@@ -1,15 +1,16 @@
 //! Writes that depend on what is there, and those that change an entry where it is. Each looks inside the transaction
 //! that changes, so that nobody comes between.
 
+use super::commit::{Entering, Progress};
 use super::engine::Engine;
 use super::keeping::Keeping;
 use super::meta::Transaction;
 use super::meta_rows::Holder;
 use super::number::{LONGEST, Number};
 use super::read::{Lookup, Meta};
+use super::ready::Times;
 use super::row::{EntryRow, Freshness, Place};
 use super::victims::Scene;
-use super::write::{Entering, Progress, Times};
 use crate::cipher::sealed_len;
 use crate::error::Result;
 use crate::frame::{HEADER, Header};

@@ -118,6 +118,7 @@ impl Cache {
     /// others keep the lock for too long.
     pub fn check(&self, fix: bool) -> Result<CheckReport> {
         let engine = &*self.engine;
+        engine.settled()?;
         let db = engine.connect()?;
         let mut check = Check { engine, db, fix, report: CheckReport::default(), unclaimed: HashSet::new() };
         check.run()?;

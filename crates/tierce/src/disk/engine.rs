@@ -10,6 +10,7 @@ use super::bound::Bound;
 use super::db::{Db, Durability, LogEnd};
 use super::declared::MetaTable;
 use super::epoch::EpochTable;
+use super::journaling::Journaling;
 use super::keeping::Keeping;
 use super::log::Log;
 use super::meta::Transaction;
@@ -31,6 +32,20 @@ const EXAMINED_AT_ONCE: u64 = 64 << 20;
 const READERS_KEPT: usize = 4;
 /// The most of the page caches of the primary connection and of each other one.
 const CACHE_KIB: (u32, u32) = (16 * 1024, 2 * 1024);
+
+/// Whether a transaction keeps others from adding to the journal until it is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Alone {
+    /// It only moves what is in there into the database.
+    No,
+    Yes,
+    /// It removes everything, what is in there too.
+    Clearing,
+    /// It leaves in there what is in there, for want of room.
+    Beside,
+    /// It is followed by another life of the journal.
+    Renewing,
+}
 
 /// One open cache directory.
 pub(super) struct Engine {
@@ -58,6 +73,7 @@ pub(super) struct Engine {
     pub bound: Bound,
     pub log: Log,
     pub reserve: Reserve,
+    pub journaling: Journaling,
     /// Held while the log is copied: two at once are in each other's way.
     copying: Mutex<()>,
     generation: AtomicI64,
@@ -95,6 +111,7 @@ impl Engine {
             bound,
             log,
             reserve: Reserve::new(paths.reserve.clone()),
+            journaling: Journaling::new(options),
             copying: Mutex::default(),
             generation: AtomicI64::new(opened.generation),
             clock: Arc::clone(&options.clock),
@@ -120,6 +137,7 @@ impl Engine {
         };
         engine.examine_if_changed()?;
         engine.declare(&*engine.primary(Wait::Yes)?)?;
+        engine.recover_journal()?;
         match engine.settle() {
             Err(why) if why.code() == Code::Corrupt => {
                 engine.rebuild(&mut *engine.primary(Wait::Yes)?, why)?;
@@ -164,9 +182,10 @@ impl Engine {
         std::mem::take(&mut lock(&self.faults))
     }
 
-    /// Runs a read on a connection that is free. Waits out a database that is recovering its log.
+    /// Runs a read of everything on a connection that is free: what is in the journal goes into the database first. Waits out a
+    /// database that is recovering its log.
     pub fn read<T>(&self, run: impl FnMut(&Db) -> Result<T>) -> Result<T> {
-        self.read_holding(false, run)
+        self.reading(run, |run| self.read_holding(false, run))
     }
 
     /// As [`Engine::read`]; with `hold`, `run` may leave a snapshot open on the primary connection.
@@ -223,10 +242,23 @@ impl Engine {
 
     /// Runs one write transaction and commits it. A damaged database is rebuilt and the write tried again: twice,
     /// where another process rebuilt it before and it was damaged again.
-    pub fn write<T>(&self, wait: Wait, mut run: impl FnMut(&Transaction<'_>) -> Result<T>) -> Result<T> {
+    pub fn write<T>(&self, wait: Wait, run: impl FnMut(&Transaction<'_>) -> Result<T>) -> Result<T> {
+        if wait == Wait::Yes {
+            self.settled()?; // in transactions that keep nobody from adding more
+        }
+        self.write_as(wait, Alone::Yes, run)
+    }
+
+    /// As [`Engine::write`]; what is not alone lets others add to the journal meanwhile.
+    pub fn write_as<T>(
+        &self,
+        wait: Wait,
+        alone: Alone,
+        mut run: impl FnMut(&Transaction<'_>) -> Result<T>,
+    ) -> Result<T> {
         let mut db = self.primary(wait)?;
         for _ in 0..2 {
-            match self.transact(&db, wait, &mut run) {
+            match self.transact(&db, wait, alone, &mut run) {
                 Err(why) if why.code() == Code::Corrupt && wait == Wait::No => {
                     let message = "the database is damaged, and mending it takes a thread that may wait";
                     return Err(Error::new(Code::LockTimeout, message).at(&self.paths.database).because(why));
@@ -235,13 +267,14 @@ impl Engine {
                 outcome => return outcome,
             }
         }
-        self.transact(&db, wait, &mut run)
+        self.transact(&db, wait, alone, &mut run)
     }
 
     fn transact<T>(
         &self,
         db: &Db,
         wait: Wait,
+        alone: Alone,
         run: &mut impl FnMut(&Transaction<'_>) -> Result<T>,
     ) -> Result<T> {
         let timeout = if wait == Wait::Yes { self.lock_timeout } else { Duration::ZERO };
@@ -250,15 +283,36 @@ impl Engine {
             self.paths.wait_for_mending(&self.epochs)?;
             Ok(transaction)
         })?;
-        let outcome = run(&transaction).and_then(|value| {
+        let journal = self.journal()?;
+        let turn = match journal.filter(|_| alone != Alone::No) {
+            Some(journal) => Some(journal.turn(timeout)?),
+            None => None,
+        };
+        let was_left = match (&turn, journal) {
+            (Some(turn), _) => turn.begin(),
+            (None, Some(journal)) => journal.was_left(),
+            (None, None) => false,
+        };
+        let outcome = self.absorb(&transaction, journal, wait, alone).and_then(|absorbed| {
+            let value = run(&transaction)?;
             if self.epochs.counting().load(Ordering::Relaxed) != 0 {
                 transaction.keep_count()?;
             }
-            transaction.commit().map(|()| value)
+            transaction.commit().map(|()| (value, absorbed))
         });
         self.bound.done(outcome.is_ok());
         self.log.grew(db.wal_pages());
         let _ = db.grew(); // at the next turn of the log, else
+        let committed = outcome.is_ok();
+        let outcome = outcome.and_then(|(value, absorbed)| self.absorbed(&absorbed).map(|()| value));
+        if was_left && committed {
+            self.epochs.bump_all(); // reads found in the journal what that transaction had removed
+        }
+        match (&turn, journal) {
+            (Some(turn), _) => turn.end(committed, was_left && !committed),
+            (None, Some(journal)) if was_left && committed => journal.forget_left(),
+            _ => {}
+        }
         outcome
     }
 
@@ -337,13 +391,13 @@ impl Engine {
 
     /// Removes the files that dead owners announced or condemned. Costs nothing where there are none.
     pub fn settle(&self) -> Result<()> {
-        let mut owners = self.read(Db::file_owners)?;
+        let mut owners = self.read_holding(false, Db::file_owners)?; // what is pending has no files
         owners.extend(self.owner.all());
         owners.sort_unstable();
         owners.dedup();
         for owner in owners {
             self.owner.settle_if_dead(owner, || {
-                let files = self.read(|db| db.files_of(owner))?;
+                let files = self.read_holding(false, |db| db.files_of(owner))?;
                 if files.is_empty() {
                     return Ok(());
                 }

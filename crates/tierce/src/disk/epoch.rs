@@ -58,7 +58,7 @@ impl EpochTable {
         unsafe_code,
         reason = "the one view of the shared mapping; other processes change it only atomically"
     )]
-    fn parts(&self) -> (&[AtomicU32], &AtomicU32, [&AtomicU64; 7]) {
+    fn parts(&self) -> (&[AtomicU32], &AtomicU32, [&AtomicU64; 8]) {
         let start = self.map.as_ptr();
         // SAFETY: the map is at least `BYTES` long (checked by `fill` before mapping) and aligned to a page, flag and
         // words are at multiples of 8, and the atomics have the layout of their integers. Truncating the file from
@@ -67,8 +67,17 @@ impl EpochTable {
             (
                 std::slice::from_raw_parts(start.cast::<AtomicU32>(), SLOTS),
                 &*start.add(MENDING_AT).cast::<AtomicU32>(),
-                [TICK_AT, LEFT_AT, MOVES_AT, POLICY_AT, POLICY_AT + 8, POLICY_AT + 16, POLICY_AT + 24]
-                    .map(|at| &*start.add(at).cast::<AtomicU64>()),
+                [
+                    TICK_AT,
+                    LEFT_AT,
+                    MOVES_AT,
+                    POLICY_AT,
+                    POLICY_AT + 8,
+                    POLICY_AT + 16,
+                    POLICY_AT + 24,
+                    POLICY_AT + 32,
+                ]
+                .map(|at| &*start.add(at).cast::<AtomicU64>()),
             )
         }
     }
@@ -98,6 +107,18 @@ impl EpochTable {
         self.slot(slot).fetch_add(1, Ordering::AcqRel).wrapping_add(1)
     }
 
+    /// As [`EpochTable::bump`], for a write that leaves the database as it is: snapshots of it stay good.
+    pub(super) fn bump_apart(&self, slot: u32) -> u32 {
+        self.slot(slot).fetch_add(1, Ordering::AcqRel).wrapping_add(1)
+    }
+
+    /// Moves the epochs of these slots on.
+    pub(super) fn bump_each(&self, slots: &[u32]) {
+        for slot in slots {
+            self.bump(*slot);
+        }
+    }
+
     /// Moves every epoch on.
     pub(super) fn bump_all(&self) {
         self.move_on();
@@ -122,7 +143,7 @@ impl EpochTable {
     }
 
     /// Before an epoch moves: who sees the epoch moved must see this moved.
-    fn move_on(&self) {
+    pub(super) fn move_on(&self) {
         self.parts().2[2].fetch_add(1, Ordering::AcqRel);
     }
 
@@ -159,6 +180,11 @@ impl EpochTable {
     /// The token by which every writer keeps the number of entries as a fact; 0 while nobody asks for it.
     pub(super) fn counting(&self) -> &AtomicU64 {
         self.parts().2[6]
+    }
+
+    /// Not zero once the directory has a journal.
+    pub(super) fn journaled(&self) -> &AtomicU64 {
+        self.parts().2[7]
     }
 
     /// Where the epochs are, for a host language that reads them without a call: `2^BITS` `u32`s that stay mapped as

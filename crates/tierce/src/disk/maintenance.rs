@@ -23,6 +23,7 @@ enum Job {
     Checkpoint(Option<LogEnd>),
     Accesses,
     Examine,
+    Drain,
 }
 
 /// The way to the thread.
@@ -32,6 +33,7 @@ pub(super) struct Maintenance {
     /// One job of each sort waits at most.
     checkpoint_waits: Arc<AtomicBool>,
     accesses_wait: Arc<AtomicBool>,
+    drain_waits: Arc<AtomicBool>,
 }
 
 impl Maintenance {
@@ -58,6 +60,13 @@ impl Maintenance {
         }
     }
 
+    /// When something is in the journal.
+    pub fn journal_filled(&self, engine: &Arc<Engine>) {
+        if engine.journaling.is_filled() && !self.drain_waits.swap(true, Ordering::AcqRel) {
+            self.send(engine, Job::Drain);
+        }
+    }
+
     /// When a damaged row was met.
     pub fn damage_met(&self, engine: &Arc<Engine>) {
         if engine.suspicion.swap(false, Ordering::AcqRel) {
@@ -74,6 +83,7 @@ impl Maintenance {
                 engine: Arc::clone(engine),
                 checkpoint_waits: Arc::clone(&self.checkpoint_waits),
                 accesses_wait: Arc::clone(&self.accesses_wait),
+                drain_waits: Arc::clone(&self.drain_waits),
             };
             let spawned = thread::Builder::new().name("tierce".into()).spawn(move || worker.run(&receiver));
             match spawned {
@@ -83,6 +93,7 @@ impl Maintenance {
                     Job::Checkpoint(_) => self.checkpoint_waits.store(false, Ordering::Release),
                     Job::Accesses => self.accesses_wait.store(false, Ordering::Release),
                     Job::Examine => engine.suspicion.store(true, Ordering::Release),
+                    Job::Drain => self.drain_waits.store(false, Ordering::Release),
                 },
             }
         }
@@ -102,6 +113,7 @@ struct Worker {
     engine: Arc<Engine>,
     checkpoint_waits: Arc<AtomicBool>,
     accesses_wait: Arc<AtomicBool>,
+    drain_waits: Arc<AtomicBool>,
 }
 
 impl Worker {
@@ -118,9 +130,16 @@ impl Worker {
                 }
                 Job::Accesses => {
                     self.accesses_wait.store(false, Ordering::Release);
-                    self.engine.connect().and_then(|db| flush(&self.engine, &db))
+                    self.engine
+                        .settled()
+                        .and_then(|()| self.engine.connect())
+                        .and_then(|db| flush(&self.engine, &db))
                 }
                 Job::Examine => self.engine.examine(),
+                Job::Drain => {
+                    self.drain_waits.store(false, Ordering::Release);
+                    self.engine.settle_behind()
+                }
             };
             if let Err(fault) = outcome {
                 self.engine.report(fault); // the next commit asks again

@@ -230,6 +230,9 @@ impl Db {
     /// Runs several reads on one snapshot.
     pub fn snapshot<T>(&self, run: impl FnOnce() -> Result<T>) -> Result<T> {
         self.release()?;
+        if !self.conn.is_autocommit() {
+            return run(); // in a transaction: its own snapshot
+        }
         self.run("BEGIN")?;
         let _ends = Transaction::new(self); // also when `run` panics
         run()

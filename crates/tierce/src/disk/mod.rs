@@ -1,6 +1,8 @@
 //! The disk tier: metadata and small values in SQLite, large values in files beside it.
 
 mod access;
+mod announce;
+mod append;
 mod audit;
 mod backup;
 mod blob;
@@ -10,13 +12,17 @@ mod cache;
 mod change;
 mod check;
 mod cleanup;
+mod commit;
 mod db;
 mod declared;
+mod drain;
 mod engine;
 mod epoch;
 mod extras;
 mod finder;
 mod honest;
+mod journal;
+mod journaling;
 mod keeping;
 mod listing;
 mod log;
@@ -31,6 +37,7 @@ mod options;
 mod owner;
 mod query;
 mod read;
+mod ready;
 mod reserve;
 mod restore;
 mod row;
@@ -62,6 +69,8 @@ pub use db::Durability;
 pub use declared::{ColumnType, MetaColumn, MetaTable};
 pub use epoch::{BITS as EPOCH_BITS, EpochTable};
 pub use extras::{Cell, Extras, MetaRow};
+#[cfg(fuzzing)]
+pub(crate) use journal::fuzz as journal_of;
 pub use listing::{KeyPage, Listed, Listing, ListingSink};
 pub use metadata::Metadata;
 pub use number::Number;

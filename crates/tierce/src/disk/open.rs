@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::blob::{Blobs, make_dir, owner_only};
 use super::db::{APPLICATION_ID, Db, Durability, SCHEMA, Stamp};
 use super::epoch::EpochTable;
+use super::journal::Journal;
 use super::keeping::Keeping;
 use super::salvage::Salvage;
 use super::{patiently, rules};
@@ -36,6 +37,7 @@ pub(super) struct Paths {
     pub epochs: PathBuf,
     lock: PathBuf,
     pub reserve: PathBuf,
+    pub journal: PathBuf,
 }
 
 impl Paths {
@@ -60,6 +62,7 @@ impl Paths {
             epochs: dir.join("tierce.epochs"),
             lock: dir.join("tierce.lock"),
             reserve: dir.join("tierce.reserve"),
+            journal: dir.join("tierce.journal"),
             dir,
         })
     }
@@ -213,7 +216,7 @@ impl Opener<'_> {
             Found::Empty => {
                 rules::expect_none_new(self.paths, self.keeping)?;
                 // Nothing was there that could be damaged: SQLite says so too when the disk failed while it wrote.
-                self.create(&db, None).map_err(|why| match why.code() {
+                self.create(&db, false, None).map_err(|why| match why.code() {
                     Code::Corrupt => self.unmade(why),
                     _ => why,
                 })?;
@@ -229,10 +232,13 @@ impl Opener<'_> {
         }
     }
 
-    fn create(self, db: &Db, salvage: Option<&Salvage>) -> Result<()> {
+    fn create(self, db: &Db, replaces: bool, salvage: Option<&Salvage>) -> Result<()> {
         let generation = super::owner::random() as i64;
         patiently(self.lock_timeout, || {
             db.create(stamp_of(FORMAT), generation, |transaction| {
+                // What is pending behind a damaged database is as good as it was.
+                let pending = if replaces { Journal::claims(&self.paths.journal) } else { None };
+                pending.map_or(Ok(()), |facts| transaction.keep_journal(facts))?;
                 salvage.map_or(Ok(()), |salvage| salvage.put_back(transaction))
             })
         })
@@ -243,8 +249,8 @@ impl Opener<'_> {
         let blobs = Blobs::new(&self.paths.dir);
         let _mending = Mending::start(self.epochs);
         let salvage = patiently(self.lock_timeout, || Salvage::take(&db, &blobs, self.keeping))?;
-        let emptied =
-            patiently(self.lock_timeout, || db.reset()).and_then(|()| self.create(&db, salvage.as_ref()));
+        let emptied = patiently(self.lock_timeout, || db.reset())
+            .and_then(|()| self.create(&db, true, salvage.as_ref()));
         if let Err(why) = emptied {
             if why.code() != Code::Corrupt && !(why.code() == Code::ReadOnly && self.may_write()) {
                 return Err(why);
@@ -257,7 +263,7 @@ impl Opener<'_> {
             }
             self.paths.create_database()?;
             db = Db::connect(&self.paths.database)?;
-            self.create(&db, salvage.as_ref())?;
+            self.create(&db, true, salvage.as_ref())?;
         }
         blobs.sweep(&db, self.lock_timeout)?;
         self.epochs.bump_all();

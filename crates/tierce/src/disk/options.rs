@@ -44,6 +44,7 @@ pub(super) struct Options {
     pub encryption: Option<EncryptionKey>,
     pub store_keys: bool,
     pub integrity: bool,
+    pub journal: bool,
     pub clock: Arc<dyn Clock>,
 }
 
@@ -62,6 +63,7 @@ impl Default for Options {
             encryption: None,
             store_keys: true,
             integrity: true,
+            journal: false,
             clock: Arc::new(SystemClock),
         }
     }

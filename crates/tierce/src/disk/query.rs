@@ -126,6 +126,7 @@ impl Cache {
         sink: &mut dyn AnswerSink,
     ) -> Result<bool> {
         let engine = &self.engine;
+        engine.settled()?;
         let question = Question { sql, params, wait, hold };
         match engine.ask(question, sink) {
             Err(fault) if fault.code() == Code::Corrupt => {

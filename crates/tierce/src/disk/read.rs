@@ -7,6 +7,7 @@ use super::access::Access;
 use super::db::Db;
 use super::engine::Engine;
 use super::extras::Extras;
+use super::journal::Found;
 use super::row::{EntryRow, Freshness};
 use super::{Wait, epoch};
 use crate::error::{Code, Error, Result};
@@ -110,13 +111,44 @@ impl Engine {
         hold: bool,
         mut take: impl FnMut(Header, &Meta, &[u8]) -> Result<T>,
     ) -> Result<Lookup<T>> {
-        let found = self.read_mending(hold, |db| self.lookup(db, key, hold, &mut take))?;
+        let before = self.epochs.load(self.keeping.digest(key).slot(epoch::BITS));
+        let found = match self.pending(key, before, hold, &mut take)? {
+            Some(found) => found,
+            None => self.mending(hold, |db| self.lookup_at(db, key, before, hold, &mut take))?,
+        };
         Ok(self.sound(key, found))
+    }
+
+    /// A look at what is on its way into the database. `None` where there is nothing of the key.
+    fn pending<T>(
+        &self,
+        key: &Key<'_>,
+        before: u32,
+        hold: bool,
+        take: impl FnOnce(Header, &Meta, &[u8]) -> Result<T>,
+    ) -> Result<Option<Lookup<T>>> {
+        let Some(journal) = self.journal()? else { return Ok(None) };
+        let digest = self.keeping.digest(key);
+        let at = (digest.slot(epoch::BITS), before);
+        let look = |row: EntryRow<'_>, place| (place, self.check(row, key, digest, self.now(), at, take));
+        Ok(match journal.find(digest.id(), look) {
+            Found::Nothing => None,
+            Found::Damaged => Some(Lookup::Miss),
+            Found::Entry((place, found)) => {
+                let is_gone = journal.may_be_called_off(place)
+                    && self.read_holding(false, |db| self.is_called_off(db, journal, digest.id(), place))?;
+                Some(if is_gone { Lookup::Miss } else { self.noted(found, hold) })
+            }
+        })
     }
 
     /// As [`Engine::read`], but mends a database that cannot be read, at once: what is written to a damaged page is lost
     /// with it.
-    pub fn read_mending<T>(&self, hold: bool, mut run: impl FnMut(&Db) -> Result<T>) -> Result<T> {
+    pub fn read_mending<T>(&self, hold: bool, run: impl FnMut(&Db) -> Result<T>) -> Result<T> {
+        self.reading(run, |run| self.mending(hold, run))
+    }
+
+    fn mending<T>(&self, hold: bool, mut run: impl FnMut(&Db) -> Result<T>) -> Result<T> {
         match self.read_holding(hold, &mut run) {
             Err(fault) if fault.code() == Code::Corrupt => {
                 self.rebuild(&mut *self.primary(Wait::Yes)?, fault)?;
@@ -138,7 +170,7 @@ impl Engine {
         }
     }
 
-    /// As [`Engine::look`], on `db`, and leaves damage where it is. With `hold`, the facts are those of the row: whoever notes
+    /// As [`Engine::look`], on `db` alone, and leaves damage where it is. With `hold`, the facts are those of the row: whoever notes
     /// the access knows those that are not written yet.
     pub fn lookup<T>(
         &self,
@@ -147,23 +179,39 @@ impl Engine {
         hold: bool,
         take: impl FnOnce(Header, &Meta, &[u8]) -> Result<T>,
     ) -> Result<Lookup<T>> {
+        let before = self.epochs.load(self.keeping.digest(key).slot(epoch::BITS));
+        self.lookup_at(db, key, before, hold, take)
+    }
+
+    fn lookup_at<T>(
+        &self,
+        db: &Db,
+        key: &Key<'_>,
+        before: u32,
+        hold: bool,
+        take: impl FnOnce(Header, &Meta, &[u8]) -> Result<T>,
+    ) -> Result<Lookup<T>> {
         let digest = self.keeping.digest(key);
         let slot = digest.slot(epoch::BITS);
-        let before = self.epochs.load(slot);
         if hold {
             db.hold(self.epochs.moves())?; // after the epoch, or an old value could be kept under a new epoch
         }
         let now = self.now();
         let found = db.find(digest.id(), |row| self.check(row, key, digest, now, (slot, before), take))?;
-        Ok(match found {
-            Some(Lookup::Inline(value, meta)) if !hold => {
+        Ok(self.noted(found.unwrap_or(Lookup::Miss), hold))
+    }
+
+    /// With the accesses that are not written yet, unless who asked knows them.
+    fn noted<T>(&self, found: Lookup<T>, known: bool) -> Lookup<T> {
+        match found {
+            Lookup::Inline(value, meta) if !known => {
                 Lookup::Inline(value, meta.with(self.accesses.get(meta.id)))
             }
-            Some(Lookup::File(header, meta)) if !hold => {
+            Lookup::File(header, meta) if !known => {
                 Lookup::File(header, meta.with(self.accesses.get(meta.id)))
             }
-            found => found.unwrap_or(Lookup::Miss),
-        })
+            found => found,
+        }
     }
 
     fn check<T>(

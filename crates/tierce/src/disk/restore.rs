@@ -4,8 +4,9 @@ use std::borrow::Cow;
 
 use super::engine::Engine;
 use super::extras::Extras;
+use super::ready::{Ready, Times};
 use super::row::weight;
-use super::write::{Ready, Times, When};
+use super::write::When;
 use crate::error::Result;
 use crate::frame::HEADER;
 use crate::key::Key;

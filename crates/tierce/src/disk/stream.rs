@@ -13,12 +13,13 @@ use xxhash_rust::xxh3::Xxh3;
 use super::Wait;
 use super::blob::verify_rest;
 use super::db::Durability;
-use super::engine::Engine;
+use super::engine::{Alone, Engine};
 use super::extras::Extras;
 use super::keeping::{Keeping, Payload};
 use super::read::{Lookup, Meta};
+use super::ready::Times;
 use super::row::{Freshness, weight};
-use super::write::{SetWrite, Times, Write, Written};
+use super::write::{SetWrite, Write, Written};
 use crate::Cache;
 use crate::cipher::{Sealing, plain_len};
 use crate::codec::chunks::{CHUNK, CHUNK_HEADER, ChunkHeader, checksum, encode, top_up};
@@ -443,7 +444,7 @@ impl Engine {
         let bytes = size_on_disk(header.stored_size);
         self.write(Wait::Yes, |transaction| transaction.resize_file(header.write_id, bytes))?;
         let ready = self.streamed(key, header, header.to_bytes()[..HEADER].to_vec(), times, extras)?;
-        let mut written = self.commit_ready(&[ready], Wait::Yes)?;
+        let mut written = self.commit_ready(&[ready], Wait::Yes, Alone::Yes)?;
         Ok(written.pop().unwrap_or_default())
     }
 }

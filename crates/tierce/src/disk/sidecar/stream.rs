@@ -4,8 +4,9 @@ use std::io::{Seek as _, SeekFrom};
 use std::sync::Arc;
 
 use super::super::blob::verify_rest;
+use super::super::ready::Times;
 use super::super::stream::{Growth, Source, StreamOptions};
-use super::super::write::{SetWrite, Times, When, Write, Written};
+use super::super::write::{SetWrite, When, Write, Written};
 use super::super::{Meta, Wait};
 use super::folder::Staged;
 use super::head::{Head, Opened};

@@ -2,7 +2,8 @@
 //! between two names leaves a part of a batch.
 
 use super::super::extras::Extras;
-use super::super::write::{SetWrite, Times, When, Write, Written};
+use super::super::ready::Times;
+use super::super::write::{SetWrite, When, Write, Written};
 use super::super::{Meta, Wait};
 use super::folder::{Found, Staged};
 use super::head::Head;

@@ -1,0 +1,265 @@
+//! The journal of an open cache: finding it, making it, and what the database says of it.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, OnceLock};
+use std::time::Duration;
+
+use super::db::{Db, Durability};
+use super::engine::{Alone, Engine};
+use super::journal::{Facts, Journal, boot};
+use super::meta::Transaction;
+use super::options::Options;
+use super::{Wait, lock};
+use crate::error::{Code, Error, Result};
+
+/// Bytes of a journal, and the share of a bound that it may take.
+const LARGEST: u64 = 2 << 20;
+const SMALLEST: u64 = 256 << 10;
+const SHARE: u64 = 64;
+
+/// What this handle has of the journal.
+#[derive(Debug)]
+pub(super) struct Journaling {
+    mapped: OnceLock<Journal>,
+    making: Mutex<()>,
+    /// Bytes of one that is made; `None` where this handle adds nothing to one.
+    capacity: Option<u64>,
+    /// It could not be made.
+    off: AtomicBool,
+    /// What is in it could not be moved.
+    stuck: AtomicBool,
+}
+
+impl Journaling {
+    pub fn new(options: &Options) -> Self {
+        let share = options.max_size.map_or(u64::MAX, |limit| limit / SHARE) & !0xffff;
+        // A bound on entries is exact after each write.
+        let adds = cfg!(unix)
+            && options.journal
+            && options.durability == Durability::Process
+            && options.max.is_none()
+            && boot().is_some();
+        Self {
+            mapped: OnceLock::new(),
+            making: Mutex::default(),
+            capacity: Some(share.min(LARGEST)).filter(|bytes| adds && *bytes >= SMALLEST),
+            off: AtomicBool::default(),
+            stuck: AtomicBool::default(),
+        }
+    }
+
+    /// Whether this handle adds to one.
+    pub fn adds(&self) -> bool {
+        self.capacity.is_some()
+    }
+
+    /// The one that is mapped.
+    pub fn mapped(&self) -> Option<&Journal> {
+        self.mapped.get()
+    }
+
+    /// Whether something is in it.
+    pub fn is_filled(&self) -> bool {
+        self.mapped().is_some_and(|journal| journal.end().is_some())
+    }
+
+    /// Whether what is in it could not be moved: sets go to the database then, whose error they get.
+    pub fn is_stuck(&self) -> bool {
+        self.stuck.load(Ordering::Relaxed)
+    }
+
+    pub fn set_stuck(&self, stuck: bool) {
+        self.stuck.store(stuck, Ordering::Relaxed);
+    }
+
+    /// Bytes of its file.
+    pub fn bytes(&self) -> u64 {
+        self.mapped().map_or(0, Journal::bytes)
+    }
+}
+
+/// Names of facts: one for each entry that is called off is this and its id.
+const CALLED_OFF: &str = "off ";
+
+impl Db {
+    /// What the database says of its journal.
+    pub fn journal_facts(&self) -> Result<Facts> {
+        let sql = "SELECT name, value FROM facts WHERE name BETWEEN 'journal' AND 'journal~' \
+                   UNION ALL SELECT 'off', max(value) FROM facts WHERE name BETWEEN 'off ' AND 'off ~'";
+        let mut facts = Facts::default();
+        let rows = self.all(sql, [], |row| Ok((row.get::<_, String>(0)?, row.get::<_, Option<i64>>(1)?)))?;
+        for (name, value) in rows {
+            let value = value.unwrap_or(0) as u64;
+            match &*name {
+                "journal" => facts.applied = value,
+                "journal life" => facts.life = value,
+                "journal turned" => facts.turned = value,
+                "off" => facts.called_off = value,
+                _ => {}
+            }
+        }
+        Ok(facts)
+    }
+
+    /// Before which position pending entries of a row are called off.
+    pub fn called_off(&self, id: i64) -> Result<u64> {
+        let sql = "SELECT value FROM facts WHERE name = ?1";
+        let position = self.one(sql, [format!("{CALLED_OFF}{id}")], |row| row.get::<_, i64>(0))?;
+        Ok(position.unwrap_or(0) as u64)
+    }
+}
+
+impl Transaction<'_> {
+    /// Keeps what the journal is and up to where it is in the database.
+    pub fn keep_journal(&self, facts: Facts) -> Result<()> {
+        let sql = "INSERT OR REPLACE INTO facts (name, value) VALUES \
+                   ('journal', ?1), ('journal life', ?2), ('journal turned', ?3)";
+        let values = [facts.applied, facts.life, facts.turned].map(|value| value as i64);
+        self.db.change(sql, values).map(|_| ())
+    }
+
+    /// Keeps that this transaction is one of so many that did more than apply what was pending.
+    pub fn keep_turned(&self, turned: u64) -> Result<()> {
+        let sql = "UPDATE facts SET value = ?1 WHERE name = 'journal turned'";
+        self.db.change(sql, [turned as i64]).map(|_| ())
+    }
+
+    /// Pending entries of a row before a position are never applied.
+    pub fn call_off(&self, id: i64, before: u64) -> Result<()> {
+        let sql = "INSERT OR REPLACE INTO facts (name, value) VALUES (?1, ?2)";
+        self.db.change(sql, rusqlite::params![format!("{CALLED_OFF}{id}"), before as i64]).map(|_| ())
+    }
+
+    /// What was called off before a position is over.
+    pub fn forget_called_off(&self, before: u64) -> Result<()> {
+        let before = i64::try_from(before).unwrap_or(i64::MAX);
+        let sql = "DELETE FROM facts WHERE name BETWEEN 'off ' AND 'off ~' AND value <= ?1";
+        self.db.change(sql, [before]).map(|_| ())
+    }
+}
+
+impl Engine {
+    /// The directory's journal, where there is one.
+    pub fn journal(&self) -> Result<Option<&Journal>> {
+        match self.journaling.mapped() {
+            Some(journal) => Ok(Some(journal)),
+            None if self.epochs.journaled().load(Ordering::Acquire) == 0 => Ok(None),
+            None => self.map_journal(),
+        }
+    }
+
+    fn map_journal(&self) -> Result<Option<&Journal>> {
+        let _one = lock(&self.journaling.making);
+        if self.journaling.mapped().is_none() {
+            if !self.paths.journal.exists() {
+                return Ok(None);
+            }
+            let Some(journal) = Journal::open(&self.paths.journal)? else {
+                return self.remove_journal().map(|()| None);
+            };
+            if journal.vet(self.lock_timeout, || self.read_holding(false, Db::journal_facts))? {
+                self.report(self.cut());
+            }
+            self.reserve.keep_for(journal.capacity());
+            self.bound.uses(journal.bytes());
+            let _ = self.journaling.mapped.set(journal);
+        }
+        Ok(self.journaling.mapped())
+    }
+
+    /// When the directory is opened: what somebody left in the journal goes into the database.
+    pub fn recover_journal(&self) -> Result<()> {
+        if self.paths.journal.exists() {
+            self.epochs.journaled().store(1, Ordering::Release);
+        }
+        let recover = || match self.journal()? {
+            Some(journal) if self.journaling.adds() => self.renew_journal(journal),
+            _ => self.settled(),
+        };
+        match recover() {
+            // A full disk must not keep a cache from being opened and emptied; keys are found where they are.
+            Err(why) if !matches!(why.code(), Code::StorageFull | Code::LockTimeout) => return Err(why),
+            _ => {}
+        }
+        if lock(&self.unlinked).is_empty() {
+            return Ok(());
+        }
+        self.drain() // as every transaction that moves something: forgets the files that have gone
+    }
+
+    /// The journal to add to; made where there is none.
+    pub fn journal_to_add(&self, wait: Wait) -> Result<Option<&Journal>> {
+        let Some(capacity) = self.journaling.capacity else { return Ok(None) };
+        if let Some(journal) = self.journal()? {
+            if !journal.is_current() {
+                match self.renew_as(journal, wait) {
+                    Err(why) if why.code() == Code::LockTimeout => return Err(why),
+                    _ => {}
+                }
+            }
+            return Ok(Some(journal).filter(|journal| journal.is_current()));
+        }
+        if self.journaling.off.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
+        match self.make_journal(capacity) {
+            Ok(()) => self.journal_to_add(wait),
+            Err(why) => {
+                // Sets go to the database: for good, where nobody else is at it just now.
+                self.journaling.off.store(why.code() != Code::LockTimeout, Ordering::Relaxed);
+                Ok(None)
+            }
+        }
+    }
+
+    fn make_journal(&self, capacity: u64) -> Result<()> {
+        let _lock = self.paths.lock(Duration::ZERO)?;
+        if !self.paths.journal.exists() {
+            if !self.reserve.keep_for(capacity) {
+                return Err(Error::new(Code::StorageFull, "the disk has no room for a journal")
+                    .at(&self.paths.journal));
+            }
+            Journal::create(&self.paths.journal, capacity)?;
+        }
+        self.epochs.journaled().store(1, Ordering::Release);
+        Ok(())
+    }
+
+    /// Moves what is pending, and gives a journal of an earlier start of the machine, or a new one, its next life.
+    fn renew_journal(&self, journal: &Journal) -> Result<()> {
+        self.settled()?;
+        if journal.is_current() { Ok(()) } else { self.renew_as(journal, Wait::Yes) }
+    }
+
+    fn renew_as(&self, journal: &Journal, wait: Wait) -> Result<()> {
+        if wait == Wait::Yes {
+            self.settled()?;
+        }
+        self.write_as(wait, Alone::Renewing, |_| Ok(()))?;
+        match journal.is_current() {
+            true => Ok(()),
+            false => Err(journal.replaced()),
+        }
+    }
+
+    /// Removes a file that was cut: nobody can have it mapped. The next set makes another.
+    fn remove_journal(&self) -> Result<()> {
+        let _lock = self.paths.lock(self.lock_timeout)?;
+        match std::fs::remove_file(&self.paths.journal) {
+            Err(why) if why.kind() != std::io::ErrorKind::NotFound => {
+                Err(Error::io("remove", &self.paths.journal, why))
+            }
+            _ => {
+                self.report(self.cut());
+                Ok(())
+            }
+        }
+    }
+
+    /// What was pending and is lost.
+    pub fn cut(&self) -> Error {
+        let message =
+            "the journal is damaged, or does not continue the database: the newest writes in it are lost";
+        Error::new(Code::Corrupt, message).at(&self.paths.journal)
+    }
+}

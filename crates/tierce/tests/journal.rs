@@ -1,0 +1,550 @@
+//! The journal in front of the database: what is in it is there for everybody, once, and in order, whoever is killed when.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test, a failure is a panic")]
+
+mod common;
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::Path;
+
+use common::{Dice, copy, database, telling, temp, version_in};
+use proptest::prelude::*;
+use tierce::{Cache, Code};
+
+const JOURNAL: &str = "tierce.journal";
+/// Where the positions of the journal's file are.
+const HEAD_AT: usize = 64;
+const TAIL_AT: usize = 128;
+
+fn open(dir: &Path) -> Cache {
+    common::builder().journal(true).open(dir).unwrap()
+}
+
+fn word(bytes: &[u8], at: usize) -> u64 {
+    u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap())
+}
+
+fn pending(dir: &Path) -> u64 {
+    let bytes = fs::read(dir.join(JOURNAL)).unwrap();
+    word(&bytes, TAIL_AT) - word(&bytes, HEAD_AT)
+}
+
+fn set(cache: &Cache, key: u64, version: u64, len: usize) {
+    cache.set(format!("{key}"), &telling(key, version, len)).unwrap();
+}
+
+fn version(cache: &Cache, key: u64) -> Option<u64> {
+    cache.get(format!("{key}")).unwrap().map(|value| version_in(key, &value))
+}
+
+/// A copy of a directory in use, as a kill of all processes at this moment would leave it.
+fn image(dir: &Path) -> tempfile::TempDir {
+    let image = temp();
+    copy(dir, image.path());
+    image
+}
+
+/// The background leaves the journal alone while a transaction elsewhere keeps the database.
+fn keep_database(dir: &Path) -> rusqlite::Connection {
+    let keeper = database(dir);
+    keeper.busy_timeout(std::time::Duration::from_secs(5)).unwrap();
+    keeper.execute_batch("BEGIN IMMEDIATE").unwrap();
+    keeper
+}
+
+#[test]
+fn a_set_is_there_for_every_handle_before_it_is_in_the_database() {
+    let temp = temp();
+    let (a, b) = (open(temp.path()), open(temp.path()));
+    set(&a, 1, 1, 10);
+    a.len().unwrap();
+    let keeper = keep_database(temp.path());
+    for round in 2..50 {
+        set(if round % 2 == 0 { &a } else { &b }, 1, round, 100);
+        assert_eq!((version(&a, 1), version(&b, 1)), (Some(round), Some(round)));
+        assert!(a.has("1").unwrap());
+    }
+    assert!(pending(temp.path()) > 0);
+    let rows: i64 = keeper.query_row("SELECT count(*) FROM entries", [], |row| row.get(0)).unwrap();
+    assert_eq!(rows, 1);
+    drop(keeper);
+    assert_eq!((a.len().unwrap(), b.len().unwrap()), (1, 1));
+    assert_eq!(pending(temp.path()), 0);
+    assert_eq!(version(&b, 1), Some(49));
+}
+
+#[test]
+fn whoever_is_killed_leaves_what_was_set_to_the_next_open() {
+    let temp = temp();
+    let cache = open(temp.path());
+    set(&cache, 0, 1, 10);
+    cache.len().unwrap();
+    let keeper = keep_database(temp.path());
+    for key in 0..200 {
+        set(&cache, key, 2, [10, 900, 9_000][key as usize % 3]);
+    }
+    let image = image(temp.path());
+    drop(keeper);
+    assert!(pending(image.path()) > 0);
+    let heir = open(image.path());
+    assert_eq!(pending(image.path()), 0, "an open applies what is pending");
+    assert_eq!(heir.len().unwrap(), 200);
+    for key in 0..200 {
+        assert_eq!(version(&heir, key), Some(2));
+    }
+    assert!(heir.take_faults().is_empty());
+    assert!(heir.check(false).unwrap().problems.is_empty());
+}
+
+/// A kill behind the commit of what was applied, and before the journal's head moved.
+#[test]
+fn what_was_applied_before_a_kill_is_never_applied_again() {
+    let temp = temp();
+    let cache = open(temp.path());
+    set(&cache, 0, 1, 10);
+    cache.len().unwrap();
+    let keeper = keep_database(temp.path());
+    for key in 0..20 {
+        set(&cache, key, 2, 100);
+    }
+    let before = fs::read(temp.path().join(JOURNAL)).unwrap();
+    drop(keeper);
+    for key in 0..10 {
+        assert!(cache.delete(format!("{key}")).unwrap());
+    }
+    drop(cache);
+    let after = image(temp.path());
+    fs::write(after.path().join(JOURNAL), &before).unwrap();
+    let cache = open(after.path());
+    for key in 0..20 {
+        assert_eq!(version(&cache, key), (key >= 10).then_some(2));
+    }
+    assert_eq!(cache.len().unwrap(), 10);
+    // And what is set from now on is behind what was applied.
+    for key in 0..20 {
+        set(&cache, key, 3, 100);
+    }
+    drop(cache);
+    let cache = open(after.path());
+    assert!((0..20).all(|key| version(&cache, key) == Some(3)));
+}
+
+#[test]
+fn a_journal_that_is_missing_or_of_another_directory_brings_nothing_back() {
+    let (temp, other) = (temp(), temp());
+    let cache = open(temp.path());
+    for round in 0..50 {
+        set(&cache, round % 5, round, 1_000);
+    }
+    cache.close().unwrap();
+    let stranger = open(other.path());
+    set(&stranger, 1, 1_000, 10);
+    stranger.close().unwrap();
+    fs::copy(other.path().join(JOURNAL), temp.path().join(JOURNAL)).unwrap();
+    for _ in 0..2 {
+        let cache = open(temp.path());
+        for key in 0..5 {
+            assert_eq!(version(&cache, key), Some(45 + key));
+        }
+        set(&cache, 7, 1, 10);
+        drop(cache);
+        let cache = open(temp.path());
+        assert_eq!(version(&cache, 7), Some(1));
+        cache.close().unwrap();
+        fs::remove_file(temp.path().join(JOURNAL)).unwrap();
+    }
+}
+
+#[test]
+fn a_batch_is_there_as_a_whole_or_not_at_all() {
+    let temp = temp();
+    let cache = open(temp.path());
+    set(&cache, 0, 1, 10);
+    cache.len().unwrap();
+    let keeper = keep_database(temp.path());
+    let batch = |version: u64| -> Vec<_> { (0..20).map(|key| (key, telling(key, version, 500))).collect() };
+    let apply = |version| {
+        let batch = batch(version);
+        let writes: Vec<_> = batch
+            .iter()
+            .map(|(key, value)| tierce::Write::Set(tierce::SetWrite::new(format!("{key}"), value)))
+            .collect();
+        cache.apply(&writes, tierce::Wait::Yes).unwrap();
+    };
+    apply(1);
+    apply(2);
+    let image = image(temp.path());
+    drop(keeper);
+    let path = image.path().join(JOURNAL);
+    let sound = fs::read(&path).unwrap();
+    // Torn anywhere: the second batch is there or is not.
+    let (head, tail) = (word(&sound, HEAD_AT) as usize, word(&sound, TAIL_AT) as usize);
+    let middle = (head + tail) / 2 + 200;
+    for at in (middle..tail).step_by(997) {
+        let torn = self::image(image.path());
+        let mut bytes = sound.clone();
+        bytes[4096 + at] ^= 0xff;
+        fs::write(torn.path().join(JOURNAL), bytes).unwrap();
+        let cache = open(torn.path());
+        assert!((0..20).all(|key| version(&cache, key) == Some(1)), "byte {at}");
+        assert_eq!(cache.take_faults().len(), 1, "what is lost is said");
+    }
+}
+
+#[test]
+fn more_than_fits_goes_into_the_database_while_it_is_written() {
+    let temp = temp();
+    let handles = [open(temp.path()), open(temp.path())];
+    std::thread::scope(|scope| {
+        for thread in 0..4_u64 {
+            let cache = &handles[thread as usize % 2];
+            scope.spawn(move || {
+                for n in 0..3_000 {
+                    set(cache, thread * 10_000 + n % 1_500, n, 900);
+                    if n % 100 == 7 {
+                        assert_eq!(version(cache, thread * 10_000 + n % 1_500), Some(n));
+                    }
+                }
+            });
+        }
+    });
+    for thread in 0..4_u64 {
+        for n in 0..1_500 {
+            assert_eq!(version(&handles[(thread as usize + 1) % 2], thread * 10_000 + n), Some(n + 1_500));
+        }
+    }
+    assert_eq!(handles[0].len().unwrap(), 6_000);
+    assert!(handles[0].check(false).unwrap().problems.is_empty());
+}
+
+#[test]
+fn whatever_byte_of_the_journal_is_damaged_no_value_is_wrong_and_it_works_on() {
+    let temp = temp();
+    let cache = open(temp.path());
+    set(&cache, 0, 1, 10);
+    cache.len().unwrap();
+    let keeper = keep_database(temp.path());
+    for key in 0..40 {
+        set(&cache, key, 1, 300);
+    }
+    let image = image(temp.path());
+    drop(keeper);
+    let sound = fs::read(image.path().join(JOURNAL)).unwrap();
+    let end = 4096 + word(&sound, TAIL_AT);
+    let mut dice = Dice::new(5);
+    for round in 0..160_u64 {
+        let damaged = self::image(image.path());
+        let mut bytes = sound.clone();
+        let at = match round {
+            0..24 => round as usize,
+            24..48 => HEAD_AT + round as usize - 24,
+            48..72 => TAIL_AT + round as usize - 48,
+            _ => 4096 + dice.below(end - 4096) as usize,
+        };
+        bytes[at] ^= 1 << dice.below(8);
+        if round % 10 == 9 {
+            bytes[at..][..8].copy_from_slice(&dice.roll().to_le_bytes());
+        }
+        fs::write(damaged.path().join(JOURNAL), bytes).unwrap();
+        let cache = open(damaged.path());
+        for key in 0..40 {
+            assert!(version(&cache, key).is_none_or(|version| version == 1), "byte {at}");
+            set(&cache, key, 2, 100);
+            assert_eq!(version(&cache, key), Some(2), "byte {at}");
+        }
+        drop(cache);
+        let cache = open(damaged.path());
+        assert!((0..40).all(|key| version(&cache, key) == Some(2)), "byte {at}");
+    }
+}
+
+#[test]
+fn a_journal_that_was_cut_or_is_something_else_is_made_anew() {
+    for left in [&b""[..], b"TRCEJRNL", &[7; 70_000], &[0; 4096 + (1 << 16)]] {
+        let temp = temp();
+        let cache = open(temp.path());
+        set(&cache, 1, 1, 10);
+        cache.close().unwrap();
+        fs::write(temp.path().join(JOURNAL), left).unwrap();
+        let cache = open(temp.path());
+        assert_eq!(version(&cache, 1), Some(1));
+        assert_eq!(cache.take_faults().len(), 1, "what is lost is said");
+        set(&cache, 1, 2, 10);
+        drop(cache);
+        assert_eq!(version(&open(temp.path()), 1), Some(2));
+    }
+}
+
+#[test]
+fn a_damaged_journal_under_an_open_handle_is_at_most_a_loss() {
+    use std::os::unix::fs::FileExt as _;
+    let temp = temp();
+    let (a, b) = (open(temp.path()), open(temp.path()));
+    set(&a, 0, 1, 10);
+    a.len().unwrap();
+    let file = fs::OpenOptions::new().read(true).write(true).open(temp.path().join(JOURNAL)).unwrap();
+    let mut dice = Dice::new(8);
+    for round in 2..200 {
+        for key in 0..10 {
+            set(&a, key, round, 200);
+        }
+        let at = if round % 4 == 0 { 64 + dice.below(128) } else { 4096 + dice.below(400_000) };
+        file.write_all_at(&dice.roll().to_le_bytes()[..1 + dice.below(8) as usize], at).unwrap();
+        for key in 0..10 {
+            for cache in [&a, &b] {
+                assert!(version(cache, key).is_none_or(|version| version <= round));
+            }
+        }
+    }
+    for key in 0..10 {
+        let outcome = a.set(format!("{key}"), &telling(key, 1_000, 10));
+        assert!(outcome.is_ok(), "{outcome:?}");
+    }
+    drop((a, b));
+    let cache = open(temp.path());
+    set(&cache, 3, 2_000, 10);
+    assert_eq!(version(&cache, 3), Some(2_000));
+}
+
+#[test]
+fn a_directory_that_is_deleted_takes_no_more() {
+    let temp = temp();
+    let dir = temp.path().join("cache");
+    let cache = open(&dir);
+    set(&cache, 1, 1, 10);
+    fs::remove_dir_all(&dir).unwrap();
+    let why = cache.set("1", b"lost").unwrap_err();
+    assert_eq!(why.code(), Code::Unavailable, "{why}");
+}
+
+/// What the model does next.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Set {
+        key: u64,
+        len: usize,
+        second: bool,
+    },
+    Delete {
+        key: u64,
+        second: bool,
+    },
+    Increment,
+    Add {
+        key: u64,
+    },
+    Apply,
+    Hold,
+    Release,
+    Clear,
+    /// Everybody is killed; the directory is opened as it is.
+    Kill,
+    Reopen,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let len = prop_oneof![Just(5_usize), Just(300), Just(5_000), Just(31_000), Just(40_000)];
+    prop_oneof![
+        12 => (0..12_u64, len, any::<bool>()).prop_map(|(key, len, second)| Step::Set { key, len, second }),
+        3 => (0..12_u64, any::<bool>()).prop_map(|(key, second)| Step::Delete { key, second }),
+        1 => Just(Step::Increment),
+        1 => (0..12_u64).prop_map(|key| Step::Add { key }),
+        1 => Just(Step::Apply),
+        2 => Just(Step::Hold),
+        2 => Just(Step::Release),
+        1 => Just(Step::Clear),
+        2 => Just(Step::Kill),
+        1 => Just(Step::Reopen),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+    /// Two handles, a naive map, and kills of everybody between any two steps.
+    #[test]
+    fn two_handles_and_any_kills_are_one_map(steps in proptest::collection::vec(step(), 1..60)) {
+        let mut home = temp();
+        let mut handles = [open(home.path()), open(home.path())];
+        set(&handles[0], 100, 1, 10); // begins the journal's life, which needs the database
+        prop_assert!(handles[0].delete("100").unwrap());
+        let mut keeper = None;
+        let mut model: HashMap<u64, u64> = HashMap::new();
+        let mut count = 0;
+        for (at, step) in steps.into_iter().enumerate() {
+            let now = at as u64 + 1;
+            if matches!(step, Step::Delete { .. } | Step::Increment | Step::Add { .. } | Step::Apply | Step::Clear | Step::Reopen)
+                || matches!(step, Step::Set { len: 40_000, .. })
+            {
+                keeper = None; // these need the database
+            }
+            match step {
+                Step::Set { key, len, second } => {
+                    set(&handles[usize::from(second)], key, now, len);
+                    model.insert(key, now);
+                }
+                Step::Delete { key, second } => {
+                    let was = handles[usize::from(second)].delete(format!("{key}")).unwrap();
+                    prop_assert_eq!(was, model.remove(&key).is_some());
+                }
+                Step::Increment => {
+                    count += 1;
+                    let sum = handles[at % 2].increment("count", 1).unwrap();
+                    prop_assert_eq!(sum, count);
+                }
+                Step::Add { key } => {
+                    let added = handles[at % 2].add(format!("{key}"), &telling(key, now, 20)).unwrap();
+                    prop_assert_eq!(added, !model.contains_key(&key));
+                    model.entry(key).or_insert(now);
+                }
+                Step::Apply => {
+                    prop_assert_eq!(handles[at % 2].len().unwrap(), model.len() as u64 + u64::from(count > 0));
+                }
+                Step::Hold if keeper.is_none() => {
+                    handles[0].len().unwrap();
+                    keeper = Some(keep_database(home.path()));
+                }
+                Step::Hold => {}
+                Step::Release => keeper = None,
+                Step::Clear => {
+                    handles[at % 2].clear().unwrap();
+                    model.clear();
+                    count = 0;
+                }
+                Step::Kill => {
+                    let still = keeper.take().unwrap_or_else(|| keep_database(home.path()));
+                    let left = image(home.path());
+                    drop(still);
+                    handles = [open(left.path()), open(left.path())];
+                    home = left;
+                }
+                Step::Reopen => handles = [open(home.path()), open(home.path())],
+            }
+            for key in 0..12 {
+                for cache in &handles {
+                    prop_assert_eq!(version(cache, key), model.get(&key).copied(), "key {} at step {}", key, at);
+                }
+            }
+        }
+        drop(keeper);
+        prop_assert!(handles[0].take_faults().is_empty() && handles[1].take_faults().is_empty());
+    }
+}
+
+#[test]
+fn nothing_in_the_journal_can_be_read_without_the_key() {
+    let plain = |bytes: &[u8], text: &[u8]| bytes.windows(text.len()).any(|window| window == text);
+    let hashed = || Cache::builder().store_keys(false);
+    for (builder, secrets) in [
+        (common::with_key(Cache::builder()), &[&b"a secret key"[..], b"a secret value"][..]),
+        (common::with_key(hashed()), &[b"a secret key", b"a secret value"]),
+        (hashed(), &[b"a secret key"]),
+        (Cache::builder(), &[]),
+    ] {
+        let temp = temp();
+        let cache = builder.journal(true).codec(common::uncoded("none")).open(temp.path()).unwrap();
+        cache.set("first", b"v").unwrap();
+        cache.len().unwrap();
+        let keeper = keep_database(temp.path());
+        cache.set("a secret key", b"a secret value").unwrap();
+        let bytes = fs::read(temp.path().join(JOURNAL)).unwrap();
+        assert!(pending(temp.path()) > 0);
+        assert_eq!(secrets.is_empty(), plain(&bytes, b"a secret key"), "the search would find it");
+        assert!(secrets.iter().all(|secret| !plain(&bytes, secret)));
+        assert_eq!(cache.get("a secret key").unwrap().unwrap(), b"a secret value");
+        drop(keeper);
+        let mode = std::os::unix::fs::MetadataExt::mode(&fs::metadata(temp.path().join(JOURNAL)).unwrap());
+        assert_eq!(mode & 0o777, 0o600);
+    }
+}
+
+/// One that was stopped, say, while it added something.
+#[test]
+fn whoever_keeps_the_journal_stops_writers_and_no_reader_of_keys() {
+    let temp = temp();
+    let cache = Cache::builder()
+        .journal(true)
+        .lock_timeout(std::time::Duration::from_millis(50))
+        .open(temp.path())
+        .unwrap();
+    set(&cache, 1, 1, 10);
+    let stopped = fs::File::open(temp.path().join(JOURNAL)).unwrap();
+    stopped.lock().unwrap();
+    for _ in 0..3 {
+        assert_eq!(cache.set("1", b"lost").unwrap_err().code(), Code::LockTimeout);
+        assert_eq!(cache.delete("1").unwrap_err().code(), Code::LockTimeout);
+        assert_eq!(version(&cache, 1), Some(1));
+        assert_eq!(cache.len().unwrap(), 1, "what is pending is moved beside it");
+    }
+    stopped.unlock().unwrap();
+    set(&cache, 1, 2, 10);
+    assert_eq!(version(&cache, 1), Some(2));
+}
+
+#[test]
+fn whoever_adds_nothing_to_the_journal_sees_what_others_do() {
+    let temp = temp();
+    let adds = open(temp.path());
+    let others = [
+        Cache::builder().journal(false).open(temp.path()).unwrap(),
+        Cache::builder().max(1_000).open(temp.path()).unwrap(),
+        Cache::builder().durability(tierce::Durability::Power).open(temp.path()).unwrap(),
+    ];
+    for round in 1..20 {
+        for (key, other) in others.iter().enumerate() {
+            set(&adds, key as u64, 2 * round, 50);
+            assert_eq!(version(other, key as u64), Some(2 * round));
+            set(other, key as u64, 2 * round + 1, 50);
+            assert_eq!(version(&adds, key as u64), Some(2 * round + 1));
+        }
+    }
+    assert!(others.iter().all(|other| other.len().unwrap() == 3));
+}
+
+#[test]
+fn a_cache_without_a_journal_makes_none() {
+    let temp = temp();
+    let cache = Cache::builder().journal(false).open(temp.path()).unwrap();
+    set(&cache, 1, 1, 10);
+    assert!(!temp.path().join(JOURNAL).exists());
+    drop(cache);
+    let cache = open(temp.path());
+    assert_eq!(version(&cache, 1), Some(1));
+    set(&cache, 1, 2, 10);
+    assert!(temp.path().join(JOURNAL).exists());
+}
+
+/// As it is when the database's file is damaged by a crash, and nobody has closed.
+#[test]
+fn what_is_pending_behind_a_damaged_database_is_there_when_it_is_mended() {
+    let temp = temp();
+    let cache = open(temp.path());
+    for key in 0..2_000 {
+        set(&cache, key, 1, 300);
+    }
+    cache.close().unwrap();
+    let cache = open(temp.path());
+    set(&cache, 2_000, 1, 10);
+    cache.len().unwrap();
+    let keeper = keep_database(temp.path());
+    for key in (0..2_000).step_by(20) {
+        set(&cache, key, 2, 300);
+    }
+    let image = image(temp.path());
+    drop(keeper);
+    let path = image.path().join("tierce.db");
+    let mut bytes = fs::read(&path).unwrap();
+    let middle = bytes.len() / 2 / 4096 * 4096;
+    bytes[middle..middle + 8192].fill(0xa5);
+    fs::write(&path, bytes).unwrap();
+    let cache = open(image.path());
+    cache.check(true).unwrap();
+    for key in 0..2_000 {
+        let found = version(&cache, key);
+        if key % 20 == 0 {
+            assert_eq!(found, Some(2), "{key}");
+        } else {
+            assert!(found.is_none_or(|version| version == 1), "{key}");
+        }
+    }
+}
