@@ -42,7 +42,11 @@ impl Engine {
         let Some(journal) = self.journal()? else { return Ok(()) };
         let Some(end) = journal.end() else { return Ok(()) };
         while journal.head() < end && journal.end().is_some() {
+            let before = journal.head();
             self.drain()?;
+            if journal.head() == before {
+                break; // its positions are damaged
+            }
         }
         Ok(())
     }
