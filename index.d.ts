@@ -438,6 +438,8 @@ export interface NativeOptions {
   storeKeys?: boolean
   /** True where it is left out. */
   integrity?: boolean
+  /** False where it is left out. */
+  journal?: boolean
 }
 
 /** What is missing, and what to fetch for it: start and end of each interval, half-open. */

@@ -60,6 +60,7 @@ class Soak {
         { storeKeys: false },
         { integrity: false },
       ]),
+      journal: random.chance(0.5),
     }
     this.#options = {
       clock: this.#clock,

@@ -84,7 +84,7 @@ describe('what caches are made of', () => {
     await expectTypedRefusals('new Cache', (value) => opened(value as CacheOptions))
     const names =
       'maxSize max policy ttl codec level codecs durability metadata lockTimeout cleanupOnOpen memory values meta ' +
-      'encryption storeKeys integrity defaults clock'
+      'encryption storeKeys integrity journal defaults clock'
     await options('new Cache', `dir ${names}`, opened)
     await options('new Cache', names, (given) => opened({ dir: folder(), ...given }))
     await options('memory', 'max maxSize policy', (memory) => opened({ memory }))

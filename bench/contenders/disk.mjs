@@ -6,8 +6,8 @@ import { open } from 'lmdb'
 import { Cache } from '../../dist/index.mjs'
 
 /** tierce as it comes, but for the memory tier, which would answer the reads. */
-function tierce(folder) {
-  const cache = new Cache({ dir: join(folder, 'cache'), memory: false })
+const tierceWith = (options) => (folder) => {
+  const cache = new Cache({ dir: join(folder, 'cache'), memory: false, ...options })
   return {
     reads: 'async',
     writes: 'async',
@@ -19,8 +19,8 @@ function tierce(folder) {
   }
 }
 
-function tierceSync(folder) {
-  const cache = new Cache({ dir: join(folder, 'cache'), memory: false })
+const tierceSyncWith = (options) => (folder) => {
+  const cache = new Cache({ dir: join(folder, 'cache'), memory: false, ...options })
   return {
     reads: 'sync',
     writes: 'sync',
@@ -73,4 +73,13 @@ function lmdb(folder) {
   }
 }
 
-export const diskContenders = { tierce, 'tierce sync': tierceSync, 'better-sqlite3': betterSqlite, lmdb }
+const journal = { journal: true }
+
+export const diskContenders = {
+  tierce: tierceWith({}),
+  'tierce sync': tierceSyncWith({}),
+  'tierce with a journal': tierceWith(journal),
+  'tierce sync with a journal': tierceSyncWith(journal),
+  'better-sqlite3': betterSqlite,
+  lmdb,
+}

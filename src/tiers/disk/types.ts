@@ -16,6 +16,7 @@ export interface DiskOptions {
   lockTimeout: number
   meta?: DeclaredTable[]
   metadata?: string
+  journal: boolean
   storeKeys: boolean
   integrity: boolean
   /** A copy of the key, which the tier overwrites when it is open. */
