@@ -1,7 +1,7 @@
 //! Connections to a file of the user's, and what SQLite's errors mean for it.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::config::DbConfig;
 use rusqlite::limits::Limit;
@@ -23,7 +23,17 @@ pub(super) fn writer(path: &Path, lock_timeout: Duration) -> Result<Connection> 
         }
         Ok((conn, id))
     };
-    match open().map_err(|why| explain(why, path))? {
+    let started = Instant::now();
+    let opened = loop {
+        match open().map_err(|why| explain(why, path)) {
+            // SQLite does not wait for another connection that makes the log of a new file at the same moment.
+            Err(why) if why.code() == Code::LockTimeout && started.elapsed() < lock_timeout => {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            outcome => break outcome?,
+        }
+    };
+    match opened {
         (_, APPLICATION_ID) => Err(Error::new(
             Code::Format,
             format!("{} is the database of a cache: give tables a file of their own", path.display()),

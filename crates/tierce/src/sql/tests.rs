@@ -157,3 +157,22 @@ fn four_threads_with_a_connection_each_lose_no_row() {
     });
     assert_eq!(numbers(&open(&dir).query("SELECT count(*) FROM t", &[], None).unwrap(), 0), [200.0]);
 }
+
+#[test]
+fn a_new_file_may_be_opened_by_many_at_once() {
+    for _ in 0..500 {
+        let dir = tempfile::tempdir().unwrap();
+        let gate = std::sync::Barrier::new(4);
+        thread::scope(|scope| {
+            let openers: Vec<_> = (0..4)
+                .map(|_| {
+                    scope.spawn(|| {
+                        gate.wait();
+                        open(&dir).write(&[sql("CREATE TABLE IF NOT EXISTS t (a)")]).unwrap();
+                    })
+                })
+                .collect();
+            openers.into_iter().for_each(|opener| opener.join().unwrap());
+        });
+    }
+}
