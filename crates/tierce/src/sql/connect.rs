@@ -23,6 +23,7 @@ pub(super) fn writer(path: &Path, lock_timeout: Duration) -> Result<Connection> 
         }
         Ok((conn, id))
     };
+    #[allow(clippy::disallowed_methods, reason = "how long a lock is waited for is no time of an entry")]
     let started = Instant::now();
     let opened = loop {
         match open().map_err(|why| explain(why, path)) {
