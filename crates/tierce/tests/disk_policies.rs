@@ -8,19 +8,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::{Dice, noise, temp, uncoded};
+use common::{Dice, ON_DISK, noise, temp, uncoded};
 use tierce::policy::PolicyKind;
 use tierce::{Cache, Code, Extras, Listing, ManualClock, SetWrite, Wait, Write};
-
-const ON_DISK: [PolicyKind; 7] = [
-    PolicyKind::Lru,
-    PolicyKind::Lfu,
-    PolicyKind::Fifo,
-    PolicyKind::Lifo,
-    PolicyKind::Mru,
-    PolicyKind::Sieve,
-    PolicyKind::S3Fifo,
-];
 
 fn open(dir: &Path, policy: PolicyKind, max: u64) -> Cache {
     Cache::builder().policy(policy).max(max).codec(uncoded("none")).open(dir).unwrap()

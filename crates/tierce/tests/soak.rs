@@ -7,19 +7,9 @@ mod common;
 use std::collections::HashMap;
 use std::path::Path;
 
-use common::{Dice, telling, temp, uncoded, version_in, with_key};
-use tierce::policy::PolicyKind;
+use common::{Dice, ON_DISK, telling, temp, uncoded, version_in, with_key};
 use tierce::{Cache, Durability, Key, Listing, SetOptions};
 
-const POLICIES: [PolicyKind; 7] = [
-    PolicyKind::Lru,
-    PolicyKind::Lfu,
-    PolicyKind::Fifo,
-    PolicyKind::Lifo,
-    PolicyKind::Mru,
-    PolicyKind::Sieve,
-    PolicyKind::S3Fifo,
-];
 /// Around the border between rows and files.
 const LENGTHS: [usize; 7] = [0, 10, 500, 4000, 32_000, 33_000, 70_000];
 const THREADS: u64 = 4;
@@ -40,7 +30,7 @@ impl Program {
     fn open(&self, dir: &Path) -> Cache {
         let mut dice = Dice::new(self.seed * 7 + 1);
         let mut builder = Cache::builder()
-            .policy(POLICIES[dice.below(7) as usize])
+            .policy(ON_DISK[dice.below(7) as usize])
             .codec(uncoded(["auto", "none", "zstd", "lz4"][dice.below(4) as usize]))
             .durability([Durability::Process, Durability::Power][usize::from(dice.below(5) == 0)])
             .integrity(dice.below(4) > 0)

@@ -17,10 +17,7 @@ impl Engine {
         }
         let changed = ready.iter().zip(written).filter_map(|(write, outcome)| write.changed(outcome));
         let known = changed.map(|digest| digest.slot(epoch::BITS));
-        let mut slots: Vec<u32> = known.chain(invalidated.iter().copied()).collect();
-        slots.sort_unstable();
-        slots.dedup();
-        let announced = slots.into_iter().map(|slot| (slot, self.epochs.bump(slot))).collect();
+        let announced = announce(known.chain(invalidated.iter().copied()), |slot| self.epochs.bump(slot));
         // What was invalidated may have been set by this batch: one step more than `publish` expects keeps such a value
         // out of every memory tier.
         for slot in invalidated {
@@ -30,52 +27,48 @@ impl Engine {
     }
 
     /// After the commit: moves the epochs on, so that no memory tier keeps what it read before it.
-    pub fn publish(&self, ready: &[Ready<'_>], written: &mut [Written], announced: Slots) {
+    pub fn publish(&self, ready: &[Ready<'_>], written: &mut [Written], announced: &[(u32, u32)]) {
         if ready.iter().any(|write| matches!(write, Ready::Clear)) {
             self.accesses.clear();
             self.epochs.bump_all();
             return;
         }
-        // One step is ours. More means that another write of this slot was published around this one.
-        let moved: Vec<(u32, Option<u32>)> = announced
-            .into_iter()
-            .map(|(slot, before)| {
-                (slot, Some(self.epochs.bump(slot)).filter(|now| *now == before.wrapping_add(1)))
-            })
-            .collect();
-        for (write, outcome) in ready.iter().zip(written) {
-            let Some(digest) = write.changed(outcome) else { continue };
-            outcome.id = digest.id();
-            outcome.slot = digest.slot(epoch::BITS);
-            let found = moved.binary_search_by_key(&outcome.slot, |(slot, _)| *slot);
-            outcome.epoch = found.ok().and_then(|at| moved[at].1);
-        }
+        tell(ready, written, announced, |slot| self.epochs.bump(slot));
     }
 
-    /// As `announce_epochs`: the database stays as it is, and snapshots of it are good.
+    /// As `announce_epochs`, of plain sets: the database stays as it is, and snapshots of it are good.
     pub fn announce_apart(&self, ready: &[Ready<'_>]) -> Slots {
-        let mut slots: Vec<u32> = ready.iter().filter_map(Ready::slot).collect();
-        slots.sort_unstable();
-        slots.dedup();
-        slots.into_iter().map(|slot| (slot, self.epochs.bump_apart(slot))).collect()
+        let changed = ready.iter().filter_map(|write| write.changed(&Written::default()));
+        announce(changed.map(|digest| digest.slot(epoch::BITS)), |slot| self.epochs.bump_apart(slot))
     }
 
+    /// As `publish`, of plain sets.
     pub fn publish_apart(&self, ready: &[Ready<'_>], announced: &[(u32, u32)]) -> Vec<Written> {
-        let moved: Vec<_> = announced
-            .iter()
-            .map(|(slot, before)| {
-                let now = self.epochs.bump_apart(*slot);
-                (*slot, Some(now).filter(|now| *now == before.wrapping_add(1)))
-            })
-            .collect();
-        ready
-            .iter()
-            .map(|set| {
-                set.written(|slot| {
-                    let found = moved.binary_search_by_key(&slot, |(slot, _)| *slot);
-                    found.ok().and_then(|at| moved[at].1)
-                })
-            })
-            .collect()
+        let mut written = vec![Written::default(); ready.len()];
+        tell(ready, &mut written, announced, |slot| self.epochs.bump_apart(slot));
+        written
+    }
+}
+
+/// Moves the epochs of slots on, each once.
+fn announce(slots: impl Iterator<Item = u32>, bump: impl Fn(u32) -> u32) -> Slots {
+    let mut slots: Vec<u32> = slots.collect();
+    slots.sort_unstable();
+    slots.dedup();
+    slots.into_iter().map(|slot| (slot, bump(slot))).collect()
+}
+
+/// Moves the announced epochs on once more, and fills in where each changed entry is.
+fn tell(ready: &[Ready<'_>], written: &mut [Written], announced: &[(u32, u32)], bump: impl Fn(u32) -> u32) {
+    // One step is ours. More means that another write of this slot was published around this one.
+    let only_ours = |before: u32, now: u32| Some(now).filter(|now| *now == before.wrapping_add(1));
+    let moved: Vec<_> =
+        announced.iter().map(|(slot, before)| (*slot, only_ours(*before, bump(*slot)))).collect();
+    for (write, outcome) in ready.iter().zip(written) {
+        let Some(digest) = write.changed(outcome) else { continue };
+        outcome.id = digest.id();
+        outcome.slot = digest.slot(epoch::BITS);
+        let found = moved.binary_search_by_key(&outcome.slot, |(slot, _)| *slot);
+        outcome.epoch = found.ok().and_then(|at| moved[at].1);
     }
 }

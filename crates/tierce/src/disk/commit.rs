@@ -57,7 +57,7 @@ impl Engine {
         let (mut written, condemned, before) = applied.inspect_err(|_| {
             self.unlink(&files.map(|(header, _)| header.write_id).collect::<Vec<_>>());
         })?;
-        self.publish(ready, &mut written, before);
+        self.publish(ready, &mut written, &before);
         self.unlink(&condemned);
         Ok(written)
     }

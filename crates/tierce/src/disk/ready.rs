@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 
 use super::engine::Engine;
-use super::epoch;
 use super::extras::Extras;
 use super::number::Number;
 use super::restore::Past;
@@ -86,25 +85,6 @@ impl Ready<'_> {
         match self {
             Ready::Set { key, frame, .. } => Some((key, frame)),
             _ => None,
-        }
-    }
-
-    /// The slot of a set.
-    pub fn slot(&self) -> Option<u32> {
-        match self {
-            Ready::Set { digest, .. } => Some(digest.slot(epoch::BITS)),
-            _ => None,
-        }
-    }
-
-    /// What became of a plain set.
-    pub fn written(&self, epoch_of: impl FnOnce(u32) -> Option<u32>) -> Written {
-        match self {
-            Ready::Set { digest, .. } => {
-                let slot = digest.slot(epoch::BITS);
-                Written { id: digest.id(), slot, epoch: epoch_of(slot), ..Written::default() }
-            }
-            _ => Written::default(),
         }
     }
 

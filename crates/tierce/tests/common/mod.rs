@@ -10,7 +10,19 @@ use std::cell::Cell;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use tierce::policy::PolicyKind;
 use tierce::{Builder, Cache, CodecChoice, EncryptionKey};
+
+/// The policies that a directory takes.
+pub const ON_DISK: [PolicyKind; 7] = [
+    PolicyKind::Lru,
+    PolicyKind::Lfu,
+    PolicyKind::Fifo,
+    PolicyKind::Lifo,
+    PolicyKind::Mru,
+    PolicyKind::Sieve,
+    PolicyKind::S3Fifo,
+];
 
 pub fn temp() -> tempfile::TempDir {
     tempfile::tempdir().unwrap()
