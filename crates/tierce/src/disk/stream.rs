@@ -12,7 +12,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::Wait;
 use super::blob::verify_rest;
-use super::db::Durability;
+use super::durability::Durability;
 use super::engine::{Alone, Engine};
 use super::extras::Extras;
 use super::get::LOOKS;
