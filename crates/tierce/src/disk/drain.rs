@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use super::Wait;
 use super::commit::Progress;
-use super::db::Transaction;
-use super::db::Db;
+use super::db::{Db, Transaction};
 use super::engine::{Alone, Engine};
 use super::journal::{Facts, Found, Journal, Pending, Stretch};
 use super::row::EntryRow;

@@ -135,7 +135,9 @@ impl Reserve {
             return Ok(());
         }
         match self.fill(SIZE + growth) {
-            Err(why) if matches!(why.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) => Err(self.none()),
+            Err(why) if matches!(why.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) => {
+                Err(self.none())
+            }
             _ => Ok(()), // a directory that is gone, say: the commit tells
         }
     }
@@ -181,7 +183,9 @@ impl Reserve {
 
     /// Whether little was free at the last look.
     pub fn is_scarce(&self) -> bool {
-        if self.is_scarce.load(Ordering::Relaxed) && self.looks.fetch_add(1, Ordering::Relaxed) % LOOKS == LOOKS - 1 {
+        if self.is_scarce.load(Ordering::Relaxed)
+            && self.looks.fetch_add(1, Ordering::Relaxed) % LOOKS == LOOKS - 1
+        {
             self.look();
         }
         self.is_scarce.load(Ordering::Relaxed)
