@@ -40,13 +40,12 @@ impl Engine {
     /// Returns when all that was in the journal is in the database.
     pub fn settled(&self) -> Result<()> {
         let Some(journal) = self.journal()? else { return Ok(()) };
+        if !journal.is_sound() {
+            self.drain()?; // mends it
+        }
         let Some(end) = journal.end() else { return Ok(()) };
-        while journal.head() < end && journal.end().is_some() {
-            let before = journal.head();
+        while journal.end().is_some() && journal.head().is_some_and(|head| head < end) {
             self.drain()?;
-            if journal.head() == before {
-                break; // its positions are damaged
-            }
         }
         Ok(())
     }
@@ -82,7 +81,7 @@ impl Engine {
             }
             std::thread::sleep(PAUSE.0);
         }
-        while journal.end().is_some() {
+        while self.journaling.is_filled() {
             self.drain()?;
             if let Some(end) = self.log.is_due() {
                 let db = self.connect()?;
@@ -134,6 +133,11 @@ impl Engine {
         if alone == Alone::No {
             self.forget_unlinked(transaction)?;
         }
+        let asks = alone == Alone::Renewing || journal.end().is_some() || !journal.is_sound();
+        let known = if asks { transaction.db.journal_facts()? } else { Facts::default() };
+        if asks {
+            self.mend_journal(journal, &known, wait, alone)?;
+        }
         let renews = alone == Alone::Renewing && !journal.is_current();
         let pending = journal.pending();
         if alone == Alone::Beside || pending == 0 && !renews {
@@ -141,10 +145,6 @@ impl Engine {
                 transaction.keep_turned(journal.turned())?;
             }
             return Ok(Absorbed::default());
-        }
-        let known = transaction.db.journal_facts()?;
-        if pending > 0 && known.life != journal.life() {
-            return Err(journal.replaced());
         }
         if alone != Alone::Clearing && wait == Wait::No && pending > AT_ONCE {
             return Err(Error::new(Code::LockTimeout, "what is in the journal has to be applied first"));
@@ -165,7 +165,7 @@ impl Engine {
                 stretch.end
             }
             None if alone == Alone::No => return Ok(absorbed),
-            None => journal.tail(),
+            None => journal.tail()?,
         };
         absorbed.upto = Some(end);
         absorbed.life = renews.then(|| super::owner::random() | 1);
@@ -173,7 +173,8 @@ impl Engine {
             transaction.forget_called_off(if renews { u64::MAX } else { end })?;
         }
         let life = absorbed.life.unwrap_or(known.life);
-        transaction.keep_journal(Facts { life, applied: end, turned: journal.turned(), called_off: 0 })?;
+        let applied = if renews { 0 } else { end };
+        transaction.keep_journal(Facts { life, applied, turned: journal.turned(), called_off: 0 })?;
         Ok(absorbed)
     }
 
@@ -212,7 +213,7 @@ impl Engine {
         self.epochs.bump_each(&absorbed.untraced);
         self.unlink(&absorbed.condemned);
         if absorbed.is_cut {
-            self.report(self.cut());
+            self.lost();
         }
         absorbed.life.map_or(Ok(()), |life| journal.begin_life(life))
     }
@@ -235,8 +236,9 @@ impl Engine {
             }
             Found::Entry((_, is_live)) => is_live,
         };
-        journal.calls_off(journal.tail());
-        transaction.call_off(digest.id(), journal.tail())?;
+        let tail = journal.tail()?;
+        journal.calls_off(tail);
+        transaction.call_off(digest.id(), tail)?;
         Ok(Some(is_live))
     }
 }
