@@ -11,9 +11,8 @@ import {
 import { describe, expect, it } from 'vitest'
 import { anyValue } from './helpers/any-value.js'
 import { runScript } from './helpers/child.js'
+import { POLICIES } from './helpers/policies.js'
 import { expectSame } from './helpers/same.js'
-
-const POLICIES = ['lru', 'lfu', 'fifo', 'lifo', 'mru', 'sieve', 's3-fifo', 'w-tinylfu', 'auto'] as const
 
 let names = 0
 function open(options: Partial<ConstructorParameters<typeof SharedMemoryCache>[0]> = {}) {

@@ -130,7 +130,7 @@ fn whatever_is_written_into_an_open_journal_costs_no_more_than_what_was_pending(
             _ => {
                 let mut front = [0; 256];
                 handles.file.read_exact_at(&mut front, 0).unwrap();
-                let tail = front[128..136].try_into().map(u64::from_le_bytes).unwrap() >> 16 << 3;
+                let tail = front[128..136].try_into().map(u64::from_le_bytes).unwrap() >> 12 << 3;
                 let at = RING + tail.saturating_sub(dice.below(8_000)) % (2 << 20);
                 handles
                     .file

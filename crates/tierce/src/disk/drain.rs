@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use super::Wait;
 use super::commit::Progress;
+use super::db::Transaction;
 use super::db::{Db, LogEnd};
 use super::engine::{Alone, Engine};
 use super::journal::{Facts, Found, Journal, Pending, Stretch};
-use super::meta::Transaction;
 use super::row::EntryRow;
 use super::victims::Scene;
 use crate::error::{Code, Error, Result};
@@ -135,11 +135,9 @@ impl Engine {
         }
         let asks = alone == Alone::Renewing || journal.end().is_some() || !journal.is_sound();
         let known = if asks { transaction.db.journal_facts()? } else { Facts::default() };
-        if asks {
-            self.mend_journal(journal, &known, wait, alone)?;
-        }
+        let span = if asks { self.mended(journal, &known, wait, alone)? } else { 0..0 };
+        let pending = span.end - span.start;
         let renews = alone == Alone::Renewing && !journal.is_current();
-        let pending = journal.pending();
         if alone == Alone::Beside || pending == 0 && !renews {
             if alone != Alone::No && journal.is_current() {
                 transaction.keep_turned(journal.turned())?;
@@ -156,16 +154,15 @@ impl Engine {
             _ => u64::MAX,
         };
         let mut absorbed = Absorbed::default();
-        let end = match journal.stretch(known.applied, most).filter(|_| most > 0) {
-            Some(stretch) => {
-                let applied = self.apply_stretch(transaction, journal, &stretch, wait)?;
-                (absorbed.condemned, absorbed.untraced) = applied;
-                self.epochs.bump_each(&absorbed.untraced);
-                absorbed.is_cut = stretch.is_cut;
-                stretch.end
-            }
-            None if alone == Alone::No => return Ok(absorbed),
-            None => journal.tail()?,
+        let end = if most > 0 && pending > 0 {
+            let stretch = journal.stretch(known.applied, span.end, most);
+            let applied = self.apply_stretch(transaction, journal, &stretch, wait)?;
+            (absorbed.condemned, absorbed.untraced) = applied;
+            self.epochs.bump_each(&absorbed.untraced);
+            absorbed.is_cut = stretch.is_cut;
+            stretch.end
+        } else {
+            span.end
         };
         absorbed.upto = Some(end);
         absorbed.life = renews.then(|| super::owner::random() | 1);
@@ -173,8 +170,7 @@ impl Engine {
             transaction.forget_called_off(if renews { u64::MAX } else { end })?;
         }
         let life = absorbed.life.unwrap_or(known.life);
-        let applied = if renews { 0 } else { end };
-        transaction.keep_journal(Facts { life, applied, turned: journal.turned(), called_off: 0 })?;
+        transaction.keep_journal(Facts { life, applied: end, turned: journal.turned(), called_off: 0 })?;
         Ok(absorbed)
     }
 

@@ -32,7 +32,10 @@ impl Journal {
             self.catch_up(&mut index, &span);
             index.entries.get(&id).copied()
         };
-        let Some(at) = at.filter(|at| *at >= span.start) else { return Found::Nothing };
+        let Some(at) = at.filter(|at| *at >= span.start) else {
+            // What was added to a life that began meanwhile would not have verified.
+            return if self.is_known() { Found::Nothing } else { Found::Damaged };
+        };
         let mut bytes = Vec::new();
         let whole = self.copy_entry(at, &mut bytes);
         if self.ring.head().is_some_and(|head| head > at) {
@@ -66,7 +69,7 @@ impl Journal {
     }
 
     fn begin(&self, index: &mut Index) {
-        let life = self.ring.life();
+        let life = self.life();
         if index.life != life {
             *index = Index { life, ..Index::default() };
         }

@@ -14,6 +14,7 @@ mod record;
 mod ring;
 
 use std::fs::{File, OpenOptions, TryLockError};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard};
@@ -100,7 +101,7 @@ pub(super) struct Stretch {
     /// Whole records, one after the other.
     bytes: Vec<u8>,
     /// Where in `bytes` each is, and its position.
-    records: Vec<(std::ops::Range<usize>, u64)>,
+    records: Vec<(Range<usize>, u64)>,
     /// Where the next one begins.
     pub end: u64,
     /// A record did not verify: it and what is behind it are lost.
@@ -174,33 +175,41 @@ impl Journal {
     pub fn vet(&self, timeout: Duration, facts: impl Fn() -> Result<Facts>) -> Result<bool> {
         let look = || {
             let head = self.ring.head(); // first: the database can only be further
-            facts().map(|facts| (self.agrees(head, &facts) && self.is_current(), facts))
+            facts().map(|facts| (self.agrees(head, &facts).filter(|_| self.is_current()), facts))
         };
-        if look()?.0 {
+        if look()?.0.is_some() {
             return Ok(false);
         }
         let _turn = self.turn(timeout)?;
-        let (holds, facts) = look()?;
-        Ok(!holds && self.mend(&facts, facts.turned))
+        let (sound, facts) = look()?;
+        Ok(sound.is_none() && self.mend(&facts, facts.turned).0)
     }
 
-    /// Whether it is the one that the database knows, and has lost nothing. `head` is of before the database was asked.
-    fn agrees(&self, head: Option<u64>, facts: &Facts) -> bool {
-        self.knows(facts.life)
-            && self.ring.is_stamped()
-            && head.is_some_and(|head| head <= facts.applied)
-            && self.ring.span().is_some_and(|span| facts.applied <= span.end)
+    /// What is pending, if it is the one that the database knows, and has lost nothing. `head` is of before the database was asked.
+    fn agrees(&self, head: Option<u64>, facts: &Facts) -> Option<Range<u64>> {
+        self.meet(|| Ok(facts.life)).ok()?;
+        let span = self.ring.span().filter(|_| self.ring.life() == facts.life && self.ring.is_stamped())?;
+        (head? <= facts.applied && facts.applied <= span.end).then_some(span)
     }
 
-    /// Whether the life is this one, which the database says.
-    pub fn knows(&self, life: u64) -> bool {
-        self.known.store(life, Ordering::Release);
-        self.is_known()
+    /// Believes the life that the database says, if it is this one, and no thread has met a later one meanwhile.
+    pub fn meet(&self, life: impl FnOnce() -> Result<u64>) -> Result<()> {
+        let before = self.known.load(Ordering::Acquire);
+        let life = life()?;
+        if self.ring.life() == life {
+            let _ = self.known.compare_exchange(before, life, Ordering::AcqRel, Ordering::Relaxed);
+        }
+        Ok(())
     }
 
-    /// Whether the life is the one that the database was last heard to say.
+    /// The life that the database was last heard to say.
+    fn life(&self) -> u64 {
+        self.known.load(Ordering::Acquire)
+    }
+
+    /// Whether it is the one at the front.
     pub fn is_known(&self) -> bool {
-        self.ring.life() == self.known.load(Ordering::Acquire)
+        self.ring.life() == self.life()
     }
 
     /// Whether the words at the front can be believed.
@@ -208,24 +217,26 @@ impl Journal {
         self.is_known() && self.ring.is_stamped() && self.ring.span().is_some()
     }
 
-    /// With the database's write lock: mends what contradicts the database, or itself. True where something is lost, or may be.
-    pub fn mend_if_damaged(&self, timeout: Duration, has_turn: bool, facts: &Facts) -> Result<bool> {
-        if self.agrees(self.ring.head(), facts) {
-            return Ok(false);
+    /// With the database's write lock: mends what contradicts the database, or itself. Gives whether something is lost, or may be, and what
+    /// is pending.
+    pub fn mended(&self, timeout: Duration, has_turn: bool, facts: &Facts) -> Result<(bool, Range<u64>)> {
+        let sound = || self.agrees(self.ring.head(), facts).map(|span| (false, span));
+        if let Some(sound) = sound() {
+            return Ok(sound);
         }
         let _turn = if has_turn { None } else { Some(self.turn(timeout)?) };
-        Ok(!self.agrees(self.ring.head(), facts) && self.mend(facts, u64::MAX))
+        Ok(sound().unwrap_or_else(|| self.mend(facts, u64::MAX)))
     }
 
     /// Makes the words at the front what the database says: pending is what follows, as an unbroken row of records that verify and
-    /// stand on no more than `turned` transactions. Nothing is added before the next life. With the turn. True where something is lost, or
-    /// may be.
-    fn mend(&self, facts: &Facts, turned: u64) -> bool {
+    /// stand on no more than `turned` transactions. Nothing is added before the next life. With the turn. Gives what
+    /// [`Journal::mended`] does.
+    fn mend(&self, facts: &Facts, turned: u64) -> (bool, Range<u64>) {
         let is_ours = self.ring.life() == facts.life;
         let claimed = self.ring.span().filter(|span| is_ours || span.is_empty());
         self.known.store(facts.life, Ordering::Release);
         self.ring.end_life(facts.life);
-        let start = facts.applied.next_multiple_of(8) % ring::LAST;
+        let start = facts.applied % ring::LAST & !7;
         let end = match facts.life {
             0 => start,
             _ => self.walk(start, start + self.ring.capacity, u64::MAX, turned).end,
@@ -233,17 +244,15 @@ impl Journal {
         self.ring.turned().fetch_max(facts.turned, Ordering::AcqRel);
         self.ring.set_called_off(facts.called_off);
         self.ring.set_span(start..end);
-        claimed.is_none_or(|span| span.end > end && !span.is_empty())
+        (claimed.is_none_or(|span| span.end > end && !span.is_empty()), start..end)
     }
 
     /// Whether records may be added.
     pub fn is_current(&self) -> bool {
-        boot() == Some(self.ring.boot().load(Ordering::Acquire))
-            && self.is_sound()
-            && self.ring.span().is_some_and(|span| span.end < ring::LAST - 2 * self.ring.capacity)
+        boot() == Some(self.ring.boot().load(Ordering::Acquire)) && self.is_sound()
     }
 
-    /// After the commit by which the database knows it as `life`, with positions from 0. With the turn, while nothing is pending.
+    /// After the commit by which the database knows it as `life`. With the turn, while nothing is pending.
     pub fn begin_life(&self, life: u64) -> Result<()> {
         let Some(boot) = boot() else { return Ok(()) };
         self.known.store(life, Ordering::Release);
@@ -391,7 +400,7 @@ impl Journal {
             return Ok(None);
         }
         self.check_place()?;
-        let life = self.ring.life();
+        let life = self.life();
         let (rows, made) = make();
         if skipped >= RECORD as u64 {
             self.ring.write(span.end, &record::filler(life, span.end, skipped));
@@ -414,7 +423,7 @@ impl Journal {
 
     /// Adds the record at `at`, verified, to `into`, and gives where the next one is. `None` where it does not verify.
     fn record(&self, at: u64, end: u64, into: &mut Vec<u8>) -> Option<u64> {
-        let (life, whole) = (self.ring.life(), self.ring.straight(at));
+        let (life, whole) = (self.life(), self.ring.straight(at));
         let straight = whole.min(end - at);
         if whole < RECORD as u64 {
             return Some(at + whole);
@@ -439,15 +448,14 @@ impl Journal {
         None
     }
 
-    /// What is pending behind `applied`, up to about `most` bytes. With the database's write lock, as only who has it
+    /// What is pending from `applied` to `end`, up to about `most` bytes. With the database's write lock, as only who has it
     /// gives places up.
-    pub fn stretch(&self, applied: u64, most: u64) -> Option<Stretch> {
-        let span = self.ring.span().filter(|span| !span.is_empty())?;
-        let mut stretch = self.walk(span.start.max(applied.min(span.end)), span.end, most, u64::MAX);
+    pub fn stretch(&self, applied: u64, end: u64, most: u64) -> Stretch {
+        let mut stretch = self.walk(applied, end, most, u64::MAX);
         if stretch.is_cut {
-            stretch.end = span.end; // what is behind may stand on what is lost
+            stretch.end = end; // what is behind may stand on what is lost
         }
-        Some(stretch)
+        stretch
     }
 
     /// The sound records from `at` on, of those that stand on no more than `turned` transactions.

@@ -27,20 +27,22 @@ const CALLED_OFF_AT: usize = 48;
 const TURNING_AT: usize = 56;
 const HEAD_AT: usize = 64;
 const TAIL_AT: usize = 128;
-/// Positions stay below this.
-pub const LAST: u64 = 1 << 51;
+/// Positions stay below this: eleven years of 100 MB a second.
+pub const LAST: u64 = 1 << 55;
+/// Bits of a position's word that are a check.
+const CHECK: u32 = 12;
 /// What a ring may hold.
 const CAPACITIES: std::ops::RangeInclusive<u64> = 1 << 16..=1 << 26;
 
-/// A position as it is kept: its eighth, and behind that 16 bits by which a damaged word is no other position. In the order of positions.
+/// A position as it is kept: its eighth, and behind that a check by which a damaged word is no other position. In the order of positions.
 fn coded(position: u64) -> u64 {
     let eighth = position / 8;
-    let folded = (eighth ^ eighth >> 16 ^ eighth >> 32) as u16;
-    eighth << 16 | u64::from(folded.wrapping_mul(0x9e35) ^ 0x5aa5)
+    let folded = eighth ^ eighth >> 12 ^ eighth >> 24 ^ eighth >> 36 ^ eighth >> 48;
+    eighth << CHECK | (folded.wrapping_mul(0x9e5) ^ 0xa5a) & 0xfff
 }
 
 fn decoded(word: u64) -> Option<u64> {
-    let position = (word >> 16) * 8;
+    let position = (word >> CHECK) * 8;
     (coded(position) == word).then_some(position)
 }
 
@@ -170,10 +172,8 @@ impl Ring {
         self.word(HEAD_AT).store(coded(span.start), Ordering::SeqCst);
     }
 
-    /// Gives it another life, from position 0: records of the one before no longer verify. With the turn, while nothing is pending.
+    /// Gives it another life: records of the one before no longer verify. With the turn, while nothing is pending.
     pub fn begin_life(&self, life: u64, boot: u64) -> std::io::Result<()> {
-        self.set_called_off(0);
-        self.set_span(0..0);
         let before = self.word(LIFE_AT).swap(life, Ordering::AcqRel);
         if before != 0 {
             // On the disk before a record is: else one of the life before could stand where a new one should.
