@@ -236,7 +236,7 @@ impl Journal {
         let claimed = self.ring.span().filter(|span| is_ours || span.is_empty());
         self.known.store(facts.life, Ordering::Release);
         self.ring.end_life(facts.life);
-        let start = facts.applied % ring::LAST & !7;
+        let start = (facts.applied % ring::LAST) & !7;
         let end = match facts.life {
             0 => start,
             _ => self.walk(start, start + self.ring.capacity, u64::MAX, turned).end,
