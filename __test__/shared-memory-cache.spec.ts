@@ -321,9 +321,6 @@ describe('worker threads', () => {
 
   it.each(['w-tinylfu', 'lru', 'auto'])(
     '%s: eight workers at once never see a torn value or more than the bound',
-    {
-      timeout: 120_000,
-    },
     async (policy) => {
       const seen = await run('mixed', policy, 1, 8)
       expect(seen).toMatchObject({
@@ -338,9 +335,7 @@ describe('worker threads', () => {
     },
   )
 
-  it('workers that are terminated in the middle leave a sound cache, and no handle', {
-    timeout: 120_000,
-  }, async () => {
+  it('workers that are terminated in the middle leave a sound cache, and no handle', async () => {
     const seen = await run('killed', 's3-fifo', 4, 8)
     expect(seen).toMatchObject({ faults: [], alive: 'alive', left: 0 })
     expect(seen.most).toBeLessThanOrEqual(2e6)
