@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use common::{assert_no_orphans, open, telling, temp, uncoded, version_in};
+use common::{Dice, assert_no_orphans, open, telling, temp, uncoded, version_in, with_key};
 use tierce::{Cache, Code, Error, Key};
 
 /// A small file system in memory; nothing where this user may not mount.
@@ -168,6 +168,65 @@ fn a_disk_that_others_fill_suddenly_can_be_emptied_key_by_key_with_a_journal_or_
         cache.set("k", b"v").unwrap();
         drop(cache);
         assert_eq!(open(&dir).len().unwrap(), 1);
+    }
+}
+
+/// Sets, deletions, reads, listings and opens in any order, on a disk that others fill and leave again.
+#[test]
+fn whatever_is_done_on_full_disks_loses_nothing_that_was_acknowledged() {
+    for seed in 0..6 {
+        let mut dice = Dice::new(seed + 1);
+        let is_large = seed % 2 == 0; // so that there is a journal
+        let Some(mount) = Mount::new(if is_large { "80m" } else { "6m" }) else { return };
+        let dir = mount.path().join("cache");
+        let open = || {
+            let builder = Cache::builder().journal(true).codec(uncoded("none"));
+            if seed % 3 == 0 { with_key(builder) } else { builder }.open(&dir)
+        };
+        let mut cache = open().unwrap();
+        let mut known = std::collections::HashMap::new();
+        let size = [10, 1_000, 8_000][seed as usize % 3];
+        for step in 0..1_500 {
+            let key = dice.below(1_000);
+            let name = format!("{key}");
+            match dice.below(1_000) {
+                0..550 => {
+                    let size = dice.below(size) as usize;
+                    match cache.set(name.as_str(), &telling(key, step, size)) {
+                        Ok(()) => drop(known.insert(key, step)),
+                        Err(why) => assert_eq!(why.code(), Code::StorageFull, "{why:?}"),
+                    }
+                }
+                550..700 => {
+                    let value = cache.get(name.as_str()).unwrap();
+                    assert_eq!(value.map(|value| version_in(key, &value)), known.get(&key).copied());
+                }
+                700..985 => {
+                    let gone = cache.delete(name.as_str());
+                    assert_eq!(gone.unwrap(), known.remove(&key).is_some(), "{key} in step {step} of {seed}");
+                }
+                985..988 => take_all(&mount),
+                988..991 => drop(fs::remove_file(mount.path().join("ballast"))),
+                991..998 => assert_eq!(cache.stats().unwrap().entries, known.len() as u64),
+                998 => {
+                    cache.clear().unwrap();
+                    known.clear();
+                }
+                _ => {
+                    drop(cache);
+                    cache = open().unwrap();
+                }
+            }
+        }
+        assert_eq!(cache.len().unwrap(), known.len() as u64);
+        for (key, step) in &known {
+            assert_eq!(version_in(*key, &cache.get(format!("{key}")).unwrap().unwrap()), *step);
+            assert!(cache.delete(format!("{key}")).unwrap());
+        }
+        assert_eq!(cache.len().unwrap(), 0);
+        drop(fs::remove_file(mount.path().join("ballast")));
+        cache.set("k", b"v").unwrap();
+        cache.close().unwrap();
     }
 }
 
