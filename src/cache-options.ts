@@ -88,9 +88,9 @@ export interface CacheOptions<M extends MetaTables = MetaTables> {
   /**
    * Whether plain small sets of this cache go into a journal in memory that all processes share, and from there into the database in
    * batches. Sets are several times as fast with it, are seen by every process at once, and survive a kill as without it; after a power
-   * cut, what is there is a beginning of what was set. Default true. It takes up to 3.4 MiB of disk, and a listing right after
-   * many sets moves them first. Without effect with
-   * `durability: 'power'`, `max`, a `maxSize` below 16 MiB, `metadata: 'json'`, and on systems other than Linux and macOS.
+   * cut, what is there is a beginning of what was set. Default true. It takes up to 6.1 MiB of disk, and a listing right after
+   * many sets moves them first. Without effect where less than 64 MiB of disk are free, with `durability: 'power'`, `max`, a
+   * `maxSize` below 16 MiB, `metadata: 'json'`, and on systems other than Linux and macOS.
    */
   journal?: boolean | undefined
   /**
