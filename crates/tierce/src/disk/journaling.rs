@@ -1,4 +1,4 @@
-//! The journal of an open cache: how it is found and made, and what is done before a write that it cannot take.
+//! The journal of an open cache: how it is found, made, given its next life, and removed.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, OnceLock};
