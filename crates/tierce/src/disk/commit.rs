@@ -4,17 +4,17 @@ use super::Wait;
 use super::announce::Slots;
 use super::bound::Brought;
 use super::change::renew;
-use super::db::Durability;
+use super::db::Holder;
+use super::db::Transaction;
+use super::db::Untagged;
+use super::durability::Durability;
 use super::engine::{Alone, Engine};
 use super::epoch;
 use super::extras::Extras;
 use super::lock;
-use super::meta::Transaction;
-use super::meta_rows::Holder;
 use super::ready::{Ready, Times};
 use super::restore::Past;
 use super::row::{EntryRow, Place, Removed, weight};
-use super::side::Untagged;
 use super::victims::Scene;
 use super::write::{When, Written};
 use crate::error::{Code, Error, Result};
@@ -77,7 +77,12 @@ impl Engine {
         let mut written = Vec::new();
         for (header, payload) in files {
             written.push(header.write_id);
-            if let Err(why) = self.blobs.write(*header, payload, sync) {
+            let write = || self.blobs.write(*header, payload, sync);
+            let outcome = match write() {
+                Err(why) if why.code() == Code::StorageFull && self.make_room(Wait::Yes)? => write(),
+                outcome => outcome,
+            };
+            if let Err(why) = outcome {
                 self.unlink(&written);
                 return Err(why);
             }

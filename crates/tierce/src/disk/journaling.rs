@@ -1,13 +1,14 @@
-//! The journal of an open cache: finding it, making it, and what the database says of it.
+//! The journal of an open cache: how it is found, made, given its next life, and removed.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
-use super::db::{Db, Durability};
+use super::db::Db;
+use super::durability::Durability;
 use super::engine::{Alone, Engine};
 use super::journal::{Facts, Journal, boot};
-use super::meta::Transaction;
 use super::options::Options;
 use super::{Wait, lock};
 use crate::error::{Code, Error, Result};
@@ -28,6 +29,8 @@ pub(super) struct Journaling {
     off: AtomicBool,
     /// What is in it could not be moved.
     stuck: AtomicBool,
+    /// A read met damage.
+    suspicion: AtomicBool,
 }
 
 impl Journaling {
@@ -45,6 +48,7 @@ impl Journaling {
             capacity: Some(share.min(LARGEST)).filter(|bytes| adds && *bytes >= SMALLEST),
             off: AtomicBool::default(),
             stuck: AtomicBool::default(),
+            suspicion: AtomicBool::default(),
         }
     }
 
@@ -58,9 +62,23 @@ impl Journaling {
         self.mapped.get()
     }
 
-    /// Whether something is in it.
+    /// Whether something is in it, or it has to be mended.
     pub fn is_filled(&self) -> bool {
-        self.mapped().is_some_and(|journal| journal.end().is_some())
+        self.mapped().is_some_and(|journal| journal.end().is_some() || !journal.is_sound())
+    }
+
+    /// Has what a read found damaged moved, or mended.
+    pub fn suspect(&self) {
+        self.suspicion.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a read met damage since that was last [taken up](Journaling::take_suspicion).
+    pub fn is_suspected(&self) -> bool {
+        self.suspicion.load(Ordering::Relaxed)
+    }
+
+    pub fn take_suspicion(&self) -> bool {
+        self.suspicion.swap(false, Ordering::Relaxed)
     }
 
     /// Whether what is in it could not be moved: sets go to the database then, whose error they get.
@@ -78,71 +96,16 @@ impl Journaling {
     }
 }
 
-/// Names of facts: one for each entry that is called off is this and its id.
-const CALLED_OFF: &str = "off ";
-
-impl Db {
-    /// What the database says of its journal.
-    pub fn journal_facts(&self) -> Result<Facts> {
-        let sql = "SELECT name, value FROM facts WHERE name BETWEEN 'journal' AND 'journal~' \
-                   UNION ALL SELECT 'off', max(value) FROM facts WHERE name BETWEEN 'off ' AND 'off ~'";
-        let mut facts = Facts::default();
-        let rows = self.all(sql, [], |row| Ok((row.get::<_, String>(0)?, row.get::<_, Option<i64>>(1)?)))?;
-        for (name, value) in rows {
-            let value = value.unwrap_or(0) as u64;
-            match &*name {
-                "journal" => facts.applied = value,
-                "journal life" => facts.life = value,
-                "journal turned" => facts.turned = value,
-                "off" => facts.called_off = value,
-                _ => {}
-            }
-        }
-        Ok(facts)
-    }
-
-    /// Before which position pending entries of a row are called off.
-    pub fn called_off(&self, id: i64) -> Result<u64> {
-        let sql = "SELECT value FROM facts WHERE name = ?1";
-        let position = self.one(sql, [format!("{CALLED_OFF}{id}")], |row| row.get::<_, i64>(0))?;
-        Ok(position.unwrap_or(0) as u64)
-    }
-}
-
-impl Transaction<'_> {
-    /// Keeps what the journal is and up to where it is in the database.
-    pub fn keep_journal(&self, facts: Facts) -> Result<()> {
-        let sql = "INSERT OR REPLACE INTO facts (name, value) VALUES \
-                   ('journal', ?1), ('journal life', ?2), ('journal turned', ?3)";
-        let values = [facts.applied, facts.life, facts.turned].map(|value| value as i64);
-        self.db.change(sql, values).map(|_| ())
-    }
-
-    /// Keeps that this transaction is one of so many that did more than apply what was pending.
-    pub fn keep_turned(&self, turned: u64) -> Result<()> {
-        let sql = "UPDATE facts SET value = ?1 WHERE name = 'journal turned'";
-        self.db.change(sql, [turned as i64]).map(|_| ())
-    }
-
-    /// Pending entries of a row before a position are never applied.
-    pub fn call_off(&self, id: i64, before: u64) -> Result<()> {
-        let sql = "INSERT OR REPLACE INTO facts (name, value) VALUES (?1, ?2)";
-        self.db.change(sql, rusqlite::params![format!("{CALLED_OFF}{id}"), before as i64]).map(|_| ())
-    }
-
-    /// What was called off before a position is over.
-    pub fn forget_called_off(&self, before: u64) -> Result<()> {
-        let before = i64::try_from(before).unwrap_or(i64::MAX);
-        let sql = "DELETE FROM facts WHERE name BETWEEN 'off ' AND 'off ~' AND value <= ?1";
-        self.db.change(sql, [before]).map(|_| ())
-    }
-}
-
 impl Engine {
     /// The directory's journal, where there is one.
     pub fn journal(&self) -> Result<Option<&Journal>> {
         match self.journaling.mapped() {
-            Some(journal) => Ok(Some(journal)),
+            Some(journal) if journal.is_known() => Ok(Some(journal)),
+            Some(journal) => {
+                // Another handle has begun the next life; or the word for it is damaged.
+                journal.meet(|| self.read_holding(false, Db::journal_facts).map(|facts| facts.life))?;
+                Ok(Some(journal))
+            }
             None if self.epochs.journaled().load(Ordering::Acquire) == 0 => Ok(None),
             None => self.map_journal(),
         }
@@ -158,10 +121,10 @@ impl Engine {
                 return self.remove_journal().map(|()| None);
             };
             if journal.vet(self.lock_timeout, || self.read_holding(false, Db::journal_facts))? {
-                self.report(self.cut());
+                self.lost();
             }
             self.reserve.keep_for(journal.capacity());
-            self.bound.uses(journal.bytes());
+            self.bound.uses(journal.bytes() + self.reserve.bytes_of_journal());
             let _ = self.journaling.mapped.set(journal);
         }
         Ok(self.journaling.mapped())
@@ -250,16 +213,27 @@ impl Engine {
                 Err(Error::io("remove", &self.paths.journal, why))
             }
             _ => {
-                self.report(self.cut());
+                self.lost();
                 Ok(())
             }
         }
     }
 
-    /// What was pending and is lost.
-    pub fn cut(&self) -> Error {
+    /// In a transaction: sets right what the front of the journal says, where the database says otherwise. Gives what is pending.
+    pub fn mended(&self, journal: &Journal, known: &Facts, wait: Wait, alone: Alone) -> Result<Range<u64>> {
+        let timeout = if wait == Wait::Yes { self.lock_timeout } else { Duration::ZERO };
+        let (is_lost, pending) = journal.mended(timeout, alone != Alone::No, known)?;
+        if is_lost {
+            self.lost();
+        }
+        Ok(pending)
+    }
+
+    /// What was pending is lost, and what it replaced is back.
+    pub fn lost(&self) {
+        self.epochs.bump_all();
         let message =
-            "the journal is damaged, or does not continue the database: the newest writes in it are lost";
-        Error::new(Code::Corrupt, message).at(&self.paths.journal)
+            "the journal is damaged, or does not continue the database: the newest writes in it may be lost";
+        self.report(Error::new(Code::Corrupt, message).at(&self.paths.journal));
     }
 }

@@ -7,7 +7,7 @@
 use std::fs::{self, File, FileTimes, OpenOptions};
 use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, UNIX_EPOCH};
 
 use super::super::blob::{make_dir, new_file};
 use super::super::keeping::Keeping;
@@ -19,25 +19,31 @@ use crate::error::{Code, Error, Result};
 
 /// Times that a file is looked for again when it was replaced just then.
 const LOOKS: usize = 8;
-const SUFFIX: &str = ".entry";
+pub(super) const SUFFIX: &str = ".entry";
 
 /// Where everything is.
 #[derive(Debug)]
 pub(super) struct Folder {
     pub dir: PathBuf,
-    entries: PathBuf,
-    temp: PathBuf,
-    maker: Maker,
+    pub entries: PathBuf,
+    pub temp: PathBuf,
+    pub maker: Maker,
     sync: bool,
     pub keeping: Keeping,
     /// What the record of the directory says of it.
     pub rules: Vec<u8>,
 }
 
-/// A file on its way. Dropped before it is published, it leaves nothing.
+/// A file on its way.
 pub(super) struct Staged {
     pub file: File,
-    pub path: PathBuf,
+    whole: Whole,
+}
+
+/// A file on its way that has all it is to have. It is closed: as many may wait for their names as there are in a batch.
+/// Dropped before it is published, it leaves nothing.
+pub(super) struct Whole {
+    path: PathBuf,
     is_published: bool,
 }
 
@@ -47,15 +53,6 @@ pub(super) enum Found<T> {
     Read(T),
     /// It does not verify, or a newer release wrote it.
     Bad(Error),
-}
-
-/// A file of an entry, met on a walk.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Met {
-    pub id: i64,
-    /// When it was used last, as a tick.
-    pub used: u64,
-    pub length: u64,
 }
 
 impl Folder {
@@ -82,7 +79,7 @@ impl Folder {
             file = new_file(&path);
         }
         let file = file.map_err(|why| Error::io("create the file of an entry", &path, why))?;
-        Ok(Staged { file, path, is_published: false })
+        Ok(Staged { file, whole: Whole { path, is_published: false } })
     }
 
     /// A directory that was deleted is what it was, unless somebody has made it anew meanwhile.
@@ -97,37 +94,39 @@ impl Folder {
     }
 
     /// Gives a whole file the name of its entry, in the place of any other.
-    pub fn publish(&self, mut staged: Staged, id: i64, used: u64) -> Result<()> {
+    pub fn publish(&self, mut whole: Whole, id: i64) -> Result<()> {
         let path = self.path(id);
-        self.ready(&staged, used)?;
-        self.in_folder(&path, |path| fs::rename(&staged.path, path))
+        self.in_folder(&path, |path| fs::rename(&whole.path, path))
             .map_err(|why| Error::io("store an entry as", &path, why))?;
-        staged.is_published = true;
+        whole.is_published = true;
         self.sync_folder(&path)
     }
 
     /// The same where there is no file of that name, in one step; else gives false. File systems without links take two steps.
-    pub fn publish_new(&self, mut staged: Staged, id: i64, used: u64) -> Result<bool> {
+    pub fn publish_new(&self, mut whole: Whole, id: i64) -> Result<bool> {
         let path = self.path(id);
-        self.ready(&staged, used)?;
-        let linked = self.in_folder(&path, |path| fs::hard_link(&staged.path, path));
+        let linked = self.in_folder(&path, |path| fs::hard_link(&whole.path, path));
         match linked {
             Ok(()) => {} // the drop removes the other name
             Err(why) if why.kind() == ErrorKind::AlreadyExists => return Ok(false),
             Err(_) if path.exists() => return Ok(false),
             Err(_) => {
-                fs::rename(&staged.path, &path).map_err(|why| Error::io("store an entry as", &path, why))?;
-                staged.is_published = true;
+                fs::rename(&whole.path, &path).map_err(|why| Error::io("store an entry as", &path, why))?;
+                whole.is_published = true;
             }
         }
         self.sync_folder(&path)?;
         Ok(true)
     }
 
-    fn ready(&self, staged: &Staged, used: u64) -> Result<()> {
-        let failed = |why| Error::io("write the file of an entry", &staged.path, why);
+    /// Ends the writing of a file.
+    pub fn finish(&self, staged: Staged, used: u64) -> Result<Whole> {
+        let failed = |why| Error::io("write the file of an entry", staged.path(), why);
         let _ = staged.file.set_times(times(used)); // where a file system keeps no times, the order of eviction is its own
-        if self.sync { staged.file.sync_all().map_err(failed) } else { Ok(()) }
+        if self.sync {
+            staged.file.sync_all().map_err(failed)?;
+        }
+        Ok(staged.whole)
     }
 
     /// Runs a step into the folder of an entry, and makes that where it is missing.
@@ -260,112 +259,26 @@ impl Folder {
             let _ = file.set_times(times(used));
         }
     }
-
-    /// The entries behind an id, in rising order, a folder at a time: `see` gives false to end.
-    pub fn walk(&self, after: Option<i64>, mut see: impl FnMut(i64) -> Result<bool>) -> Result<()> {
-        for folder in (0x80..=0xff).chain(0..=0x7f_u8) {
-            let last = i64::from_be_bytes([folder, 255, 255, 255, 255, 255, 255, 255]);
-            if after.is_some_and(|after| last <= after) {
-                continue;
-            }
-            let mut ids: Vec<i64> = self.ids_in(folder)?;
-            ids.retain(|id| after.is_none_or(|after| *id > after));
-            ids.sort_unstable();
-            for id in ids {
-                if !see(id)? {
-                    return Ok(());
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn ids_in(&self, folder: u8) -> Result<Vec<i64>> {
-        let path = self.entries.join(format!("{folder:02x}"));
-        let names = match fs::read_dir(&path) {
-            Err(why) if matches!(why.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
-                return Ok(Vec::new());
-            }
-            outcome => outcome.map_err(|why| Error::io("read the folder", &path, why))?,
-        };
-        let id = |name: std::ffi::OsString| id_of(name.to_str()?).filter(|id| id.to_be_bytes()[0] == folder);
-        let is_file = |entry: &fs::DirEntry| entry.file_type().is_ok_and(|kind| kind.is_file());
-        Ok(names.flatten().filter(is_file).filter_map(|entry| id(entry.file_name())).collect())
-    }
-
-    /// Every file of an entry, with what the file system knows of it.
-    pub fn all(&self) -> Result<Vec<Met>> {
-        let mut all = Vec::new();
-        self.walk(None, |id| {
-            if let Ok(about) = fs::metadata(self.path(id)) {
-                all.push(Met { id, used: tick_of(&about), length: about.len() });
-            }
-            Ok(true)
-        })?;
-        Ok(all)
-    }
-
-    /// What stands among the entries, and in `temp`, and is not of this library.
-    pub fn foreign(&self) -> Vec<PathBuf> {
-        let mut foreign = Vec::new();
-        for entry in list(&self.entries) {
-            let name = entry.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-            let folder = u8::from_str_radix(name, 16).ok().filter(|byte| format!("{byte:02x}") == name);
-            let Some(folder) = folder.filter(|_| entry.is_dir()) else {
-                foreign.push(entry.clone());
-                continue;
-            };
-            foreign.extend(list(&entry).into_iter().filter(|path| {
-                let name = path.file_name().and_then(|name| name.to_str());
-                let id = name.and_then(id_of).filter(|id| id.to_be_bytes()[0] == folder);
-                id.is_none() || !path.is_file()
-            }));
-        }
-        foreign.extend(list(&self.temp).into_iter().filter(|path| !Maker::made(path)));
-        foreign
-    }
-
-    /// Files on their way whose makers are gone.
-    pub fn leftovers(&self) -> Vec<PathBuf> {
-        let files: Vec<_> = list(&self.temp).into_iter().filter(|path| Maker::made(path)).collect();
-        if files.is_empty() {
-            return files;
-        }
-        let now = self.time_there();
-        files.into_iter().filter(|path| self.maker.is_gone(path, now)).collect()
-    }
-
-    /// The time of the machine that keeps the files, which may be another one.
-    fn time_there(&self) -> Option<SystemTime> {
-        let probe = self.stage().ok()?;
-        probe.file.metadata().and_then(|about| about.modified()).ok()
-    }
 }
 
 impl Staged {
     /// Appends bytes.
     pub fn write(&mut self, parts: &[&[u8]]) -> Result<()> {
         let written = parts.iter().try_for_each(|part| self.file.write_all(part));
-        written.map_err(|why| Error::io("write the file of an entry", &self.path, why))
+        written.map_err(|why| Error::io("write the file of an entry", self.path(), why))
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.whole.path
     }
 }
 
-impl Drop for Staged {
+impl Drop for Whole {
     fn drop(&mut self) {
         if !self.is_published {
             let _ = fs::remove_file(&self.path); // a check removes it later
         }
     }
-}
-
-fn list(folder: &Path) -> Vec<PathBuf> {
-    fs::read_dir(folder).map(|names| names.flatten().map(|entry| entry.path()).collect()).unwrap_or_default()
-}
-
-fn id_of(name: &str) -> Option<i64> {
-    let digits = name.strip_suffix(SUFFIX).filter(|digits| digits.len() == 16)?;
-    let id = u64::from_str_radix(digits, 16).ok()?;
-    (format!("{id:016x}") == digits).then_some(id as i64)
 }
 
 /// Nanoseconds since the Unix epoch.
