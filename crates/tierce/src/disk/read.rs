@@ -133,7 +133,10 @@ impl Engine {
         let look = |row: EntryRow<'_>, place| (place, self.check(row, key, digest, self.now(), at, take));
         Ok(match journal.find(digest.id(), look) {
             Found::Nothing => None,
-            Found::Damaged => Some(Lookup::Miss),
+            Found::Damaged => {
+                self.journaling.suspect();
+                Some(Lookup::Miss)
+            }
             Found::Entry((place, found)) => {
                 let is_gone = journal.may_be_called_off(place)
                     && self.read_holding(false, |db| self.is_called_off(db, journal, digest.id(), place))?;
