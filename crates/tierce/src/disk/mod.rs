@@ -38,6 +38,7 @@ mod read;
 mod ready;
 mod reserve;
 mod restore;
+mod room;
 mod row;
 mod rules;
 mod salvage;
