@@ -167,6 +167,7 @@ fn a_disk_that_others_fill_suddenly_can_be_emptied_key_by_key_with_a_journal_or_
             );
         }
         assert_eq!(cache.len().unwrap(), 0);
+        drop(fs::remove_file(mount.path().join("ballast")));
         cache.set("k", b"v").unwrap();
         drop(cache);
         assert_eq!(open(&dir).len().unwrap(), 1);
