@@ -50,11 +50,6 @@ export declare class NativeDisk {
   /** Reads an entry of any size, a stale one too, on the thread pool. */
   read(key: Uint8Array, now: number): Promise<NativeEntry | null>
   /**
-   * Reads many entries on one snapshot. `keys` holds each key behind its length; entries come back in the same
-   * order.
-   */
-  readMany(keys: Uint8Array, now: number): Promise<NativeEntries>
-  /**
    * Applies the writes in `outbox[0, length)` in one transaction without waiting. Gives 0, with their outcomes in
    * the inbox, or -3 when it would have to wait: use `write`.
    */
@@ -113,6 +108,13 @@ export declare class NativeDisk {
   load(path: string, merge: boolean, key: Uint8Array | undefined | null, now: number): Promise<NativeLoaded>
   /** Verifies everything in the directory; with `fix`, repairs it. */
   check(fix: boolean, now: number): Promise<NativeReport>
+  /**
+   * Reads live entries of many keys, of `inbox[0, keysLength)`, where each stands behind its length. Gives 0 with the answer in the
+   * inbox, 1 where there are faults to be told besides, or -2: use `readMany`. With `whole`, the answer has the facts of entries.
+   */
+  fetchMany(keysLength: number, whole: boolean, now: number): number
+  /** The same of any values, on the thread pool. `keys` holds each key behind its length. */
+  readMany(keys: Uint8Array, whole: boolean, now: number): Promise<NativeEntries>
   /** Reads an entry on the thread pool; a value that is stored as it is in a file is mapped, privately. */
   map(key: Uint8Array, now: number): Promise<NativeMapped | null>
   /**
@@ -349,9 +351,11 @@ export interface NativeCoverageRules {
   high: number
 }
 
-/** Entries in the order of their keys. */
+/** What many keys hold: see `many.rs`. */
 export interface NativeEntries {
-  entries: Array<NativeEntry | undefined | null>
+  answer: Buffer
+  /** The values that are apart, in order. */
+  apart: Array<Buffer>
   /** Whether there are faults to be told. */
   hasFaults: boolean
 }
@@ -360,7 +364,7 @@ export interface NativeEntries {
 export interface NativeEntry {
   meta: Buffer
   value: Buffer
-  /** Tags, description and metadata, as on disk; not in answers for many keys. */
+  /** Tags, description and metadata, as on disk. */
   extras?: Buffer
 }
 

@@ -188,14 +188,24 @@ export class Batch {
 
 /** Keys, each behind its length. */
 export function packKeys(texts: readonly string[]): Buffer {
-  let size = 0
-  for (const text of texts) size += 4 + text.length * UTF8_MAX
-  const buffer = Buffer.allocUnsafe(size)
+  const buffer = Buffer.allocUnsafe(roomForKeys(texts))
+  return buffer.subarray(0, putKeys(texts, buffer))
+}
+
+/** Bytes that `putKeys` may take. */
+export function roomForKeys(texts: readonly string[]): number {
+  let room = 0
+  for (const text of texts) room += 4 + text.length * UTF8_MAX
+  return room
+}
+
+/** The same at the front of a buffer with room for it; gives how long it is. */
+export function putKeys(texts: readonly string[], buffer: Buffer): number {
   let at = 0
   for (const text of texts) {
     const length = buffer.write(text, at + 4)
     buffer.writeUInt32LE(length, at)
     at += 4 + length
   }
-  return buffer.subarray(0, at)
+  return at
 }

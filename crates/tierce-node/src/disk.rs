@@ -97,7 +97,7 @@ pub struct NativeValidity {
 pub struct NativeEntry {
     pub meta: Buffer,
     pub value: Buffer,
-    /// Tags, description and metadata, as on disk; not in answers for many keys.
+    /// Tags, description and metadata, as on disk.
     pub extras: Option<Buffer>,
 }
 
@@ -120,16 +120,6 @@ pub struct NativeListing {
 pub struct NativeFault {
     pub code: String,
     pub message: String,
-}
-
-type Entries = (Vec<Option<Entry>>, bool);
-
-/// Entries in the order of their keys.
-#[napi(object, object_from_js = false)]
-pub struct NativeEntries {
-    pub entries: Vec<Option<NativeEntry>>,
-    /// Whether there are faults to be told.
-    pub has_faults: bool,
 }
 
 /// `fetch`: no live entry.
@@ -363,26 +353,6 @@ impl NativeDisk {
             move || on!(cache, cache => cache.kept(Key::from_text(&key[..]))),
             |_, entry| Ok(entry.map(native_entry)),
         ))
-    }
-
-    /// Reads many entries on one snapshot. `keys` holds each key behind its length; entries come back in the same
-    /// order.
-    #[napi(ts_return_type = "Promise<NativeEntries>")]
-    pub fn read_many(
-        &self,
-        env: &Env,
-        keys: Uint8Array,
-        now: f64,
-    ) -> napi::Result<Work<Entries, NativeEntries>> {
-        let cache = guard(env, || self.at(now))?;
-        let read = move || {
-            let keys = Reader(&keys).keys()?;
-            on!(cache, cache => Ok((cache.get_many(&keys)?, cache.has_faults())))
-        };
-        Ok(job(read, |_, (entries, has_faults)| {
-            let entries = entries.into_iter().map(|entry| entry.map(native_entry)).collect();
-            Ok(NativeEntries { entries, has_faults })
-        }))
     }
 
     /// Applies the writes in `outbox[0, length)` in one transaction without waiting. Gives 0, with their outcomes in

@@ -27,6 +27,7 @@ mod keeping;
 mod listing;
 mod log;
 mod maintenance;
+mod many;
 mod meta;
 mod meta_rows;
 mod metadata;
