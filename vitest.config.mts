@@ -10,9 +10,11 @@ export default defineConfig({
     include: ['__test__/**/*.spec.ts'],
     // A process a file: the addon is loaded and unloaded as users do it, and a crash is pinned to its file.
     pool: 'forks',
-    testTimeout: 30_000,
-    hookTimeout: 30_000,
-    teardownTimeout: 10_000,
+    // They end what hangs. No test may fail since the machine is slow or has more to do.
+    testTimeout: 600_000,
+    hookTimeout: 600_000,
+    teardownTimeout: 60_000,
+    setupFiles: ['__test__/helpers/setup.ts'],
     // Node itself loads what is shipped: transformed copies would give a second set of classes.
     server: { deps: { external: [/\/(dist|build)\/.*\.m?js$/, /\/index\.js$/, /\.node$/] } },
   },

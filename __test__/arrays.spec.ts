@@ -13,27 +13,10 @@ import {
 import { describe, expect, it } from 'vitest'
 import { decode, encode, kindName } from '../build/values/index.js'
 import { encodeStructured } from '../build/values/structured-encode.js'
+import { ARRAY_CLASSES } from './helpers/array-classes.js'
 import { failure } from './helpers/errors.js'
 import { expectSame } from './helpers/same.js'
 import { openCache, tempDir } from './helpers/temp.js'
-
-type ArrayClass = new (length: number) => NumberArray
-const CLASSES = [
-  'Int8Array',
-  'Uint8ClampedArray',
-  'Int16Array',
-  'Uint16Array',
-  'Float16Array',
-  'Int32Array',
-  'Uint32Array',
-  'Float32Array',
-  'BigInt64Array',
-  'BigUint64Array',
-  'Float64Array',
-  'Uint8Array',
-]
-  .map((name) => (globalThis as Record<string, unknown>)[name] as ArrayClass | undefined)
-  .filter((type) => type !== undefined)
 
 const CODECS: Codec[] = ['auto', 'fast', 'none', 'lz4', 'zstd', 'pco']
 
@@ -55,7 +38,7 @@ function decodeWith(kind: number, facts: unknown): unknown {
   return decode(kind, bytes, 0, bytes.length, false)
 }
 
-describe.each(CLASSES.map((type) => [type.name, type] as const))('%s', (name, type) => {
+describe.each(ARRAY_CLASSES.map((type) => [type.name, type] as const))('%s', (name, type) => {
   it.each([0, 1, 7, 100, 5000, 300_000])(
     'of %i elements comes back from disk with every codec',
     async (length) => {
@@ -90,7 +73,7 @@ describe.each(CLASSES.map((type) => [type.name, type] as const))('%s', (name, ty
   )
 })
 
-describe.each(CLASSES.map((type) => [type.name, type] as const))('%s with a shape', (_, type) => {
+describe.each(ARRAY_CLASSES.map((type) => [type.name, type] as const))('%s with a shape', (_, type) => {
   it('of_any_number_of_axes_and_a_series_come_back_from_memory_and_disk', async () => {
     const dir = tempDir()
     const [array, none] = [filled(new type(24)), new type(0)]

@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { fakeClock } from './helpers/clock.js'
 import { codeOf } from './helpers/errors.js'
 import { openCache, tempDir } from './helpers/temp.js'
+import { PATIENTLY } from './helpers/wait.js'
 
 const LARGE = Buffer.alloc(200_000, 7)
 
@@ -110,7 +111,7 @@ describe('cleanupOnOpen', () => {
     expect(await kept.size()).toBe(2)
     await kept.close()
     const cleaned = openCache({ dir, clock, cleanupOnOpen: true })
-    await expect.poll(() => cleaned.size()).toBe(1)
+    await expect.poll(() => cleaned.size(), PATIENTLY).toBe(1)
     expect(await cleaned.get('long')).toBe(2)
   })
 

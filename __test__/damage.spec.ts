@@ -138,7 +138,7 @@ describe.each([
     expect(await examine(copy(), 'nothing')).toEqual({ misses: [], faults: [], refused: false })
   })
 
-  it('flipped_bytes_of_the_database', { timeout: 120_000 }, async () => {
+  it('flipped_bytes_of_the_database', async () => {
     const size = statSync(join(original, 'tierce.db')).size
     let lost = 0
     let told = 0
@@ -155,7 +155,7 @@ describe.each([
     expect(told).toBeGreaterThan(0)
   })
 
-  it.each(['log', 'journal'])('flipped_bytes_of_the_%s', { timeout: 120_000 }, async (which) => {
+  it.each(['log', 'journal'])('flipped_bytes_of_the_%s', async (which) => {
     const dir = tempDir()
     // A process that ends without closing leaves all in the log, or in the journal as far as that was not moved yet.
     const entry = new URL('../dist/index.mjs', import.meta.url).href
@@ -200,7 +200,7 @@ describe.each([
     if (which === 'log') expect(lost).toBeGreaterThan(0) // the journal may have been moved before the process ended
   })
 
-  it('truncated_databases', { timeout: 60_000 }, async () => {
+  it('truncated_databases', async () => {
     const size = statSync(join(original, 'tierce.db')).size
     for (const length of [0, 1, 99, 100, 4095, 4096, 8192, size >> 1, size - 4096, size - 1]) {
       const dir = copy()
@@ -222,7 +222,7 @@ describe.each([
     expect(await again.size()).toBe(ENTRIES.size)
   })
 
-  it('flipped_and_cut_value_files_are_misses_that_are_told_and_removed', { timeout: 60_000 }, async () => {
+  it('flipped_and_cut_value_files_are_misses_that_are_told_and_removed', async () => {
     const length = statSync(join(original, files[0] as string)).size
     const damages: ((path: string) => void)[] = [
       ...offsets(length, Math.ceil(SAMPLE / 3)).map((at) => (path: string) => flip(path, at, 0x40)),

@@ -64,7 +64,7 @@ function esbuild(): Esbuild | undefined {
 describe.each([{ form: 'standard' }, { form: 'legacy' }])('$form decorators cache methods', ({ form }) => {
   const legacy = form === 'legacy'
 
-  it('compiled_by_tsc', { timeout: 60_000 }, async () => {
+  it('compiled_by_tsc', async () => {
     const folder = project()
     const options = {
       ...{

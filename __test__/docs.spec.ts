@@ -83,19 +83,15 @@ beforeAll(async () => {
     const known = String(stdout).replaceAll(/snippet-(\d+)\.ts/g, (_, index) => snippets[index]!.where)
     throw new Error(`Examples of the documents do not compile:\n${known}`)
   })
-}, 120_000)
+})
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 it('there_are_examples', () => expect(snippets.length).toBeGreaterThan(10))
 
-it.each(snippets.map(({ where }, index) => [where, index] as const))(
-  '%s runs',
-  { timeout: 60_000 },
-  async (_where, index) => {
-    const { NODE_OPTIONS: _, ...env } = process.env
-    const cwd = mkdtempSync(join(folder, 'run-'))
-    for (const name of ['data', 'model', 'train.csv']) symlinkSync(join(folder, name), join(cwd, name))
-    const given = { ...env, CACHE_KEY: Buffer.alloc(32, 7).toString('base64') }
-    await run(process.execPath, [join(folder, `snippet-${index}.js`)], { cwd, env: given })
-  },
-)
+it.each(snippets.map(({ where }, index) => [where, index] as const))('%s runs', async (_where, index) => {
+  const { NODE_OPTIONS: _, ...env } = process.env
+  const cwd = mkdtempSync(join(folder, 'run-'))
+  for (const name of ['data', 'model', 'train.csv']) symlinkSync(join(folder, name), join(cwd, name))
+  const given = { ...env, CACHE_KEY: Buffer.alloc(32, 7).toString('base64') }
+  await run(process.execPath, [join(folder, `snippet-${index}.js`)], { cwd, env: given })
+})

@@ -97,7 +97,7 @@ describe('the life of a process', () => {
     expect(await cache.get<Buffer>('large')).toHaveLength(500_000)
   })
 
-  it('caches_that_are_dropped_without_close_are_freed', { timeout: 60_000 }, async () => {
+  it('caches_that_are_dropped_without_close_are_freed', async () => {
     const dir = join(tempDir(), 'cache')
     const file = join(tempDir(), 'script.cjs')
     writeFileSync(

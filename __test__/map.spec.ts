@@ -115,7 +115,7 @@ describe('get with map', () => {
       main()`
     const stdout = execFileSync(process.execPath, ['--expose-gc', '-e', script], {
       encoding: 'utf8',
-      timeout: 20_000,
+      timeout: 300_000,
     })
     expect(JSON.parse(stdout)).toEqual({ most: 20, left: 0 })
   })
@@ -148,7 +148,7 @@ describe('get with map', () => {
       main()`
     const stdout = execFileSync(process.execPath, ['-e', script], {
       encoding: 'utf8',
-      timeout: 20_000,
+      timeout: 300_000,
       env: { ...process.env, TIERCE_NO_EXTERNAL_MEMORY: '1' },
     })
     expect(JSON.parse(stdout)).toEqual({

@@ -9,28 +9,14 @@ import {
   MemoryCache,
   type MemoryCacheOptions,
   type RemovalReason,
-  type TierceError,
   UnserializableError,
   ValueTooLargeError,
 } from 'tierce'
 import { describe, expect, it } from 'vitest'
+import { fakeClock } from './helpers/clock.js'
+import { codeOfSync } from './helpers/errors.js'
+import { POLICIES } from './helpers/policies.js'
 import { tempDir } from './helpers/temp.js'
-
-function fakeClock(start = 1_000_000) {
-  let now = start
-  return { now: () => now, advance: (ms: number) => (now += ms) }
-}
-
-const POLICIES = ['lru', 'lfu', 'fifo', 'lifo', 'mru', 'sieve', 's3-fifo', 'w-tinylfu', 'auto'] as const
-
-const codeOf = (run: () => unknown) => {
-  try {
-    run()
-  } catch (error) {
-    return (error as TierceError).code
-  }
-  return undefined
-}
 
 describe('values', () => {
   it('gives back the very value that was set', () => {
@@ -136,7 +122,7 @@ describe('verbs', () => {
 
   it('getOrThrow says whether an entry has expired or was never there', () => {
     const clock = fakeClock()
-    const cache = new MemoryCache<string, number>({ max: 10, clock: clock.now })
+    const cache = new MemoryCache<string, number>({ max: 10, clock })
     cache.set('a', 1, { ttl: 10 })
     expect(cache.getOrThrow('a')).toBe(1)
     clock.advance(10)
@@ -147,7 +133,7 @@ describe('verbs', () => {
 
   it('touch is a use that is no read', () => {
     const clock = fakeClock()
-    const cache = new MemoryCache<string, number>({ max: 2, policy: 'lru', clock: clock.now })
+    const cache = new MemoryCache<string, number>({ max: 2, policy: 'lru', clock })
     cache.set('a', 1, { ttl: 100, sliding: true }).set('b', 2)
     clock.advance(60)
     expect([cache.touch('a'), cache.touch('none')]).toEqual([true, false])
@@ -161,8 +147,8 @@ describe('verbs', () => {
   })
 
   it('keysWithExpiry and expiredCount say what has a time, and whose is over', () => {
-    const clock = fakeClock()
-    const cache = new MemoryCache<string, number>({ max: 10, policy: 'fifo', clock: clock.now })
+    const clock = fakeClock(1_000_000)
+    const cache = new MemoryCache<string, number>({ max: 10, policy: 'fifo', clock })
     expect(cache.expiredCount()).toBe(0)
     cache.set('a', 1, { ttl: 100 }).set('b', 2).set('c', 3, { ttl: '1s' })
     expect([...cache.keysWithExpiry()]).toEqual([
@@ -234,9 +220,9 @@ describe('verbs', () => {
   it('a closed cache refuses every use', () => {
     const cache = new MemoryCache<string, number>({ max: 3 }).set('a', 1)
     cache.close()
-    expect(codeOf(() => cache.get('a'))).toBe('E_CLOSED')
-    expect(codeOf(() => cache.set('a', 1))).toBe('E_CLOSED')
-    expect(codeOf(() => cache.size)).toBe('E_CLOSED')
+    expect(codeOfSync(() => cache.get('a'))).toBe('E_CLOSED')
+    expect(codeOfSync(() => cache.set('a', 1))).toBe('E_CLOSED')
+    expect(codeOfSync(() => cache.size)).toBe('E_CLOSED')
   })
 })
 
@@ -327,7 +313,7 @@ describe('getOrSet', () => {
 describe('time', () => {
   it('an entry lives for its whole TTL and not a millisecond longer', () => {
     const clock = fakeClock()
-    const cache = new MemoryCache<string, number>({ max: 10, ttl: 1000, clock: clock.now })
+    const cache = new MemoryCache<string, number>({ max: 10, ttl: 1000, clock })
     cache.set('default', 1).set('own', 2, { ttl: '2s' }).set('never', 3, { ttl: 'never' })
     clock.advance(999)
     expect(cache.getMany(['default', 'own', 'never'])).toEqual([1, 2, 3])
@@ -341,7 +327,7 @@ describe('time', () => {
 
   it('set starts the TTL again, and add after expiry is no lost write', () => {
     const clock = fakeClock()
-    const cache = new MemoryCache<string, number>({ max: 10, ttl: 100, clock: clock.now })
+    const cache = new MemoryCache<string, number>({ max: 10, ttl: 100, clock })
     cache.set('a', 1)
     clock.advance(99)
     cache.set('a', 2)
@@ -358,7 +344,7 @@ describe('time', () => {
 
   it('a sliding TTL starts again at each get, and not at peek or has', () => {
     const clock = fakeClock()
-    const cache = new MemoryCache<string, number>({ max: 10, ttl: 100, sliding: true, clock: clock.now })
+    const cache = new MemoryCache<string, number>({ max: 10, ttl: 100, sliding: true, clock })
     cache.set('a', 1).set('b', 1).set('c', 1, { sliding: false })
     for (let step = 0; step < 5; step++) {
       clock.advance(60)
@@ -373,7 +359,7 @@ describe('time', () => {
 
   it('fractions of a millisecond are a TTL, and infinity does not overflow', () => {
     const clock = fakeClock()
-    const cache = new MemoryCache<string, number>({ max: 10, clock: clock.now })
+    const cache = new MemoryCache<string, number>({ max: 10, clock })
     cache
       .set('half', 1, { ttl: 0.5 })
       .set('long', 1, { ttl: Number.MAX_VALUE })
@@ -396,7 +382,7 @@ describe('time', () => {
 
   it('expire gives another TTL to live entries only', () => {
     const clock = fakeClock()
-    const cache = new MemoryCache<string, number>({ max: 10, clock: clock.now }).set('a', 1)
+    const cache = new MemoryCache<string, number>({ max: 10, clock }).set('a', 1)
     expect(cache.expire('a', '1s')).toBe(true)
     expect(cache.ttl('a')).toBe(1000)
     clock.advance(1000)
@@ -405,7 +391,7 @@ describe('time', () => {
 
   it('size counts expired entries until cleanup removes them, validSize does not', () => {
     const clock = fakeClock()
-    const cache = new MemoryCache<number, number>({ max: 1000, clock: clock.now })
+    const cache = new MemoryCache<number, number>({ max: 1000, clock })
     for (let key = 0; key < 100; key++) cache.set(key, key, { ttl: key < 30 ? 10 + key : 'never' })
     clock.advance(20)
     expect([cache.size, cache.validSize]).toEqual([100, 89])
@@ -415,7 +401,7 @@ describe('time', () => {
 
   it('cleanup finds entries of every TTL, from milliseconds to decades', () => {
     const clock = fakeClock(1_700_000_000_123)
-    const cache = new MemoryCache<number, number>({ max: 1000, clock: clock.now, cleanupInterval: 1 })
+    const cache = new MemoryCache<number, number>({ max: 1000, clock, cleanupInterval: 1 })
     const ttls = Array.from({ length: 42 }, (_, power) => Math.floor(1.9 ** power) + power)
     for (const [key, ttl] of ttls.entries()) cache.set(key, ttl, { ttl })
     let passed = 0
@@ -569,7 +555,7 @@ describe('onEvict', () => {
     const cache = new MemoryCache<string, number>({
       max: 2,
       policy: 'lru',
-      clock: clock.now,
+      clock,
       onEvict: (...removal) => log.push(removal),
       ...options,
     })
@@ -693,7 +679,7 @@ describe('custom policies', () => {
 describe('metrics', () => {
   it('count what happened, and start again', () => {
     const clock = fakeClock()
-    const cache = new MemoryCache<string, number>({ max: 2, policy: 'lru', clock: clock.now })
+    const cache = new MemoryCache<string, number>({ max: 2, policy: 'lru', clock })
     cache.set('a', 1).set('b', 1, { ttl: 5 }).get('a')
     cache.get('x')
     clock.advance(5)

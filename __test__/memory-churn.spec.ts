@@ -33,9 +33,7 @@ describe('millions of operations with churn', () => {
   // A young generation of fixed size: that of V8 grows by itself, with any program.
   const flags = ['--expose-gc', '--max-semi-space-size=1']
   for (const policy of ['lru', 'lfu', 'fifo', 'lifo', 'mru', 'sieve', 's3-fifo', 'w-tinylfu', 'auto']) {
-    it(`${policy}: leave memory where it was before them, after a million to warm up`, {
-      timeout: 60_000 * millions,
-    }, () => {
+    it(`${policy}: leave memory where it was before them, after a million to warm up`, () => {
       const { stdout, stderr } = spawnSync(process.execPath, [...flags, '-e', program(policy)], {
         encoding: 'utf8',
       })
@@ -62,9 +60,7 @@ describe('millions of operations with churn', () => {
     expect(Number(stdout)).toBeLessThan(1_000_000)
   })
 
-  it('a cache with a timer keeps no process alive, and one that nobody holds is collected', {
-    timeout: 60_000,
-  }, () => {
+  it('a cache with a timer keeps no process alive, and one that nobody holds is collected', () => {
     const text = `
       const { MemoryCache } = require(${JSON.stringify(entry)})
       const made = () => new WeakRef(new MemoryCache({ max: 10, cleanupInterval: 1, ttl: '1h' }).set('a', 1))
@@ -74,7 +70,7 @@ describe('millions of operations with churn', () => {
     `
     const { stdout, status } = spawnSync(process.execPath, ['--expose-gc', '-e', text], {
       encoding: 'utf8',
-      timeout: 50_000,
+      timeout: 300_000,
     })
     expect([stdout, status]).toEqual(['true1', 0])
   })

@@ -118,7 +118,7 @@ const names = [...new Set(all.map((row) => row.trace))]
 describe.skipIf(!isThere)('miss counts equal those of the reference program', () => {
   const exact = all.filter(({ reference }) => reference in EXACT)
   for (const trace of names) {
-    it(trace, { timeout: 300_000 }, () => {
+    it(trace, { timeout: 600_000 }, () => {
       for (const { reference, capacity, misses, isBytes } of exact.filter((row) => row.trace === trace)) {
         const name = `${reference} ${capacity}${isBytes ? ' bytes' : ''}`
         expect(`${name}: ${missesOf(trace, EXACT[reference]!, capacity, isBytes)}`).toBe(`${name}: ${misses}`)
@@ -173,7 +173,7 @@ describe.skipIf(!isThere)('the policies that learn keep up with their references
   }
 
   it('auto: at most one point behind the best of the others, where there is something to learn from', {
-    timeout: 300_000,
+    timeout: 600_000,
   }, () => {
     let pairs = 0
     const isPair = ({ reference, capacity, requests, isBytes }: Row) =>

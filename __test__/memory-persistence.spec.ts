@@ -15,32 +15,18 @@ import {
   FormatError,
   InvalidOptionError,
   MemoryCache,
-  type TierceError,
   UnserializableError,
 } from 'tierce'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-
-const POLICIES = ['lru', 'lfu', 'fifo', 'lifo', 'mru', 'sieve', 's3-fifo', 'w-tinylfu', 'auto'] as const
+import { fakeClock } from './helpers/clock.js'
+import { codeOfSync } from './helpers/errors.js'
+import { POLICIES } from './helpers/policies.js'
 
 let dir: string
 beforeEach(() => {
   dir = mkdtempSync(join(tmpdir(), 'tierce-memory-'))
 })
 afterEach(() => rmSync(dir, { recursive: true, force: true }))
-
-function fakeClock(start = 1_700_000_000_000) {
-  let now = start
-  return { now: () => now, advance: (ms: number) => (now += ms) }
-}
-
-const codeOf = (run: () => unknown) => {
-  try {
-    run()
-  } catch (error) {
-    return (error as TierceError).code
-  }
-  return undefined
-}
 
 describe('save and load', () => {
   it('bring back values of every kind, and the types of the keys', async () => {
@@ -128,7 +114,7 @@ describe('save and load', () => {
 
   it('keep the rest of each TTL; what expires in the file is left out', () => {
     const clock = fakeClock()
-    const cache = new MemoryCache<string, number>({ max: 10, dir, clock: clock.now })
+    const cache = new MemoryCache<string, number>({ max: 10, dir, clock })
     cache
       .set('short', 1, { ttl: 100 })
       .set('long', 2, { ttl: 1000 })
@@ -140,7 +126,7 @@ describe('save and load', () => {
     const back = MemoryCache.fromSync<string, number>('cache.tierce', {
       max: 10,
       dir,
-      clock: clock.now,
+      clock: clock,
       ttl: 5,
     })
     expect(['short', 'long', 'never', 'slides'].map((key) => back.ttl(key))).toEqual([
@@ -169,12 +155,12 @@ describe('save and load', () => {
     expect(all.ttl(1)).toBeGreaterThan(0)
     expect([all.size, all.ttl(2)]).toEqual([2, Infinity])
     await expect(MemoryCache.from('nothing', { dir })).rejects.toMatchObject({ code: 'E_UNAVAILABLE' })
-    expect(codeOf(() => MemoryCache.fromSync('nothing', { dir }))).toBe('E_UNAVAILABLE')
+    expect(codeOfSync(() => MemoryCache.fromSync('nothing', { dir }))).toBe('E_UNAVAILABLE')
   })
 
   it('leave out what has expired already', () => {
     const clock = fakeClock()
-    const cache = new MemoryCache<string, number>({ max: 10, dir, clock: clock.now })
+    const cache = new MemoryCache<string, number>({ max: 10, dir, clock })
     cache.set('a', 1, { ttl: 10 }).set('b', 2)
     clock.advance(10)
     cache.saveSync()
@@ -225,7 +211,7 @@ describe('save and load', () => {
 
   it('a dated name replaces no file', () => {
     const clock = fakeClock(Date.UTC(2026, 0, 31, 23, 59, 59, 123))
-    const cache = new MemoryCache<string, number>({ max: 10, dir, filename: 'users', clock: clock.now })
+    const cache = new MemoryCache<string, number>({ max: 10, dir, filename: 'users', clock })
     expect(basename(cache.saveSync(undefined, { timestamp: true }))).toBe('users-20260131T235959123Z.tierce')
     expect(basename(cache.saveSync('own.bin', { timestamp: true }))).toBe('own-20260131T235959123Z.bin')
   })
@@ -237,7 +223,7 @@ describe('a file that cannot be read changes nothing', () => {
   it('missing', async () => {
     const cache = filled()
     await expect(cache.load('nowhere')).rejects.toMatchObject({ code: 'E_UNAVAILABLE' })
-    expect(codeOf(() => cache.loadSync())).toBe('E_UNAVAILABLE')
+    expect(codeOfSync(() => cache.loadSync())).toBe('E_UNAVAILABLE')
     expect(Object.fromEntries(cache)).toEqual({ live: 1 })
   })
 
@@ -265,7 +251,7 @@ describe('a file that cannot be read changes nothing', () => {
     const cache = filled()
     for (let length = whole.length - 1; length >= 0; length--) {
       truncateSync(path, length)
-      expect(['E_CORRUPT', 'E_FORMAT']).toContain(codeOf(() => cache.loadSync()))
+      expect(['E_CORRUPT', 'E_FORMAT']).toContain(codeOfSync(() => cache.loadSync()))
     }
     const start = whole.indexOf('\n') + 1
     for (let at = start; at < whole.length; at++) {
@@ -292,7 +278,7 @@ describe('a save that fails', () => {
     cache.set('b', () => 1)
     expect(() => cache.saveSync()).toThrow(UnserializableError)
     expect(readFileSync(path)).toEqual(before)
-    expect(codeOf(() => cache.delete('b') && cache.saveSync(join(dir, 'no', 'such', 'folder')))).toBe(
+    expect(codeOfSync(() => cache.delete('b') && cache.saveSync(join(dir, 'no', 'such', 'folder')))).toBe(
       'E_UNAVAILABLE',
     )
     expect(readdirSync(dir)).toEqual(['cache.tierce'])

@@ -2,9 +2,9 @@
 import { type CacheOptions, definePolicy } from 'tierce'
 import { describe, expect, it } from 'vitest'
 import { MemoryEntry, MemoryTier } from '../build/tiers/memory.js'
+import { POLICIES } from './helpers/policies.js'
 import { openCache, tempDir } from './helpers/temp.js'
 
-const POLICIES = ['lru', 'lfu', 'fifo', 'lifo', 'mru', 'sieve', 's3-fifo', 'w-tinylfu', 'auto']
 const BOUNDS = [
   { max: 1 },
   { max: 2 },

@@ -27,7 +27,7 @@ describe('the engine on DuckDB', () => {
   it('a_kill_during_a_fetch_or_its_commit_leaves_the_old_state_or_the_new_one', async () => {
     const path = join(tempDir(), 'numbered.duckdb')
     await surviveKills('duckdb', path, () => duckdb(path))
-  }, 120_000)
+  })
 
   it('wrong_paths_are_refused', async () => {
     for (const path of ['', ':memory:', 'a\0b', 7 as never]) {

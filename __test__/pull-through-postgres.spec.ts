@@ -1,9 +1,10 @@
 import { createRequire } from 'node:module'
 import { date, defineTable, double, type PostgresClient, postgres, pullThrough, text } from 'tierce'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { startPostgres, whyNoPostgres } from '../scripts/lib/postgres.mjs'
 import { codeOf } from './helpers/errors.js'
 import { surviveKills } from './helpers/pull-kill.js'
+import { PATIENTLY } from './helpers/wait.js'
 import { pullThroughSuite } from './suites/pull-through.js'
 
 const why = whyNoPostgres()
@@ -25,11 +26,11 @@ beforeAll(async () => {
   server = await startPostgres()
   admin = new Pool({ connectionString: server.url })
   admin.on('error', () => {}) // the server is stopped beside idle connections
-}, 120_000)
+})
 afterAll(async () => {
   await admin?.end()
   await server?.stop()
-}, 60_000)
+})
 
 let count = 0
 /** The URL of a new, empty database. */
@@ -59,7 +60,7 @@ describe.skipIf(why !== undefined)('with a server', () => {
   it('a_kill_during_a_fetch_or_its_commit_leaves_the_old_state_or_the_new_one', async () => {
     const url = await newDatabase()
     await surviveKills('postgres', url, () => postgres(url))
-  }, 120_000)
+  })
 
   it('a_pool_of_the_users_stays_open', async () => {
     const pool = new Pool({ connectionString: await newDatabase() })
@@ -75,8 +76,9 @@ describe.skipIf(why !== undefined)('with a server', () => {
     await using cache = pullThrough({ engine: postgres(url), table, range: 'date', fetch: () => [] })
     await cache.get(ask)
     const end = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '${new URL(url).pathname.slice(1)}' AND pid <> pg_backend_pid()`
-    const sleeping = codeOf(cache.query('SELECT pg_sleep(20)'))
-    await new Promise((resolve) => setTimeout(resolve, 200))
+    const sleeping = codeOf(cache.query('SELECT pg_sleep(600)'))
+    const asked = `SELECT 1 FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%pg_sleep(600)%' AND pid <> pg_backend_pid()`
+    await vi.waitFor(async () => expect((await admin.query(asked)).rows).toHaveLength(1), PATIENTLY)
     await admin.query(end)
     expect(await sleeping).toBe('E_UNAVAILABLE')
     expect((await cache.get(ask)).length).toBe(0)

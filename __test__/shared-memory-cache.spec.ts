@@ -11,9 +11,8 @@ import {
 import { describe, expect, it } from 'vitest'
 import { anyValue } from './helpers/any-value.js'
 import { runScript } from './helpers/child.js'
+import { POLICIES } from './helpers/policies.js'
 import { expectSame } from './helpers/same.js'
-
-const POLICIES = ['lru', 'lfu', 'fifo', 'lifo', 'mru', 'sieve', 's3-fifo', 'w-tinylfu', 'auto'] as const
 
 let names = 0
 function open(options: Partial<ConstructorParameters<typeof SharedMemoryCache>[0]> = {}) {
@@ -322,9 +321,6 @@ describe('worker threads', () => {
 
   it.each(['w-tinylfu', 'lru', 'auto'])(
     '%s: eight workers at once never see a torn value or more than the bound',
-    {
-      timeout: 120_000,
-    },
     async (policy) => {
       const seen = await run('mixed', policy, 1, 8)
       expect(seen).toMatchObject({
@@ -339,9 +335,7 @@ describe('worker threads', () => {
     },
   )
 
-  it('workers that are terminated in the middle leave a sound cache, and no handle', {
-    timeout: 120_000,
-  }, async () => {
+  it('workers that are terminated in the middle leave a sound cache, and no handle', async () => {
     const seen = await run('killed', 's3-fifo', 4, 8)
     expect(seen).toMatchObject({ faults: [], alive: 'alive', left: 0 })
     expect(seen.most).toBeLessThanOrEqual(2e6)

@@ -75,7 +75,7 @@ describe('what is stored', () => {
       }
       main()`
     const args = ['--disallow-code-generation-from-strings', '-e', script]
-    const stdout = execFileSync(process.execPath, args, { encoding: 'utf8', timeout: 20_000 })
+    const stdout = execFileSync(process.execPath, args, { encoding: 'utf8', timeout: 300_000 })
     expect(JSON.parse(stdout)).toEqual({ wrong: 0, ran: false, isForbidden: true })
   })
 })

@@ -175,7 +175,7 @@ describe('streams', () => {
     expect(most).toBe(1)
   })
 
-  it(`${MEGABYTES}_MB_in_and_out_take_less_than_64_MB_of_memory`, { timeout: 120_000 }, async () => {
+  it(`${MEGABYTES}_MB_in_and_out_take_less_than_64_MB_of_memory`, async () => {
     const script = fileURLToPath(new URL('./processes/streamer.mjs', import.meta.url))
     const [line] = (await runScript(script, [tempDir(), MEGABYTES]).done).slice(-1)
     expect(Number(line?.split(' ')[1])).toBeLessThan(64)

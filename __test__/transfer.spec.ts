@@ -217,7 +217,7 @@ describe('backup', () => {
     expect(existsSync(join(dir, 'tierce.db'))).toBe(false)
   })
 
-  it('kill_dash_9_during_backup_or_save_leaves_the_cache_whole', { timeout: 60_000 }, async () => {
+  it('kill_dash_9_during_backup_or_save_leaves_the_cache_whole', async () => {
     const script = fileURLToPath(new URL('./processes/saver.mjs', import.meta.url))
     const folder = tempDir()
     const dir = join(folder, 'cache')

@@ -28,6 +28,18 @@ export function describe(value: unknown): string {
   }
 }
 
+/**
+ * Whether it is a promise, where only a plain value will do. Whoever asks refuses it: its rejection is nobody's any more, and must
+ * not end the process.
+ */
+export function isPromise(value: unknown): value is Promise<unknown> {
+  if (!types.isPromise(value)) return false
+  try {
+    Promise.prototype.then.call(value, undefined, () => {})
+  } catch {} // one of a class whose constructor throws
+  return true
+}
+
 /** Whether looking at it throws, as at a Proxy that was revoked. */
 export function isUnreadable(value: unknown): boolean {
   if ((typeof value !== 'object' && typeof value !== 'function') || !types.isProxy(value)) return false
@@ -44,6 +56,7 @@ export function isUnreadable(value: unknown): boolean {
 
 function describeObject(value: object): string {
   if (types.isProxy(value)) return 'a Proxy'
+  if (isPromise(value)) return 'a promise'
   if (Array.isArray(value)) return 'an array'
   const proto: unknown = Object.getPrototypeOf(value)
   if (proto === null || proto === Object.prototype) return 'a plain object'

@@ -1,6 +1,8 @@
 /** Call caching: a function whose results are kept in a cache, by its name, its version and its arguments. */
 import type { Caching } from './caching.js'
+import { makeError } from './errors.js'
 import type { CallKey } from './keys.js'
+import { describe } from './refusal.js'
 import { type AnyFunction, Call, type WrapOptions, type WrapStats } from './wrapped.js'
 
 export type { AnyFunction, WrapOptions, WrapStats } from './wrapped.js'
@@ -112,7 +114,7 @@ export function wrapGenerator<F extends AnyFunction>(
     let items: unknown[] | undefined
     try {
       const given: unknown[] = []
-      for await (const item of fn.apply(this, args)) {
+      for await (const item of itemsOf(fn, fn.apply(this, args))) {
         given.push(item)
         yield item
       }
@@ -127,4 +129,15 @@ export function wrapGenerator<F extends AnyFunction>(
     }
   }
   return call.finish(wrapped, undefined) as unknown as WrappedGenerator<F>
+}
+
+/** @throws InvalidOptionError `E_INVALID_OPTION` where a function that should be a generator gave nothing to iterate over */
+function itemsOf(fn: AnyFunction, given: unknown): AsyncIterable<unknown> | Iterable<unknown> {
+  const items = given as Partial<AsyncIterable<unknown> & Iterable<unknown>> | null | undefined
+  if (typeof (items?.[Symbol.asyncIterator] ?? items?.[Symbol.iterator]) === 'function') return items as never
+  throw makeError(
+    'E_INVALID_OPTION',
+    `${fn.name || 'The function'} gave ${describe(given)}: give wrapGenerator a function of items, such as an async generator, and wrap any other.`,
+    { name: 'fn' },
+  )
 }

@@ -5,7 +5,7 @@ import { makeError } from './errors.js'
 import { CallKey, callPrefix, callTextSoon, callTextSync, type Key, keyText } from './keys.js'
 import { type AnyGetOrSetOptions, type GetOrSetOptions, LOAD_OPTIONS, type LoadPlan } from './load/options.js'
 import { callback, checkOptions } from './options.js'
-import { describe, isUnreadable } from './refusal.js'
+import { describe, isPromise, isUnreadable } from './refusal.js'
 import type { TierStack } from './tiers/stack.js'
 
 // biome-ignore lint/suspicious/noExplicitAny: only `any` accepts every function
@@ -187,9 +187,10 @@ export class Call {
   }
 
   #dependsOn(self: unknown, args: unknown[]): unknown[] {
-    const own = this.#makeKey === undefined ? args : [this.#makeKey(...(args as never[]))]
+    const own = this.#makeKey === undefined ? args : [atOnce('key', this.#makeKey(...(args as never[])))]
     if (this.#keyThis === false) return own
-    return [{ this: this.#keyThis === true ? self : this.#keyThis(self) }, ...own]
+    const its = this.#keyThis === true ? self : atOnce('keyThis', this.#keyThis(self))
+    return [{ this: its }, ...own]
   }
 
   /** A live result in memory, which the index leads to from now on. */
@@ -217,6 +218,7 @@ export class Call {
     if (typeof (result as Promise<unknown> | undefined)?.then !== 'function') return result
     const name = this.#fn.name || 'The function'
     if (this.#isSync) {
+      isPromise(result) // nobody waits for it
       throw invalid(
         name,
         `${name} returned a promise: wrap it with wrap or cached, not with wrapSync or cachedSync.`,
@@ -227,6 +229,12 @@ export class Call {
       throw error
     })
   }
+}
+
+function atOnce(name: string, given: unknown): unknown {
+  if (!isPromise(given)) return given
+  const why = `Invalid key: ${name} gave a promise. Give a function that makes the key at once.`
+  throw makeError('E_INVALID_KEY', why, { name })
 }
 
 function register(cache: Caching, fn: AnyFunction, name: string, version: string): void {

@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { type NumberArray, ndarray, series } from 'tierce'
+import { ARRAY_CLASSES } from './array-classes.js'
 
 /** Values of every structured kind, nested and mixed; `leaves` come up beside the built-in ones. */
 export function anyValue(...leaves: fc.Arbitrary<unknown>[]): fc.Arbitrary<unknown> {
@@ -55,35 +56,11 @@ export function anyValue(...leaves: fc.Arbitrary<unknown>[]): fc.Arbitrary<unkno
   return node
 }
 
-type ArrayClass = (new (
-  memory: ArrayBuffer,
-  offset: number,
-  length: number,
-) => NumberArray) & {
-  BYTES_PER_ELEMENT: number
-}
-const CLASSES = [
-  'Int8Array',
-  'Uint8Array',
-  'Uint8ClampedArray',
-  'Int16Array',
-  'Uint16Array',
-  'Int32Array',
-  'Uint32Array',
-  'Float16Array',
-  'Float32Array',
-  'Float64Array',
-  'BigInt64Array',
-  'BigUint64Array',
-]
-  .map((name) => (globalThis as Record<string, unknown>)[name] as ArrayClass | undefined)
-  .filter((type) => type !== undefined)
-
 /** Typed arrays of all types, short and long, regular and not, some of them views into larger buffers. */
 export function anyArray(): fc.Arbitrary<NumberArray> {
   const sizes = fc.oneof(fc.nat(40), fc.nat(3000))
   const shape = fc.record({
-    type: fc.constantFrom(...CLASSES),
+    type: fc.constantFrom(...ARRAY_CLASSES),
     length: sizes,
     before: fc.nat(5),
     after: fc.nat(50),

@@ -11,6 +11,16 @@ export async function failure(run: Promise<unknown> | (() => unknown)): Promise<
   throw new Error('it did not fail')
 }
 
+/** The code of the error that a call throws at once. */
+export function codeOfSync(run: () => unknown): string | undefined {
+  try {
+    run()
+  } catch (error) {
+    return error instanceof TierceError ? error.code : String(error)
+  }
+  return undefined
+}
+
 /** The code of the error that a promise or a call ends with. */
 export async function codeOf(run: Promise<unknown> | (() => unknown)): Promise<string> {
   return (await failure(run)).code

@@ -9,7 +9,9 @@ const open: Cache[] = []
 
 afterEach(async () => {
   for (const cache of open.splice(0)) await cache.close().catch(() => {})
-  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true })
+  // Tried again where a cache that was dropped without a close is still at work.
+  const options = { recursive: true, force: true, maxRetries: 20 }
+  for (const folder of folders.splice(0)) rmSync(folder, options)
 })
 
 /** A new folder, removed after the test. */

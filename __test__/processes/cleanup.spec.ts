@@ -8,9 +8,7 @@ import { openCache, tempDir } from '../helpers/temp.js'
 const EXPIRED = 10_000
 const refresher = fileURLToPath(new URL('refresher.mjs', import.meta.url))
 
-it('a_cleanup_of_ten_thousand_beside_a_writer_removes_nothing_live_and_fails_no_write', {
-  timeout: 60_000,
-}, async () => {
+it('a_cleanup_of_ten_thousand_beside_a_writer_removes_nothing_live_and_fails_no_write', async () => {
   const dir = join(tempDir(), 'cache')
   const cache = openCache({ dir, memory: false })
   const keys = Array.from({ length: EXPIRED }, (_, at) => at)
@@ -18,6 +16,8 @@ it('a_cleanup_of_ten_thousand_beside_a_writer_removes_nothing_live_and_fails_no_
     keys.map((at) => [`expired:${at}`, `old ${at}`]),
     { ttl: 1 },
   )
+  const left = Array.from({ length: 1000 }, (_, at) => [`left:${at}`, at] as const) // the writer does not
+  await cache.setMany(left, { ttl: 1 })
   await cache.setMany(Array.from({ length: 100 }, (_, at) => [`live:${at}`, at] as const))
   await sleep(5)
 
@@ -28,7 +28,7 @@ it('a_cleanup_of_ten_thousand_beside_a_writer_removes_nothing_live_and_fails_no_
   writer.process.stdin.end('stop\n')
   const report = await writer.done // fails where one of its writes did
   expect(Number.parseInt(report.at(-1) ?? '', 10)).toBeGreaterThan(0)
-  expect(removed).toBeGreaterThan(0)
+  expect(removed).toBeGreaterThanOrEqual(left.length)
 
   await cache.cleanup()
   const found = await cache.getMany(keys.map((at) => `expired:${at}`))

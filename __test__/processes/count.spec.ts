@@ -14,7 +14,7 @@ it.each([
   { verb: 'bigint', memory: false },
   { verb: 'transaction', memory: true },
   { verb: 'transactionSync', memory: true },
-])('eight_processes_that_count_lose_nothing ($verb)', { timeout: 60_000 }, async ({ verb, memory }) => {
+])('eight_processes_that_count_lose_nothing ($verb)', async ({ verb, memory }) => {
   const dir = join(tempDir(), 'cache')
   const cache = openCache({ dir })
   const children = Array.from({ length: PROCESSES }, () => runScript(counter, [dir, verb, TURNS, memory]))

@@ -87,9 +87,6 @@ it.each([
   { sort: 'encrypted', rounds: Math.ceil(ROUNDS / 5), key: 'ab'.repeat(32) },
 ])(
   'kill_dash_9_of_a_writer_loses_nothing_acknowledged_and_shows_nothing_partial ($sort, $rounds rounds)',
-  {
-    timeout: 20_000 + ROUNDS * 5_000,
-  },
   async ({ rounds, key }) => {
     const kept = key === undefined ? {} : { encryption: { key } }
     const dir = join(tempDir(), 'cache')
@@ -113,7 +110,7 @@ it.each([
   },
 )
 
-it('kill_dash_9_leaves_no_orphan_file_after_the_next_open', { timeout: 60_000 }, async () => {
+it('kill_dash_9_leaves_no_orphan_file_after_the_next_open', async () => {
   const dir = join(tempDir(), 'cache')
   for (let round = 1; round <= 5; round++) {
     await writeAndKill(dir, round)
@@ -122,7 +119,7 @@ it('kill_dash_9_leaves_no_orphan_file_after_the_next_open', { timeout: 60_000 },
   }
 })
 
-it('kill_dash_9_leaves_no_lock_file_of_a_dead_owner', { timeout: 60_000 }, async () => {
+it('kill_dash_9_leaves_no_lock_file_of_a_dead_owner', async () => {
   const dir = join(tempDir(), 'cache')
   const child = runScript(fileURLToPath(new URL('idler.mjs', import.meta.url)), [dir])
   await child.said('stored')

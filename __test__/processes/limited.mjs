@@ -3,7 +3,7 @@ import { Cache, lock, once, rateLimiter } from '../../dist/index.mjs'
 
 const [dir, tries, algorithm] = process.argv.slice(2)
 const cache = new Cache({ dir })
-const limiter = rateLimiter(cache, { name: 'shared', limit: 100, per: '1h', algorithm })
+const limiter = rateLimiter(cache, { name: 'shared', limit: 100, per: '1000d', algorithm })
 console.log('ready')
 process.stdin.once('data', async () => {
   let allowed = 0

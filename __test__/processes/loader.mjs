@@ -32,6 +32,6 @@ console.log('ready')
 process.stdin.once('data', async () => {
   process.stdin.pause()
   const values = await Promise.all(Array.from({ length: Number(callers) }, () => ask()))
-  console.log(`done ${Date.now()} ${new Set(values.map(({ by }) => by)).size} ${values[0].by}`)
+  console.log(`done ${new Set(values.map(({ by }) => by)).size} ${values[0].by}`)
   await cache.close()
 })

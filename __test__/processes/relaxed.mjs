@@ -5,9 +5,9 @@ import { make, SIZES } from './values.mjs'
 
 const [dir, first, count, end] = process.argv.slice(2)
 const cache = new Cache({ dir, memory: false, codec: 'none', durability: 'relaxed', maxSize: '1GB' })
-writeSync(1, 'ready\n')
 for (let number = Number(first); number < Number(first) + Number(count); number++) {
   await cache.set(`key-${number}`, make(`key-${number}`, number, SIZES[number % SIZES.length]))
+  if (number % 100 === 0) writeSync(1, `set ${number}\n`)
   if (number % 50 === 0) await new Promise((resolve) => setTimeout(resolve, 1))
 }
 if (end === 'exit') process.exit(0)

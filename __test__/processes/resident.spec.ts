@@ -12,9 +12,6 @@ const MEBIBYTES = 32
 
 it.runIf(process.platform === 'linux')(
   'a_large_cache_in_steady_use_takes_little_beyond_node_and_its_heap',
-  {
-    timeout: 120_000,
-  },
   async () => {
     const dir = join(tempDir(), 'cache')
     await runScript(script, ['fill', dir, ENTRIES]).done

@@ -17,7 +17,6 @@ it.each([
   { tiers: 'memory and encrypted disk', memory: true, seconds: SECONDS / 4, key: 'ab'.repeat(32) },
 ])(
   'two_processes_share_a_directory_with_no_error_no_lost_write_and_no_old_value ($tiers)',
-  { timeout: 60_000 + SECONDS * 2000 },
   async ({ memory, seconds, key }) => {
     const folder = tempDir()
     const board = join(folder, 'board')

@@ -8,7 +8,6 @@ const script = fileURLToPath(new URL('limited.mjs', import.meta.url))
 
 it.each(['token-bucket', 'sliding-window'])(
   'a_limit_a_lock_and_what_is_done_once_hold_over_processes (%s)',
-  { timeout: 60_000 },
   async (algorithm) => {
     const dir = join(tempDir(), 'cache')
     const children = Array.from({ length: 4 }, () => runScript(script, [dir, 60, algorithm]))

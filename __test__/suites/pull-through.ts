@@ -18,6 +18,7 @@ import {
 } from 'tierce'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { codeOf, failure } from '../helpers/errors.js'
+import { PATIENTLY } from '../helpers/wait.js'
 
 export interface EngineUnderTest {
   open(): PullEngine
@@ -457,7 +458,7 @@ export function pullThroughSuite(name: string, setUp: () => Promise<EngineUnderT
         const ask = { symbol: 'AAPL', date: { start: '2024-01-01', end: '2024-01-02' } }
         const calls = [cache.get(ask, { signal: one.signal }), cache.get(ask, { signal: two.signal })]
         const outcomes = Promise.allSettled(calls)
-        await vi.waitFor(() => expect(fetches).toHaveLength(1), { timeout: 10_000 })
+        await vi.waitFor(() => expect(fetches).toHaveLength(1), PATIENTLY)
         for (let i = 0; i < 5; i++) await cache.coverage({ symbol: 'AAPL' }) // both wait for it by now
         one.abort(new Error('first'))
         await expect(calls[0]).rejects.toThrow('first')
@@ -466,7 +467,7 @@ export function pullThroughSuite(name: string, setUp: () => Promise<EngineUnderT
         expect((await outcomes)[1]).toMatchObject({ reason: { message: 'second' } })
         expect(fetches[0]!.signal.aborted).toBe(true)
         const again = cache.get(ask)
-        await vi.waitFor(() => expect(fetches).toHaveLength(2), { timeout: 10_000 })
+        await vi.waitFor(() => expect(fetches).toHaveLength(2), PATIENTLY)
         fetches[1]!.finish()
         expect((await again).length).toBe(0)
         await expect(cache.get(ask, { signal: AbortSignal.abort(new Error('before')) })).rejects.toThrow(
@@ -478,7 +479,7 @@ export function pullThroughSuite(name: string, setUp: () => Promise<EngineUnderT
         const begun = vi.fn(() => new Promise(() => {})) // heeds no signal
         const { cache, get } = stock(source(), { fetch: begun as never })
         const waiting = codeOf(get('2024-01-01', '2024-01-02'))
-        await vi.waitFor(() => expect(begun).toHaveBeenCalled(), { timeout: 10_000 })
+        await vi.waitFor(() => expect(begun).toHaveBeenCalled(), PATIENTLY)
         const late = codeOf(get('2024-01-05', '2024-01-06'))
         await cache.close()
         expect([await waiting, await late]).toEqual(['E_CLOSED', 'E_CLOSED'])
@@ -704,12 +705,12 @@ export function pullThroughSuite(name: string, setUp: () => Promise<EngineUnderT
           }) as never,
         })
         const first = get('2024-01-01', '2024-01-10')
-        await vi.waitFor(() => expect(calls).toBe(1), { timeout: 10_000 })
+        await vi.waitFor(() => expect(calls).toBe(1), PATIENTLY)
         await cache.invalidate({ symbol: 'AAPL' })
         finish!()
         await first
         const second = get('2024-01-01', '2024-01-10')
-        await vi.waitFor(() => expect(calls).toBe(2), { timeout: 10_000 })
+        await vi.waitFor(() => expect(calls).toBe(2), PATIENTLY)
         finish!()
         await second
       })

@@ -165,7 +165,7 @@ export function verbsModelSuite(tiers: Tiers): void {
   const step = fc.oneof(...steps, ...(tiers.metadata === undefined ? countingSteps : []))
 
   describe('every verb against a model', () => {
-    it('random_verbs_do_what_a_map_with_times_does', { timeout: 120_000 }, async () => {
+    it('random_verbs_do_what_a_map_with_times_does', async () => {
       await fc.assert(
         fc.asyncProperty(fc.array(fc.tuple(step, fc.nat(1)), { maxLength: 30 }), async (steps) => {
           const clock = fakeClock()

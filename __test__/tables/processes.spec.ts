@@ -128,7 +128,7 @@ describe('several threads', () => {
     expect(await rowsOf(tables, 'SELECT count(*) n FROM replaced')).toEqual([{ n: 1n }])
     for (let worker = 0; worker < workers; worker++)
       expect(await rowsOf(tables, `FROM own${worker}`)).toEqual([{ worker, round: rounds - 1 }])
-  }, 60_000)
+  })
 
   it('a worker that is ended in the middle harms nobody', async () => {
     const dir = tempDir()

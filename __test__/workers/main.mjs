@@ -4,6 +4,7 @@ import { Cache } from '../../dist/index.mjs'
 
 const [dir, count, rounds] = process.argv.slice(2)
 const acknowledged = {}
+let messages = 0
 const own = new Cache({ dir })
 
 async function start(me) {
@@ -17,7 +18,10 @@ async function start(me) {
   await new Promise((resolve, reject) => {
     worker.on('message', (message) => {
       if (message === 'ready') resolve()
-      else acknowledged[message[0]] = message[1]
+      else {
+        acknowledged[message[0]] = message[1]
+        messages++
+      }
     })
     worker.on('error', reject)
   })
@@ -29,8 +33,8 @@ async function start(me) {
 
 for (let round = 0; round < Number(rounds); round++) {
   const workers = await Promise.all(Array.from({ length: Number(count) }, (_, me) => start(me)))
-  const until = Object.keys(acknowledged).length + 100
-  for (let turn = 0; Object.keys(acknowledged).length < until && turn < 40; turn++) {
+  const until = messages + 200
+  for (let turn = 0; messages < until; turn++) {
     await new Promise((resolve) => setTimeout(resolve, 25))
     await own.set('main', turn)
   }

@@ -8,9 +8,7 @@ import { check } from '../processes/values.mjs'
 
 const script = (name: string) => fileURLToPath(new URL(name, import.meta.url))
 
-it('twenty_workers_are_terminated_while_they_write_and_nothing_acknowledged_is_lost', {
-  timeout: 120_000,
-}, async () => {
+it('twenty_workers_are_terminated_while_they_write_and_nothing_acknowledged_is_lost', async () => {
   const dir = join(tempDir(), 'cache')
   const lines = await runScript(script('main.mjs'), [dir, 20, 2]).done
   const acknowledged = Object.entries(JSON.parse(lines.at(-1) ?? '{}') as Record<string, number>)
@@ -32,7 +30,7 @@ it('twenty_workers_are_terminated_while_they_write_and_nothing_acknowledged_is_l
   expect(faults).toEqual([])
 })
 
-it('one_round_of_workers_keeps_each_newest_acknowledged_value', { timeout: 120_000 }, async () => {
+it('one_round_of_workers_keeps_each_newest_acknowledged_value', async () => {
   const dir = join(tempDir(), 'cache')
   const lines = await runScript(script('main.mjs'), [dir, 6, 1]).done
   const acknowledged = Object.entries(JSON.parse(lines.at(-1) ?? '{}') as Record<string, number>)
@@ -42,7 +40,7 @@ it('one_round_of_workers_keeps_each_newest_acknowledged_value', { timeout: 120_0
   }
 })
 
-it('the_addon_loads_and_unloads_in_workers_again_and_again', { timeout: 120_000 }, async () => {
+it('the_addon_loads_and_unloads_in_workers_again_and_again', async () => {
   const dir = join(tempDir(), 'cache')
   for (let round = 0; round < 20; round++) {
     const worker = new Worker(script('load.mjs'), { workerData: { dir, round } })

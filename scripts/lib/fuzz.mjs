@@ -20,7 +20,7 @@ const INSTRUMENTED = [
 ].join(' ')
 
 /** The longest input in bytes, the most memory in MB, and the most seconds that one input may take. */
-const LIMITS = ['-max_len=8192', '-rss_limit_mb=2048', '-malloc_limit_mb=512', '-timeout=10']
+const LIMITS = ['-max_len=8192', '-rss_limit_mb=2048', '-malloc_limit_mb=512', '-timeout=120']
 const AT_ONCE = 2
 
 export const targets = readdirSync(at('fuzz', 'src', 'bin')).map((file) => file.replace(/\.rs$/, ''))

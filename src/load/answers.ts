@@ -1,5 +1,6 @@
 /** What a load was asked, what it answered, and what becomes of that: the parts of `load.ts` that need no state. */
 import { makeError } from '../errors.js'
+import { isPromise } from '../refusal.js'
 import type { SetOptions } from '../set-options.js'
 import type { Soon } from '../soon.js'
 import type { Kept } from '../tiers/entries.js'
@@ -69,8 +70,7 @@ export function orFallback(fallback: Kept | undefined, error: unknown): unknown 
 }
 
 export function refusePromise(value: unknown, name: string): void {
-  if (!(value instanceof Promise)) return
-  value.catch(() => {})
+  if (!isPromise(value)) return
   throw makeError(
     'E_INVALID_OPTION',
     `${name} gave a promise, and a load on this thread cannot wait for it: use getOrSet, wrap or cached.`,

@@ -2,7 +2,7 @@
 import { makeError } from '../errors.js'
 import { iterated } from '../many.js'
 import { callback, checkOptions } from '../options.js'
-import { describe, isUnreadable } from '../refusal.js'
+import { describe, isPromise, isUnreadable } from '../refusal.js'
 import type { Evictor, Host } from './evictor.js'
 import { addPolicy, hasPolicy } from './policies.js'
 
@@ -16,8 +16,8 @@ export interface PolicyView<K> {
 }
 
 /**
- * A policy of one cache. All but `victim` may be left out. A hook must not write to the cache; what it throws reaches whoever
- * called the cache.
+ * A policy of one cache. All but `victim` may be left out. A hook must not write to the cache, and is done when it returns; what it throws
+ * reaches whoever called the cache.
  */
 export interface PolicyHooks<K = unknown> {
   /** A new entry is in. */
@@ -96,7 +96,7 @@ class CustomEvictor<K> implements Evictor<K> {
   }
 
   hit(slot: number): void {
-    this.#hooks.onAccess?.(this.#host.keyAt(slot) as K, this.#view)
+    this.#done(this.#hooks.onAccess?.(this.#host.keyAt(slot) as K, this.#view))
   }
 
   makeRoom(weight: number): void {
@@ -114,7 +114,7 @@ class CustomEvictor<K> implements Evictor<K> {
   insert(): void {}
 
   inserted(slot: number): void {
-    this.#hooks.onAdd?.(this.#host.keyAt(slot) as K, this.#view)
+    this.#done(this.#hooks.onAdd?.(this.#host.keyAt(slot) as K, this.#view))
   }
 
   reweigh(slot: number): boolean {
@@ -128,11 +128,11 @@ class CustomEvictor<K> implements Evictor<K> {
   }
 
   updated(slot: number): void {
-    this.#hooks.onUpdate?.(this.#host.keyAt(slot) as K, this.#view)
+    this.#done(this.#hooks.onUpdate?.(this.#host.keyAt(slot) as K, this.#view))
   }
 
   remove(slot: number): void {
-    this.#hooks.onDelete?.(this.#host.keyAt(slot) as K, this.#view)
+    this.#done(this.#hooks.onDelete?.(this.#host.keyAt(slot) as K, this.#view))
   }
 
   order(): ArrayLike<number> {
@@ -150,17 +150,27 @@ class CustomEvictor<K> implements Evictor<K> {
   grow(): void {}
 
   clear(): void {
-    if (this.#hooks.onClear !== undefined) this.#hooks.onClear(this.#view)
+    if (this.#hooks.onClear !== undefined) this.#done(this.#hooks.onClear(this.#view))
   }
 
   /** Before all entries leave. */
   clearing(): void {
     if (this.#hooks.onClear !== undefined || this.#hooks.onDelete === undefined) return
-    for (const key of [...this.#host.insertionOrder()]) this.#hooks.onDelete(key, this.#view)
+    for (const key of [...this.#host.insertionOrder()]) this.#done(this.#hooks.onDelete(key, this.#view))
   }
 
   check(): string {
     return ''
+  }
+
+  /** What a hook gives is of no use, but a promise tells that it is not done. */
+  #done(given: unknown): void {
+    if (!isPromise(given)) return
+    throw makeError(
+      'E_INVALID_OPTION',
+      `A hook of policy '${this.#name}' gave a promise: hooks have to be done when they return, so that the next one finds things in order.`,
+      { policy: this.#name },
+    )
   }
 
   #victim(): number {

@@ -7,7 +7,7 @@
  * first.
  */
 import { makeError, TierceError } from '../errors.js'
-import { describe, isUnreadable } from '../refusal.js'
+import { describe, isPromise, isUnreadable } from '../refusal.js'
 import { type Serializer, serializerNamed, serializerNames } from './serializers.js'
 
 const MAGIC = 'tierce-memory'
@@ -90,6 +90,13 @@ export function decodeSnapshot<K, V>(bytes: Buffer, path: string, now: number): 
   } catch (error) {
     if (error instanceof TierceError && error.code === 'E_UNAVAILABLE') throw error
     throw corrupt(path, `serializer '${safeDecode(name)}' cannot read it`, error)
+  }
+  if (isPromise(data)) {
+    throw makeError(
+      'E_INVALID_OPTION',
+      `Cannot load ${path}: deserialize of serializer '${safeDecode(name)}' gave a promise; it has to give the data itself.`,
+      { name: 'serializer' },
+    )
   }
   return entriesOf<K, V>(data, path, now)
 }

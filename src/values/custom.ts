@@ -1,7 +1,7 @@
 /** Kinds of values that users add. */
 import { makeError, TierceError } from '../errors.js'
 import { callback, checkOptions } from '../options.js'
-import { describe } from '../refusal.js'
+import { describe, isPromise } from '../refusal.js'
 import { damagedValue, type Encoded, Kind, unreadable } from './handler.js'
 
 /** A way of storing values that the library does not know: instances of a class, for example. */
@@ -46,10 +46,19 @@ export function defineHandler<T>(handler: Handler<T>): void {
   defined.set(name, copy)
 }
 
-/** The handler that takes a value, if there is one. */
+/** The handler that takes a value, if there is one. @throws InvalidOptionError `E_INVALID_OPTION` where a test cannot say at once */
 export function handlerFor(value: unknown): Handler | undefined {
   if (defined.size === 0) return undefined
-  for (const handler of defined.values()) if (handler.test(value)) return handler
+  for (const handler of defined.values()) {
+    const takes: unknown = handler.test(value)
+    if (isPromise(takes)) {
+      throw invalid(
+        'test',
+        `The test of handler '${handler.name}' gave a promise: it has to say true or false at once.`,
+      )
+    }
+    if (takes) return handler
+  }
   return undefined
 }
 
@@ -90,33 +99,42 @@ export function unwrap(
   return { handler, kind: buffer[at - 1]!, end: at - 1 }
 }
 
-/** Runs a handler's `encode`. @throws UnserializableError `E_UNSERIALIZABLE` with what it threw as the cause */
+/** Runs a handler's `encode`. @throws UnserializableError `E_UNSERIALIZABLE` with what it threw as the cause, or for a promise */
 export function encodeBy(handler: Handler, value: unknown): unknown {
-  try {
-    return handler.encode(value)
-  } catch (error) {
-    if (error instanceof TierceError) throw error
-    throw makeError(
+  const refused = (what: string, cause?: unknown) =>
+    makeError(
       'E_UNSERIALIZABLE',
-      `Cannot store this value: the handler '${handler.name}' threw.`,
+      `Cannot store this value: the handler '${handler.name}' ${what}.`,
       { path: 'value' },
-      error,
+      cause,
     )
+  let stored: unknown
+  try {
+    stored = handler.encode(value)
+  } catch (error) {
+    throw error instanceof TierceError ? error : refused('threw', error)
   }
+  if (isPromise(stored)) throw refused('gave a promise: encode has to give the stored form at once')
+  return stored
 }
 
-/** Runs a handler's `decode`. @throws UnavailableError `E_UNAVAILABLE` with what it threw as the cause */
+/** Runs a handler's `decode`. @throws UnavailableError `E_UNAVAILABLE` with what it threw as the cause, or for a promise */
 export function decodeBy(handler: Handler, stored: unknown): unknown {
-  try {
-    return handler.decode(stored)
-  } catch (error) {
-    throw makeError(
+  const refused = (what: string, cause?: unknown) =>
+    makeError(
       'E_UNAVAILABLE',
-      `A stored value cannot be read here: the handler '${handler.name}' threw.`,
+      `A stored value cannot be read here: the handler '${handler.name}' ${what}.`,
       undefined,
-      error,
+      cause,
     )
+  let value: unknown
+  try {
+    value = handler.decode(stored)
+  } catch (error) {
+    throw refused('threw', error)
   }
+  if (isPromise(value)) throw refused('gave a promise: decode has to give the value at once')
+  return value
 }
 
 function invalid(name: unknown, message: string): Error {

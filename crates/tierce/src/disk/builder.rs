@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::cache::Cache;
-use super::db::Durability;
 use super::declared::MetaTable;
+use super::durability::Durability;
 use super::engine::Engine;
 use super::metadata::{self, Kind, Metadata};
 use super::open::Paths;

@@ -2,10 +2,10 @@
 //! that changes, so that nobody comes between.
 
 use super::commit::{Entering, Progress};
+use super::db::Holder;
+use super::db::Transaction;
 use super::engine::Engine;
 use super::keeping::Keeping;
-use super::meta::Transaction;
-use super::meta_rows::Holder;
 use super::number::{LONGEST, Number};
 use super::read::{Lookup, Meta};
 use super::ready::Times;

@@ -10,8 +10,8 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use super::audit::Sizes;
 use super::db::Db;
+use super::db::Sizes;
 use super::engine::Engine;
 use super::keeping::Keeping;
 use super::row::EntryRow;

@@ -3,8 +3,8 @@
 use super::Wait;
 use super::cache::Cache;
 use super::db::Db;
+use super::db::Transaction;
 use super::engine::Engine;
-use super::meta::Transaction;
 use super::victims::Scene;
 use crate::error::Result;
 

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use super::Wait;
 use super::commit::Progress;
+use super::db::Transaction;
 use super::db::{Db, LogEnd};
 use super::engine::{Alone, Engine};
 use super::journal::{Facts, Found, Journal, Pending, Stretch};
-use super::meta::Transaction;
 use super::row::EntryRow;
 use super::victims::Scene;
 use crate::error::{Code, Error, Result};

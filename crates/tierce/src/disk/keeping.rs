@@ -9,10 +9,10 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::sync::Arc;
 
+use super::db::Body;
 use super::extras::Extras;
 use super::ready::Beside;
 use super::row::EntryRow;
-use super::side::Body;
 use crate::cipher::{Cipher, EncryptionKey, NAME, Opening, Place, Sealing, sealed_len};
 use crate::codec::CHUNKS;
 use crate::codec::chunks::rebind;

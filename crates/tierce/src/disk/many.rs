@@ -1,8 +1,9 @@
 //! Reads of many keys on one state of the cache.
 
-use super::cache::{Cache, Entry};
+use super::cache::Cache;
 use super::db::Db;
 use super::engine::Engine;
+use super::get::Entry;
 use super::journal::Journal;
 use super::read::{Asked, Lookup, Meta};
 use crate::error::Result;

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::blob::{Blobs, make_dir, owner_only};
-use super::db::{APPLICATION_ID, Db, Durability, SCHEMA, Stamp};
+use super::db::{APPLICATION_ID, Db, SCHEMA, Stamp};
+use super::durability::Durability;
 use super::epoch::EpochTable;
 use super::journal::Journal;
 use super::keeping::Keeping;

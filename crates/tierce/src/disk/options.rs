@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::bound;
-use super::db::Durability;
 use super::declared::MetaTable;
+use super::durability::Durability;
 use crate::cipher::EncryptionKey;
 use crate::clock::{Clock, SystemClock};
 use crate::codec::CodecChoice;

@@ -16,13 +16,14 @@ use rusqlite::{Batch, Connection, ErrorCode, params_from_iter};
 
 use super::Cache;
 use super::Wait;
-use super::db::{Db, Durability};
+use super::db::Body;
+use super::db::Db;
 use super::declared::{ColumnType, LIVE};
+use super::durability::Durability;
 use super::engine::Engine;
 use super::extras::Cell;
 use super::keeping::Keeping;
 use super::lock;
-use super::side::Body;
 use crate::error::{Code, Error, Result};
 use crate::frame::Header;
 

@@ -6,12 +6,12 @@
 //! acknowledged is lost to the mending.
 
 use super::blob::Blobs;
+use super::db::Body;
 use super::db::Db;
+use super::db::Transaction;
 use super::declared::MetaTable;
 use super::keeping::Keeping;
-use super::meta::Transaction;
 use super::row::EntryRow;
-use super::side::Body;
 use crate::error::{Code, Result};
 use crate::frame::{HEADER, Header};
 

@@ -12,9 +12,10 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::Wait;
 use super::blob::verify_rest;
-use super::db::Durability;
+use super::durability::Durability;
 use super::engine::{Alone, Engine};
 use super::extras::Extras;
+use super::get::LOOKS;
 use super::keeping::{Keeping, Payload};
 use super::read::{Lookup, Meta};
 use super::ready::Times;
@@ -27,9 +28,6 @@ use crate::codec::{self, CHUNKS, CodecChoice};
 use crate::error::{Code, Error, Result};
 use crate::frame::{FILE_PAYLOAD, HEADER, Header, size_on_disk};
 use crate::key::{Digest, Key};
-
-/// Times that a read looks again when the value's file was replaced under it.
-const LOOKS: usize = 8;
 
 /// What a streamed value gets beside its bytes.
 #[derive(Clone, Debug, Default)]

@@ -9,6 +9,7 @@ use super::Wait;
 use super::blob::new_file;
 use super::db::Db;
 use super::engine::Engine;
+use super::get::LOOKS;
 use super::keeping::Keeping;
 use super::patiently;
 use super::row::EntryRow;
@@ -21,8 +22,6 @@ use crate::snapshot::{Record, SnapshotReader, SnapshotWriter};
 
 /// Rows of a page, and bytes of rows after which it ends early.
 const PAGE: (usize, usize) = (512, 4 << 20);
-/// Times that an entry is looked at again when it was replaced while its file was read.
-const LOOKS: usize = 8;
 
 /// What [`Cache::load`] did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::Wait;
-use super::cache::{Cache, LOOKS};
+use super::cache::Cache;
+use super::get::LOOKS;
 use super::number::Number;
 use super::read::{Lookup, Meta};
 use super::write::{SetWrite, When, Write, Written};

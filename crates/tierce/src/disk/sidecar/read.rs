@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::io::Read as _;
 use std::sync::atomic::Ordering;
 
-use super::super::cache::{Mapped, MappedValue};
+use super::super::get::{Mapped, MappedValue};
 use super::super::{Entry, State};
 use super::folder::Found;
 use super::head::Opened;

@@ -14,8 +14,8 @@ use std::collections::VecDeque;
 
 use super::Wait;
 use super::access::AccessLog;
+use super::db::Transaction;
 use super::epoch::EpochTable;
-use super::meta::Transaction;
 use super::row::{Removed, Standing};
 use crate::error::{Code, Error, Result};
 use crate::policy::PolicyKind;

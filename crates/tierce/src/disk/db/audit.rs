@@ -2,14 +2,16 @@
 
 use rusqlite::params;
 
-use super::db::{Db, damaged};
-use super::meta::{Transaction, entry_row, integer};
-use super::row::EntryRow;
+use super::super::row::EntryRow;
+use super::Db;
+use super::columns::{entry_row, integer};
+use super::error::damaged;
+use super::transaction::Transaction;
 use crate::error::{Code, Result};
 
 /// A row of `files`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct ListedFile {
+pub(in crate::disk) struct ListedFile {
     pub write_id: u64,
     pub bytes: u64,
     /// `None` when it is an entry's.
@@ -18,7 +20,7 @@ pub(super) struct ListedFile {
 
 /// What a row says of its value's size, beside its frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Sizes {
+pub(in crate::disk) struct Sizes {
     pub size: u64,
     pub stored: u64,
 }

@@ -4,15 +4,16 @@
 
 use rusqlite::params;
 
-use super::db::Db;
-use super::extras::{self, Extras};
-use super::meta::{Transaction, blob, integer, removed};
+use super::super::extras::{self, Extras};
+use super::super::row::Removed;
+use super::Db;
+use super::columns::{blob, integer, removed};
 use super::meta_rows::Holder;
-use super::row::Removed;
+use super::transaction::Transaction;
 use crate::error::Result;
 
 /// A body, and the seal that was stored with it.
-pub(super) struct Body {
+pub(in crate::disk) struct Body {
     pub seal: u64,
     pub bytes: Vec<u8>,
 }
@@ -26,7 +27,7 @@ impl Body {
 }
 
 /// An entry that left with its tag.
-pub(super) struct Untagged {
+pub(in crate::disk) struct Untagged {
     pub removed: Removed,
     pub key: Vec<u8>,
     pub was_live: bool,

@@ -21,12 +21,12 @@ thread_local! {
 }
 
 /// Reads of this thread that the disk failed: a check of the whole database gives them as findings.
-pub(super) fn failed_reads() -> u64 {
+pub(in crate::disk) fn failed_reads() -> u64 {
     FAILED.get()
 }
 
 /// A disk that cannot be read is not a damaged database.
-pub(super) fn told(outcome: c_int) -> c_int {
+pub(in crate::disk) fn told(outcome: c_int) -> c_int {
     if !matches!(outcome, ffi::SQLITE_IOERR_CORRUPTFS | ffi::SQLITE_IOERR_READ) {
         return outcome;
     }
@@ -39,7 +39,7 @@ pub(super) fn told(outcome: c_int) -> c_int {
 /// # Safety
 /// As for [`opened`].
 #[allow(unsafe_code, reason = "the interface of SQLite's file systems is in C")]
-pub(super) unsafe fn is_crippled(
+pub(in crate::disk) unsafe fn is_crippled(
     own: *mut ffi::sqlite3_vfs,
     name: *const c_char,
     flags: c_int,
@@ -64,7 +64,7 @@ pub(super) unsafe fn is_crippled(
 /// # Safety
 /// `own` is SQLite's file system and `file` a file that it opened with the other arguments.
 #[allow(unsafe_code, reason = "the interface of SQLite's file systems is in C")]
-pub(super) unsafe fn opened(
+pub(in crate::disk) unsafe fn opened(
     own: *mut ffi::sqlite3_vfs,
     name: *const c_char,
     file: *mut ffi::sqlite3_file,

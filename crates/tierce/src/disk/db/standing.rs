@@ -2,10 +2,11 @@
 
 use rusqlite::{Row, StatementStatus, params};
 
-use super::cleanup::{Stretch, Validity};
-use super::db::Db;
-use super::meta::{HITS_BIAS, Transaction, blob, integer, leaving, moment, removed};
-use super::row::{Place, Removed, Standing, weight};
+use super::super::cleanup::{Stretch, Validity};
+use super::super::row::{Place, Removed, Standing, weight};
+use super::Db;
+use super::columns::{HITS_BIAS, blob, integer, leaving, moment, removed};
+use super::transaction::Transaction;
 use crate::error::Result;
 use crate::frame::{HEADER, size_on_disk};
 

@@ -3,18 +3,19 @@
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{ToSql, params};
 
-use super::db::{Db, damaged};
-use super::declared::{
+use super::super::declared::{
     ColumnType, MetaColumn, MetaTable, differs, invalid, merged, quoted, same, shown, violation,
 };
-use super::extras::{Cell, Extras, MetaRow};
-use super::meta::Transaction;
-use super::row::{EntryRow, Removed};
+use super::super::extras::{Cell, Extras, MetaRow};
+use super::super::row::{EntryRow, Removed};
+use super::Db;
+use super::error::damaged;
+use super::transaction::Transaction;
 use crate::error::Result;
 
 /// What a row says of its entry.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Holder<'a> {
+pub(in crate::disk) struct Holder<'a> {
     pub id: i64,
     pub key: &'a [u8],
     /// The millisecond from which it is not live; the last one where it lives for ever.

@@ -1,8 +1,22 @@
-//! A connection to the metadata database: how it is opened, made, emptied and copied, and what its errors mean.
+//! A connection to the metadata database, and in this folder everything that is said to it: all SQL of the disk tier but the
+//! queries that users give (`query.rs`). `docs/on-disk-format.md` explains every column.
+
+mod audit;
+mod columns;
+mod entries;
+mod error;
+mod finder;
+mod honest;
+mod journal;
+mod meta_rows;
+mod schema;
+mod side;
+mod standing;
+mod transaction;
+mod wal_file;
 
 use std::cell::{Cell, OnceCell};
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -12,68 +26,25 @@ use rusqlite::FileControl;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags, OptionalExtension, Row, ffi};
 
-use super::finder::Finder;
+use super::durability::Durability;
 use super::row::Sums;
 use crate::error::{Code, Error, Result};
+use error::full;
+use finder::Finder;
 
-/// `TRCE`: marks the file as ours in the SQLite header.
-pub(crate) const APPLICATION_ID: i32 = 0x5452_4345;
-/// Bytes of a database page. Measured: `docs/design-decisions.md`, D15.
-pub(super) const PAGE_SIZE: u64 = 4096;
-/// The schema of format version 1, exactly as SQLite stores it: an open compares it.
-pub(super) const SCHEMA: [&str; 7] = [
-    "CREATE TABLE entries (id INTEGER PRIMARY KEY, seal INTEGER NOT NULL, accessed INTEGER NOT NULL, \
-     hits INTEGER NOT NULL, created INTEGER NOT NULL, expires INTEGER, fresh INTEGER, cost INTEGER, \
-     size INTEGER NOT NULL, stored INTEGER NOT NULL, entered INTEGER NOT NULL, earlier INTEGER NOT NULL, \
-     mark INTEGER NOT NULL, key BLOB NOT NULL, frame BLOB NOT NULL)",
-    "CREATE TABLE files (write_id INTEGER PRIMARY KEY, bytes INTEGER NOT NULL, owner INTEGER)",
-    "CREATE INDEX files_owner ON files (owner) WHERE owner IS NOT NULL",
-    "CREATE TABLE facts (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID",
-    "CREATE TABLE extras (id INTEGER PRIMARY KEY, seal INTEGER NOT NULL, body BLOB NOT NULL)",
-    "CREATE TABLE tags (tag TEXT NOT NULL, id INTEGER NOT NULL, PRIMARY KEY (tag, id)) WITHOUT ROWID",
-    "CREATE TABLE declared (table_name TEXT NOT NULL, position INTEGER NOT NULL, name TEXT NOT NULL, \
-     type TEXT NOT NULL, flags INTEGER NOT NULL, PRIMARY KEY (table_name, position)) WITHOUT ROWID",
-];
+pub(super) use audit::Sizes;
+pub(super) use error::explain;
+pub(super) use meta_rows::Holder;
+pub(crate) use schema::APPLICATION_ID;
+pub(super) use schema::{PAGE_SIZE, SCHEMA, Stamp};
+pub(super) use side::{Body, Untagged};
+pub(super) use transaction::Transaction;
+
 /// The page cache of a connection to a database that is larger than its page cache may be. Measured: E13.
 const CACHE_KIB: u32 = 4 * 1024;
-/// What is not compared: tables of custom metadata with their indexes, which are made from `declared`.
-const DECLARED: &str =
-    "tbl_name GLOB 'meta_*' AND (type = 'index' OR type = 'table' AND sql GLOB 'CREATE TABLE *')";
-
 /// Texts of their own: a query that somebody gives must not find these statements prepared.
 const HOLD: &str = "BEGIN /* held */";
 const LET_GO: &str = "COMMIT /* held */";
-
-/// How the log is synced.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum Durability {
-    /// A write is acknowledged when other processes see it: it survives a kill of any process.
-    #[default]
-    Process,
-    /// A write is acknowledged when it survives a power cut. Each commit waits for the disk.
-    Power,
-}
-
-impl FromStr for Durability {
-    type Err = Error;
-
-    /// By its name.
-    ///
-    /// # Errors
-    /// [`Code::InvalidOption`] for any other; `relaxed`, which the Node package has, is not one of the crate's.
-    fn from_str(name: &str) -> Result<Self> {
-        let why = match name {
-            "process" => return Ok(Self::Process),
-            "power" => return Ok(Self::Power),
-            "relaxed" => {
-                "; relaxed is a queue of the Node package's: here, hand sets to a thread, or give many to Cache::apply"
-            }
-            _ => "",
-        };
-        let message = format!("durability is {name:?}; accepted are \"process\" and \"power\"{why}");
-        Err(Error::new(Code::InvalidOption, message).with("name", "durability"))
-    }
-}
 
 /// What happens to a log that is copied. Either makes other connections throw their page caches away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,17 +73,6 @@ pub(super) struct Db {
     pub(super) sums: Cell<Option<(i64, Sums)>>,
 }
 
-/// A value of the header or of the schema, as an open finds it.
-pub(super) struct Stamp {
-    pub application_id: i32,
-    pub user_version: i32,
-    pub schema: Vec<String>,
-    /// Whether the header still asks for the log.
-    pub logged: bool,
-    /// Whether SQLite takes the file for one that may not be written.
-    pub read_only: bool,
-}
-
 impl Db {
     fn new(conn: Connection, path: PathBuf) -> Self {
         Self {
@@ -133,8 +93,8 @@ impl Db {
             | OpenFlags::SQLITE_OPEN_NO_MUTEX
             | OpenFlags::SQLITE_OPEN_NOFOLLOW;
         let open = || {
-            let conn = if super::wal_file::register() {
-                Connection::open_with_flags_and_vfs(path, flags, super::wal_file::NAME)?
+            let conn = if wal_file::register() {
+                Connection::open_with_flags_and_vfs(path, flags, wal_file::NAME)?
             } else {
                 Connection::open_with_flags(path, flags)?
             };
@@ -172,7 +132,7 @@ impl Db {
                  PRAGMA temp_store = MEMORY; PRAGMA mmap_size = 0; PRAGMA cell_size_check = ON; PRAGMA cache_spill = OFF; \
                  PRAGMA cache_size = -{cache_kib}; SELECT count(*) FROM sqlite_schema"
             ))?;
-            super::wal_file::gather(conn);
+            wal_file::gather(conn);
             let pages = Arc::clone(&self.wal_pages);
             conn.wal_hook(Some(move |_: &mut _, count: i32| {
                 pages.store(count.unsigned_abs(), Ordering::Relaxed);
@@ -233,65 +193,6 @@ impl Db {
         let message =
             format!("{} was deleted or replaced while it was open: open it again", self.path.display());
         Err(Error::new(Code::Unavailable, message).at(&self.path))
-    }
-
-    /// Reads what identifies the file.
-    pub fn stamp(&self) -> Result<Stamp> {
-        let pragma = |name| self.conn.query_row(&format!("PRAGMA {name}"), [], |row| row.get(0));
-        let read = || {
-            let mut statement = self.conn.prepare(&format!(
-                "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL AND NOT ({DECLARED}) ORDER BY rowid"
-            ))?;
-            let schema = statement.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
-            let mode = self.conn.query_row("PRAGMA journal_mode", [], |row| row.get::<_, String>(0))?;
-            Ok(Stamp {
-                application_id: pragma("application_id")?,
-                user_version: pragma("user_version")?,
-                schema,
-                logged: mode == "wal",
-                read_only: self.conn.is_readonly(MAIN_DB)?,
-            })
-        };
-        self.wrap(read())
-    }
-
-    /// A private database on the disk that goes when it is closed, for rows that memory may not hold.
-    pub fn scratch() -> Result<Self> {
-        let path = PathBuf::from("the temporary folder");
-        let open = || {
-            let conn = Connection::open("")?; // SQLite's name for it
-            conn.execute_batch(
-                "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -8192",
-            )?;
-            conn.execute_batch(&format!("{}; {}", SCHEMA[0], SCHEMA[4]))?;
-            Ok(conn)
-        };
-        let conn = open().map_err(|why| explain(why, &path))?;
-        Ok(Self::new(conn, path))
-    }
-
-    /// Turns the log on; it stays on.
-    pub fn log_writes(&self) -> Result<()> {
-        self.wrap(self.conn.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(())))
-    }
-
-    /// Writes the stamps, also again where only they were damaged.
-    pub fn restamp(&self, user_version: i32) -> Result<()> {
-        let sql = format!("PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {user_version}");
-        self.wrap(self.conn.execute_batch(&sql))
-    }
-
-    /// Empties a damaged database in place, under its own locks, so that other processes see it happen.
-    pub fn reset(&self) -> Result<()> {
-        self.sums.set(None);
-        let flag = |on| self.conn.set_db_config(DbConfig::SQLITE_DBCONFIG_RESET_DATABASE, on);
-        let empty = || {
-            flag(true)?;
-            let outcome = self.conn.execute_batch(&format!("{}; VACUUM", settings()));
-            flag(false)?;
-            outcome
-        };
-        self.wrap(empty())
     }
 
     /// Reads from one snapshot for as long as `state` is the same: taking one costs two locks of the file, a third of
@@ -371,75 +272,4 @@ impl Db {
         let query = || self.conn.prepare_cached(sql)?.query_map(params, map)?.collect();
         self.wrap(query())
     }
-}
-
-pub(super) fn damaged(path: &Path, why: &str) -> Error {
-    Error::new(Code::Corrupt, format!("the database {} is damaged: {why}", path.display())).at(path)
-}
-
-/// What only an empty file takes.
-pub(super) fn settings() -> String {
-    format!("PRAGMA page_size = {PAGE_SIZE}; PRAGMA auto_vacuum = INCREMENTAL")
-}
-
-/// Turns an error of SQLite into ours. Whatever a healthy file cannot cause counts as damage.
-pub(super) fn explain(why: rusqlite::Error, path: &Path) -> Error {
-    let shown = path.display();
-    let extended = why.sqlite_error().map_or(0, |error| error.extended_code);
-    let error = match why.sqlite_error_code() {
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::FileLockingProtocolFailed) => {
-            Error::new(
-                Code::LockTimeout,
-                format!("another process is writing to {shown}: try again, or raise the lock timeout"),
-            )
-        }
-        Some(ErrorCode::DiskFull) => full(path),
-        Some(ErrorCode::SystemIoFailure) if extended == ffi::SQLITE_IOERR_SHMSIZE => full(path),
-        Some(ErrorCode::SystemIoFailure) if extended == ffi::SQLITE_IOERR_SHORT_READ => {
-            damaged(path, "it is shorter than it should be")
-        }
-        Some(ErrorCode::SystemIoFailure) => Error::new(
-            Code::Unavailable,
-            format!("the disk failed while using {shown} ({why}): check the disk and its file system"),
-        ),
-        Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => read_only(path),
-        Some(ErrorCode::CannotOpen) => Error::new(
-            Code::Unavailable,
-            format!(
-                "cannot open {shown}: check that it is a file and that this user may write to it, or give the cache another directory"
-            ),
-        ),
-        // Nothing that a file can be the cause of: it must not be given up for them.
-        Some(
-            ErrorCode::OutOfMemory
-            | ErrorCode::ApiMisuse
-            | ErrorCode::OperationInterrupted
-            | ErrorCode::OperationAborted
-            | ErrorCode::TooBig
-            | ErrorCode::NoLargeFileSupport
-            | ErrorCode::AuthorizationForStatementDenied,
-        ) => Error::new(Code::Internal, format!("SQLite failed while using {shown}: {why}")),
-        _ => damaged(path, &why.to_string()),
-    };
-    error.at(path).because(why)
-}
-
-fn full(path: &Path) -> Error {
-    Error::new(
-        Code::StorageFull,
-        format!(
-            "the disk is full while writing {}: free some space, or give the cache a smaller max size",
-            path.display()
-        ),
-    )
-}
-
-fn read_only(path: &Path) -> Error {
-    Error::new(
-        Code::ReadOnly,
-        format!(
-            "{} may not be written: make it writable for this user, or give the cache another directory",
-            path.display()
-        ),
-    )
 }

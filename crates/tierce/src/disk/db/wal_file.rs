@@ -14,7 +14,7 @@ use rusqlite::ffi;
 use super::honest;
 
 /// The name that a connection asks for.
-pub(super) const NAME: &std::ffi::CStr = c"tierce";
+pub(in crate::disk) const NAME: &std::ffi::CStr = c"tierce";
 /// Bytes of a frame's header; the page follows.
 const FRAME: c_int = 24;
 /// Bytes of one call: SQLite's own file system takes no more than 128 KiB.
@@ -25,7 +25,7 @@ const MOST: usize = 1 << 20;
 /// From now on, the frames of a transaction are written together, where the log is open and one of these files. The
 /// connection must not spill its cache.
 #[allow(unsafe_code, reason = "the interface of SQLite's file systems is in C")]
-pub(super) fn gather(conn: &rusqlite::Connection) {
+pub(in crate::disk) fn gather(conn: &rusqlite::Connection) {
     let mut file: *mut ffi::sqlite3_file = std::ptr::null_mut();
     // SAFETY: the handle is open, and this call stores a pointer to the file of its log, which stays open with it. Its
     // methods tell whether it is one of ours.
@@ -59,7 +59,7 @@ struct WalFile {
 const INNER_AT: usize = size_of::<WalFile>().next_multiple_of(16);
 
 /// Registers the file system once. False where SQLite has none of its own to stand on.
-pub(super) fn register() -> bool {
+pub(in crate::disk) fn register() -> bool {
     static REGISTERED: OnceLock<bool> = OnceLock::new();
     *REGISTERED.get_or_init(register_now)
 }

@@ -2,18 +2,18 @@
 
 use rusqlite::{Connection, ffi};
 
-use super::meta::HITS_BIAS;
-use super::row::{EntryRow, Freshness, Place};
+use super::super::row::{EntryRow, Freshness, Place};
+use super::columns::HITS_BIAS;
 
 const SQL: &std::ffi::CStr =
     c"SELECT seal, accessed, hits, created, expires, fresh, cost, key, frame FROM entries WHERE id = ?1";
 
 /// The statement. It must go before its connection does.
 #[derive(Debug)]
-pub(super) struct Finder(*mut ffi::sqlite3_stmt);
+pub(in crate::disk) struct Finder(*mut ffi::sqlite3_stmt);
 
 /// What a look found.
-pub(super) enum Found<'a> {
+pub(in crate::disk) enum Found<'a> {
     Row(Held<'a>),
     Nothing,
     /// SQLite says no: ask it in the way that also tells why.
@@ -21,7 +21,7 @@ pub(super) enum Found<'a> {
 }
 
 /// A row under the statement: given back when this is dropped.
-pub(super) struct Held<'a> {
+pub(in crate::disk) struct Held<'a> {
     finder: &'a Finder,
     id: i64,
 }
