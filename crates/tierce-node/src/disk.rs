@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use napi::Env;
-use napi::bindgen_prelude::{Buffer, Function, FunctionCallContext, Uint8Array, Uint32Array};
+use napi::bindgen_prelude::{ArrayBuffer, Buffer, Function, FunctionCallContext, Uint8Array, Uint32Array};
 use napi_derive::napi;
 use tierce::policy::UnknownPolicy;
 use tierce::{
@@ -518,6 +518,13 @@ impl NativeDisk {
         guard(env, || Ok(is_view_of(&view, self.database()?.epochs())))
     }
 
+    /// Takes the memory of [`NativeDisk::epochs`] from JavaScript: the array is empty from then on, and its share of the mapping goes.
+    #[napi]
+    pub fn forget_epochs(&self, env: &Env, memory: ArrayBuffer<'_>) -> napi::Result<()> {
+        guard(env, || Ok(()))?;
+        memory.detach()
+    }
+
     /// One counter, where the mapping cannot be shared.
     #[napi]
     pub fn epoch_at(&self, env: &Env, slot: u32) -> napi::Result<u32> {
@@ -535,20 +542,24 @@ impl NativeDisk {
     #[napi]
     pub fn take_faults(&self, env: &Env) -> napi::Result<Vec<NativeFault>> {
         guard(env, || {
-            let fault =
-                |fault: Error| NativeFault { code: fault.code().as_str().into(), message: fault.to_string() };
             let faults = on!(self.cache()?, cache => cache.take_faults());
-            Ok(faults.into_iter().map(fault).collect())
+            Ok(faults.into_iter().map(native_fault).collect())
         })
     }
 
     /// Lets go of the directory; on the thread pool, flushes what is still in memory and copies the log into the
-    /// database. Calls that are under way finish.
-    #[napi(ts_return_type = "Promise<void>")]
-    pub fn close(&self, env: &Env) -> napi::Result<Work<(), ()>> {
+    /// database. Calls that are under way finish. Gives the faults that nobody can be told of any more.
+    #[napi(ts_return_type = "Promise<Array<NativeFault>>")]
+    pub fn close(&self, env: &Env) -> napi::Result<Work<Vec<Error>, Vec<NativeFault>>> {
         let cache = guard(env, || Ok(self.open.tier.borrow_mut().take()))?;
-        Ok(job(move || cache.map_or(Ok(()), |tier| on!(tier, cache => cache.settle_down())), |_, ()| Ok(())))
+        let close = |tier| on!(tier, cache => cache.settle_down().map(|()| cache.take_faults()));
+        let close = move || cache.map_or(Ok(Vec::new()), close);
+        Ok(job(close, |_, faults| Ok(faults.into_iter().map(native_fault).collect())))
     }
+}
+
+fn native_fault(fault: Error) -> NativeFault {
+    NativeFault { code: fault.code().as_str().into(), message: fault.to_string() }
 }
 
 fn native_entry(entry: Entry) -> NativeEntry {
