@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from 'node:util'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { TierceError } from '../build/errors.js'
-import { decode } from '../build/values/index.js'
+import { decode, encode } from '../build/values/index.js'
 import { decodeStructured } from '../build/values/structured-decode.js'
 import { encodeStructured } from '../build/values/structured-encode.js'
 import { Tag } from '../build/values/structured-format.js'
@@ -26,16 +26,19 @@ const OLD_2 =
   'eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHjQttC20LbQttC20LbQttC20LbQttC20LbQttC20LbQttC20LbQttC20LbQttC20LbQttC20LbQ' +
   'ttC20LbQttC20LbQttC20LbQttC20LbQtnM='
 
+/** Written under version 3. */
+const OLD_3 = 'AwALAMsD4d/hzwLLAd4BzAEC0wAAAAAAABRAzwLaANoBbGlzdGF0c2VsZmE='
+
 describe('bytes', () => {
   it('are_as_documented', () => {
     const bytes = (value: unknown) => Buffer.from(encodeStructured(value)).toString('hex')
-    expect(bytes({ a: 1, b: 'é' })).toBe('03000300cb02dede01de6162e9')
-    expect(bytes([{ a: 1 }, { a: -2 }])).toBe('03000100cf02cb01de01cc00c40361')
-    expect(bytes('x'.repeat(35))).toBe(`03002300db23${'78'.repeat(35)}`)
-    expect(bytes([1, -2, 3, 4])).toBe('03000000dc010401fe0304')
-    expect(bytes([1, 300, 3, 4])).toBe('03000000dc040401002c0103000400')
-    expect(bytes([1, 2, 3, 70_000])).toBe('03000000dc0604010000000200000003000000701101' + '00')
-    expect(bytes([0.5, 1.5, -0, 2.5]).slice(0, 30)).toBe('03000000dc0904000000000000e03f')
+    expect(bytes({ a: 1, b: 'é' })).toBe('04000300cb02dede01de6162e9')
+    expect(bytes([{ a: 1 }, { a: -2 }])).toBe('04000100cf02cb01de01cc00c40361')
+    expect(bytes('x'.repeat(35))).toBe(`04002300db23${'78'.repeat(35)}`)
+    expect(bytes([1, -2, 3, 4])).toBe('04000000dc010401fe0304')
+    expect(bytes([1, 300, 3, 4])).toBe('04000000dc040401002c0103000400')
+    expect(bytes([1, 2, 3, 70_000])).toBe('04000000dc0604010000000200000003000000701101' + '00')
+    expect(bytes([0.5, 1.5, -0, 2.5]).slice(0, 30)).toBe('04000000dc0904000000000000e03f')
   })
 
   it('of_the_older_version_are_read', () => {
@@ -57,6 +60,109 @@ describe('bytes', () => {
     delete (value.holed as unknown[])[0]
     value.self = value
     expect(isDeepStrictEqual(read(Buffer.from(OLD, 'base64')), value)).toBe(true)
+  })
+})
+
+describe('the slab', () => {
+  it('ends_within_no_string_that_is_tried_in_one_form_and_written_in_another', () => {
+    for (let i = 0; i < 300; i++) {
+      // A string that is no ASCII makes the writer doubt the next eight.
+      const value = [...Array<string>(9).fill('a'.repeat(1100 + (i % 97))), 'é'.repeat(5000 + (i % 89))]
+      expect(roundTrip(value)).toEqual(value)
+    }
+  })
+})
+
+describe('an object that is met twice', () => {
+  const row = [1, 2]
+  const twice: Record<string, () => object> = {
+    'an object': () => ({ x: 1, y: 'z' }),
+    'an object without members': () => ({}),
+    'an object without a prototype': () => Object.assign(Object.create(null), { x: 1 }),
+    'an array': () => ['a', { b: 1 }],
+    'an array without items': () => [],
+    'an array with nothing but a property': () => Object.assign([], { name: 1 }),
+    'an array with holes': () => Object.assign([], { 5: 1 }),
+    'an array of numbers': () => [1, 2, 3, 4.5],
+    'an array of rows': () => [row, [3, 4]],
+    'a row': () => row,
+    booleans: () => [true, false, true, true],
+    'an object that holds itself': () => {
+      const self: Record<string, unknown> = { list: [] }
+      return Object.assign(self, { self, list: [{ self }] })
+    },
+    'an object in a map that it holds': () => {
+      const self: Record<string, unknown> = {}
+      return Object.assign(self, { map: new Map([[self, [self]]]) })
+    },
+    'an object with a date': () => ({ at: new Date(5), list: [1] }),
+    'a date': () => new Date(5),
+    'a buffer': () => new ArrayBuffer(3),
+  }
+  const around: Record<string, (one: object) => unknown> = {
+    beside: (one) => [one, one],
+    below: (one) => ({ a: { one }, b: [[[one]]] }),
+    'in a map': (one) => new Map([[one, { one }]]),
+    'in an error': (one) => [one, Object.assign(new Error('e'), { one })],
+    'after many others': (one) => [one, ...Array.from({ length: 300 }, (_, i) => ({ i })), one],
+    'after many dates': (one) => [...Array.from({ length: 300 }, (_, i) => new Date(i)), [one], one],
+    'after many rows': (one) => [one, Array.from({ length: 300 }, (_, i) => [i, i]), one],
+    'after much text': (one) => [{ one }, 'x'.repeat(40_000), { one }],
+    'far below': (one) => {
+      let inner: unknown = one
+      for (let depth = 0; depth < 200; depth++) inner = { inner }
+      return [one, inner]
+    },
+    'among rows': (one) => [row, one, row, one],
+  }
+  for (const [what, make] of Object.entries(twice)) {
+    it(`comes_back_as_one (${what})`, () => {
+      for (const wrap of Object.values(around)) {
+        const value = wrap(make())
+        for (const back of [roundTrip(value), bothWays(value)]) {
+          expect(isDeepStrictEqual(back, value)).toBe(true)
+          expect(sameness(back)).toEqual(sameness(value))
+        }
+      }
+    })
+  }
+
+  it('takes_no_longer_the_oftener_it_is_met', () => {
+    let value: unknown = { leaf: 1 }
+    for (let level = 0; level < 60; level++) value = level % 2 === 0 ? [value, value] : { a: value, b: value }
+    expect(isDeepStrictEqual(encodeStructured(value), encodeStructured(roundTrip(value)))).toBe(true)
+  })
+})
+
+/** As a cache does it, which may take the way of JSON. */
+function bothWays(value: unknown): unknown {
+  const { kind, data } = encode(value)
+  const bytes = Buffer.from(data as Uint8Array)
+  return decode(kind, bytes, 0, bytes.length, false)
+}
+
+/** Each object on the way through a value, by the number of its first coming. */
+function sameness(value: unknown): number[] {
+  const met = new Map<object, number>()
+  const order: number[] = []
+  const walk = (one: unknown): void => {
+    if (typeof one !== 'object' || one === null) return
+    const known = met.get(one)
+    order.push(known ?? met.size)
+    if (known !== undefined) return
+    met.set(one, met.size)
+    if (one instanceof Map) for (const pair of one) pair.forEach(walk)
+    Object.values(one).forEach(walk)
+  }
+  walk(value)
+  return order
+}
+
+describe('version 3', () => {
+  it('is_read_with_its_references', () => {
+    const value: Record<string, unknown> = { list: [{ a: 1 }, { a: 2 }], at: new Date(5) }
+    value.self = [value, value.list]
+    expect(isDeepStrictEqual(read(Buffer.from(OLD_3, 'base64')), value)).toBe(true)
   })
 })
 
@@ -87,10 +193,10 @@ describe('numbers', () => {
   const rows = (value: unknown) => Buffer.from(encodeStructured(value)).toString('hex')
 
   it('in_rows_of_one_length_and_short_decimals_and_booleans_are_as_documented', () => {
-    expect(rows([[1, 2], [3, 4]])).toBe('03000000dc2102010401020304') // biome-ignore format: a matrix
-    expect(rows([true, false, false, true])).toBe('03000000dc220401000001')
+    expect(rows([[1, 2], [3, 4]])).toBe('04000000dc2102010401020304') // biome-ignore format: a matrix
+    expect(rows([true, false, false, true])).toBe('04000000dc220401000001')
     const cents = Array.from({ length: 128 }, (_, i) => i / 100)
-    expect(rows(cents).slice(0, 30)).toBe('03000000dc200201800100010203' + '04')
+    expect(rows(cents).slice(0, 30)).toBe('04000000dc200201800100010203' + '04')
     expect(roundTrip(cents)).toEqual(cents)
   })
 
@@ -240,7 +346,10 @@ describe('damage', () => {
         harmless(bytes.length, () => decode(kind, Buffer.from(bytes), 0, bytes.length, false))
         harmless(bytes.length, () => read(Buffer.from([1, tag, ...bytes])))
         const text = Math.min(bytes.length, (bytes[0] ?? 0) % 20)
-        harmless(bytes.length, () => read(Buffer.from([3, (bytes[1] ?? 0) % 4, text, 0, tag, ...bytes])))
+        const charset = ((bytes[1] ?? 0) % 4) | ((bytes[2] ?? 0) & 0x80)
+        for (const version of [3, 4]) {
+          harmless(bytes.length, () => read(Buffer.from([version, charset, text, 0, tag, ...bytes])))
+        }
       }),
       { numRuns: 4000 },
     )

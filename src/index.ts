@@ -113,23 +113,19 @@ export type { SqlValue } from './query.js'
 export type { SetOptions } from './set-options.js'
 export type { SharedMemoryOptions, SharedSetOptions } from './shared/options.js'
 export { SharedMemoryCache, type SharedMemoryMetrics } from './shared-memory-cache.js'
-export type {
-  Connection,
-  Parameters,
-  Progress,
-  Query,
-  QueryOptions,
-} from './tables/database.js'
+export type { Connection } from './tables/database.js'
 export type { ColumnValues } from './tables/decode.js'
+export type { Progress, QueryOptions } from './tables/interrupt.js'
+export type { Parameters, Query } from './tables/query.js'
 export type { ColumnsSource, FileSource, RowsSource, TableSource } from './tables/source.js'
-export {
-  TableCache,
-  type TableCacheInfo,
-  type TableCacheOptions,
-  type TableFacts,
-  type TablePolicy,
-  type WriteOptions,
-} from './tables/table-cache.js'
+export { TableCache } from './tables/table-cache.js'
+export type {
+  TableCacheInfo,
+  TableCacheOptions,
+  TableFacts,
+  TablePolicy,
+  WriteOptions,
+} from './tables/table-options.js'
 export { type Instrumentation, type InstrumentationOptions, openTelemetry, prometheus } from './tracing.js'
 export type { LoadCacheOptions, LoadedCache, SavedCache } from './transfer.js'
 export { type LimiterOptions, type RateLimiter, rateLimiter, type Taken } from './utilities/limiter.js'

@@ -1,4 +1,5 @@
 import { linkEnvironment } from './columnar.mjs'
+import { checkLayers } from './layers.mjs'
 import { output, run, say, tool } from './run.mjs'
 
 /** What is checked without running the library; each is a name and a function that gives an exit code. */
@@ -15,6 +16,7 @@ const checks = [
     'biome',
     () => tool('@biomejs/biome', 'biome', ['ci', '--colors', process.stdout.isTTY ? 'force' : 'off', '.']),
   ],
+  ['layers', () => checkLayers()],
   ['types of the tests', () => tool('typescript', 'tsc', ['--project', 'tsconfig.test.json'])],
   ['generated binding is committed', () => generatedIsCommitted()],
 ]

@@ -1,7 +1,8 @@
 /** Tables of `apache-arrow`, read by their shape: their buffers go to the native side as they are. */
 import { describe } from '../refusal.js'
+import { type Built, bytesOf } from './column.js'
 import type { NativeSource, Wire } from './columnar.js'
-import { assembled, type Built, bytesOf } from './encode.js'
+import { assembled } from './encode.js'
 import { arrowModule } from './frames.js'
 import { type DataType, type Field, field, type TimeUnit } from './schema.js'
 

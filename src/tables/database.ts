@@ -1,9 +1,8 @@
-/** DuckDB: databases, connections, and queries whose results come in the form that is asked for. */
-import { promises as fs } from 'node:fs'
+/** DuckDB: databases, and connections to them. */
 import type { ColumnType } from '../columns.js'
 import { fromNative, makeError } from '../errors.js'
 import { pause } from '../pause.js'
-import { describe, Refusal } from '../refusal.js'
+import { describe } from '../refusal.js'
 import {
   type Columnar,
   columnar,
@@ -15,9 +14,9 @@ import {
   native,
   type Wire,
 } from './columnar.js'
-import { type ColumnValues, toCells, toColumns, toRows } from './decode.js'
-import { parametersWire } from './encode.js'
-import { arrowOf, polarsOf } from './frames.js'
+import { asWire, parametersWire } from './encode.js'
+import { interruptible, type QueryOptions } from './interrupt.js'
+import { type Parameters, Query } from './query.js'
 
 /** DuckDB's type of a column. */
 export const DUCKDB_TYPES: Record<ColumnType, string> = {
@@ -28,72 +27,6 @@ export const DUCKDB_TYPES: Record<ColumnType, string> = {
   date: 'DATE',
   timestamp: 'TIMESTAMPTZ',
   json: 'JSON',
-}
-
-/** Values for the parameters of a statement: in order, or by name. They are bound, never put into the text. */
-export type Parameters = readonly unknown[] | Record<string, unknown>
-
-/** How far a statement is, as DuckDB guesses it. */
-export interface Progress {
-  /** 0 to 100; -1 where nothing is known. */
-  percentage: number
-  /** Rows read so far. */
-  rows: number
-  /** Rows to read. */
-  total: number
-}
-
-/** Options of one statement. */
-export interface QueryOptions {
-  /** Interrupts the statement; it then rejects with the signal's reason. */
-  signal?: AbortSignal | undefined
-  /** Told about ten times a second how far the statement is. */
-  onProgress?: ((progress: Progress) => void) | undefined
-}
-
-/** A text as it stands in SQL, where no parameter can. */
-export const literal = (text: string) => `'${text.replaceAll("'", "''")}'`
-
-/** How often progress is told, and an interrupt repeated: one that comes before its statement has begun is lost. Milliseconds. */
-const [PROGRESS, AGAIN] = [100, 20]
-
-/** Runs what can be interrupted on a connection. */
-export async function interruptible<T>(
-  connection: Pick<NativeConnection, 'interrupt' | 'progress'>,
-  options: QueryOptions,
-  run: () => Promise<T>,
-): Promise<T> {
-  const { signal, onProgress } = options
-  signal?.throwIfAborted()
-  let again: NodeJS.Timeout | undefined
-  const abort = () => {
-    connection.interrupt()
-    again = setInterval(() => connection.interrupt(), AGAIN)
-  }
-  const timer = onProgress && setInterval(() => onProgress(connection.progress()), PROGRESS)
-  signal?.addEventListener('abort', abort, { once: true })
-  try {
-    return await native(run)
-  } catch (error) {
-    if (signal?.aborted && (error as { context?: { interrupted?: string } }).context?.interrupted)
-      throw signal.reason
-    throw error
-  } finally {
-    clearInterval(timer)
-    clearInterval(again)
-    signal?.removeEventListener('abort', abort)
-  }
-}
-
-/** Runs what makes columns of values; a value that fits into none is named. */
-export function asWire<T>(what: string, run: () => T): T {
-  try {
-    return run()
-  } catch (error) {
-    if (!(error instanceof Refusal)) throw error
-    const { path, message } = error.explain(what)
-    throw makeError('E_UNSERIALIZABLE', `Cannot store this: ${message}`, { path }, error.options.cause)
-  }
 }
 
 /** An open database file, one engine for all of this process that open it. */
@@ -286,118 +219,3 @@ async function setUp({ setup }: Source, connection: NativeConnection): Promise<v
 
 /** What is waited for, whatever comes of it: those who asked for it are told. */
 const settled = (promise: Promise<unknown>): Promise<unknown> => promise.catch(() => undefined)
-
-/** Rows of a batch, unless something else is asked for. */
-const BATCH = 65_536
-
-/** A statement that has not run yet. Each form of the result that is asked for runs it. */
-export class Query<Row = Record<string, unknown>> implements PromiseLike<Row[]>, AsyncIterable<Row> {
-  readonly #connection: Connection
-  readonly #parameters: Wire | undefined
-  readonly #options: QueryOptions
-
-  /** @internal */
-  constructor(
-    connection: Connection,
-    readonly sql: string,
-    parameters: Wire | undefined,
-    options: QueryOptions,
-  ) {
-    this.#connection = connection
-    this.#parameters = parameters
-    this.#options = options
-  }
-
-  /** @internal As rows for a table. */
-  source(): { sql: string; parameters?: Wire } {
-    return this.#parameters === undefined
-      ? { sql: this.sql }
-      : { sql: this.sql, parameters: this.#parameters }
-  }
-
-  #result(): Promise<NativeResult> {
-    return this.#connection.execute(this.sql, this.#parameters, this.#options)
-  }
-
-  async #wire(): Promise<Wire> {
-    const result = await this.#result()
-    return native(() => result.columns())
-  }
-
-  /** Runs it for its effect. Gives how many rows it inserted, changed or removed. */
-  async run(): Promise<number> {
-    return (await this.#result()).changed()
-  }
-
-  /** Objects. */
-  async rows(): Promise<Row[]> {
-    return toRows(await this.#wire()) as Row[]
-  }
-
-  /** Columns by name: typed arrays of numbers and times, without copies; arrays where there are nulls, and of all else. */
-  async columns(): Promise<Record<string, ColumnValues>> {
-    return toColumns(await this.#wire())
-  }
-
-  /** @internal The cells of rows, by column. */
-  async cells(): Promise<ReturnType<typeof toCells> & { rows: number }> {
-    const wire = await this.#wire()
-    return { ...toCells(wire), rows: wire.rows }
-  }
-
-  /** A stream of Arrow's IPC format. */
-  async ipc(): Promise<Buffer> {
-    const result = await this.#result()
-    return native(() => result.ipc())
-  }
-
-  /** A table of the package `apache-arrow`, which has to be installed. */
-  async arrow(): Promise<unknown> {
-    return arrowOf(await this.ipc())
-  }
-
-  /** A frame of the package `nodejs-polars`, which has to be installed. */
-  async polars(): Promise<unknown> {
-    return polarsOf(await this.ipc())
-  }
-
-  /** Writes a Parquet file, which is there as a whole or not at all. Gives the number of rows. */
-  async parquet(file: string): Promise<number> {
-    const temporary = `${file}.${process.pid}.tmp`
-    const sql = `COPY (${this.sql.replace(/[\s;]+$/, '')}\n) TO ${literal(temporary)} (FORMAT parquet, COMPRESSION lz4_raw)`
-    try {
-      const result = await this.#connection.execute(sql, this.#parameters, this.#options)
-      await fs.rename(temporary, file)
-      return result.changed()
-    } catch (error) {
-      await fs.rm(temporary, { force: true })
-      throw error
-    }
-  }
-
-  /** Columns, some rows at a time, computed while they are read. */
-  async *batches(rows: number = BATCH): AsyncGenerator<Record<string, ColumnValues>> {
-    for await (const wire of this.#batches(rows)) yield toColumns(wire)
-  }
-
-  async *#batches(rows: number): AsyncGenerator<Wire> {
-    for await (const result of this.#connection.stream(this.sql, this.#parameters, this.#options, rows)) {
-      const wire = await native(() => result.columns())
-      if (wire.rows === 0) return
-      yield wire
-    }
-  }
-
-  /** Rows one by one, computed while they are read. */
-  async *[Symbol.asyncIterator](): AsyncGenerator<Row> {
-    for await (const wire of this.#batches(BATCH)) yield* toRows(wire) as Row[]
-  }
-
-  // biome-ignore lint/suspicious/noThenProperty: awaiting a query is running it
-  then<A = Row[], B = never>(
-    done?: ((rows: Row[]) => A | PromiseLike<A>) | null,
-    failed?: ((error: unknown) => B | PromiseLike<B>) | null,
-  ): Promise<A | B> {
-    return this.rows().then(done, failed)
-  }
-}

@@ -8,9 +8,11 @@ import { makeError } from '../errors.js'
 import { describe } from '../refusal.js'
 import { arrowWires } from './arrow.js'
 import type { NativeSource } from './columnar.js'
-import { asWire, type Connection, type Parameters, Query, type QueryOptions } from './database.js'
-import { columnsWire, parametersWire, rowsWire } from './encode.js'
+import type { Connection } from './database.js'
+import { asWire, columnsWire, parametersWire, rowsWire } from './encode.js'
 import { isArrowTable, isPolars } from './frames.js'
+import type { QueryOptions } from './interrupt.js'
+import { type Parameters, Query } from './query.js'
 
 /** A Parquet, CSV or JSON file. */
 export interface FileSource {

@@ -1,109 +1,23 @@
 /** `TableCache`: tables in DuckDB as a cache. */
 import { existsSync, promises as fs } from 'node:fs'
-import { join, resolve } from 'node:path'
-import type { Duration, Size } from '../cache-options.js'
-import { type Columns, checkColumns, checkName, quoted } from '../columns.js'
+import { join } from 'node:path'
+import { checkColumns, checkName, quoted } from '../columns.js'
 import { makeError } from '../errors.js'
-import {
-  boolean,
-  callback,
-  checkOptions,
-  invalid,
-  oneOf,
-  parseDuration,
-  parseSize,
-  positiveInteger,
-} from '../options.js'
+import { checkOptions, invalid, parseDuration } from '../options.js'
 import { part } from '../parts.js'
 import { columnar, type NativeSpec, type NativeTableInfo, type NativeTables, native } from './columnar.js'
-import type { Connection, Database, QueryOptions } from './database.js'
+import type { Connection, Database } from './database.js'
 import type { TableSource } from './source.js'
-
-/** Which table goes first when the bound of size is met. */
-export type TablePolicy = 'lru' | 'mru' | 'lfu' | 'fifo' | 'lifo' | 'sieve' | 's3-fifo'
-
-const POLICIES: readonly TablePolicy[] = ['lru', 'mru', 'lfu', 'fifo', 'lifo', 'sieve', 's3-fifo']
-
-/** Options of a `TableCache`. */
-export interface TableCacheOptions {
-  /** The folder of the database and, in `backup/`, of its backup. Made if it is missing. Default: none, in memory. */
-  dir?: string | undefined
-  /** The schema of tables that are named without one. Default: `store`. */
-  schema?: string | undefined
-  /** Time to live of tables. Default: `'never'`. */
-  ttl?: Duration | undefined
-  /** Bytes of the database in `dir`; tables that `policy` names make room. Default: no bound. */
-  maxSize?: Size | undefined
-  /** Default: `lru`. */
-  policy?: TablePolicy | undefined
-  /** Opens for reading: beside other processes that read, never beside one that writes. */
-  readOnly?: boolean | undefined
-  /** Reads the last backup, whoever has the database open. */
-  snapshot?: boolean | undefined
-  /** How long to wait for another process that has the database open. Default: 5 s. */
-  lockTimeout?: Duration | undefined
-  /** Threads of DuckDB. Default: one a core. */
-  threads?: number | undefined
-  /** Memory that DuckDB may use before it spills to disk; tables in memory are in it. Default: 80 % of the machine's. */
-  memoryLimit?: Size | undefined
-  /** The clock, in milliseconds since the Unix epoch. */
-  now?: (() => number) | undefined
-}
-
-/** Options of a write. */
-export interface WriteOptions extends QueryOptions {
-  /** Time to live. Default: the cache's; for `append` and `upsert`, the rest of the table's. */
-  ttl?: Duration | undefined
-  /** Types and constraints of columns, instead of what is seen from the values. */
-  columns?: Columns | undefined
-  /** Of `upsert`: the columns that rows are matched by. Default: the primary key. */
-  key?: readonly string[] | undefined
-  /** Another schema than the cache's. */
-  schema?: string | undefined
-}
-
-/** What is known of a table. Times are milliseconds since the Unix epoch. */
-export interface TableFacts {
-  schema: string
-  table: string
-  rows: number
-  /** Of the blocks that it is in, 256 KiB each; small tables share them, and one of constants needs none. 0 in memory. */
-  bytes: number
-  /** Milliseconds since it was last written; undefined for a table that a statement made. */
-  age: number | undefined
-  createdAt: number | undefined
-  updatedAt: number | undefined
-  accessedAt: number | undefined
-  /** `Infinity` never expires. */
-  expiresAt: number
-  /** Statements that read it. */
-  hits: number
-  columns: { name: string; type: string; nullable: boolean }[]
-}
-
-/** What `info()` tells. */
-export interface TableCacheInfo {
-  /** The file; undefined for tables in memory. */
-  path: string | undefined
-  /** Bytes in use, the log included. */
-  size: number
-  tables: TableFacts[]
-}
-
-const OPTIONS = [
-  'dir',
-  'schema',
-  'ttl',
-  'maxSize',
-  'policy',
-  'readOnly',
-  'snapshot',
-  'lockTimeout',
-  'threads',
-  'memoryLimit',
-  'now',
-]
-const WRITE_OPTIONS = ['ttl', 'columns', 'key', 'schema', 'signal', 'onProgress']
+import {
+  checkDir,
+  type ParsedTables,
+  parseTableOptions,
+  type TableCacheInfo,
+  type TableCacheOptions,
+  type TableFacts,
+  WRITE_OPTIONS,
+  type WriteOptions,
+} from './table-options.js'
 
 /** The name of the database in its folder, and of a backup in its own. */
 const [FILE, BACKUP] = ['tables.duckdb', 'tierce-tables.backup.duckdb']
@@ -121,8 +35,8 @@ export class TableCache {
   readonly #now: () => number
   readonly #snapshot: boolean
   readonly #readOnly: boolean
-  readonly #engine: { threads?: number; memoryLimit?: number; lockTimeout: number }
-  readonly #bound: { maxSize?: number; policy: string }
+  readonly #engine: ParsedTables['engine']
+  readonly #bound: ParsedTables['bound']
   #opening: Promise<Opened> | undefined
   #closed = false
   /** Writes of this object go one by one: those that wait need no thread. */
@@ -133,29 +47,15 @@ export class TableCache {
    * @throws InvalidOptionError `E_INVALID_OPTION`, InvalidTtlError `E_INVALID_TTL`: an option is not accepted
    */
   constructor(options: TableCacheOptions = {}) {
-    checkOptions(options, OPTIONS, 'TableCache')
-    const { dir, schema = 'store', ttl = 'never', maxSize, policy = 'lru', now = Date.now } = options
-    const { readOnly = false, snapshot = false, lockTimeout = 5000, threads, memoryLimit } = options
-    if (dir !== undefined && (typeof dir !== 'string' || dir === ''))
-      throw invalid('dir', dir, 'the path of a folder')
-    this.#dir = dir === undefined ? undefined : resolve(dir)
-    this.#schema = checkName(schema, 'schema')
-    this.#ttl = parseDuration(ttl, 'ttl')
-    this.#now = callback(now, 'now')
-    this.#snapshot = boolean(snapshot, 'snapshot')
-    this.#readOnly = boolean(readOnly, 'readOnly') || this.#snapshot
-    if (this.#readOnly && dir === undefined) throw invalid('dir', dir, 'the folder to read')
-    if (maxSize !== undefined && dir === undefined)
-      throw invalid('dir', dir, 'a folder: maxSize bounds the file in it, memoryLimit tables in memory')
-    this.#bound = {
-      policy: oneOf(policy, 'policy', POLICIES),
-      ...(maxSize !== undefined && { maxSize: parseSize(maxSize, 'maxSize') }),
-    }
-    this.#engine = {
-      lockTimeout: lockTimeout === 0 ? 0 : parseDuration(lockTimeout, 'lockTimeout'),
-      ...(threads !== undefined && { threads: positiveInteger(threads, 'threads') }),
-      ...(memoryLimit !== undefined && { memoryLimit: parseSize(memoryLimit, 'memoryLimit') }),
-    }
+    const { dir, schema, ttl, now, snapshot, readOnly, engine, bound } = parseTableOptions(options)
+    this.#dir = dir
+    this.#schema = schema
+    this.#ttl = ttl
+    this.#now = now
+    this.#snapshot = snapshot
+    this.#readOnly = readOnly
+    this.#engine = engine
+    this.#bound = bound
   }
 
   #open(): Promise<Opened> {
@@ -366,9 +266,7 @@ export class TableCache {
   }
 
   #backupDir(dir: string | undefined): string {
-    if (dir !== undefined && (typeof dir !== 'string' || dir === ''))
-      throw invalid('dir', dir, 'the path of a folder')
-    if (dir !== undefined) return resolve(dir)
+    if (dir !== undefined) return checkDir(dir)
     if (this.#dir === undefined) throw invalid('dir', dir, 'the folder for the backup of tables in memory')
     return join(this.#dir, 'backup')
   }

@@ -135,7 +135,7 @@ class Reader extends Input {
   }
 
   private add<T extends object>(object: T): T {
-    this.objects.push(object)
+    if (this.isReferred) this.objects.push(object)
     return object
   }
 
@@ -174,6 +174,11 @@ class Reader extends Input {
 
   private array(depth: number): unknown[] {
     const count = this.count(1)
+    if (!this.isReferred) {
+      // A literal takes a third of the time, but is there only when its items are.
+      if (count === 1) return [this.value(depth)]
+      if (count === 2) return [this.value(depth), this.value(depth)]
+    }
     const array = this.add(arrayOf(ANYTHING, count))
     for (let i = 0; i < count; i++) array[i] = this.value(depth)
     return array

@@ -1,12 +1,18 @@
 /** The numbers of the structured format, which docs/structured-format.md describes byte by byte. */
 
 /** The first byte. A reader refuses any other, so a change of meaning needs a new one. */
-export const VERSION = 3
-/** Versions that are read and no longer written: one that lacks the newest `Elements`, and one that has neither head nor text. */
+export const VERSION = 4
+/**
+ * Versions that are read and no longer written: the first with a head and a text, after which one without `REFERRED`, and one that has
+ * neither.
+ */
 export const HEAD_VERSION = 2
 export const OLD_VERSION = 1
 /** Bytes before the value: the version, how the text is written, and how many bytes of the end it is (`u16`). */
 export const HEAD = 4
+
+/** The bit beside the charset in the head of a value that refers to its objects by their numbers: else none has to be kept. */
+export const REFERRED = 0x80
 
 /** How deep a value may nest, the same for writer and reader: what is stored can be read on the stack of any thread. */
 export const MAX_DEPTH = 1000

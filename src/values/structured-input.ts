@@ -8,6 +8,7 @@ import {
   HEAD_VERSION,
   OLD_VERSION,
   Part,
+  REFERRED,
   SHORT_STRING,
   SHORT_STRING_MAX,
   Tag,
@@ -29,6 +30,8 @@ const WIDTHS: Readonly<Record<number, number>> = {
 
 /** Bounds-checked reading of one value's bytes. */
 export class Input {
+  /** Whether the value refers to objects by their number. */
+  protected readonly isReferred: boolean = true
   /** What short strings are parts of, one behind the other. */
   private readonly text: string
   private textAt = 0
@@ -45,8 +48,12 @@ export class Input {
     const version = this.byte()
     let size = 0
     let charset = 0
-    if (version === VERSION || version === HEAD_VERSION) {
+    if (version >= HEAD_VERSION && version <= VERSION) {
       charset = this.byte()
+      if (version === VERSION) {
+        this.isReferred = (charset & REFERRED) > 0
+        charset &= ~REFERRED
+      }
       size = this.byte()
       size += this.byte() << 8
       if (charset >= CHARSETS.length || size > this.left) throw damagedValue('it ends too soon')

@@ -17,8 +17,14 @@ export function membersOf(value: readonly unknown[]): readonly unknown[] | undef
   const { length } = value
   const members = length > FEW_ITEMS ? Object.values(value) : value
   const count = length > FEW_ITEMS ? members.length : Object.keys(value).length
-  if (count === length && !value.includes(undefined)) return members
+  if (count === length && !hasUndefined(members)) return members
   return isDense(value, Object.keys(value)) ? members : undefined
+}
+
+function hasUndefined(members: readonly unknown[]): boolean {
+  if (members.length > FEW_ITEMS) return members.includes(undefined)
+  for (let i = 0; i < members.length; i++) if (members[i] === undefined) return true
+  return false
 }
 
 function isDense({ length }: readonly unknown[], names: readonly string[]): boolean {

@@ -4,6 +4,7 @@ import {
   Elements,
   HEAD,
   Part,
+  REFERRED,
   SHORT_STRING,
   SHORT_STRING_MAX,
   Tag,
@@ -13,6 +14,7 @@ import { type Layout, type Numbers, scale } from './structured-numbers.js'
 import type { Shape } from './structured-shapes.js'
 
 const SLAB = 64 * 1024
+const VARINT_MAX = 8
 /** Longer strings are written by themselves, and all others where there is more text than this: its parts keep all of it in memory. */
 const TEXT_STRING_MAX = 1024
 const TEXT_MAX = 8192
@@ -54,9 +56,9 @@ export class Output {
     this.at += HEAD
   }
 
-  /** Ends a value: its bytes, which nothing writes to again. */
-  take(): Uint8Array {
-    this.writeText()
+  /** Ends a value, which refers to objects or not: its bytes, which nothing writes to again. */
+  take(isReferred: boolean): Uint8Array {
+    this.writeText(isReferred)
     this.text = ''
     const value = new Uint8Array(this.data.buffer as ArrayBuffer, this.start, this.at - this.start)
     this.start = this.at
@@ -77,10 +79,14 @@ export class Output {
 
   /** A whole number from 0 to 2^53 - 1: seven bits a byte, the lowest first. */
   varint(value: number): void {
+    if (this.at + VARINT_MAX > this.data.length) this.grow(VARINT_MAX)
+    const { data } = this
+    let { at } = this
     let rest = value
-    for (; rest > 0x7fffffff; rest = Math.floor(rest / 128)) this.byte((rest % 128) | 0x80)
-    for (; rest > 127; rest >>>= 7) this.byte((rest & 127) | 0x80)
-    this.byte(rest)
+    for (; rest > 0x7fffffff; rest = Math.floor(rest / 128)) data[at++] = (rest % 128) | 0x80
+    for (; rest > 127; rest >>>= 7) data[at++] = (rest & 127) | 0x80
+    data[at++] = rest
+    this.at = at
   }
 
   /** False where JSON has no such number: -0, NaN, and the infinities. */
@@ -204,16 +210,17 @@ export class Output {
   }
 
   private inline(string: string): void {
-    const { at } = this
+    // Not a position: what is tried in vain may have moved the value to another slab.
+    const before = this.at - this.start
     const { length } = string
     if (length <= SHORT_STRING_MAX) {
       this.byte(SHORT_STRING | length)
       if (this.units(string)) return
-      this.at = at
+      this.at = this.start + before
     }
     this.lengthOf(Charset.latin1, length)
     if (this.ascii(string)) return
-    this.at = at
+    this.at = this.start + before
     const charset = this.charsetOf(string)
     const size = sizeIn(charset, string)
     this.lengthOf(charset, size)
@@ -278,7 +285,7 @@ export class Output {
   }
 
   /** Ends the value with its text, and says in its head what that is. */
-  private writeText(): void {
+  private writeText(isReferred: boolean): void {
     const { text } = this
     let charset: Charset = Charset.latin1
     let size = text.length
@@ -289,7 +296,7 @@ export class Output {
     }
     const { data, start } = this
     data[start] = VERSION
-    data[start + 1] = charset
+    data[start + 1] = isReferred ? charset | REFERRED : charset
     data[start + 2] = size & 255
     data[start + 3] = size >> 8
   }

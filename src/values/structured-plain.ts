@@ -1,8 +1,9 @@
 /** The bytes of plain data: primitives, objects and arrays, and which of them were met before. */
 import { describe, property, Refusal } from '../refusal.js'
 import { memberOf } from './member.js'
-import { Met } from './met.js'
+import { LateMet } from './met.js'
 import { MAX_DEPTH, Tag } from './structured-format.js'
+import { hashOfArray, hashOfNumber, hashOfString, joined } from './structured-hash.js'
 import { ADVICE, isIndex, isPolluted, membersOf, refuseSymbols } from './structured-members.js'
 import { Numbers } from './structured-numbers.js'
 import { Output } from './structured-output.js'
@@ -20,10 +21,17 @@ export interface Structured {
 /** Thrown through the containers of a value that is given up: its path is of no interest. */
 export const TOO_LONG = new Error('too long')
 
+/** The same where it has to be written anew, each object being looked for when it comes. */
+const AGAIN = new Error('again')
+
 /** The step to where something was thrown. */
 export function at(error: unknown, owner: object, segment: string): unknown {
-  return error === TOO_LONG ? error : Refusal.at(error, owner, segment)
+  return error === TOO_LONG || error === AGAIN ? error : Refusal.at(error, owner, segment)
 }
+
+/** From here on objects are looked for when they come: a cycle has no other end, and what was written in vain is limited. */
+const LATE_DEPTH = 64
+const LATE_BYTES = 16 * 1024
 
 export type Members = Record<string, unknown>
 
@@ -31,40 +39,68 @@ export type Members = Record<string, unknown>
 export abstract class PlainWriter {
   protected readonly out = new Output()
   /** An object is numbered before its parts, so that these may refer to it; a view after its buffer. */
-  protected readonly met = new Met()
+  protected readonly met = new LateMet()
+  /** Of the members of the object so far; what is no plain data adds a constant, as it may be written in two ways. */
+  private hash = 0
+  /** Arrays without items, of which it is not known yet whether they have symbols. */
+  private readonly empty: object[] = []
   private readonly numbers = new Numbers()
   private readonly shapes = new Shapes()
   /** Which shapes have a number in this value. */
   private stamp = 1
   private count = 0
   protected isJson = true
+  private isReferred = false
   private isPolluted = false
   private longestJson = 0
 
   whole(value: unknown, longestJson: number): Structured | undefined {
     this.longestJson = longestJson
     this.isPolluted = isPolluted()
-    this.out.begin()
-    this.value(value, 0)
+    try {
+      this.begin(value)
+      this.refuseSymbolsOfEmpty()
+    } catch (error) {
+      if (error !== AGAIN) throw error
+      this.reset()
+      this.met.isLate = false
+      this.begin(value)
+    }
     const { isJson } = this
     if (isJson && this.out.length > longestJson) return undefined
-    return { data: this.out.take(), isJson }
+    return { data: this.out.take(this.isReferred), isJson }
+  }
+
+  private begin(value: unknown): void {
+    this.out.begin()
+    this.value(value, 0)
   }
 
   reset(): void {
     this.out.drop()
     this.met.reset()
+    this.empty.length = 0
     this.numbers.clear()
     this.stamp += 1
     this.count = 0
     this.isJson = true
+    this.isReferred = false
+  }
+
+  /** One call of the engine copies what these have, which is symbols or nothing. */
+  private refuseSymbolsOfEmpty(): void {
+    if (this.empty.length === 0) return
+    const all: object = Object.assign(Object.create(null), ...this.empty)
+    if (Object.getOwnPropertySymbols(all).length > 0) throw AGAIN
   }
 
   protected value(value: unknown, depth: number): void {
     switch (typeof value) {
       case 'string':
+        this.hash = joined(this.hash, hashOfString(value))
         return this.out.string(value)
       case 'number':
+        this.hash = joined(this.hash, hashOfNumber(value))
         if (!this.out.number(value)) this.isJson = false
         return
       case 'boolean':
@@ -84,31 +120,57 @@ export abstract class PlainWriter {
   }
 
   protected reference(value: object, depth: number): void {
-    const number = this.met.find(value)
-    if (number < 0) {
-      if (depth === MAX_DEPTH) {
-        throw new Refusal(`nested deeper than ${MAX_DEPTH}`, 'Give flatter data.', { deep: true })
-      }
-      if (this.isJson && this.out.length > this.longestJson) throw TOO_LONG
-      this.object(value, depth + 1)
-    } else {
-      this.isJson = false
-      this.out.byte(Tag.reference)
-      this.out.varint(number)
+    const { met } = this
+    if (met.isLate && (depth > LATE_DEPTH || !met.hasRoom(2) || this.out.length > LATE_BYTES)) this.early()
+    if (!met.isLate && this.isAgain(value)) return
+    if (depth === MAX_DEPTH) {
+      throw new Refusal(`nested deeper than ${MAX_DEPTH}`, 'Give flatter data.', { deep: true })
     }
+    if (this.isJson && this.out.length > this.longestJson) throw TOO_LONG
+    this.object(value, depth + 1)
+  }
+
+  /** Whether a value was met before, whose number is written then. */
+  protected isAgain(value: object): boolean {
+    const number = this.met.find(value)
+    if (number < 0) return false
+    this.isJson = false
+    this.isReferred = true
+    this.out.byte(Tag.reference)
+    this.out.varint(number)
+    return true
   }
 
   private object(value: object, depth: number): void {
     const proto = Object.getPrototypeOf(value) as object | null
+    const { hash, met } = this
+    const number = met.count
     if (proto === Object.prototype) {
-      this.met.add(value)
-      return this.plain(value as Members, 0, depth)
+      met.add(value)
+      this.hash = 0
+      this.plain(value as Members, 0, depth)
+      this.finish(number, this.hash)
+    } else if (proto === Array.prototype && Array.isArray(value)) {
+      met.add(value)
+      this.hash = 0
+      if (!this.emptyArray(value)) {
+        this.array(value, depth)
+        this.finish(number, hashOfArray(value))
+      }
+    } else {
+      if (!met.isLate || !this.isAgain(value)) this.other(value, proto, depth)
+      this.hash = 0
     }
-    if (proto === Array.prototype && Array.isArray(value)) {
-      this.met.add(value)
-      return this.array(value, depth)
-    }
-    this.other(value, proto, depth)
+    this.hash = joined(hash, this.hash)
+  }
+
+  private finish(number: number, hash: number): void {
+    this.hash = hash
+    if (!this.met.finish(number, hash)) throw AGAIN
+  }
+
+  private early(): void {
+    if (!this.met.early()) throw AGAIN
   }
 
   /** Anything else. */
@@ -159,6 +221,16 @@ export abstract class PlainWriter {
       this.out.names(shape)
     }
     return shape.names
+  }
+
+  /** Writes an array that has nothing, unless it is for symbols: they are asked for at the end. */
+  private emptyArray(value: readonly unknown[]): boolean {
+    if (value.length > 0 || !this.met.isLate || Object.keys(value).length > 0) return false
+    if (this.empty.includes(value)) throw AGAIN
+    this.empty.push(value)
+    this.out.byte(Tag.array)
+    this.out.byte(0)
+    return true
   }
 
   protected array(value: readonly unknown[], depth: number): void {
@@ -212,6 +284,7 @@ export abstract class PlainWriter {
 
   private rows(members: readonly unknown[], owner: object): boolean {
     const { met, numbers } = this
+    if (met.isLate && !met.hasRoom(members.length)) this.early()
     const { count } = met
     const width = (members[0] as unknown[]).length
     let index = 0
@@ -221,20 +294,33 @@ export abstract class PlainWriter {
     } catch (error) {
       throw at(error, owner, `[${index}]`)
     }
-    if (index === members.length && this.laidOut(width)) return true
+    if (index === members.length && this.laidOut(width)) {
+      if (met.isLate) this.finishRows(members as readonly unknown[][], count)
+      return true
+    }
     met.cut(count)
     return false
   }
 
-  /** Takes a row of numbers that was not met before. */
+  private finishRows(rows: readonly unknown[][], number: number): void {
+    for (let i = 0; i < rows.length; i++) {
+      const row = rows[i] as unknown[]
+      this.met.add(row)
+      this.finish(number + i, hashOfArray(row))
+    }
+  }
+
+  /** Takes a row of numbers that was not met before, or of which it is not known yet. */
   private row(row: unknown, width: number): boolean {
     if (!Array.isArray(row) || row.length !== width || Object.getPrototypeOf(row) !== Array.prototype)
       return false
-    if (typeof row[0] !== 'number' || this.met.find(row) >= 0) return false
+    if (typeof row[0] !== 'number') return false
+    const { isLate } = this.met
+    if (!isLate && this.met.find(row) >= 0) return false
     refuseSymbols(row)
     const members = membersOf(row)
     if (members === undefined || !this.numbers.add(members)) return false
-    this.met.add(row)
+    if (!isLate) this.met.add(row)
     return true
   }
 

@@ -10,9 +10,8 @@ import {
   native,
   type Wire,
 } from '../tables/columnar.js'
-import { asWire } from '../tables/database.js'
 import { type ColumnValues, toColumns, toRows } from '../tables/decode.js'
-import { parametersWire, valuesWire } from '../tables/encode.js'
+import { asWire, parametersWire, valuesWire } from '../tables/encode.js'
 import { arrowOf, polarsOf } from '../tables/frames.js'
 import type { TierStack } from '../tiers/stack.js'
 import { isFrame } from '../values/frames.js'

@@ -222,7 +222,7 @@ impl Cache {
         if due {
             self.maintenance.accesses_due(&self.engine);
         }
-        if self.engine.suspicion.load(Ordering::Relaxed) {
+        if self.engine.suspicion.load(Ordering::Relaxed) || self.engine.journaling.is_suspected() {
             self.maintenance.damage_met(&self.engine);
         }
         before

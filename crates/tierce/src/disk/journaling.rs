@@ -1,5 +1,6 @@
-//! The journal of an open cache: how it is found and made, and what is done before a write that it cannot take.
+//! The journal of an open cache: how it is found, made, given its next life, and removed.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
@@ -7,7 +8,7 @@ use std::time::Duration;
 use super::db::Db;
 use super::durability::Durability;
 use super::engine::{Alone, Engine};
-use super::journal::{Journal, boot};
+use super::journal::{Facts, Journal, boot};
 use super::options::Options;
 use super::{Wait, lock};
 use crate::error::{Code, Error, Result};
@@ -28,6 +29,8 @@ pub(super) struct Journaling {
     off: AtomicBool,
     /// What is in it could not be moved.
     stuck: AtomicBool,
+    /// A read met damage.
+    suspicion: AtomicBool,
 }
 
 impl Journaling {
@@ -45,6 +48,7 @@ impl Journaling {
             capacity: Some(share.min(LARGEST)).filter(|bytes| adds && *bytes >= SMALLEST),
             off: AtomicBool::default(),
             stuck: AtomicBool::default(),
+            suspicion: AtomicBool::default(),
         }
     }
 
@@ -58,9 +62,23 @@ impl Journaling {
         self.mapped.get()
     }
 
-    /// Whether something is in it.
+    /// Whether something is in it, or it has to be mended.
     pub fn is_filled(&self) -> bool {
-        self.mapped().is_some_and(|journal| journal.end().is_some())
+        self.mapped().is_some_and(|journal| journal.end().is_some() || !journal.is_sound())
+    }
+
+    /// Has what a read found damaged moved, or mended.
+    pub fn suspect(&self) {
+        self.suspicion.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a read met damage since that was last [taken up](Journaling::take_suspicion).
+    pub fn is_suspected(&self) -> bool {
+        self.suspicion.load(Ordering::Relaxed)
+    }
+
+    pub fn take_suspicion(&self) -> bool {
+        self.suspicion.swap(false, Ordering::Relaxed)
     }
 
     /// Whether what is in it could not be moved: sets go to the database then, whose error they get.
@@ -82,7 +100,12 @@ impl Engine {
     /// The directory's journal, where there is one.
     pub fn journal(&self) -> Result<Option<&Journal>> {
         match self.journaling.mapped() {
-            Some(journal) => Ok(Some(journal)),
+            Some(journal) if journal.is_known() => Ok(Some(journal)),
+            Some(journal) => {
+                // Another handle has begun the next life; or the word for it is damaged.
+                journal.meet(|| self.read_holding(false, Db::journal_facts).map(|facts| facts.life))?;
+                Ok(Some(journal))
+            }
             None if self.epochs.journaled().load(Ordering::Acquire) == 0 => Ok(None),
             None => self.map_journal(),
         }
@@ -98,7 +121,7 @@ impl Engine {
                 return self.remove_journal().map(|()| None);
             };
             if journal.vet(self.lock_timeout, || self.read_holding(false, Db::journal_facts))? {
-                self.report(self.cut());
+                self.lost();
             }
             self.reserve.keep_for(journal.capacity());
             self.bound.uses(journal.bytes());
@@ -190,16 +213,27 @@ impl Engine {
                 Err(Error::io("remove", &self.paths.journal, why))
             }
             _ => {
-                self.report(self.cut());
+                self.lost();
                 Ok(())
             }
         }
     }
 
-    /// What was pending and is lost.
-    pub fn cut(&self) -> Error {
+    /// In a transaction: sets right what the front of the journal says, where the database says otherwise. Gives what is pending.
+    pub fn mended(&self, journal: &Journal, known: &Facts, wait: Wait, alone: Alone) -> Result<Range<u64>> {
+        let timeout = if wait == Wait::Yes { self.lock_timeout } else { Duration::ZERO };
+        let (is_lost, pending) = journal.mended(timeout, alone != Alone::No, known)?;
+        if is_lost {
+            self.lost();
+        }
+        Ok(pending)
+    }
+
+    /// What was pending is lost, and what it replaced is back.
+    pub fn lost(&self) {
+        self.epochs.bump_all();
         let message =
-            "the journal is damaged, or does not continue the database: the newest writes in it are lost";
-        Error::new(Code::Corrupt, message).at(&self.paths.journal)
+            "the journal is damaged, or does not continue the database: the newest writes in it may be lost";
+        self.report(Error::new(Code::Corrupt, message).at(&self.paths.journal));
     }
 }

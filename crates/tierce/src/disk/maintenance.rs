@@ -67,8 +67,11 @@ impl Maintenance {
         }
     }
 
-    /// When a damaged row was met.
+    /// When a damaged row was met, or a damaged journal.
     pub fn damage_met(&self, engine: &Arc<Engine>) {
+        if engine.journaling.take_suspicion() {
+            self.journal_filled(engine);
+        }
         if engine.suspicion.swap(false, Ordering::AcqRel) {
             self.send(engine, Job::Examine);
         }

@@ -10,6 +10,7 @@ mod builder;
 mod cache;
 mod change;
 mod check;
+mod chunked;
 mod cleanup;
 mod commit;
 mod db;

@@ -160,7 +160,10 @@ impl Engine {
         let look = |row: EntryRow<'_>, place| (place, self.check(row, asked, self.now(), take));
         Ok(match journal.find(id, look) {
             Found::Nothing => None,
-            Found::Damaged => Some(Lookup::Miss),
+            Found::Damaged => {
+                self.journaling.suspect();
+                Some(Lookup::Miss)
+            }
             Found::Entry((place, found)) => {
                 let is_gone = journal.may_be_called_off(place) && is_gone(id, place)?;
                 Some(if is_gone { Lookup::Miss } else { self.noted(found, hold) })

@@ -22,16 +22,23 @@ pub(super) struct Index {
 impl Journal {
     /// The newest pending entry of a row, with its position.
     pub fn find<T>(&self, id: i64, read: impl FnOnce(EntryRow<'_>, u64) -> T) -> Found<T> {
-        let Some(span) = self.ring.span().filter(|span| !span.is_empty()) else { return Found::Nothing };
+        let span = match self.ring.span().filter(|_| self.is_known()) {
+            None => return Found::Damaged,
+            Some(span) if span.is_empty() => return Found::Nothing,
+            Some(span) => span,
+        };
         let at = {
             let mut index = lock(&self.index);
             self.catch_up(&mut index, &span);
             index.entries.get(&id).copied()
         };
-        let Some(at) = at.filter(|at| *at >= span.start) else { return Found::Nothing };
+        let Some(at) = at.filter(|at| *at >= span.start) else {
+            // What was added to a life that began meanwhile would not have verified.
+            return if self.is_known() { Found::Nothing } else { Found::Damaged };
+        };
         let mut bytes = Vec::new();
         let whole = self.copy_entry(at, &mut bytes);
-        if self.ring.head() > at {
+        if self.ring.head().is_some_and(|head| head > at) {
             return Found::Nothing; // in the database by now
         }
         match record::entry(&bytes).filter(|pending| whole && pending.row.id == id) {
@@ -62,7 +69,7 @@ impl Journal {
     }
 
     fn begin(&self, index: &mut Index) {
-        let life = self.ring.life();
+        let life = self.life();
         if index.life != life {
             *index = Index { life, ..Index::default() };
         }
@@ -78,6 +85,9 @@ impl Journal {
     /// Looks at the records that others have added.
     fn catch_up(&self, index: &mut Index, span: &Range<u64>) {
         self.begin(index);
+        if index.seen > span.end && self.ring.span().is_some_and(|now| index.seen > now.end) {
+            *index = Index { life: index.life, ..Index::default() }; // damage took records back
+        }
         if index.seen >= span.end {
             return;
         }
@@ -93,8 +103,7 @@ impl Journal {
                 }
                 None => {
                     // Given up meanwhile: what is behind is still to be seen. Or cut: whoever applies it tells.
-                    let head = self.ring.head();
-                    at = if head > at { head } else { span.end };
+                    at = self.ring.head().filter(|head| *head > at).unwrap_or(span.end);
                 }
             }
         }

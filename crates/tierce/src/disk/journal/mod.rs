@@ -14,8 +14,9 @@ mod record;
 mod ring;
 
 use std::fs::{File, OpenOptions, TryLockError};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -39,6 +40,8 @@ pub(super) struct Journal {
     file: File,
     path: PathBuf,
     place: (u64, u64),
+    /// Its life, as the database says.
+    known: AtomicU64,
     /// Threads of this handle; the lock of the file is between handles.
     threads: Mutex<()>,
     index: Mutex<Index>,
@@ -98,7 +101,7 @@ pub(super) struct Stretch {
     /// Whole records, one after the other.
     bytes: Vec<u8>,
     /// Where in `bytes` each is, and its position.
-    records: Vec<(std::ops::Range<usize>, u64)>,
+    records: Vec<(Range<usize>, u64)>,
     /// Where the next one begins.
     pub end: u64,
     /// A record did not verify: it and what is behind it are lost.
@@ -139,6 +142,7 @@ impl Journal {
             file,
             path: path.to_owned(),
             place: place(path).map_err(failed)?,
+            known: AtomicU64::new(0),
             threads: Mutex::default(),
             index: Mutex::default(),
         }))
@@ -169,56 +173,89 @@ impl Journal {
     /// Makes sure that what is pending continues what the database has. `facts` asks it. True where something is lost: because the
     /// journal is damaged, or is another directory's, or because a power cut took commits of the database, on which the newest records stand.
     pub fn vet(&self, timeout: Duration, facts: impl Fn() -> Result<Facts>) -> Result<bool> {
-        if self.agrees(&facts)?.is_some() {
+        let look = || {
+            let head = self.ring.head(); // first: the database can only be further
+            facts().map(|facts| (self.agrees(head, &facts).filter(|_| self.is_current()), facts))
+        };
+        if look()?.0.is_some() {
             return Ok(false);
         }
         let _turn = self.turn(timeout)?;
-        if self.agrees(&facts)?.is_some() {
-            return Ok(false);
-        }
-        let facts = facts()?;
-        let span = self.ring.span().filter(|_| self.ring.is_stamped());
-        let ours = span.clone().filter(|_| facts.life != 0 && self.ring.life() == facts.life);
-        let Some(span) = ours else {
-            let start = facts.applied.next_multiple_of(8);
-            self.ring.end_life(false);
-            self.ring.called_off().store(0, Ordering::Release);
-            self.ring.set_span(start..start);
-            return Ok(span.is_none_or(|span| !span.is_empty()));
-        };
-        let stretch = self.walk(facts.applied, span.end, u64::MAX, facts.turned);
-        self.ring.end_life(true);
-        self.ring.turned().fetch_max(facts.turned, Ordering::AcqRel);
-        self.ring.called_off().fetch_max(facts.called_off, Ordering::AcqRel);
-        self.ring.set_span(facts.applied..stretch.end.max(facts.applied));
-        Ok(stretch.is_cut)
+        let (sound, facts) = look()?;
+        Ok(sound.is_none() && self.mend(&facts, facts.turned).0)
     }
 
-    /// Whether it is the one that the database knows, of this start of the machine, and has lost nothing.
-    fn agrees(&self, facts: impl Fn() -> Result<Facts>) -> Result<Option<()>> {
-        let head = self.ring.head(); // first: the database can only be further
-        let facts = facts()?;
-        let holds = self.ring.is_stamped()
-            && facts.life != 0
-            && self.ring.life() == facts.life
-            && self.is_current()
-            && self.ring.span().is_some_and(|span| head <= facts.applied && facts.applied <= span.end);
-        Ok(holds.then_some(()))
+    /// What is pending, if it is the one that the database knows, and has lost nothing. `head` is of before the database was asked.
+    fn agrees(&self, head: Option<u64>, facts: &Facts) -> Option<Range<u64>> {
+        self.meet(|| Ok(facts.life)).ok()?;
+        let span = self.ring.span().filter(|_| self.ring.life() == facts.life && self.ring.is_stamped())?;
+        (head? <= facts.applied && facts.applied <= span.end).then_some(span)
+    }
+
+    /// Believes the life that the database says, if it is this one, and no thread has met a later one meanwhile.
+    pub fn meet(&self, life: impl FnOnce() -> Result<u64>) -> Result<()> {
+        let before = self.known.load(Ordering::Acquire);
+        let life = life()?;
+        if self.ring.life() == life {
+            let _ = self.known.compare_exchange(before, life, Ordering::AcqRel, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// The life that the database was last heard to say.
+    fn life(&self) -> u64 {
+        self.known.load(Ordering::Acquire)
+    }
+
+    /// Whether it is the one at the front.
+    pub fn is_known(&self) -> bool {
+        self.ring.life() == self.life()
+    }
+
+    /// Whether the words at the front can be believed.
+    pub fn is_sound(&self) -> bool {
+        self.is_known() && self.ring.is_stamped() && self.ring.span().is_some()
+    }
+
+    /// With the database's write lock: mends what contradicts the database, or itself. Gives whether something is lost, or may be, and what
+    /// is pending.
+    pub fn mended(&self, timeout: Duration, has_turn: bool, facts: &Facts) -> Result<(bool, Range<u64>)> {
+        let sound = || self.agrees(self.ring.head(), facts).map(|span| (false, span));
+        if let Some(sound) = sound() {
+            return Ok(sound);
+        }
+        let _turn = if has_turn { None } else { Some(self.turn(timeout)?) };
+        Ok(sound().unwrap_or_else(|| self.mend(facts, u64::MAX)))
+    }
+
+    /// Makes the words at the front what the database says: pending is what follows, as an unbroken row of records that verify and
+    /// stand on no more than `turned` transactions. Nothing is added before the next life. With the turn. Gives what
+    /// [`Journal::mended`] does.
+    fn mend(&self, facts: &Facts, turned: u64) -> (bool, Range<u64>) {
+        let is_ours = self.ring.life() == facts.life;
+        let claimed = self.ring.span().filter(|span| is_ours || span.is_empty());
+        self.known.store(facts.life, Ordering::Release);
+        self.ring.end_life(facts.life);
+        let start = (facts.applied % ring::LAST) & !7;
+        let end = match facts.life {
+            0 => start,
+            _ => self.walk(start, start + self.ring.capacity, u64::MAX, turned).end,
+        };
+        self.ring.turned().fetch_max(facts.turned, Ordering::AcqRel);
+        self.ring.set_called_off(facts.called_off);
+        self.ring.set_span(start..end);
+        (claimed.is_none_or(|span| span.end > end && !span.is_empty()), start..end)
     }
 
     /// Whether records may be added.
     pub fn is_current(&self) -> bool {
-        boot() == Some(self.ring.boot().load(Ordering::Acquire))
-    }
-
-    /// By which the database knows it.
-    pub fn life(&self) -> u64 {
-        self.ring.life()
+        boot() == Some(self.ring.boot().load(Ordering::Acquire)) && self.is_sound()
     }
 
     /// After the commit by which the database knows it as `life`. With the turn, while nothing is pending.
     pub fn begin_life(&self, life: u64) -> Result<()> {
         let Some(boot) = boot() else { return Ok(()) };
+        self.known.store(life, Ordering::Release);
         self.ring.begin_life(life, boot).map_err(|why| Error::io("write", &self.path, why))
     }
 
@@ -253,12 +290,16 @@ impl Journal {
     }
 
     /// Where the next record is added.
-    pub fn tail(&self) -> u64 {
-        self.ring.span().map_or_else(|| self.head(), |span| span.end)
+    ///
+    /// # Errors
+    /// [`Code::LockTimeout`] where a word is damaged: whoever tries again mends it.
+    pub fn tail(&self) -> Result<u64> {
+        let damaged = || Error::new(Code::LockTimeout, "the journal has to be mended first").at(&self.path);
+        self.ring.span().map(|span| span.end).ok_or_else(damaged)
     }
 
-    /// Up to where all is in the database.
-    pub fn head(&self) -> u64 {
+    /// Up to where all is in the database; `None` where the word is damaged.
+    pub fn head(&self) -> Option<u64> {
         self.ring.head()
     }
 
@@ -280,12 +321,14 @@ impl Journal {
 
     /// Whether the database has to be asked whether the entry at this position is called off.
     pub fn may_be_called_off(&self, at: u64) -> bool {
-        at < self.ring.called_off().load(Ordering::Acquire)
+        self.ring.called_off().is_none_or(|end| at < end)
     }
 
-    /// Entries before this position are called off, once the database says so. With the turn, before the commit.
+    /// Entries before this position are called off, once the database says so. With the database's write lock, before the commit.
     pub fn calls_off(&self, end: u64) {
-        self.ring.called_off().fetch_max(end, Ordering::AcqRel);
+        if self.ring.called_off().is_none_or(|before| before < end) {
+            self.ring.set_called_off(end);
+        }
     }
 
     /// Whether a quarter of it is pending.
@@ -357,7 +400,7 @@ impl Journal {
             return Ok(None);
         }
         self.check_place()?;
-        let life = self.ring.life();
+        let life = self.life();
         let (rows, made) = make();
         if skipped >= RECORD as u64 {
             self.ring.write(span.end, &record::filler(life, span.end, skipped));
@@ -380,7 +423,7 @@ impl Journal {
 
     /// Adds the record at `at`, verified, to `into`, and gives where the next one is. `None` where it does not verify.
     fn record(&self, at: u64, end: u64, into: &mut Vec<u8>) -> Option<u64> {
-        let (life, whole) = (self.ring.life(), self.ring.straight(at));
+        let (life, whole) = (self.life(), self.ring.straight(at));
         let straight = whole.min(end - at);
         if whole < RECORD as u64 {
             return Some(at + whole);
@@ -405,15 +448,14 @@ impl Journal {
         None
     }
 
-    /// What is pending behind `applied`, up to about `most` bytes. With the database's write lock, as only who has it
+    /// What is pending from `applied` to `end`, up to about `most` bytes. With the database's write lock, as only who has it
     /// gives places up.
-    pub fn stretch(&self, applied: u64, most: u64) -> Option<Stretch> {
-        let span = self.ring.span().filter(|span| !span.is_empty())?;
-        let mut stretch = self.walk(span.start.max(applied.min(span.end)), span.end, most, u64::MAX);
+    pub fn stretch(&self, applied: u64, end: u64, most: u64) -> Stretch {
+        let mut stretch = self.walk(applied, end, most, u64::MAX);
         if stretch.is_cut {
-            stretch.end = span.end; // what is behind may stand on what is lost
+            stretch.end = end; // what is behind may stand on what is lost
         }
-        Some(stretch)
+        stretch
     }
 
     /// The sound records from `at` on, of those that stand on no more than `turned` transactions.

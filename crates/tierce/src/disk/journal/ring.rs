@@ -27,8 +27,24 @@ const CALLED_OFF_AT: usize = 48;
 const TURNING_AT: usize = 56;
 const HEAD_AT: usize = 64;
 const TAIL_AT: usize = 128;
+/// Positions stay below this: eleven years of 100 MB a second.
+pub const LAST: u64 = 1 << 55;
+/// Bits of a position's word that are a check.
+const CHECK: u32 = 12;
 /// What a ring may hold.
 const CAPACITIES: std::ops::RangeInclusive<u64> = 1 << 16..=1 << 26;
+
+/// A position as it is kept: its eighth, and behind that a check by which a damaged word is no other position. In the order of positions.
+fn coded(position: u64) -> u64 {
+    let eighth = position / 8;
+    let folded = eighth ^ eighth >> 12 ^ eighth >> 24 ^ eighth >> 36 ^ eighth >> 48;
+    eighth << CHECK | (folded.wrapping_mul(0x9e5) ^ 0xa5a) & 0xfff
+}
+
+fn decoded(word: u64) -> Option<u64> {
+    let position = (word >> CHECK) * 8;
+    (coded(position) == word).then_some(position)
+}
 
 /// See the module.
 #[derive(Debug)]
@@ -42,7 +58,10 @@ impl Ring {
     pub fn create(path: &Path, capacity: u64) -> std::io::Result<()> {
         let mut file = new_file(path)?;
         let mut page = vec![0; HEAD as usize];
-        for (at, word) in [(MAGIC_AT, MAGIC), (VERSION_AT, VERSION), (CAPACITY_AT, capacity)] {
+        let positions = [CALLED_OFF_AT, HEAD_AT, TAIL_AT].map(|at| (at, coded(0)));
+        for (at, word) in
+            [(MAGIC_AT, MAGIC), (VERSION_AT, VERSION), (CAPACITY_AT, capacity)].into_iter().chain(positions)
+        {
             page[at..at + 8].copy_from_slice(&word.to_ne_bytes());
         }
         file.write_all(&page)?;
@@ -104,25 +123,29 @@ impl Ring {
         self.word(TURNING_AT)
     }
 
-    /// Some entries before this position may be called off.
-    pub fn called_off(&self) -> &AtomicU64 {
-        self.word(CALLED_OFF_AT)
+    /// Some entries before this position may be called off. `None` where the word is damaged.
+    pub fn called_off(&self) -> Option<u64> {
+        decoded(self.word(CALLED_OFF_AT).load(Ordering::Acquire))
     }
 
-    /// Up to here, all is in the database.
-    pub fn head(&self) -> u64 {
-        self.word(HEAD_AT).load(Ordering::Acquire)
+    /// With the database's write lock.
+    pub fn set_called_off(&self, position: u64) {
+        self.word(CALLED_OFF_AT).store(coded(position), Ordering::Release);
+    }
+
+    /// Up to here, all is in the database. `None` where the word is damaged.
+    pub fn head(&self) -> Option<u64> {
+        decoded(self.word(HEAD_AT).load(Ordering::Acquire))
     }
 
     /// What is pending. `None` where the words make no sense.
     pub fn span(&self) -> Option<std::ops::Range<u64>> {
-        let mut head = self.head();
+        let mut head = self.head()?;
         loop {
-            let tail = self.word(TAIL_AT).load(Ordering::Acquire);
-            let again = self.head();
+            let tail = decoded(self.word(TAIL_AT).load(Ordering::Acquire))?;
+            let again = self.head()?;
             if again == head {
-                let sane = head <= tail && tail - head <= self.capacity && (head | tail).is_multiple_of(8);
-                return sane.then_some(head..tail);
+                return (head <= tail && tail - head <= self.capacity).then_some(head..tail);
             }
             head = again;
         }
@@ -130,12 +153,12 @@ impl Ring {
 
     /// Everything before `head` is in the database.
     pub fn advance(&self, head: u64) {
-        self.word(HEAD_AT).fetch_max(head, Ordering::AcqRel);
+        self.word(HEAD_AT).fetch_max(coded(head), Ordering::AcqRel);
     }
 
     /// What was written before `tail` is there for everybody.
     pub fn publish(&self, tail: u64) {
-        self.word(TAIL_AT).store(tail, Ordering::Release);
+        self.word(TAIL_AT).store(coded(tail), Ordering::Release);
     }
 
     /// From now on this is pending. With the turn.
@@ -143,13 +166,10 @@ impl Ring {
         for (place, word) in [(MAGIC_AT, MAGIC), (VERSION_AT, VERSION), (CAPACITY_AT, self.capacity)] {
             self.word(place).store(word, Ordering::Relaxed);
         }
-        // In an order in which nothing else is pending meanwhile.
-        let (head, tail) = (self.word(HEAD_AT), self.word(TAIL_AT));
-        if span.end > tail.load(Ordering::Relaxed) {
-            head.store(span.start, Ordering::SeqCst);
-        }
-        tail.store(span.end, Ordering::SeqCst);
-        head.store(span.start, Ordering::SeqCst);
+        // No other span is there meanwhile.
+        self.word(HEAD_AT).store(0, Ordering::SeqCst);
+        self.word(TAIL_AT).store(coded(span.end), Ordering::SeqCst);
+        self.word(HEAD_AT).store(coded(span.start), Ordering::SeqCst);
     }
 
     /// Gives it another life: records of the one before no longer verify. With the turn, while nothing is pending.
@@ -163,12 +183,10 @@ impl Ring {
         Ok(())
     }
 
-    /// Nobody adds a record before the next life.
-    pub fn end_life(&self, is_known: bool) {
+    /// Nobody adds a record to this life any more. With the turn.
+    pub fn end_life(&self, life: u64) {
         self.boot().store(0, Ordering::Release);
-        if !is_known {
-            self.word(LIFE_AT).store(0, Ordering::Release);
-        }
+        self.word(LIFE_AT).store(life, Ordering::Release);
     }
 
     /// Bytes from `pos` to where the ring starts again.
@@ -189,7 +207,7 @@ impl Ring {
             into.extend_from_slice(&word.load(Ordering::Relaxed).to_ne_bytes());
         }
         fence(Ordering::Acquire);
-        self.head() <= pos
+        self.head().is_some_and(|head| head <= pos)
     }
 
     /// Writes behind the tail, with the turn held and room known.

@@ -12,9 +12,10 @@ use std::sync::Mutex;
 
 use super::super::lock;
 use super::super::options::Options;
-use super::Shared;
-use super::folder::{Folder, Found, Met, tick_of};
+use super::folder::{Folder, Found, tick_of};
 use super::head::Opened;
+use super::shared::Shared;
+use super::walk::Met;
 use crate::error::{Code, Error, Result};
 use crate::policy::PolicyKind;
 

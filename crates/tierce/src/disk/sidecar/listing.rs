@@ -5,9 +5,10 @@ use std::sync::atomic::Ordering;
 use super::super::Stats;
 use super::super::cleanup::Validity;
 use super::super::listing::{KeyPage, Listed, Listing};
+use super::SidecarCache;
 use super::folder::Found;
 use super::head::Head;
-use super::{SidecarCache, meta_of};
+use super::shared::meta_of;
 use crate::error::{Code, Result};
 
 impl SidecarCache {

@@ -7,46 +7,42 @@
 mod bound;
 mod folder;
 mod head;
+mod head_json;
 mod json;
 mod listing;
 mod maker;
 mod manage;
 mod read;
+mod shared;
 mod stream;
 mod turns;
+mod walk;
 mod write;
 
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::Durability;
 use super::cache::SetOptions;
 use super::extras::Extras;
-use super::keeping::Keeping;
 use super::lock;
 use super::open::Paths;
 use super::options::Options;
-use super::owner::random;
-use super::read::Meta;
 use super::row::Freshness;
 use super::rules;
 use super::verbs::State;
 use super::write::{SetWrite, When, Write, Written};
 use super::{Entry, Wait};
-use crate::clock::Clock;
-use crate::codec::CodecChoice;
 use crate::error::{Code, Error, Result};
 use crate::key::{Digest, Key};
 use bound::Bound;
 use folder::Folder;
+use shared::Shared;
 use turns::Turns;
 
 pub use stream::{SidecarReader, SidecarWriter};
-
-/// Faults kept for the host to collect; the oldest go first.
-const FAULTS_KEPT: usize = 64;
 
 /// A cache in a directory without a database: one self-checking file an entry.
 ///
@@ -67,73 +63,9 @@ pub struct SidecarCache {
     shared: Arc<Shared>,
 }
 
-/// What the cache and its streams share.
-struct Shared {
-    folder: Folder,
-    clock: Arc<dyn Clock>,
-    codec: CodecChoice,
-    default_ttl: Option<Duration>,
-    bound: Bound,
-    /// Whose turn it is to change an entry, among the threads of this process.
-    turns: Arc<Turns>,
-    /// The newest tick.
-    tick: AtomicU64,
-    faults: Mutex<Vec<Error>>,
-    hits: AtomicU64,
-    misses: AtomicU64,
-}
-
 impl std::fmt::Debug for SidecarCache {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("SidecarCache").field("dir", &self.shared.folder.dir).finish_non_exhaustive()
-    }
-}
-
-impl Shared {
-    fn now(&self) -> u64 {
-        self.clock.now_ms()
-    }
-
-    fn keeping(&self) -> &Keeping {
-        &self.folder.keeping
-    }
-
-    fn digest(&self, key: &Key<'_>) -> Digest {
-        self.keeping().digest(key)
-    }
-
-    fn digest_of(&self, head: &head::Head) -> Digest {
-        self.keeping().digest_of_text(&head.key)
-    }
-
-    /// Whether an entry is of this key.
-    fn is_of(&self, head: &head::Head, key: &Key<'_>) -> bool {
-        head.key == *self.keeping().text(key)
-    }
-
-    /// A time that no other write or access of this handle has: nanoseconds since the Unix epoch. In steps that file systems keep.
-    fn tick(&self) -> u64 {
-        const STEP: u64 = 1000;
-        let now = self.now().saturating_mul(1_000_000);
-        let next = |last: u64| Some(now.max(last.saturating_add(STEP)));
-        let last = self.tick.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next);
-        next(last.unwrap_or_default()).unwrap_or(now)
-    }
-
-    /// From now on later than a tick of somebody else's, whose clock may be ahead; within reason.
-    fn follow(&self, tick: u64) {
-        const FAR: u64 = 3600 * 1_000_000_000;
-        if tick <= self.now().saturating_mul(1_000_000).saturating_add(FAR) {
-            self.tick.fetch_max(tick, Ordering::Relaxed);
-        }
-    }
-
-    fn report(&self, fault: Error) {
-        let mut faults = lock(&self.faults);
-        if faults.len() == FAULTS_KEPT {
-            faults.remove(0);
-        }
-        faults.push(fault);
     }
 }
 
@@ -361,36 +293,4 @@ fn unavailable(what: &str, instead: &str) -> Error {
     let message =
         format!("{what} needs a database, and this directory has none (metadata 'json'): {instead}");
     Error::new(Code::Unavailable, message)
-}
-
-/// New for each write. Random, so that no two processes need to agree.
-fn write_id() -> u64 {
-    random()
-}
-
-/// Splits the stamp of a head over the two numbers by which memory tiers tell that an entry is the same.
-const fn place_of(stamp: u64) -> (u32, u32) {
-    ((stamp >> 32) as u32, stamp as u32)
-}
-
-/// What is known of an entry.
-fn meta_of(head: &head::Head, id: i64, stamp: u64, used: u64) -> Meta {
-    let (slot, epoch) = place_of(stamp);
-    Meta {
-        kind: head.header.kind,
-        codec: head.header.codec,
-        created_at: head.created,
-        expires_at: head.expires,
-        freshness: head.freshness,
-        accessed_at: used / 1_000_000,
-        hits: 0,
-        size: head.header.raw_size,
-        stored_size: head.header.stored_size,
-        has_extras: head.header.has_extras,
-        id,
-        slot,
-        epoch,
-        version: stamp,
-        write_id: head.header.write_id,
-    }
 }

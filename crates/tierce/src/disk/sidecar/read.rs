@@ -5,10 +5,11 @@ use std::io::Read as _;
 use std::sync::atomic::Ordering;
 
 use super::super::get::{Mapped, MappedValue};
-use super::super::{Entry, State};
+use super::super::{Entry, Meta, State};
+use super::SidecarCache;
 use super::folder::Found;
 use super::head::Opened;
-use super::{Shared, SidecarCache, meta_of};
+use super::shared::{Shared, meta_of, place_of};
 use crate::error::{Code, Error, Result};
 use crate::key::Key;
 
@@ -73,13 +74,13 @@ impl SidecarCache {
         })
     }
 
-    /// Whether the entry of a key is still the one with this slot and epoch ([`Meta::slot`](super::Meta::slot)): for memory tiers. One short read.
+    /// Whether the entry of a key is still the one with this slot and epoch ([`Meta::slot`](Meta::slot)): for memory tiers. One short read.
     pub fn is_current<'a>(&self, key: impl Into<Key<'a>>, slot: u32, epoch: u32) -> bool {
         let found = self.shared.folder.stamp(self.digest(&key.into()).id());
-        matches!(found, Ok(Found::Read(stamp)) if super::place_of(stamp) == (slot, epoch))
+        matches!(found, Ok(Found::Read(stamp)) if place_of(stamp) == (slot, epoch))
     }
 
-    /// Notes accesses that happened in a memory tier in front of this one: [`Meta::id`](super::Meta::id) and how many there
+    /// Notes accesses that happened in a memory tier in front of this one: [`Meta::id`](Meta::id) and how many there
     /// were, the least recent first.
     pub fn note(&self, accesses: impl IntoIterator<Item = (i64, u32)>) {
         let shared = &self.shared;
@@ -135,7 +136,7 @@ impl Shared {
         Ok(self.entry(key)?.filter(is_wanted))
     }
 
-    pub fn meta(&self, opened: &Opened) -> super::Meta {
+    pub fn meta(&self, opened: &Opened) -> Meta {
         let id = self.digest_of(&opened.head).id();
         let used = self.bound.used(id).or_else(|| self.folder.used(id)).unwrap_or_default();
         meta_of(&opened.head, id, opened.stamp, used)

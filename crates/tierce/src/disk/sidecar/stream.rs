@@ -4,14 +4,16 @@ use std::io::{Seek as _, SeekFrom};
 use std::sync::Arc;
 
 use super::super::blob::verify_rest;
+use super::super::chunked::{Growth, Source};
 use super::super::ready::Times;
-use super::super::stream::{Growth, Source, StreamOptions};
-use super::super::write::{SetWrite, When, Write, Written};
+use super::super::stream::StreamOptions;
+use super::super::write::{When, Written};
 use super::super::{Meta, Wait};
+use super::SidecarCache;
 use super::folder::Staged;
 use super::head::{Head, Opened};
+use super::shared::Shared;
 use super::write::Entering;
-use super::{Shared, SidecarCache};
 use crate::codec::CHUNKS;
 use crate::codec::chunks::{CHUNK, top_up};
 use crate::error::{Code, Error, Result};
@@ -183,9 +185,7 @@ impl SidecarWriter {
 
     /// A value that never filled a chunk is stored like any other.
     fn commit_small(&mut self, cache: &SidecarCache) -> Result<Written> {
-        let StreamOptions { kind, expires_at, freshness, codec, extras } = std::mem::take(&mut self.options);
-        let set = SetWrite::new(self.key.clone(), &self.chunk);
-        let write = Write::Set(SetWrite { kind, expires_at, freshness, codec, extras, ..set });
+        let write = std::mem::take(&mut self.options).set(&self.key, &self.chunk);
         Ok(cache.apply(&[write], Wait::Yes)?.into_iter().next().unwrap_or_default())
     }
 

@@ -2,12 +2,14 @@
 //! between two names leaves a part of a batch.
 
 use super::super::extras::Extras;
+use super::super::owner::random;
 use super::super::ready::Times;
 use super::super::write::{SetWrite, When, Write, Written};
 use super::super::{Meta, Wait};
 use super::folder::{Found, Staged};
 use super::head::Head;
-use super::{Shared, SidecarCache, place_of, unavailable, write_id};
+use super::shared::{Shared, place_of};
+use super::{SidecarCache, unavailable};
 use crate::error::{Code, Error, Result};
 use crate::frame::{HEADER, Header};
 use crate::key::{Digest, Key};
@@ -110,7 +112,7 @@ impl Shared {
             encrypted: false,
             raw_size: size as u64,
             stored_size: 0,
-            write_id: write_id(),
+            write_id: random(), // so that no two processes need to agree
             checksum: 0,
         }
     }
