@@ -88,15 +88,20 @@ export declare class NativeDisk {
   slotOf(key: Uint8Array): number
   /** Whether `view` is the mapping and not a copy. */
   sharesEpochs(view: Uint32Array): boolean
+  /**
+   * Takes memory from JavaScript, which would have it until the next collection: views of it are empty from then on, and what it
+   * was of goes. No call may be using it.
+   */
+  detach(memory: ArrayBuffer): void
   /** One counter, where the mapping cannot be shared. */
   epochAt(slot: number): number
   /** Faults since the last call that no call was told of. */
   takeFaults(): Array<NativeFault>
   /**
    * Lets go of the directory; on the thread pool, flushes what is still in memory and copies the log into the
-   * database. Calls that are under way finish.
+   * database. Calls that are under way finish. Gives the faults that nobody can be told of any more.
    */
-  close(): Promise<void>
+  close(): Promise<Array<NativeFault>>
   /** Copies the cache as it is at one moment into a directory that is empty or not there. */
   backup(dir: string, now: number): Promise<NativeCopy>
   /** Writes every live entry into a file. */
@@ -485,6 +490,7 @@ export interface NativeRecord {
 export interface NativeReport {
   entries: number
   expired: number
+  unreachable: number
   files: number
   bytes: number
   found: number

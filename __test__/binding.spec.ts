@@ -153,6 +153,7 @@ const CALLS: Record<string, ((opened: Opened) => unknown) | null> = {
   'NativeDisk.prototype.load': ({ disk }) => disk.load(saved(), true, undefined, NOW),
   'NativeDisk.prototype.check': ({ disk }) => disk.check(false, NOW),
   'NativeDisk.prototype.epochs': ({ disk }) => disk.epochs(),
+  'NativeDisk.prototype.detach': ({ disk }) => disk.detach(disk.epochs().buffer as ArrayBuffer),
   'NativeDisk.prototype.sharesEpochs': ({ disk }) => disk.sharesEpochs(new Uint32Array(1)),
   'NativeDisk.prototype.slotOf': ({ disk }) => disk.slotOf(Buffer.from(KEY)),
   'NativeDisk.prototype.epochAt': ({ disk }) => disk.epochAt(0),

@@ -63,7 +63,12 @@ export class Batch {
 
   /** Whether the batch is in the outbox, where one call on this thread can apply it. */
   get isSmall(): boolean {
-    return this.#buffer === this.#outbox && this.blobs.length === 0
+    return this.isInOutbox && this.blobs.length === 0
+  }
+
+  /** Whether its bytes are in memory that others use, but for its blobs. */
+  get isInOutbox(): boolean {
+    return this.#buffer === this.#outbox
   }
 
   /** A copy that may be used while the outbox fills again. */
@@ -156,6 +161,18 @@ export class Batch {
     if (version === undefined) return
     this.#view.setUint32(this.length - 8, version.low, true)
     this.#view.setUint32(this.length - 4, version.high, true)
+  }
+
+  /** Makes room for sets that are to come, so that it does not grow again and again: what it grew from would wait for a collection. */
+  expect(sets: readonly { text: string; data: string | Uint8Array }[]): void {
+    let room = this.length
+    let longest = 0
+    for (const { text, data } of sets) {
+      const length = data.length >= BLOB_MIN ? 0 : data.length
+      room += WRITE + Buffer.byteLength(text) + (typeof data === 'string' && length > 0 ? Buffer.byteLength(data) : length)
+      longest = Math.max(longest, text.length + length)
+    }
+    this.#reserve(room + UTF8_MAX * longest)
   }
 
   /** Writes a head, a key, and leaves room for `value` bytes behind them; gives where the head starts. */

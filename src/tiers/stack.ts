@@ -146,6 +146,9 @@ export class TierStack extends MemoryFront {
     this.counters.sets += writes.length
     const kept = writes.map((write, index) => this.keep(write, encoded[index]))
     const pack = (batch: Batch) => {
+      if (writes.length > 1) {
+        batch.expect(writes.map(({ text }, index) => ({ text, data: encoded[index]!.data })))
+      }
       for (const [index, write] of writes.entries()) {
         packSet(batch, { ...write, encoded: this.packed(write, encoded[index]!) })
       }

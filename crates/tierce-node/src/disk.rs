@@ -518,9 +518,10 @@ impl NativeDisk {
         guard(env, || Ok(is_view_of(&view, self.database()?.epochs())))
     }
 
-    /// Takes the memory of [`NativeDisk::epochs`] from JavaScript: the array is empty from then on, and its share of the mapping goes.
+    /// Takes memory from JavaScript, which would have it until the next collection: views of it are empty from then on, and what it
+    /// was of goes. No call may be using it.
     #[napi]
-    pub fn forget_epochs(&self, env: &Env, memory: ArrayBuffer<'_>) -> napi::Result<()> {
+    pub fn detach(&self, env: &Env, memory: ArrayBuffer<'_>) -> napi::Result<()> {
         guard(env, || Ok(()))?;
         memory.detach()
     }

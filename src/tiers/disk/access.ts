@@ -102,7 +102,7 @@ export class DiskAccess {
     this.#closed = true
     this.queue.close()
     // The map of the file goes with it, and not when the array is collected. What still looks finds nothing current.
-    if (this.#epochs !== undefined) call(() => this.disk.forgetEpochs(this.#epochs!.buffer as ArrayBuffer))
+    if (this.#epochs !== undefined) call(() => this.disk.detach(this.#epochs!.buffer as ArrayBuffer))
     for (const { code, message } of await wait(() => this.disk.close())) this.onFault(code, message)
   }
 

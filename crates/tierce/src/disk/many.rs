@@ -56,11 +56,11 @@ impl Engine {
             return self.mending(hold, |db| look(db, None)).map(Some);
         };
         // Where these stand still, no record came, and none went from the journal into the database.
-        let state = || (self.epochs.moves(), journal.tail());
+        let state = || journal.tail().map(|tail| (self.epochs.moves(), tail));
         for _ in 0..LOOKS {
-            let before = state();
+            let Ok(before) = state() else { break }; // it has to be mended, which moves it
             let found = self.mending(hold, |db| look(db, Some(journal)))?;
-            if state() == before {
+            if state().is_ok_and(|now| now == before) {
                 return Ok(Some(found));
             }
         }
