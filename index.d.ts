@@ -547,5 +547,8 @@ export declare function planFetches(pieces: Float64Array, flying: Float64Array, 
 /** Writes the packed writes into a file. Gives its bytes. */
 export declare function saveWrites(path: string, writes: Uint8Array, blobs: Array<Uint8Array>, now: number): Promise<number>
 
+/** What is stored of the text of a key: of a long one its digest. */
+export declare function storedKeyText(text: string): string
+
 /** Writes the time, and has the thread write it from here on. */
 export declare function wakeClock(): void

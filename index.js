@@ -856,4 +856,5 @@ module.exports.knownContent = nativeBinding.knownContent
 module.exports.openDatabase = nativeBinding.openDatabase
 module.exports.planFetches = nativeBinding.planFetches
 module.exports.saveWrites = nativeBinding.saveWrites
+module.exports.storedKeyText = nativeBinding.storedKeyText
 module.exports.wakeClock = nativeBinding.wakeClock

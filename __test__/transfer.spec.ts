@@ -237,3 +237,33 @@ describe('backup', () => {
     }
   })
 })
+
+it('a_cache_in_memory_finds_what_a_file_has_the_digest_of_by_its_key', async () => {
+  const [one, other, own] = ['x', 'y', 'z'].map((letter) => letter.repeat(2000)) as [string, string, string]
+  const file = join(tempDir(), 'saved')
+  const source = openCache()
+  await source.setMany([[one, 1], [other, 2], ['short', 3]]) // biome-ignore format: short
+  await source.namespace('n').set(own, 4)
+  await source.save(file)
+  for (const merge of [false, true]) {
+    const cache = openCache()
+    await cache.set(one, 'before')
+    await cache.load(file, { merge })
+    expect(await cache.size()).toBe(4)
+    expect(await cache.getMany([one, other, 'short', own])).toEqual([1, 2, 3, undefined])
+    expect(cache.getSync(other)).toBe(2)
+    const space = cache.namespace('n')
+    expect([await space.get(own), await space.size()]).toEqual([4, 1])
+    for await (const key of cache.keys()) expect(await cache.has(key as never)).toBe(true)
+    await cache.set(other, 'after')
+    expect([await cache.get(other), await cache.size()]).toEqual(['after', 4])
+    expect(await cache.add(one, 'no')).toBe(false)
+    expect([await cache.delete(one), await cache.has(one), await cache.size()]).toEqual([true, false, 3])
+    expect([await space.clear(), await space.has(own)]).toEqual([1, false])
+    await cache.save(file)
+    const again = openCache()
+    await again.load(file)
+    expect([await again.get(other), await again.get('short'), await again.size()]).toEqual(['after', 3, 2])
+    await source.save(file)
+  }
+})

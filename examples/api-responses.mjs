@@ -23,7 +23,7 @@ await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve))
 const base = `http://127.0.0.1:${server.address().port}`
 
 let now = Date.now()
-const cache = new Cache({ dir: join(home, 'cache'), clock: () => now, defaults: { timeout: '5s' } })
+const cache = new Cache({ dir: join(home, 'cache'), clock: () => now, defaults: { timeout: '1m' } })
 cache.on('error', () => {}) // what failed behind a stale value
 
 async function api(path) {
@@ -49,7 +49,12 @@ const report = wrap(cache, (tenant, day) => api(`/report/${tenant}-${day}`), {
   ttl: '1h',
   tags: (_, tenant) => [`tenant:${tenant}`],
 })
-const settle = () => new Promise((resolve) => setTimeout(resolve, 100))
+/** Waits for what goes on behind: a minute at most. */
+async function until(isSo) {
+  for (let tries = 0; tries < 6000 && !(await isSo()); tries++) {
+    await new Promise((resolve) => setTimeout(resolve, 10))
+  }
+}
 const rows = []
 const step = (what, got, expected) => {
   rows.push([what, JSON.stringify(got), JSON.stringify(got) === JSON.stringify(expected) ? 'ok' : 'FAILED'])
@@ -65,7 +70,7 @@ try {
   )
   now += 20_000
   step('a stale price comes at once', (await price('a')).number, 1)
-  await settle()
+  await until(async () => (await price.peek('a'))?.number === 2)
   step('and is renewed behind', (await price('a')).number, 2)
 
   await profile('ada')

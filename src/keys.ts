@@ -19,7 +19,7 @@
  *     c<name><version>[<arguments>]           a call of a wrapped function, only as a whole key
  *     N<name><text>                           a key in a namespace, only as a whole key: behind the name is the key's own text
  *     F<hash><hex>         the content of a file, T<hash><hex> of a folder: x and 32 digits of XXH3-128, b and 64 of BLAKE3
- *     #<64 hex>            the digest of a text over 1024 bytes, only as a whole key
+ *     #<64 hex>            the digest of a text over 1024 bytes, only as a whole key, or behind the name of a namespace
  */
 import { makeError } from './errors.js'
 import { decodeKeyItem } from './keys-decode.js'

@@ -10,6 +10,7 @@ import { Batch } from './tiers/batch.js'
 import { packSet } from './tiers/disk.js'
 import type { Write } from './tiers/entries.js'
 import { decodeExtras } from './tiers/extras.js'
+import { SHORT } from './tiers/memory.js'
 import type { TierStack } from './tiers/stack.js'
 import { decode, encode } from './values/index.js'
 
@@ -110,6 +111,8 @@ async function loadIntoMemory(
   const snapshot = await typed(async () => new NativeSnapshot(path, key))
   await typed(() => snapshot.verify())
   if (!merge) await tiers.clear()
+  const known = longTexts(tiers)
+  tiers.memory!.expectDigests()
   for (;;) {
     const records = await typed(() => snapshot.next(PIECE))
     if (records.length === 0) return loaded
@@ -117,13 +120,23 @@ async function loadIntoMemory(
     const live = records.filter(({ expiresAt }) => expiresAt > now)
     loaded.expired += records.length - live.length
     loaded.entries += live.length
-    await tiers.write(live.map(readRecord))
+    await tiers.write(live.map((record) => readRecord(record, known)))
   }
 }
 
-function readRecord({ key, kind, value, extras, expiresAt, freshUntil, cost }: NativeRecord): Write {
+/** The texts in memory that a file has the digests of, by those. */
+function longTexts(tiers: TierStack): Map<string, string> {
+  const texts = Array.from(tiers.memory!.entries(), ({ text }) => text).filter(({ length }) => length > SHORT)
+  return new Map(texts.map((text) => [native().storedKeyText(text), text]))
+}
+
+function readRecord(
+  { key, kind, value, extras, expiresAt, freshUntil, cost }: NativeRecord,
+  known: ReadonlyMap<string, string>,
+): Write {
+  const text = key.toString('utf8')
   return {
-    text: key.toString('utf8'),
+    text: known.get(text) ?? text,
     value: decode(kind, value, 0, value.length, true),
     expiresAt,
     freshUntil,

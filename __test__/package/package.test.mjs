@@ -82,7 +82,7 @@ test('each part that is loaded later loads, and names are kept', () => {
   passes(command(process.execPath, ['-e', script], { cwd: consumer }))
 })
 
-test('importing reads two files of less than 220 KB, and none of the parts', () => {
+test('importing reads two files of less than 225 KB, and none of the parts', () => {
   const script = `
     require('tierce')
     const { basename, sep } = require('node:path')
@@ -92,7 +92,7 @@ test('importing reads two files of less than 220 KB, and none of the parts', () 
   const { read, bytes } = JSON.parse(command(process.execPath, ['-e', script], { cwd: consumer }).stdout)
   assert.deepEqual(read, ['core.js', 'index.js'])
   // A module of a part that index.js imports, other than as a type, moves into one of them: see src/parts.ts.
-  assert.ok(bytes < 220_000, `${bytes} bytes`)
+  assert.ok(bytes < 225_000, `${bytes} bytes`)
 })
 
 test('import time of a fresh process', (t) => {

@@ -17,7 +17,13 @@ it.each([
   { tiers: 'memory and encrypted disk', memory: true, seconds: SECONDS / 4, key: 'ab'.repeat(32) },
   { tiers: 'memory and disk with a journal', memory: true, seconds: SECONDS / 4, journal: true },
   { tiers: 'memory and disk, eight', memory: true, seconds: SECONDS / 4, processes: 8 },
-  { tiers: 'memory and disk with a journal, eight', memory: true, seconds: SECONDS / 4, processes: 8, journal: true },
+  {
+    tiers: 'memory and disk with a journal, eight',
+    memory: true,
+    seconds: SECONDS / 4,
+    processes: 8,
+    journal: true,
+  },
 ])(
   'processes_share_a_directory_with_no_error_no_lost_write_and_no_old_value ($tiers)',
   async ({ memory, seconds, key, journal = false, processes = 2 }) => {
@@ -25,7 +31,9 @@ it.each([
     const board = join(folder, 'board')
     writeFileSync(board, Buffer.alloc(8 * 6 * processes))
     const args = (me: number) => [join(folder, 'cache'), board, me, processes, seconds, memory, journal]
-    const children = Array.from({ length: processes }, (_, me) => runScript(sharer, args(me), { TIERCE_TEST_KEY: key }))
+    const children = Array.from({ length: processes }, (_, me) =>
+      runScript(sharer, args(me), { TIERCE_TEST_KEY: key }),
+    )
     for (const lines of await Promise.all(children.map((child) => child.done))) {
       const [writes = 0, reads = 0] = (lines.at(-1) ?? '').split(' ').map(Number)
       expect(writes).toBeGreaterThan(0)

@@ -80,8 +80,8 @@ export class CacheUpkeep<M extends MetaTables> {
 
   /**
    * Stores the entries of a file in the place of all that is in the cache, or beside it with `merge`. Times to live go on while
-   * an entry lies in a file. The whole file is checked before anything changes. Of a key over 1024 bytes a file has the digest alone: a
-   * cache that is in memory only finds such an entry by the `HashedKey` that its listing gives.
+   * an entry lies in a file. The whole file is checked before anything changes. Of a key over 1024 bytes a file has the digest alone, by
+   * which the key finds its entry; listings of a cache that is in memory only give a `HashedKey` then.
    * @throws UnavailableError `E_UNAVAILABLE`: there is no such file
    * @throws FormatError `E_FORMAT`: something else wrote it, or a newer release; CorruptError `E_CORRUPT`: it is damaged;
    * EncryptionError `E_ENCRYPTION`: it is encrypted with another key

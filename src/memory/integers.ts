@@ -35,7 +35,8 @@ export class Integers {
     const mask = this.#mask
     let hole = hashOf(key) & mask
     while (table[2 * hole] !== key || table[2 * hole + 1] === 0) hole = (hole + 1) & mask
-    // Whatever would no longer be found across the hole moves into it.
+    // Whatever would no longer be found across the hole moves into it. As in `strings.ts` and `ghosts.ts`: a shared loop would call back for
+    // the home of each key.
     for (let at = (hole + 1) & mask; table[2 * at + 1] !== 0; at = (at + 1) & mask) {
       const home = hashOf(table[2 * at]!) & mask
       if (((at - home) & mask) < ((at - hole) & mask)) continue

@@ -83,7 +83,8 @@ export class Strings {
     const mask = this.#mask
     let hole = Math.imul(hash, FACTOR) >>> this.#shift
     while (table[2 * hole + 1] !== slot + 1) hole = (hole + 1) & mask
-    // Whatever would no longer be found across the hole moves into it.
+    // Whatever would no longer be found across the hole moves into it. As in `integers.ts` and `ghosts.ts`: a shared loop would call back for
+    // the home of each key.
     for (let at = (hole + 1) & mask; table[2 * at + 1] !== 0; at = (at + 1) & mask) {
       const home = Math.imul(table[2 * at]!, FACTOR) >>> this.#shift
       if (((at - home) & mask) < ((at - hole) & mask)) continue

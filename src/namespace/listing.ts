@@ -37,8 +37,7 @@ export class NamespaceListing {
   }
 
   /**
-   * Its keys, as they were given here: see `cache.keys`. On disk a key over 1024 bytes is its digest alone, which names no namespace: it is
-   * not listed.
+   * Its keys, as they were given here: see `cache.keys`.
    * @throws InvalidOptionError `E_INVALID_OPTION`, InvalidKeyError `E_INVALID_KEY`
    */
   keys(options: KeysOptions = {}): AsyncGenerator<AnyKey, void, undefined> {

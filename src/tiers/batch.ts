@@ -169,7 +169,10 @@ export class Batch {
     let longest = 0
     for (const { text, data } of sets) {
       const length = data.length >= BLOB_MIN ? 0 : data.length
-      room += WRITE + Buffer.byteLength(text) + (typeof data === 'string' && length > 0 ? Buffer.byteLength(data) : length)
+      room +=
+        WRITE +
+        Buffer.byteLength(text) +
+        (typeof data === 'string' && length > 0 ? Buffer.byteLength(data) : length)
       longest = Math.max(longest, text.length + length)
     }
     this.#reserve(room + UTF8_MAX * longest)

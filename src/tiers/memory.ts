@@ -3,6 +3,7 @@ import { Chain } from '../memory/chain.js'
 import { evictorFor, isCustom } from '../memory/policies.js'
 import { MOST_ENTRIES, Store } from '../memory/store.js'
 import { Wheel } from '../memory/wheel.js'
+import { native } from '../native.js'
 import type { Access } from './disk.js'
 import type { Extras } from './extras.js'
 import { TagIndex } from './tags.js'
@@ -115,6 +116,8 @@ const OVERHEAD = 200
 const HEAVIEST = 2 ** 32 - 1
 /** Accesses of evicted entries that are kept for the disk tier. */
 const MOST_LOST = 4096
+/** A text of no more units is stored as it is: 1024 bytes at three bytes a unit. */
+export const SHORT = 341
 /** Milliseconds of the innermost bucket of the timer wheel. */
 const TICK = 500
 
@@ -134,6 +137,7 @@ export class MemoryTier {
   /** When entries are to be looked at, once there is one that expires. */
   #wheel: Wheel | undefined
   #wheelRoom = 0
+  #hasDigests = false
 
   constructor(options: MemoryTierOptions, now: () => number, onRemove?: OnRemove) {
     const { max, maxSize, policy, tells } = options
@@ -166,8 +170,19 @@ export class MemoryTier {
 
   /** The entry, without noting an access. */
   peek(text: string): MemoryEntry | undefined {
-    const slot = this.#store.slots.get(text)
+    const slot = this.#store.slots.get(text) ?? this.#digested(text)
     return slot === undefined ? undefined : this.#store.slots.valueAt(slot)
+  }
+
+  /** Entries may stand under the digests of their texts from now on, as a file has of long ones. */
+  expectDigests(): void {
+    this.#hasDigests = true
+  }
+
+  #digested(text: string): number | undefined {
+    if (!this.#hasDigests || text.length <= SHORT) return undefined
+    const stored = native().storedKeyText(text)
+    return stored === text ? undefined : this.#store.slots.get(stored)
   }
 
   /** Notes an access at `now` of an entry that is in the tier. */

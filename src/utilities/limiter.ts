@@ -8,7 +8,7 @@ import { exclusively } from './exclusive.js'
 
 /** Options of `rateLimiter`. */
 export interface LimiterOptions {
-  /** Part of the key: limiters of one name share their counts. */
+  /** Part of the key: limiters of one name share their counts, if they have one algorithm. */
   name: string
   /** So many in `per`. */
   limit: number
@@ -106,10 +106,8 @@ function ruleOf(options: LimiterOptions): Rule {
     'sliding-window',
   ])
   if (algorithm === 'token-bucket') {
-    return tokenBucket(
-      options.burst === undefined ? limit : positiveInteger(options.burst, 'burst'),
-      limit / per,
-    )
+    const burst = options.burst === undefined ? limit : positiveInteger(options.burst, 'burst')
+    return per === Infinity ? tokenBucket(burst, 0, 1) : tokenBucket(burst, limit, per)
   }
   if (options.burst === undefined && limit <= MOST_TIMES) return slidingWindow(limit, per)
   throw makeError(
@@ -119,28 +117,38 @@ function ruleOf(options: LimiterOptions): Rule {
   )
 }
 
-/** @param rate tokens a millisecond */
-function tokenBucket(most: number, rate: number): Rule {
+/** A token is `per` parts, of which `limit` come in a millisecond: whole numbers, which do not drift as fractions do. */
+function tokenBucket(most: number, limit: number, per: number): Rule {
+  const whole = most * per
   return {
     most,
     take(state, cost, now) {
-      const { tokens, at } = (state ?? { tokens: most, at: now }) as { tokens: number; at: number }
+      const { parts, of, at } = bucketOf(state) ?? { parts: whole, of: per, at: now }
+      const had = of === per ? parts : Math.floor((parts / of) * per) // another time was given then
       // A clock that went back refills nothing, and takes nothing away.
-      const full = Math.min(most, tokens + Math.max(0, now - at) * rate)
-      const allowed = full >= cost
-      const left = allowed ? full - cost : full
-      const retryAfter = allowed ? 0 : Math.ceil((cost - full) / rate)
-      const taken = { allowed, remaining: Math.floor(left), retryAfter }
-      return { state: { tokens: left, at: Math.max(now, at) }, taken, ttl: (most - left) / rate }
+      const full = Math.min(whole, had + Math.max(0, now - at) * limit)
+      const asked = cost * per
+      const allowed = full >= asked
+      const left = allowed ? full - asked : full
+      const retryAfter = allowed ? 0 : Math.ceil((asked - full) / limit)
+      const taken = { allowed, remaining: Math.floor(left / per), retryAfter }
+      return { state: { parts: left, of: per, at: Math.max(now, at) }, taken, ttl: (whole - left) / limit }
     },
   }
+}
+
+/** Nothing where another algorithm has counted under this name. */
+function bucketOf(state: unknown): { parts: number; of: number; at: number } | undefined {
+  const bucket = state as { parts: number; of: number; at: number } | undefined
+  return typeof bucket?.parts === 'number' ? bucket : undefined
 }
 
 function slidingWindow(most: number, per: number): Rule {
   return {
     most,
     take(state, cost, now) {
-      const times = ((state ?? new Float64Array()) as Float64Array).filter((at) => at > now - per)
+      const known = state instanceof Float64Array ? state : new Float64Array() // another algorithm counted otherwise
+      const times = known.filter((at) => at > now - per)
       const allowed = times.length + cost <= most
       if (!allowed) {
         const first = times[times.length + cost - most - 1]!
@@ -153,6 +161,7 @@ function slidingWindow(most: number, per: number): Rule {
       const grown = new Float64Array(times.length + cost)
       grown.set(times)
       grown.fill(now, times.length)
+      grown.sort() // a clock that went back
       return { state: grown, taken: { allowed, remaining: most - grown.length, retryAfter: 0 }, ttl: per }
     },
   }

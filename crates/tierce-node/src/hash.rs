@@ -1,15 +1,22 @@
-//! Content of files and folders as parts of keys.
+//! What keys hold in the place of something long: digests of files and folders, and of texts.
 
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use napi::Env;
 use napi_derive::napi;
-use tierce::{Algorithm, Content, Hasher, Result};
+use tierce::{Algorithm, Content, Hasher, Key, Result};
 use tierce_napi::{Work, guard, job};
 
 /// One for all threads of the process: what one has hashed, the others know.
 static HASHER: LazyLock<Hasher> = LazyLock::new(Hasher::default);
+
+/// What is stored of the text of a key: of a long one its digest.
+#[napi]
+pub fn stored_key_text(text: String) -> String {
+    let key = Key::from_text(text.into_bytes());
+    String::from_utf8_lossy(key.as_bytes()).into_owned()
+}
 
 /// A file or a folder to be hashed.
 #[napi(object, object_to_js = false)]

@@ -1,4 +1,4 @@
-//! The shared memory cache as a class: `src/shared/native-shared.ts` packs keys and values for it.
+//! The shared memory cache as a class: `src/shared/channel.ts` packs keys and values for it.
 
 use std::cell::RefCell;
 use std::sync::Arc;

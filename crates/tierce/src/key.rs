@@ -3,7 +3,8 @@
 //! A key is a *text*. A string that does not start with NUL is its own text; every other key is NUL followed by one
 //! self-delimiting item (`docs/on-disk-format.md`, "Keys", has the grammar). The encoding is injective, so two keys
 //! are equal exactly when their texts are. A text longer than [`MAX_STORED`] bytes is replaced by the BLAKE3-256 of it,
-//! so what is stored and compared is always short and never rests on a hash that can be forged.
+//! so what is stored and compared is always short and never rests on a hash that can be forged. The namespace that it may
+//! begin with stays in front, as entries are listed by it.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -24,7 +25,11 @@ impl<'a> Key<'a> {
     /// A key from a canonical text that was built elsewhere (the TypeScript layer builds its own).
     pub fn from_text(text: impl Into<Cow<'a, [u8]>>) -> Self {
         let text = text.into();
-        if text.len() <= MAX_STORED { Self(text) } else { Self(Cow::Owned(hashed_text(&text))) }
+        if text.len() <= MAX_STORED {
+            return Self(text);
+        }
+        let (namespace, own) = text.split_at(namespace_len(&text));
+        Self(Cow::Owned([namespace, &hashed_text(own)].concat()))
     }
 
     /// A structured key: numbers, tuples, slices and maps. Equal items give equal keys; the order of a map's entries
@@ -75,6 +80,23 @@ impl<'a> From<&'a String> for Key<'a> {
     fn from(text: &'a String) -> Self {
         Key::from(text.as_str())
     }
+}
+
+/// Bytes at the start of a text that name a namespace: `N`, the item of its name. None of one that leaves no room for a hash.
+fn namespace_len(text: &[u8]) -> usize {
+    let len = || {
+        let text = std::str::from_utf8(text).ok()?;
+        let (units, rest) = text.strip_prefix("\0Ns")?.split_once(':')?;
+        let mut left = units.parse::<usize>().ok()?; // in UTF-16
+        let ends = |&(_, letter): &(usize, char)| {
+            let ends = left == 0;
+            left = left.saturating_sub(letter.len_utf16());
+            ends
+        };
+        let (end, _) = rest.char_indices().find(ends)?;
+        Some(text.len() - rest.len() + end).filter(|len| len + HASHED <= MAX_STORED)
+    };
+    len().unwrap_or(0)
 }
 
 fn hashed_text(text: &[u8]) -> Vec<u8> {
@@ -274,6 +296,24 @@ mod tests {
         );
         let map = BTreeMap::from([("\u{ff61}", 1), ("𝄞", 2)]);
         assert_eq!(text(&map), "\0{s2:𝄞i2;s1:\u{ff61}i1;}", "names are sorted by UTF-16 code units");
+    }
+
+    #[test]
+    fn a_long_key_of_a_namespace_keeps_the_name_in_front() {
+        let long = "x".repeat(MAX_STORED);
+        let stored =
+            |text: &str| String::from_utf8(Key::from_text(text.as_bytes()).as_bytes().to_vec()).unwrap();
+        let own = format!("\0#{}", blake3::hash(long.as_bytes()).to_hex());
+        for head in ["\0Ns1:n", "\0Ns3:é𝄞", "\0Ns2::5"] {
+            assert_eq!(stored(&format!("{head}{long}")), format!("{head}{own}"));
+            assert_eq!(stored(&format!("{head}{own}")), format!("{head}{own}"), "it finds itself");
+            assert_eq!(stored(&format!("{head}short")), format!("{head}short"));
+        }
+        for none in
+            ["\0Ns9999:", "\0Ns:", "\0Ns-1:", "\0Nsx", "\0N", "\0Ns99999999999999999999:", "\0Ns1000:"]
+        {
+            assert_eq!(stored(&format!("{none}{long}")).len(), HASHED, "{none}");
+        }
     }
 
     #[test]

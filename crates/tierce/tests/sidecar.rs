@@ -426,6 +426,27 @@ fn backups_and_snapshots_go_between_both_kinds() {
     assert_eq!(restored.len().unwrap(), 300, "a file that is none changes nothing");
 }
 
+/// In a process of its own, as the limit is one of processes.
+#[cfg(unix)]
+#[test]
+fn a_batch_may_have_more_entries_than_a_process_may_open_files() {
+    const DIR: &str = "TIERCE_FEW_FILES_DIR";
+    if let Ok(dir) = std::env::var(DIR) {
+        let keys: Vec<_> = (0..300).map(|number| number.to_string()).collect();
+        let writes: Vec<_> = keys.iter().map(|key| Write::set(key.as_str(), key.as_bytes())).collect();
+        open(Path::new(&dir)).apply(&writes, Wait::Yes).unwrap();
+        return;
+    }
+    let dir = temp();
+    let test = "a_batch_may_have_more_entries_than_a_process_may_open_files";
+    let script = format!("ulimit -n 100; exec \"$0\" --exact {test} --nocapture");
+    let mut child = std::process::Command::new("sh");
+    child.args(["-c", &script]).arg(std::env::current_exe().unwrap()).env(DIR, dir.path());
+    let output = child.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(open(dir.path()).len().unwrap(), 300);
+}
+
 #[test]
 fn a_directory_that_is_deleted_is_empty_and_is_made_again() {
     let parent = temp();

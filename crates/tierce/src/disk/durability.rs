@@ -34,3 +34,19 @@ impl FromStr for Durability {
         Err(Error::new(Code::InvalidOption, message).with("name", "durability"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_relaxed_and_an_unknown_durability_are_refused_with_what_there_is() {
+        assert_eq!("power".parse::<Durability>().unwrap(), Durability::Power);
+        assert_eq!("process".parse::<Durability>().unwrap(), Durability::Process);
+        for name in ["relaxed", "x"] {
+            let refused = name.parse::<Durability>().unwrap_err();
+            assert_eq!(refused.code(), Code::InvalidOption);
+            assert!(refused.to_string().contains("process"), "{refused}");
+        }
+    }
+}

@@ -34,10 +34,16 @@ pub(super) struct Folder {
     pub rules: Vec<u8>,
 }
 
-/// A file on its way. Dropped before it is published, it leaves nothing.
+/// A file on its way.
 pub(super) struct Staged {
     pub file: File,
-    pub path: PathBuf,
+    whole: Whole,
+}
+
+/// A file on its way that has all it is to have. It is closed: as many may wait for their names as there are in a batch.
+/// Dropped before it is published, it leaves nothing.
+pub(super) struct Whole {
+    path: PathBuf,
     is_published: bool,
 }
 
@@ -73,7 +79,7 @@ impl Folder {
             file = new_file(&path);
         }
         let file = file.map_err(|why| Error::io("create the file of an entry", &path, why))?;
-        Ok(Staged { file, path, is_published: false })
+        Ok(Staged { file, whole: Whole { path, is_published: false } })
     }
 
     /// A directory that was deleted is what it was, unless somebody has made it anew meanwhile.
@@ -88,37 +94,39 @@ impl Folder {
     }
 
     /// Gives a whole file the name of its entry, in the place of any other.
-    pub fn publish(&self, mut staged: Staged, id: i64, used: u64) -> Result<()> {
+    pub fn publish(&self, mut whole: Whole, id: i64) -> Result<()> {
         let path = self.path(id);
-        self.ready(&staged, used)?;
-        self.in_folder(&path, |path| fs::rename(&staged.path, path))
+        self.in_folder(&path, |path| fs::rename(&whole.path, path))
             .map_err(|why| Error::io("store an entry as", &path, why))?;
-        staged.is_published = true;
+        whole.is_published = true;
         self.sync_folder(&path)
     }
 
     /// The same where there is no file of that name, in one step; else gives false. File systems without links take two steps.
-    pub fn publish_new(&self, mut staged: Staged, id: i64, used: u64) -> Result<bool> {
+    pub fn publish_new(&self, mut whole: Whole, id: i64) -> Result<bool> {
         let path = self.path(id);
-        self.ready(&staged, used)?;
-        let linked = self.in_folder(&path, |path| fs::hard_link(&staged.path, path));
+        let linked = self.in_folder(&path, |path| fs::hard_link(&whole.path, path));
         match linked {
             Ok(()) => {} // the drop removes the other name
             Err(why) if why.kind() == ErrorKind::AlreadyExists => return Ok(false),
             Err(_) if path.exists() => return Ok(false),
             Err(_) => {
-                fs::rename(&staged.path, &path).map_err(|why| Error::io("store an entry as", &path, why))?;
-                staged.is_published = true;
+                fs::rename(&whole.path, &path).map_err(|why| Error::io("store an entry as", &path, why))?;
+                whole.is_published = true;
             }
         }
         self.sync_folder(&path)?;
         Ok(true)
     }
 
-    fn ready(&self, staged: &Staged, used: u64) -> Result<()> {
-        let failed = |why| Error::io("write the file of an entry", &staged.path, why);
+    /// Ends the writing of a file.
+    pub fn finish(&self, staged: Staged, used: u64) -> Result<Whole> {
+        let failed = |why| Error::io("write the file of an entry", staged.path(), why);
         let _ = staged.file.set_times(times(used)); // where a file system keeps no times, the order of eviction is its own
-        if self.sync { staged.file.sync_all().map_err(failed) } else { Ok(()) }
+        if self.sync {
+            staged.file.sync_all().map_err(failed)?;
+        }
+        Ok(staged.whole)
     }
 
     /// Runs a step into the folder of an entry, and makes that where it is missing.
@@ -257,11 +265,15 @@ impl Staged {
     /// Appends bytes.
     pub fn write(&mut self, parts: &[&[u8]]) -> Result<()> {
         let written = parts.iter().try_for_each(|part| self.file.write_all(part));
-        written.map_err(|why| Error::io("write the file of an entry", &self.path, why))
+        written.map_err(|why| Error::io("write the file of an entry", self.path(), why))
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.whole.path
     }
 }
 
-impl Drop for Staged {
+impl Drop for Whole {
     fn drop(&mut self) {
         if !self.is_published {
             let _ = fs::remove_file(&self.path); // a check removes it later

@@ -201,12 +201,12 @@ impl SidecarWriter {
         staged.write(&[&payload.end(keeping)?])?;
         let head = Head { header: payload.concluded(), created: self.shared.now(), ..head };
         let bytes = head.to_bytes(keeping, digest.id(), room)?;
-        let failed = |why| Error::io("write the file of an entry", &staged.path, why);
-        staged.file.rewind().map_err(failed)?;
+        let failed = |why| Error::io("write the file of an entry", staged.path(), why);
+        (&staged.file).rewind().map_err(failed)?;
         staged.write(&[&bytes.bytes])?;
         let length = room as u64 + head.header.stored_size;
-        let used = self.shared.tick();
-        let entry = Entering { staged, digest, stamp: bytes.stamp, length, used };
+        let whole = self.shared.folder.finish(staged, self.shared.tick())?;
+        let entry = Entering { whole, digest, stamp: bytes.stamp, length };
         let written = self.shared.enter(entry, When::Always)?;
         self.shared.bound.enforce(&self.shared)?;
         Ok(written)

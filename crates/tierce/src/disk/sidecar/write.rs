@@ -6,7 +6,7 @@ use super::super::owner::random;
 use super::super::ready::Times;
 use super::super::write::{SetWrite, When, Write, Written};
 use super::super::{Meta, Wait};
-use super::folder::{Found, Staged};
+use super::folder::{Found, Whole};
 use super::head::Head;
 use super::shared::{Shared, place_of};
 use super::{SidecarCache, unavailable};
@@ -26,11 +26,10 @@ enum Ready<'a> {
 
 /// An entry that has its file and not its name.
 pub(super) struct Entering {
-    pub staged: Staged,
+    pub whole: Whole,
     pub digest: Digest,
     pub stamp: u64,
     pub length: u64,
-    pub used: u64,
 }
 
 impl SidecarCache {
@@ -153,7 +152,8 @@ impl Shared {
         staged.write(&[&bytes.bytes, payload])?;
         let tick = self.tick();
         let used = accessed.map_or(tick, |at| (at.max(0) as u64 / 4096).saturating_mul(1_000_000).min(tick));
-        Ok(Entering { staged, digest, stamp: bytes.stamp, length, used })
+        let whole = self.folder.finish(staged, used)?;
+        Ok(Entering { whole, digest, stamp: bytes.stamp, length })
     }
 
     fn apply_one(&self, ready: Ready<'_>) -> Result<Written> {
@@ -197,7 +197,7 @@ impl Shared {
 
     /// Gives a written file its name, where `when` holds.
     pub fn enter(&self, entry: Entering, when: When) -> Result<Written> {
-        let Entering { staged, digest, stamp, length, used } = entry;
+        let Entering { whole, digest, stamp, length } = entry;
         let id = digest.id();
         let _turn = self.turns.take(id);
         let mut outcome = self.outcome(id, stamp);
@@ -215,10 +215,10 @@ impl Shared {
                     return Ok(outcome);
                 }
             }
-            When::Absent => return self.enter_new(staged, (id, used, length), is_live, outcome),
+            When::Absent => return self.enter_new(whole, (id, length), is_live, outcome),
         }
         let replaced = self.folder.length(id);
-        self.folder.publish(staged, id, used)?;
+        self.folder.publish(whole, id)?;
         self.bound.entered(id, length, replaced);
         Ok(outcome)
     }
@@ -226,8 +226,8 @@ impl Shared {
     /// What is there and not live is removed first; who comes between is live then.
     fn enter_new(
         &self,
-        staged: Staged,
-        (id, used, length): (i64, u64, u64),
+        whole: Whole,
+        (id, length): (i64, u64),
         is_live: impl Fn() -> Result<bool>,
         mut outcome: Written,
     ) -> Result<Written> {
@@ -244,7 +244,7 @@ impl Shared {
         if let Some(gone) = self.folder.take(id, is_due)? {
             self.bound.left(id, gone);
         }
-        outcome.existed = !self.folder.publish_new(staged, id, used)?;
+        outcome.existed = !self.folder.publish_new(whole, id)?;
         if !outcome.existed {
             self.bound.entered(id, length, None);
         }
@@ -274,7 +274,7 @@ impl Shared {
             let used = self.bound.used(id).or_else(|| self.folder.used(id)).unwrap_or_default();
             let mut staged = self.folder.stage()?;
             staged.write(&[&bytes.bytes])?;
-            let failed = |why| Error::io("write the file of an entry", &staged.path, why);
+            let failed = |why| Error::io("write the file of an entry", staged.path(), why);
             std::io::Seek::seek(&mut opened.file, std::io::SeekFrom::Start(opened.start)).map_err(failed)?;
             let copied = std::io::copy(&mut opened.file, &mut &staged.file).map_err(failed)?;
             if copied != head.header.stored_size {
@@ -287,7 +287,7 @@ impl Shared {
                 continue;
             }
             let replaced = self.folder.length(id);
-            self.folder.publish(staged, id, used)?;
+            self.folder.publish(self.folder.finish(staged, used)?, id)?;
             self.bound.entered(id, bytes.bytes.len() as u64 + copied, replaced);
             return Ok(Written { existed: true, ..self.outcome(id, bytes.stamp) });
         }
