@@ -447,7 +447,7 @@ export interface NativeOptions {
   storeKeys?: boolean
   /** True where it is left out. */
   integrity?: boolean
-  /** False where it is left out. */
+  /** True where it is left out. */
   journal?: boolean
 }
 

@@ -20,12 +20,12 @@ describe.each([
   { name: 'memory that gives copies and disk', memory: true, disk: true, values: 'copy' },
   { name: 'disk without a database', memory: false, disk: true, metadata: 'json' },
   { name: 'memory and disk without a database', memory: true, disk: true, metadata: 'json' },
-  { name: 'disk with a journal', memory: false, disk: true, options: { journal: true } },
+  { name: 'disk without a journal', memory: false, disk: true, options: { journal: false } },
   {
-    name: 'memory and encrypted disk with a journal',
+    name: 'memory and encrypted disk without a journal',
     memory: true,
     disk: true,
-    options: { encryption: { key: Buffer.alloc(32, 7) }, journal: true },
+    options: { encryption: { key: Buffer.alloc(32, 7) }, journal: false },
   },
   {
     name: 'memory and encrypted disk',

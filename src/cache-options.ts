@@ -87,10 +87,10 @@ export interface CacheOptions<M extends MetaTables = MetaTables> {
   durability?: Durability | undefined
   /**
    * Whether plain small sets of this cache go into a journal in memory that all processes share, and from there into the database in
-   * batches. Sets are then several times as fast, are seen by every process at once, and survive a kill as before; after a power
-   * cut, what is there is a beginning of what was set. Default false: on a full disk, a `delete` may then find no room for what is
-   * pending (`E_STORAGE_FULL`; `clear` works), and a listing right after many sets moves them first. Without effect with
-   * `durability: 'power'`, `max`, a `maxSize` below 16 MiB, `metadata: 'json'`, and on systems other than Linux and macOS.
+   * batches. Sets are several times as fast with it, are seen by every process at once, and survive a kill as without it; after a power
+   * cut, what is there is a beginning of what was set. Default true. It takes up to 6.1 MiB of disk, and a listing right after
+   * many sets moves them first. Without effect where less than 64 MiB of disk are free, with `durability: 'power'`, `max`, a
+   * `maxSize` below 16 MiB, `metadata: 'json'`, and on systems other than Linux and macOS.
    */
   journal?: boolean | undefined
   /**
@@ -234,7 +234,7 @@ function parseDisk(options: CacheOptions, dir: unknown): DiskOptions {
     lockTimeout: Math.min(lockTimeout, Number.MAX_SAFE_INTEGER),
     ...(options.level === undefined ? {} : { level: parseLevel(options.level) }),
     ...(options.meta === undefined ? {} : { meta: declaredTables(options.meta) }),
-    journal: boolean(options.journal ?? false, 'journal'),
+    journal: boolean(options.journal ?? true, 'journal'),
     storeKeys: boolean(options.storeKeys ?? true, 'storeKeys'),
     integrity: boolean(options.integrity ?? true, 'integrity'),
     ...(options.encryption === undefined ? {} : { encryption: parseEncryption(options.encryption) }),

@@ -84,13 +84,13 @@ function lmdb(folder) {
   }
 }
 
-const journal = { journal: true }
+const plain = { journal: false }
 
 export const diskContenders = {
   tierce: tierceWith({}),
   'tierce sync': tierceSyncWith({}),
-  'tierce with a journal': tierceWith(journal),
-  'tierce sync with a journal': tierceSyncWith(journal),
+  'tierce without a journal': tierceWith(plain),
+  'tierce sync without a journal': tierceSyncWith(plain),
   'better-sqlite3': betterSqlite,
   lmdb,
 }

@@ -50,7 +50,7 @@ pub struct NativeOptions {
     pub store_keys: Option<bool>,
     /// True where it is left out.
     pub integrity: Option<bool>,
-    /// False where it is left out.
+    /// True where it is left out.
     pub journal: Option<bool>,
 }
 
@@ -230,7 +230,7 @@ fn builder(options: &NativeOptions, clock: Arc<ManualClock>) -> Result<tierce::B
     }
     builder =
         builder.store_keys(options.store_keys.unwrap_or(true)).integrity(options.integrity.unwrap_or(true));
-    builder = builder.journal(options.journal.unwrap_or(false));
+    builder = builder.journal(options.journal.unwrap_or(true));
     let tables = options.meta.iter().flatten().map(meta_table).collect::<Result<Vec<_>>>()?;
     Ok(builder.meta(tables))
 }

@@ -57,9 +57,9 @@ fn assert_says(error: &Error, code: Code, dir: &Path) {
     assert!(advice.iter().any(|advice| error.to_string().contains(advice)), "{error} gives no advice");
 }
 
-/// Fills the disk with values of `size`; gives how many were acknowledged, and the error.
-fn fill(cache: &Cache, size: usize) -> (u64, Error) {
-    for key in 0.. {
+/// Fills the disk with values of `size` under the keys from `first` on; gives the key that had no room, and the error.
+fn fill(cache: &Cache, first: u64, size: usize) -> (u64, Error) {
+    for key in first.. {
         if let Err(why) = cache.set(format!("{key}"), &telling(key, 1, size)) {
             return (key, why);
         }
@@ -75,7 +75,7 @@ fn a_full_disk_is_its_own_error_loses_nothing_and_passes() {
         fs::write(&ballast, vec![1; 8 << 20]).unwrap();
         let dir = mount.path().join("cache");
         let cache = Cache::builder().codec(uncoded("none")).open(&dir).unwrap();
-        let (acknowledged, why) = fill(&cache, size);
+        let (acknowledged, why) = fill(&cache, 0, size);
         assert_says(&why, Code::StorageFull, &dir);
         assert!(acknowledged > 10, "{acknowledged} values of {size}");
         let check = |cache: &Cache| {
@@ -102,7 +102,7 @@ fn a_full_disk_can_be_emptied_by_deleting() {
     let Some(mount) = Mount::new("8m") else { return };
     let dir = mount.path().join("cache");
     let cache = Cache::builder().codec(uncoded("none")).open(&dir).unwrap();
-    let (acknowledged, _) = fill(&cache, 100_000);
+    let (acknowledged, _) = fill(&cache, 0, 100_000);
     for key in 0..acknowledged {
         assert!(cache.delete(format!("{key}")).unwrap(), "{key}");
     }
@@ -113,11 +113,17 @@ fn a_full_disk_can_be_emptied_by_deleting() {
 
 #[test]
 fn a_full_disk_can_be_cleared_whatever_is_in_the_journal() {
-    for size in [100, 3_000] {
-        let Some(mount) = Mount::new("18m") else { return };
+    for (size, sudden) in [(100, false), (3_000, false), (100, true), (3_000, true)] {
+        let Some(mount) = Mount::new(if sudden { "80m" } else { "18m" }) else { return };
         let dir = mount.path().join("cache");
         let cache = Cache::builder().journal(true).codec(uncoded("none")).open(&dir).unwrap();
-        let (acknowledged, _) = fill(&cache, size);
+        let acknowledged = if sudden { 1_000 } else { fill(&cache, 0, size).0 };
+        if sudden {
+            for key in 0..acknowledged {
+                cache.set(format!("{key}"), &telling(key, 1, size)).unwrap();
+            }
+            take_all(&mount);
+        }
         cache.clear().unwrap();
         assert_eq!(cache.len().unwrap(), 0);
         assert!((0..acknowledged).all(|key| !cache.has(format!("{key}")).unwrap()));
@@ -125,6 +131,43 @@ fn a_full_disk_can_be_cleared_whatever_is_in_the_journal() {
         drop(cache);
         let cache = open(&dir);
         assert_eq!(cache.len().unwrap(), 1);
+    }
+}
+
+/// What somebody else has on the disk: takes all that is free.
+fn take_all(mount: &Mount) {
+    let mut ballast = fs::File::create(mount.path().join("ballast")).unwrap();
+    for piece in [1 << 20, 4096, 1] {
+        while std::io::Write::write(&mut ballast, &vec![1; piece]).is_ok() {}
+    }
+}
+
+#[test]
+fn a_disk_that_others_fill_suddenly_can_be_emptied_key_by_key_with_a_journal_or_without() {
+    for (journal, size) in [(true, 100), (true, 3_000), (false, 100)] {
+        let Some(mount) = Mount::new("80m") else { return };
+        let dir = mount.path().join("cache");
+        let cache = Cache::builder().journal(journal).codec(uncoded("none")).open(&dir).unwrap();
+        let count = 1_500_000 / (size as u64 + 400);
+        for key in 0..count {
+            cache.set(format!("{key}"), &telling(key, 1, size)).unwrap();
+        }
+        take_all(&mount);
+        let (more, why) = fill(&cache, count, size); // what room the log gives
+        assert_eq!(why.code(), Code::StorageFull);
+        for key in 0..more {
+            let value = cache.get(format!("{key}")).unwrap().unwrap_or_else(|| panic!("{key} is lost"));
+            assert_eq!(version_in(key, &value), 1);
+            let gone = cache.delete(format!("{key}"));
+            assert!(
+                gone.as_ref().is_ok_and(|gone| *gone),
+                "{key} of {count} and {more}, {size}, {journal}: {gone:?}"
+            );
+        }
+        assert_eq!(cache.len().unwrap(), 0);
+        cache.set("k", b"v").unwrap();
+        drop(cache);
+        assert_eq!(open(&dir).len().unwrap(), 1);
     }
 }
 
@@ -144,7 +187,7 @@ fn a_limit_on_the_size_of_files_counts_as_a_full_disk() {
         let cache = Cache::builder().codec(uncoded("none")).open(dir).unwrap();
         let too_long = cache.set("long", &telling(1, 1, 3 << 20)).unwrap_err();
         assert_says(&too_long, Code::StorageFull, dir);
-        let (acknowledged, why) = fill(&cache, 3_000);
+        let (acknowledged, why) = fill(&cache, 0, 3_000);
         assert_says(&why, Code::StorageFull, dir);
         for key in 0..acknowledged {
             assert_eq!(version_in(key, &cache.get(format!("{key}")).unwrap().unwrap()), 1);

@@ -16,7 +16,7 @@ impl Engine {
     /// # Errors
     /// [`Code::LockTimeout`] when it is full, or others write, on a thread that must not wait.
     pub fn append(&self, ready: &[Ready<'_>], wait: Wait) -> Result<Option<Vec<Written>>> {
-        let adds = self.journaling.adds() && !self.journaling.is_stuck();
+        let adds = self.journaling.adds() && !self.journaling.is_stuck() && !self.reserve.is_scarce();
         if !adds || !ready.iter().all(Ready::is_plain) || ready.is_empty() {
             return Ok(None);
         }

@@ -31,7 +31,7 @@ pub(super) fn owner_only(options: &mut OpenOptions) -> &mut OpenOptions {
 /// full by then, would be a fatal signal.
 pub(super) fn lengthen(file: &mut File, bytes: u64) -> std::io::Result<()> {
     let length = file.metadata()?.len();
-    if bytes == 0 || allocate(file, length, bytes) {
+    if bytes == 0 || allocate(file, length, bytes)? {
         return Ok(());
     }
     file.seek(SeekFrom::Start(length))?;
@@ -41,15 +41,20 @@ pub(super) fn lengthen(file: &mut File, bytes: u64) -> std::io::Result<()> {
 /// Without writing them, where the file system can do that.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 #[allow(unsafe_code, reason = "the standard library has no call for it")]
-fn allocate(file: &File, from: u64, bytes: u64) -> bool {
-    let (Ok(from), Ok(bytes)) = (from.try_into(), bytes.try_into()) else { return false };
+fn allocate(file: &File, from: u64, bytes: u64) -> std::io::Result<bool> {
+    let (Ok(from), Ok(bytes)) = (from.try_into(), bytes.try_into()) else { return Ok(false) };
     // SAFETY: the descriptor is open as long as `file` is; nothing else is handed over.
-    unsafe { libc::fallocate(std::os::fd::AsRawFd::as_raw_fd(file), 0, from, bytes) == 0 }
+    if unsafe { libc::fallocate(std::os::fd::AsRawFd::as_raw_fd(file), 0, from, bytes) == 0 } {
+        return Ok(true);
+    }
+    let why = std::io::Error::last_os_error();
+    // To write what there is no room for would take, for a moment, all that others have.
+    if why.kind() == ErrorKind::StorageFull { Err(why) } else { Ok(false) }
 }
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-fn allocate(_: &File, _: u64, _: u64) -> bool {
-    false
+fn allocate(_: &File, _: u64, _: u64) -> std::io::Result<bool> {
+    Ok(false)
 }
 
 /// Creates a file for its owner alone, where none is.

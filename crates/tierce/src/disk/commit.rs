@@ -77,7 +77,12 @@ impl Engine {
         let mut written = Vec::new();
         for (header, payload) in files {
             written.push(header.write_id);
-            if let Err(why) = self.blobs.write(*header, payload, sync) {
+            let write = || self.blobs.write(*header, payload, sync);
+            let outcome = match write() {
+                Err(why) if why.code() == Code::StorageFull && self.make_room(Wait::Yes)? => write(),
+                outcome => outcome,
+            };
+            if let Err(why) = outcome {
                 self.unlink(&written);
                 return Err(why);
             }

@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use super::Wait;
 use super::commit::Progress;
-use super::db::Transaction;
-use super::db::{Db, LogEnd};
+use super::db::{Db, Transaction};
 use super::engine::{Alone, Engine};
 use super::journal::{Facts, Found, Journal, Pending, Stretch};
 use super::row::EntryRow;
@@ -96,21 +95,15 @@ impl Engine {
     }
 
     /// Moves a batch out of the journal. Where that fails for want of room, sets go to the database, whose error they get,
-    /// until all of it is moved: small batches, as a log that was cut leaves room for one. It is cut also behind one that failed,
-    /// which took all the room that there was.
+    /// until all of it is moved.
     pub fn drain(&self) -> Result<()> {
-        let batch = || self.write_as(Wait::Yes, Alone::No, |_| Ok(()));
-        let cut = || self.copy_log(&*self.primary(Wait::Yes)?, Some(LogEnd::Cut));
+        self.reserve.look();
         let mut outcome = match self.journaling.is_stuck() {
-            true if !self.reserve.keep() => return Err(self.reserve.none()), // what is left is for what frees room
-            true => cut().and_then(|_| batch()),
-            false => batch(),
+            true => self.take_in(&self.reserve.room()),
+            false => self.write_as(Wait::Yes, Alone::No, |_| Ok(())),
         };
-        if outcome.as_ref().is_err_and(|why| why.code() == Code::StorageFull) {
-            self.journaling.set_stuck(true);
-            if cut().is_ok() {
-                outcome = batch().inspect_err(|_| drop(cut()));
-            }
+        if !self.journaling.is_stuck() && outcome.as_ref().is_err_and(|why| why.code() == Code::StorageFull) {
+            outcome = self.take_in(&self.reserve.room());
         }
         match &outcome {
             Err(why) if why.code() == Code::LockTimeout => {}

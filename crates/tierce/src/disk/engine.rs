@@ -243,11 +243,16 @@ impl Engine {
 
     /// Runs one write transaction and commits it. A damaged database is rebuilt and the write tried again: twice,
     /// where another process rebuilt it before and it was damaged again.
-    pub fn write<T>(&self, wait: Wait, run: impl FnMut(&Transaction<'_>) -> Result<T>) -> Result<T> {
+    pub fn write<T>(&self, wait: Wait, mut run: impl FnMut(&Transaction<'_>) -> Result<T>) -> Result<T> {
         if wait == Wait::Yes {
             self.settled()?; // in transactions that keep nobody from adding more
         }
-        self.write_as(wait, Alone::Yes, run)
+        match self.write_as(wait, Alone::Yes, &mut run) {
+            Err(why) if why.code() == Code::StorageFull && self.make_room(wait)? => {
+                self.write_as(wait, Alone::Yes, run)
+            }
+            outcome => outcome,
+        }
     }
 
     /// As [`Engine::write`]; what is not alone lets others add to the journal meanwhile.
@@ -299,6 +304,7 @@ impl Engine {
             if self.epochs.counting().load(Ordering::Relaxed) != 0 {
                 transaction.keep_count()?;
             }
+            self.cover(db, alone)?;
             transaction.commit().map(|()| (value, absorbed))
         });
         self.bound.done(outcome.is_ok());
@@ -365,6 +371,20 @@ impl Engine {
 
     /// Copies the log into the database; gives whether it could be ended as it was asked for. Keeps what its file is like then.
     pub fn copy_log(&self, db: &Db, end: Option<LogEnd>) -> Result<bool> {
+        let copied = match self.copy_log_as_is(db, end) {
+            Err(why) if why.code() == Code::StorageFull => {
+                let Some(room) = self.reserve.try_room() else { return Err(why) };
+                room.give();
+                self.copy_log_as_is(db, end)?
+            }
+            outcome => outcome?,
+        };
+        self.uncover(db);
+        Ok(copied)
+    }
+
+    /// As [`Engine::copy_log`], with the room that there is.
+    pub fn copy_log_as_is(&self, db: &Db, end: Option<LogEnd>) -> Result<bool> {
         let _turn = lock(&self.copying);
         if end.is_some() {
             self.release_queries()?;

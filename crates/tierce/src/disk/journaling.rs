@@ -124,7 +124,7 @@ impl Engine {
                 self.lost();
             }
             self.reserve.keep_for(journal.capacity());
-            self.bound.uses(journal.bytes());
+            self.bound.uses(journal.bytes() + self.reserve.bytes_of_journal());
             let _ = self.journaling.mapped.set(journal);
         }
         Ok(self.journaling.mapped())

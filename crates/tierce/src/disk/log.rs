@@ -113,9 +113,11 @@ impl Engine {
             return Ok(());
         }
         while db.free_pages()? > self.log.spare / 2 && !self.log.closing.load(Ordering::Relaxed) {
+            let room = self.reserve.room(); // a removal may need it
             let transaction = patiently(self.lock_timeout, || db.begin())?;
             transaction.vacuum(STEP)?;
             transaction.commit()?;
+            drop(room);
             if db.wal_pages() >= self.log.due {
                 self.copy_log(db, None)?;
             }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::db::{Db, LogEnd};
 use super::engine::Engine;
 use super::{lock, patiently};
-use crate::error::Result;
+use crate::error::{Code, Result};
 
 /// Accesses written in one transaction: short enough that a writer beside it barely waits.
 const BATCH: usize = 512;
@@ -177,11 +177,21 @@ fn give_memory_back() {
 /// kept short on the way.
 pub(super) fn flush(engine: &Engine, db: &Db) -> Result<()> {
     for batch in engine.accesses.all().chunks(BATCH) {
-        let transaction = patiently(engine.lock_timeout, || db.begin())?;
-        for (id, access) in batch {
-            transaction.touch(*id, access.tick, access.hits)?;
+        let write = || {
+            let _room = engine.reserve.room(); // a removal may need it
+            let transaction = patiently(engine.lock_timeout, || db.begin())?;
+            for (id, access) in batch {
+                transaction.touch(*id, access.tick, access.hits)?;
+            }
+            transaction.commit()
+        };
+        match write() {
+            Err(why) if why.code() == Code::StorageFull => {
+                engine.copy_log(db, Some(LogEnd::Cut))?;
+                write()?;
+            }
+            outcome => outcome?,
         }
-        transaction.commit()?;
         engine.accesses.flushed(batch);
         engine.log.grew(db.wal_pages());
         if engine.log.is_due().is_some() {

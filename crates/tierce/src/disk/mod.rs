@@ -39,6 +39,7 @@ mod read;
 mod ready;
 mod reserve;
 mod restore;
+mod room;
 mod row;
 mod rules;
 mod salvage;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::blob::{Blobs, make_dir, owner_only};
-use super::db::{APPLICATION_ID, Db, SCHEMA, Stamp};
+use super::db::{APPLICATION_ID, Db, PAGE_SIZE, SCHEMA, Stamp};
 use super::durability::Durability;
 use super::epoch::EpochTable;
 use super::journal::Journal;
@@ -112,6 +112,11 @@ impl Paths {
         known[..8].copy_from_slice(&about.len().to_le_bytes());
         known[8..].copy_from_slice(&changed.unwrap_or_default().as_nanos().to_le_bytes());
         Ok((xxhash_rust::xxh3::xxh3_64(&known), about.len()))
+    }
+
+    /// Pages of the database's file; what is in the log alone is not among them.
+    pub fn pages(&self) -> u64 {
+        fs::metadata(&self.database).map_or(0, |database| database.len() / PAGE_SIZE)
     }
 
     /// Bytes of the log's file. Its metadata only: see `create_database`.

@@ -63,7 +63,7 @@ impl Default for Options {
             encryption: None,
             store_keys: true,
             integrity: true,
-            journal: false,
+            journal: true,
             clock: Arc::new(SystemClock),
         }
     }

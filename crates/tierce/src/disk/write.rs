@@ -1,7 +1,6 @@
 //! The write path: encode outside every lock, then one record of the journal, or files and one transaction.
 
 use super::Wait;
-use super::db::{Db, LogEnd};
 use super::engine::{Alone, Engine};
 use super::extras::Extras;
 use super::number::Number;
@@ -166,31 +165,7 @@ impl Engine {
         }
     }
 
-    /// Removals for which there was no room: what is in the journal stays there, or goes with all. Then the files of values go
-    /// before their rows: a kill in between leaves misses.
-    fn apply_on_full_disk(&self, writes: &[Write<'_>]) -> Result<Vec<Written>> {
-        let clears = writes.iter().any(|write| matches!(write, Write::Clear));
-        let alone = if clears { Alone::Clearing } else { Alone::Beside };
-        let end = |how| self.copy_log(&*self.primary(Wait::Yes)?, Some(how));
-        let retry = || self.apply_once(writes, Wait::Yes, alone);
-        self.reserve.spend();
-        let _ = end(LogEnd::Cut); // before it takes the room that the database needs to take it in
-        let mut retried = retry();
-        if retried.is_err() && clears {
-            self.blobs.remove(&self.read_holding(false, Db::entry_files)?);
-            retried = retry();
-        }
-        for how in [LogEnd::Restart, LogEnd::Cut] {
-            if retried.is_err() {
-                // Started again, the log has the room that it took; cut, the database may have it.
-                retried = end(how).and_then(|_| retry());
-            }
-        }
-        self.reserve.keep();
-        retried
-    }
-
-    fn apply_once(&self, writes: &[Write<'_>], wait: Wait, alone: Alone) -> Result<Vec<Written>> {
+    pub fn apply_once(&self, writes: &[Write<'_>], wait: Wait, alone: Alone) -> Result<Vec<Written>> {
         let ready = writes.iter().map(|write| self.prepare(write)).collect::<Result<Vec<_>>>()?;
         if let Some(written) = self.append(&ready, wait)? {
             return Ok(written);
