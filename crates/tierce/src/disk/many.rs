@@ -173,7 +173,7 @@ mod tests {
             let keys = ["a", "b"].map(Key::from);
             let asked = keys.each_ref().map(|key| cache.engine.asked(key));
             let mut looks = 0;
-            let found = cache.engine.at_one_time(true, |still| {
+            let found = cache.engine.at_one_time(false, |still| {
                 let first = read(still, &asked[0]).0;
                 if looks == 0 {
                     other.set("a", b"new").unwrap();
@@ -185,7 +185,7 @@ mod tests {
             let (first, (second, meta)) = found.unwrap().unwrap();
             assert_eq!(first, second, "all are of one time");
             assert_ne!(cache.epochs().load(meta.slot), meta.epoch);
-            assert_eq!(looks, if journal { 2 } else { 1 }, "the journal shows a record, a snapshot does not");
+            assert_eq!(looks > 1, journal, "the journal shows a record, a snapshot does not");
         }
     }
 }
