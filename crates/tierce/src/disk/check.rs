@@ -299,7 +299,12 @@ impl Check<'_> {
         let mut repairs = Vec::new();
         let mut problems = Vec::new();
         for row in noticed {
-            if let Some(Found { kind, message, path, repair }) = self.second_look(&row)? {
+            let found = match self.second_look(&row) {
+                // What it has beside its row is on a page that cannot be read, which is told of already.
+                Err(why) if why.code() == Code::Corrupt && self.runs.is_some() => None,
+                found => found?,
+            };
+            if let Some(Found { kind, message, path, repair }) = found {
                 repairs.push(repair);
                 problems.push(Problem {
                     kind,
