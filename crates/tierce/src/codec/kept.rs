@@ -41,3 +41,32 @@ impl<T> Drop for Kept<T> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::convert::Infallible;
+    use std::thread;
+
+    use super::*;
+
+    static NUMBERS: Stash<u32> = Stash::new(Vec::new());
+
+    thread_local! {
+        static NUMBER: RefCell<Kept<u32>> = const { RefCell::new(Kept::new(&NUMBERS)) };
+    }
+
+    fn number_of_a_thread(make: u32) -> u32 {
+        let get = move || NUMBER.with_borrow_mut(|kept| *kept.get(|| Ok::<_, Infallible>(make)).unwrap());
+        thread::spawn(get).join().unwrap()
+    }
+
+    #[test]
+    fn what_a_thread_made_is_that_of_the_next_and_no_more_than_a_few_are_kept() {
+        assert_eq!((number_of_a_thread(1), number_of_a_thread(2)), (1, 1));
+        for number in 0..20 {
+            drop(Kept { own: Some(number), stash: &NUMBERS });
+        }
+        assert_eq!(NUMBERS.lock().unwrap().len(), MOST);
+    }
+}

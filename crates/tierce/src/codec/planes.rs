@@ -340,6 +340,7 @@ mod words {
 
 #[cfg(test)]
 mod tests {
+    use super::super::differences::from_differences;
     use super::*;
 
     #[test]
@@ -360,6 +361,20 @@ mod tests {
             let mut back = vec![0; raw.len()];
             join(&cut, width_log, &mut back, None).unwrap();
             assert_eq!(back, raw);
+            #[cfg(target_arch = "x86_64")]
+            if width_log == 3 {
+                let mut by_sse2 = vec![0; raw.len()];
+                #[allow(unsafe_code, reason = "as above")]
+                // SAFETY: every x86-64 has SSE2.
+                let done = unsafe { sse2::join(&cut, &mut by_sse2) };
+                assert!(by_sse2[..8 * done] == raw[..8 * done] && count - done < 16);
+            }
+            let (mut summed, mut sum) = (vec![0; raw.len()], 7);
+            let done = join(&cut, width_log, &mut summed, Some(&mut sum)).unwrap() << width_log;
+            from_differences(&mut summed[done..], width_log, &mut sum).unwrap();
+            let (mut one_by_one, mut last) = (raw.clone(), 7);
+            from_differences(&mut one_by_one, width_log, &mut last).unwrap();
+            assert_eq!((summed, sum), (one_by_one, last));
             if width_log == 3 {
                 let (mut by_words, mut back) = (planes.clone(), raw.clone());
                 let done = words::split(&raw, &mut by_words, (count, 0));
