@@ -220,10 +220,10 @@ impl Check<'_> {
     fn trees(&mut self) -> Result<()> {
         let Some(disorder) = self.read(Db::disorder)? else { return Ok(()) };
         let message = format!("the database is damaged: {disorder}");
-        self.damaged_database(message)
+        self.damaged_database(&message)
     }
 
-    fn damaged_database(&mut self, message: String) -> Result<()> {
+    fn damaged_database(&mut self, message: &str) -> Result<()> {
         let path = self.engine.paths.database.clone();
         let walked = walk(&self.db, |_| true);
         let unreachable = walked.unreachable();
@@ -256,7 +256,7 @@ impl Check<'_> {
                         from = next;
                     }
                     Err(why) if why.code() == Code::Corrupt && (self.fix || self.runs.is_none()) => {
-                        self.damaged_database(why.to_string())?; // it came since the trees were looked at
+                        self.damaged_database(&why.to_string())?; // it came since the trees were looked at
                         if !self.fix {
                             return Ok(());
                         }
