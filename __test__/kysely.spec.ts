@@ -2,9 +2,10 @@ import { join } from 'node:path'
 import { sql } from 'kysely'
 import { Cache, double, integer, text, timestamp } from 'tierce'
 import { kysely } from 'tierce/kysely'
-import { describe, expect, expectTypeOf, it } from 'vitest'
+import { describe, expect, expectTypeOf, it, vi } from 'vitest'
 import { codeOf } from './helpers/errors.js'
 import { tempDir } from './helpers/temp.js'
+import { PATIENTLY } from './helpers/wait.js'
 
 async function filled() {
   const cache = new Cache({
@@ -82,6 +83,29 @@ describe('kysely', () => {
       await db.selectFrom('experiments').select('key').where('modelType', '=', injected).execute(),
     ).toEqual([])
     expect(await cache.size()).toBe(10)
+  })
+
+  it('runs what was compiled once with other values', async () => {
+    await using cache = await filled()
+    const db = kysely(cache)
+    const compiled = db.selectFrom('experiments').select(['key', 'epochs']).where('epochs', '=', 1).compile()
+    for (const epochs of [1, 2, 7]) {
+      const { rows } = await db.executeQuery({ ...compiled, parameters: [epochs] })
+      expect(rows).toEqual([{ key: `k${epochs}`, epochs }])
+    }
+  })
+
+  it('holds back no query until one before it is answered', async () => {
+    const waiting: ((rows: object[]) => void)[] = []
+    const query = () => new Promise<object[]>((answer) => waiting.push(answer))
+    const db = kysely({ query } as unknown as Cache)
+    const ask = () => db.selectFrom('entries').select('key').execute()
+    const [first, second] = [ask(), ask()]
+    await vi.waitFor(() => expect(waiting).toHaveLength(2), PATIENTLY)
+    waiting[1]?.([{ key: 'b' }])
+    expect(await second).toEqual([{ key: 'b' }])
+    waiting[0]?.([{ key: 'a' }])
+    expect(await first).toEqual([{ key: 'a' }])
   })
 
   it('ends with its cache', async () => {

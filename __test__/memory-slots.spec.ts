@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { hashString } from '../build/memory/hash.js'
 import { Slots } from '../build/memory/slots.js'
+import { Strings } from '../build/memory/strings.js'
 
 const OBJECT = { id: 1 }
 /** Keys of all kinds, and such as could be taken for one another. */
@@ -143,6 +144,48 @@ describe('the slots of keys', () => {
     const keys = Array.from({ length: 60_000 }, (_, id) => keyOf(id))
     expect(keys.filter((key) => pair.valueOf(key) !== pair.model.get(key))).toEqual([])
     expect(pair.slots.size).toBe(pair.model.size)
+  })
+
+  it('are those of a Map where all keys share what they begin and end with, and others come that differ in that alone', () => {
+    const pair = new Pair<string>()
+    const ids = Array.from({ length: 600 }, (_, id) => String(id).padStart(8, '0'))
+    const forms = [
+      'user:%:profile',
+      'user:%:picture',
+      'post:%:profile',
+      '%',
+      'u%',
+      '%e',
+      '',
+      'user:%:profile:%',
+    ]
+    for (const form of forms) {
+      const keys = ids.map((id) => form.replaceAll('%', id))
+      for (const [at, key] of keys.entries()) pair.set(key, at)
+      for (const key of keys.filter((_, at) => at % 7 === 0)) pair.delete(key)
+      pair.check([...keys, ...ids, `${form}${form}`])
+    }
+    pair.clear()
+    for (const id of ids) pair.set(`${id}:user`, 1)
+    pair.check(ids)
+    expect(pair.slots.hashOf(`${ids[0]}:user`)).toBe(hashString(`${ids[0]}:user`))
+  })
+
+  it('of keys that differ only in what others share seldom need a Map', () => {
+    const strings = new Strings()
+    const cells: string[] = []
+    strings.grow(20_000)
+    const refused = new Set<number>()
+    for (let id = 0; id < 20_000; id++) {
+      const key = `tenant:${id % 40}:item:${Math.floor(id / 40)}`
+      const isFirst = id < 500
+      cells.push(isFirst ? `tenant:0:item:${1000 + id}` : key, 'value')
+      if (!strings.add(cells[2 * id]!, id, cells)) refused.add(id)
+    }
+    expect(refused.size).toBeLessThan(200)
+    for (let id = 0; id < 20_000; id++) {
+      expect(strings.get(copied(cells[2 * id]!), cells)).toBe(refused.has(id) ? -1 : id)
+    }
   })
 
   it('are found where somebody chose strings of one hash', () => {

@@ -38,6 +38,8 @@ export type CacheDatabase<M extends MetaTables> = {
 
 /**
  * A cache's metadata as a Kysely database. It reads only: a statement that writes, and a transaction, is an `E_READ_ONLY`.
+ * To build and compile a query takes longer than to find one row: one that is asked often is best compiled once, with `compile()`, and asked by
+ * `db.executeQuery({ ...compiled, parameters: [...] })`.
  * Nothing has to be destroyed; it ends with its cache.
  */
 export function kysely<M extends MetaTables>(cache: Cache<M>): Kysely<CacheDatabase<M>> {
@@ -46,29 +48,45 @@ export function kysely<M extends MetaTables>(cache: Cache<M>): Kysely<CacheDatab
 
 function dialect(cache: Cache): Dialect {
   return {
-    createAdapter: () => new SqliteAdapter(),
+    createAdapter: () => new CacheAdapter(),
     createDriver: () => new CacheDriver(cache),
     createIntrospector: (database) => new SqliteIntrospector(database),
     createQueryCompiler: () => new SqliteQueryCompiler(),
   }
 }
 
+class CacheAdapter extends SqliteAdapter {
+  /** What only reads waits for nothing: with one connection Kysely would hold back each query until the one before is answered. */
+  override get supportsMultipleConnections(): boolean {
+    return true
+  }
+}
+
+/** Of a driver that has nothing to wait for: one promise for all. */
+const DONE = Promise.resolve()
+
 class CacheDriver implements Driver {
-  readonly #connection: DatabaseConnection
+  readonly #connection: Promise<DatabaseConnection>
 
   constructor(cache: Cache) {
-    this.#connection = new CacheConnection(cache)
+    this.#connection = Promise.resolve(new CacheConnection(cache))
   }
 
-  async init(): Promise<void> {}
+  init(): Promise<void> {
+    return DONE
+  }
 
-  async acquireConnection(): Promise<DatabaseConnection> {
+  acquireConnection(): Promise<DatabaseConnection> {
     return this.#connection
   }
 
-  async releaseConnection(): Promise<void> {}
+  releaseConnection(): Promise<void> {
+    return DONE
+  }
 
-  async destroy(): Promise<void> {}
+  destroy(): Promise<void> {
+    return DONE
+  }
 
   async beginTransaction(): Promise<void> {
     throw new ReadOnlyError(

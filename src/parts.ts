@@ -16,13 +16,22 @@ interface Parts {
   tracing: typeof import('./parts/tracing.js')
 }
 
+/** Those that were loaded: asking the module loader again takes longer than a short query. */
+const loaded: { [N in keyof Parts]?: Parts[N] } = {}
+
 /**
  * A part, loaded at the first call.
  * @throws UnavailableError `E_UNAVAILABLE`: it cannot be read, as where the process may open no more files; a later call tries again
  */
 export function part<N extends keyof Parts>(name: N): Parts[N] {
+  return loaded[name] ?? load(name)
+}
+
+function load<N extends keyof Parts>(name: N): Parts[N] {
   try {
-    return require(`./parts/${name}.js`)
+    const part: Parts[N] = require(`./parts/${name}.js`)
+    loaded[name] = part
+    return part
   } catch (cause) {
     if (cause instanceof TierceError) throw cause
     const why = (cause as Error).message

@@ -8,7 +8,10 @@ const halves = new Uint32Array(float.buffer)
 const identities = new WeakMap<object, number>()
 let lastIdentity = 0
 
-/** 32 well-mixed bits of a key: the same for keys that a `Map` holds for the same, as long as the process lives. */
+/**
+ * 32 well-mixed bits of a key, signed, because V8 makes an object of a number above 2^31: the same for keys that a `Map` holds for the
+ * same, as long as the process lives.
+ */
 export function hashKey(key: unknown): number {
   if (typeof key === 'string') return hashString(key)
   if (typeof key === 'number') return hashNumber(key)
@@ -22,17 +25,22 @@ export function mix(bits: number): number {
   mixed = Math.imul(mixed, 0x85ebca6b)
   mixed ^= mixed >>> 13
   mixed = Math.imul(mixed, 0xc2b2ae35)
-  return (mixed ^ (mixed >>> 16)) >>> 0
+  return mixed ^ (mixed >>> 16)
 }
 
 /** As `hashKey`; of a string of more than 192 characters not all count. */
 export function hashString(text: string): number {
   const length = text.length
-  if (length <= 3 * PART) return mix(hashRange(text, 0, length, 1, length))
+  if (length <= 3 * PART) return hashPart(text, 0, length)
   const middle = Math.ceil((length - 2 * PART) / PART)
   let bits = hashRange(text, 0, PART, 1, length)
   bits = hashRange(text, PART, length - PART, middle, bits)
   return mix(hashRange(text, length - PART, length, 1, bits))
+}
+
+/** As `hashString` for the characters from `start` to `end`, not included, and the length of all. */
+export function hashPart(text: string, start: number, end: number): number {
+  return mix(hashRange(text, start, end, 1, text.length))
 }
 
 function hashRange(text: string, start: number, end: number, step: number, seed: number): number {

@@ -174,7 +174,7 @@ export class S3Fifo<K> implements Evictor<K> {
 
   /** A key comes: where it goes. */
   #meet(key: K, weight: number): void {
-    this.#hash = this.#host.hashOf(key) | 0
+    this.#hash = this.#host.hashOf(key)
     const isKnown = this.#ghosts.take(this.#hash)
     const overflows = this.#isFilling && this.#held[SMALL]! + weight > this.#shareOf(SMALL)
     this.#queue = isKnown || overflows ? MAIN : SMALL

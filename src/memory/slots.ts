@@ -78,7 +78,7 @@ export class Slots<K, V> {
     this.#cells[2 * slot] = key
     this.#cells[2 * slot + 1] = value
     if (typeof key === 'string' && this.#isShort(key)) {
-      if (!this.#strings.add(key, slot)) this.#map.set(key, slot)
+      if (!this.#strings.add(key, slot, this.#cells)) this.#map.set(key, slot)
     } else if (typeof key === 'number' && this.#isInteger(key)) {
       this.#integers.add(key, slot)
     } else {

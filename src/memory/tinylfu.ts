@@ -219,7 +219,7 @@ export class TinyLfu<K> implements Evictor<K> {
   /** A key comes to a full cache: what is known of it, and what is to be learned now and then. */
   #meet(key: K): void {
     const sketch = this.#learning()
-    this.#print = this.#host.hashOf(key) | 0
+    this.#print = this.#host.hashOf(key)
     this.#warmth = Math.min(sketch.estimate(this.#print) + 1, MOST_USES)
     this.#uses++
     this.#climber.misses++

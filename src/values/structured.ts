@@ -1,12 +1,9 @@
 import { part } from '../parts.js'
 import { type Encoded, Kind, type ValueHandler } from './handler.js'
 
-let directions: typeof import('../parts/structured.js') | undefined
-
 /** To bytes and back, loaded when a value needs them. */
 export function structuredPart(): typeof import('../parts/structured.js') {
-  directions ??= part('structured')
-  return directions
+  return part('structured')
 }
 
 /** The last in the list: it stores what the others pass, or says why it cannot. */

@@ -157,7 +157,7 @@ impl CodecChoice {
             SHUFFLE => {
                 let coder = match self.method {
                     Method::Lz4 => PlaneCoder::Lz4,
-                    Method::Fast => PlaneCoder::Zstd(None),
+                    Method::Fast => PlaneCoder::Fast,
                     _ => PlaneCoder::Zstd(level),
                 };
                 numbers::encode(body, tail, &|raw, out| shuffle::encode(raw, element, coder, out), out)?;

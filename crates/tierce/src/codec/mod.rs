@@ -5,8 +5,11 @@
 mod choice;
 pub(crate) mod chunks;
 mod decimal;
+mod differences;
+mod kept;
 mod lz4;
 mod numbers;
+mod packed;
 mod pco;
 mod planes;
 mod shuffle;

@@ -10,17 +10,18 @@
 //!
 //! All numbers are little-endian. How many chunks there are follows from the value's size, which the frame gives.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use super::damaged;
+use super::kept::Stash;
 use crate::error::{Code, Error, Result};
 
 /// Bytes of a chunk: large enough for its tables not to count, small enough for the second-level cache. Not a power of two:
 /// then the planes of a shuffled chunk would all want the same lines of the first-level cache.
 pub(super) const CHUNK: usize = (1 << 20) - 8 * 448;
-const HEAD: usize = 8;
 /// More threads than this wait for memory rather than for the processor.
 const MOST_THREADS: usize = 8;
 
@@ -101,31 +102,54 @@ pub(super) fn limit(coded: &[u8]) -> u64 {
 /// Codes the chunks of an array, on several threads if there are several.
 pub(super) fn encode(body: &[u8], tail: &[u8], chunk: EncodeChunk<'_>, out: &mut Vec<u8>) -> Result<()> {
     let chunks: Vec<&[u8]> = body.chunks(CHUNK).collect();
-    let coded: Vec<Mutex<Vec<u8>>> = chunks.iter().map(|_| Mutex::default()).collect();
-    in_parallel(chunks.len(), &|at| {
-        let mut coded = coded[at].lock().unwrap_or_else(PoisonError::into_inner);
-        coded.reserve(chunks[at].len());
-        chunk(chunks[at], &mut coded)?;
-        if coded.len() >= chunks[at].len() {
-            coded.clear();
-            coded.extend_from_slice(chunks[at]);
-        }
-        Ok(())
-    })?;
-    let coded: Vec<Vec<u8>> =
-        coded.into_iter().map(|coded| coded.into_inner().unwrap_or_else(PoisonError::into_inner)).collect();
-    let size = coded.iter().map(Vec::len).sum::<usize>() + tail.len() + HEAD + 4 * coded.len();
-    out.reserve(size);
     out.extend_from_slice(&(CHUNK as u32).to_le_bytes());
     out.extend_from_slice(&(tail.len() as u32).to_le_bytes());
-    for chunk in &coded {
-        out.extend_from_slice(&(chunk.len() as u32).to_le_bytes());
-    }
-    for chunk in &coded {
-        out.extend_from_slice(chunk);
-    }
+    let at_lengths = out.len();
+    out.resize(at_lengths + 4 * chunks.len(), 0);
+    let coded = Mutex::new(InOrder { out, written: 0, waiting: BTreeMap::new() });
+    in_parallel(chunks.len(), &|at| {
+        let mut buffer = locked(&BUFFERS).pop().unwrap_or_default();
+        chunk(chunks[at], &mut buffer)?;
+        if buffer.len() >= chunks[at].len() {
+            buffer.clear();
+            buffer.extend_from_slice(chunks[at]);
+        }
+        locked(&coded).put(at, buffer, at_lengths);
+        Ok(())
+    })?;
     out.extend_from_slice(tail);
     Ok(())
+}
+
+/// Coded chunks come in any order and are written in theirs, so that no more than a few are in memory twice.
+struct InOrder<'a> {
+    out: &'a mut Vec<u8>,
+    written: usize,
+    waiting: BTreeMap<usize, Vec<u8>>,
+}
+
+/// What chunks are coded into, to be used again.
+static BUFFERS: Stash<Vec<u8>> = Stash::new(Vec::new());
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl InOrder<'_> {
+    fn put(&mut self, at: usize, coded: Vec<u8>, at_lengths: usize) {
+        self.waiting.insert(at, coded);
+        while let Some(mut coded) = self.waiting.remove(&self.written) {
+            let length = at_lengths + 4 * self.written;
+            self.out[length..length + 4].copy_from_slice(&(coded.len() as u32).to_le_bytes());
+            self.out.extend_from_slice(&coded);
+            self.written += 1;
+            coded.clear();
+            let mut kept = locked(&BUFFERS);
+            if kept.len() < MOST_THREADS {
+                kept.push(coded);
+            }
+        }
+    }
 }
 
 /// Fills `raw` from coded chunks, on several threads if there are several.

@@ -21,10 +21,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-#[cfg(unix)]
-use rusqlite::FileControl;
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags, OptionalExtension, Row, ffi};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Row, ffi};
+#[cfg(unix)]
+use rusqlite::{FileControl, MAIN_DB};
 
 use super::durability::Durability;
 use super::row::Sums;
