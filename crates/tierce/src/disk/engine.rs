@@ -29,6 +29,8 @@ use crate::error::{Code, Error, Result};
 const FAULTS_KEPT: usize = 64;
 /// Bytes of a changed database that an open reads through; of a larger one, the maintenance thread does.
 const EXAMINED_AT_ONCE: u64 = 64 << 20;
+/// How often a write makes room on a full disk: what gives free pages back may take it, for a moment.
+const ROOM: usize = 3;
 /// Readers beyond the primary connection that stay open.
 const READERS_KEPT: usize = 4;
 /// The most of the page caches of the primary connection and of each other one.
@@ -247,12 +249,13 @@ impl Engine {
         if wait == Wait::Yes {
             self.settled()?; // in transactions that keep nobody from adding more
         }
-        match self.write_as(wait, Alone::Yes, &mut run) {
-            Err(why) if why.code() == Code::StorageFull && self.make_room(wait)? => {
-                self.write_as(wait, Alone::Yes, run)
+        for _ in 0..ROOM {
+            match self.write_as(wait, Alone::Yes, &mut run) {
+                Err(why) if why.code() == Code::StorageFull && self.make_room(wait)? => {}
+                outcome => return outcome,
             }
-            outcome => outcome,
         }
+        self.write_as(wait, Alone::Yes, run)
     }
 
     /// As [`Engine::write`]; what is not alone lets others add to the journal meanwhile.

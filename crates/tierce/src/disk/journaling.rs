@@ -162,7 +162,8 @@ impl Engine {
             }
             return Ok(Some(journal).filter(|journal| journal.is_current()));
         }
-        if self.journaling.off.load(Ordering::Relaxed) {
+        self.reserve.look(); // a small disk is not to lose room to one that nothing is added to
+        if self.journaling.off.load(Ordering::Relaxed) || self.reserve.is_scarce() {
             return Ok(None);
         }
         match self.make_journal(capacity) {

@@ -9,7 +9,7 @@ use super::write::{Write, Written};
 use crate::error::{Code, Error, Result};
 
 /// Bytes of log that are worth it: less is what one set may have failed to add.
-const WORTH: u64 = 256 << 10;
+const WORTH: u64 = 32 << 10;
 
 impl Engine {
     /// Before a commit: keeps room for what the log will hold.
@@ -50,12 +50,11 @@ impl Engine {
             let message = "the disk is full, and making room takes a thread that may wait";
             return if self.is_worth_it() { Err(Error::new(Code::LockTimeout, message)) } else { Ok(false) };
         }
-        let Some(room) = self.reserve.try_room() else {
-            drop(self.reserve.room()); // somebody does it
-            return Ok(true);
-        };
+        let at_once = self.reserve.try_room();
+        let had_to_wait = at_once.is_none();
+        let room = at_once.unwrap_or_else(|| self.reserve.room());
         if !self.is_worth_it() {
-            return Ok(false);
+            return Ok(had_to_wait); // somebody has made it
         }
         self.take_in(&room).map(|()| true)
     }
