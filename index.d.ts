@@ -50,11 +50,6 @@ export declare class NativeDisk {
   /** Reads an entry of any size, a stale one too, on the thread pool. */
   read(key: Uint8Array, now: number): Promise<NativeEntry | null>
   /**
-   * Reads many entries on one snapshot. `keys` holds each key behind its length; entries come back in the same
-   * order.
-   */
-  readMany(keys: Uint8Array, now: number): Promise<NativeEntries>
-  /**
    * Applies the writes in `outbox[0, length)` in one transaction without waiting. Gives 0, with their outcomes in
    * the inbox, or -3 when it would have to wait: use `write`.
    */
@@ -93,15 +88,20 @@ export declare class NativeDisk {
   slotOf(key: Uint8Array): number
   /** Whether `view` is the mapping and not a copy. */
   sharesEpochs(view: Uint32Array): boolean
+  /**
+   * Takes memory from JavaScript, which would have it until the next collection: views of it are empty from then on, and what it
+   * was of goes. No call may be using it.
+   */
+  detach(memory: ArrayBuffer): void
   /** One counter, where the mapping cannot be shared. */
   epochAt(slot: number): number
   /** Faults since the last call that no call was told of. */
   takeFaults(): Array<NativeFault>
   /**
    * Lets go of the directory; on the thread pool, flushes what is still in memory and copies the log into the
-   * database. Calls that are under way finish.
+   * database. Calls that are under way finish. Gives the faults that nobody can be told of any more.
    */
-  close(): Promise<void>
+  close(): Promise<Array<NativeFault>>
   /** Copies the cache as it is at one moment into a directory that is empty or not there. */
   backup(dir: string, now: number): Promise<NativeCopy>
   /** Writes every live entry into a file. */
@@ -113,6 +113,13 @@ export declare class NativeDisk {
   load(path: string, merge: boolean, key: Uint8Array | undefined | null, now: number): Promise<NativeLoaded>
   /** Verifies everything in the directory; with `fix`, repairs it. */
   check(fix: boolean, now: number): Promise<NativeReport>
+  /**
+   * Reads live entries of many keys, of `inbox[0, keysLength)`, where each stands behind its length. Gives 0 with the answer in the
+   * inbox, 1 where there are faults to be told besides, or -2: use `readMany`. With `whole`, the answer has the facts of entries.
+   */
+  fetchMany(keysLength: number, whole: boolean, now: number): number
+  /** The same of any values, on the thread pool. `keys` holds each key behind its length. */
+  readMany(keys: Uint8Array, whole: boolean, now: number): Promise<NativeEntries>
   /** Reads an entry on the thread pool; a value that is stored as it is in a file is mapped, privately. */
   map(key: Uint8Array, now: number): Promise<NativeMapped | null>
   /**
@@ -349,9 +356,11 @@ export interface NativeCoverageRules {
   high: number
 }
 
-/** Entries in the order of their keys. */
+/** What many keys hold: see `many.rs`. */
 export interface NativeEntries {
-  entries: Array<NativeEntry | undefined | null>
+  answer: Buffer
+  /** The values that are apart, in order. */
+  apart: Array<Buffer>
   /** Whether there are faults to be told. */
   hasFaults: boolean
 }
@@ -360,7 +369,7 @@ export interface NativeEntries {
 export interface NativeEntry {
   meta: Buffer
   value: Buffer
-  /** Tags, description and metadata, as on disk; not in answers for many keys. */
+  /** Tags, description and metadata, as on disk. */
   extras?: Buffer
 }
 
@@ -481,6 +490,7 @@ export interface NativeRecord {
 export interface NativeReport {
   entries: number
   expired: number
+  unreachable: number
   files: number
   bytes: number
   found: number

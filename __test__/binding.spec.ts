@@ -117,7 +117,9 @@ const CALLS: Record<string, ((opened: Opened) => unknown) | null> = {
   'NativeDisk.prototype.state': ({ disk, inbox }) => disk.state(inbox.write(KEY), true, NOW),
   'NativeDisk.prototype.readSync': ({ disk }) => disk.readSync(Buffer.from(KEY), NOW),
   'NativeDisk.prototype.read': ({ disk }) => disk.read(Buffer.from(KEY), NOW),
-  'NativeDisk.prototype.readMany': ({ disk }) => disk.readMany(packedKeys(KEY, 'other'), NOW),
+  'NativeDisk.prototype.fetchMany': ({ disk, inbox }) =>
+    disk.fetchMany(packedKeys(KEY, 'other').copy(inbox), true, NOW),
+  'NativeDisk.prototype.readMany': ({ disk }) => disk.readMany(packedKeys(KEY, 'other'), true, NOW),
   'NativeDisk.prototype.apply': ({ disk, outbox }) => disk.apply(packed(KEY, 'v').copy(outbox), NOW),
   'NativeDisk.prototype.write': ({ disk }) => disk.write(packed(KEY, 'v'), [], NOW),
   'NativeDisk.prototype.writeSync': ({ disk }) => disk.writeSync(packed(KEY, 'v'), [], NOW),
@@ -151,6 +153,7 @@ const CALLS: Record<string, ((opened: Opened) => unknown) | null> = {
   'NativeDisk.prototype.load': ({ disk }) => disk.load(saved(), true, undefined, NOW),
   'NativeDisk.prototype.check': ({ disk }) => disk.check(false, NOW),
   'NativeDisk.prototype.epochs': ({ disk }) => disk.epochs(),
+  'NativeDisk.prototype.detach': ({ disk }) => disk.detach(disk.epochs().buffer as ArrayBuffer),
   'NativeDisk.prototype.sharesEpochs': ({ disk }) => disk.sharesEpochs(new Uint32Array(1)),
   'NativeDisk.prototype.slotOf': ({ disk }) => disk.slotOf(Buffer.from(KEY)),
   'NativeDisk.prototype.epochAt': ({ disk }) => disk.epochAt(0),
@@ -301,7 +304,8 @@ describe('the generated binding', () => {
       () => disk.touch(0xffffffff, NOW),
       () => disk.writeSync(packed(KEY, 'v').subarray(0, -1), [], NOW),
       () => disk.write(Buffer.from([1, 0, 1, 0]), [], NOW),
-      () => disk.readMany(Buffer.from([255, 255, 255, 255]), NOW),
+      () => disk.readMany(Buffer.from([255, 255, 255, 255]), true, NOW),
+      () => disk.fetchMany(0xffffffff, true, NOW),
       () => disk.page({ cursor: Buffer.from([1]), limit: 10, expiring: false }, NOW),
     ]
     for (const call of calls) {

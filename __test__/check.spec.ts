@@ -34,6 +34,7 @@ describe('check', () => {
       ok: true,
       entries: 3,
       expired: 0,
+      unreachable: 0,
       files: 2,
       bytes: storedSize,
       found: 0,

@@ -1,9 +1,10 @@
-import { cpSync, mkdirSync, renameSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { runScript } from './helpers/child.js'
 import { openCache, tempDir } from './helpers/temp.js'
+import { PATIENTLY } from './helpers/wait.js'
 
 const entry = new URL('../dist/index.mjs', import.meta.url).href
 const commonJs = fileURLToPath(new URL('../dist/index.js', import.meta.url))
@@ -213,4 +214,43 @@ describe('the place of the directory', () => {
     }
     expect(await openCache({ dir }).get(same)).toBe('from another process')
   })
+})
+
+describe('close', () => {
+  it.runIf(process.platform === 'linux')('lets_go_of_the_memory_that_processes_share', async () => {
+    const dir = join(tempDir(), 'cache')
+    const isMapped = () => readFileSync('/proc/self/maps', 'utf8').includes(dir)
+    const cache = openCache({ dir })
+    await cache.set('key', 1)
+    await cache.get('key')
+    expect(isMapped()).toBe(true)
+    await cache.close()
+    await vi.waitFor(() => expect(isMapped()).toBe(false), PATIENTLY)
+  })
+
+  it('a_load_that_ends_after_it_gets_its_value', async () => {
+    const cache = openCache({ dir: join(tempDir(), 'cache') })
+    await cache.set('key', 1)
+    let loaded: (value: number) => void = () => {}
+    const loading = cache.refresh('key', () => new Promise<number>((resolve) => (loaded = resolve)))
+    cache.on('error', () => {})
+    await cache.close()
+    loaded(2)
+    expect(await loading).toBe(2)
+  })
+
+  it.each([{ journal: false }, { journal: true }])(
+    'a_directory_that_was_removed_is_an_event_and_no_error, %o',
+    async (options) => {
+      const dir = join(tempDir(), 'cache')
+      const cache = openCache({ dir, memory: false, ...options })
+      const told: string[] = []
+      cache.on('error', ({ code, message }) => told.push(`${code} ${message}`))
+      await cache.set('key', 1)
+      await cache.get('key')
+      rmSync(dir, { recursive: true })
+      await cache.close()
+      expect(told.at(-1)).toMatch(/^E_UNAVAILABLE the directory was removed or replaced/)
+    },
+  )
 })

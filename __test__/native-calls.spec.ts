@@ -72,7 +72,7 @@ describe.each([{ memory: false }, {}] as const)('a disk tier with %o', (options)
   })
 
   it('a_verb_for_many_is_one_call_whatever_it_finds', async () => {
-    expect(await during(() => cache.getMany([...KEYS, 'none', 'neither']))).toEqual(['readMany'])
+    expect(await during(() => cache.getMany([...KEYS, 'none', 'neither']))).toEqual(['fetchMany'])
     expect(await during(() => cache.setMany(KEYS.map((key) => [key, 1])))).toEqual(['apply'])
     expect(await during(() => cache.deleteMany([...KEYS, 'none']))).toEqual(['apply'])
   })

@@ -143,18 +143,19 @@ export class Cache<M extends MetaTables = NoMeta> extends CacheChanges<M> {
   async getMany<V = unknown>(keys: Iterable<Key>): Promise<(V | undefined)[]> {
     const soon = this.#core.textsSoon(keys)
     const texts = soon instanceof Promise ? await soon : soon
-    return this.#core.tiers.readMany(texts) as Promise<(V | undefined)[]>
+    return this.#core.tiers.readMany(texts) as Soon<(V | undefined)[]>
   }
 
-  /** The values of many keys, aligned with them, read one by one on this thread. */
+  /** As `getMany`, on this thread: large values, and those in files, are read one by one. */
   getManySync<V = unknown>(keys: Iterable<Key>): (V | undefined)[] {
-    return this.#core.texts(keys).map((text) => this.#core.tiers.readSync(text) as V | undefined)
+    return now(this.#core.tiers.readMany(this.#core.texts(keys), true)) as (V | undefined)[]
   }
 
   /** As `get`, on this thread. */
   getSync<V = unknown>(key: Key): V | undefined {
     const core = this.#core
-    return (core.peeked(key) ?? core.tiers.readSync(core.text(key))) as V | undefined
+    const live = core.peeked(key)
+    return (live === undefined ? core.tiers.readSync(core.text(key)) : live) as V | undefined
   }
 
   /** The value of a key and what is known beside it; `undefined` on a miss. */

@@ -37,6 +37,11 @@ export interface CheckReport {
   /** Entries that were looked at, expired ones included. */
   entries: number
   expired: number
+  /**
+   * Entries on pages that cannot be read any more: about as many as there are on others. 1 where none can be read, and nobody knows how
+   * many there were.
+   */
+  unreachable: number
   /** Value files that were read. */
   files: number
   /** Bytes of values, as stored, that were read. */
@@ -53,7 +58,8 @@ export async function check(tiers: TierStack, options: CheckOptions): Promise<Ch
   const fix = boolean(options.fix ?? false, 'fix')
   if (tiers.disk === undefined) {
     const { entries } = await tiers.stats()
-    return { ok: true, entries, expired: 0, files: 0, bytes: 0, found: 0, fixed: 0, problems: [] }
+    const none = { expired: 0, unreachable: 0, files: 0, bytes: 0, found: 0, fixed: 0, problems: [] }
+    return { ok: true, entries, ...none }
   }
   const report = await tiers.disk.manage((disk, now) => disk.check(fix, now))
   const problems = report.problems.map(({ kind, message, key, path, fixed }): CheckProblem => {

@@ -60,5 +60,5 @@ function replace(methods: readonly Method[], by: (name: Method, call: Call) => C
 }
 
 /** Reads and writes. */
-export const READS: readonly Method[] = ['fetch', 'read', 'readSync', 'readMany', 'state']
+export const READS: readonly Method[] = ['fetch', 'read', 'readSync', 'fetchMany', 'readMany', 'state']
 export const WRITES: readonly Method[] = ['apply', 'write', 'writeSync', 'touch']

@@ -16,7 +16,7 @@ write[0] = 3 // clear
 
 const CALLS = {
   read: (disk) => disk.read(Buffer.from('key'), now),
-  readMany: (disk) => disk.readMany(Buffer.alloc(0), now),
+  readMany: (disk) => disk.readMany(Buffer.alloc(0), true, now),
   write: (disk) => disk.write(write, [], now),
   map: (disk) => disk.map(Buffer.from('key'), now),
   page: (disk) => disk.page({ limit: 10, expiring: false }, now),

@@ -15,14 +15,25 @@ it.each([
   { tiers: 'disk', memory: false, seconds: SECONDS / 2 },
   { tiers: 'memory and disk', memory: true, seconds: SECONDS / 2 },
   { tiers: 'memory and encrypted disk', memory: true, seconds: SECONDS / 4, key: 'ab'.repeat(32) },
+  { tiers: 'memory and disk with a journal', memory: true, seconds: SECONDS / 4, journal: true },
+  { tiers: 'memory and disk, eight', memory: true, seconds: SECONDS / 4, processes: 8 },
+  {
+    tiers: 'memory and disk with a journal, eight',
+    memory: true,
+    seconds: SECONDS / 4,
+    processes: 8,
+    journal: true,
+  },
 ])(
-  'two_processes_share_a_directory_with_no_error_no_lost_write_and_no_old_value ($tiers)',
-  async ({ memory, seconds, key }) => {
+  'processes_share_a_directory_with_no_error_no_lost_write_and_no_old_value ($tiers)',
+  async ({ memory, seconds, key, journal = false, processes = 2 }) => {
     const folder = tempDir()
     const board = join(folder, 'board')
-    writeFileSync(board, Buffer.alloc(8 * 6 * 2))
-    const args = (me: number) => [join(folder, 'cache'), board, me, 2, seconds, memory]
-    const children = [0, 1].map((me) => runScript(sharer, args(me), { TIERCE_TEST_KEY: key }))
+    writeFileSync(board, Buffer.alloc(8 * 6 * processes))
+    const args = (me: number) => [join(folder, 'cache'), board, me, processes, seconds, memory, journal]
+    const children = Array.from({ length: processes }, (_, me) =>
+      runScript(sharer, args(me), { TIERCE_TEST_KEY: key }),
+    )
     for (const lines of await Promise.all(children.map((child) => child.done))) {
       const [writes = 0, reads = 0] = (lines.at(-1) ?? '').split(' ').map(Number)
       expect(writes).toBeGreaterThan(0)

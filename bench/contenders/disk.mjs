@@ -15,6 +15,7 @@ const tierceWith = (options) => (folder) => {
     set: (key, value) => cache.set(key, value),
     getMany: (keys) => cache.getMany(keys),
     setMany: (entries) => cache.setMany(entries),
+    deleteMany: (keys) => cache.deleteMany(keys),
     close: () => cache.close(),
   }
 }
@@ -44,6 +45,10 @@ function betterSqlite(folder) {
     for (const [key, value] of entries) upsert.run(key, value)
   })
   const getMany = db.transaction((keys) => keys.map((key) => select.get(key)))
+  const remove = db.prepare('DELETE FROM entries WHERE key = ?')
+  const deleteMany = db.transaction((keys) => {
+    for (const key of keys) remove.run(key)
+  })
   return {
     reads: 'sync',
     writes: 'sync',
@@ -51,6 +56,7 @@ function betterSqlite(folder) {
     set: (key, value) => upsert.run(key, value),
     getMany,
     setMany,
+    deleteMany,
     close: () => db.close(),
   }
 }
@@ -62,6 +68,10 @@ function lmdb(folder) {
     db.batch(() => {
       for (const [key, value] of entries) db.put(key, value)
     })
+  const deleteMany = (keys) =>
+    db.batch(() => {
+      for (const key of keys) db.remove(key)
+    })
   return {
     reads: 'sync',
     writes: 'async',
@@ -69,6 +79,7 @@ function lmdb(folder) {
     set: (key, value) => db.put(key, value),
     getMany: (keys) => db.getMany(keys),
     setMany,
+    deleteMany,
     close: () => db.close(),
   }
 }

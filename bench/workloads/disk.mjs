@@ -53,13 +53,16 @@ const ways = {
         for (const [index, at] of group.entries()) seen(order[at], found[index])
       }
     },
+    async delete(store, { keys, order }) {
+      for (const group of groups(keys.length)) await store.deleteMany(group.map((at) => keys[order[at]]))
+    },
   },
 }
 
 /**
  * Sets all keys in an empty folder, closes and opens the store, and gets all keys in another order: from the operating
  * system's cache, since they were just written. Every value that comes back has its length checked under the clock, and is
- * compared byte by byte after it.
+ * compared byte by byte after it. A way that deletes does so at last.
  */
 async function setThenGet({ contender, scale, folder }, { bytes, count }, way) {
   const keys = keysFor(Math.ceil(count * scale))
@@ -79,8 +82,14 @@ async function setThenGet({ contender, scale, folder }, { bytes, count }, way) {
   for (const [at, value] of values.entries()) {
     if (Buffer.compare(value, found[at]) !== 0) throw new Error(`${contender}: ${keys[at]} came back changed`)
   }
+  const deleted = way.delete && (await measure(() => way.delete(reader, job)))
+  if (deleted && (await reader.get(keys[0])) !== undefined)
+    throw new Error(`${contender}: nothing was deleted`)
   await reader.close()
-  return { set: { ...set, ops: keys.length }, get: { ...get, ops: keys.length } }
+  const figures = { set, get, ...(deleted && { delete: deleted }) }
+  return Object.fromEntries(
+    Object.entries(figures).map(([id, figure]) => [id, { ...figure, ops: keys.length }]),
+  )
 }
 
 const TITLES = { one: 'one at a time', 'at-once': `${AT_ONCE} at once`, many: `${AT_ONCE} in one call` }
@@ -92,6 +101,6 @@ export const workloads = SIZES.flatMap((size) =>
     // The synchronous verbs differ from the others in the first way only.
     contenders: Object.keys(diskContenders).filter((name) => id === 'one' || !name.startsWith('tierce sync')),
     run: (options) => setThenGet(options, size, way),
-    rows: { set: `set ${size.name}, ${TITLES[id]}`, get: `get ${size.name}, ${TITLES[id]}` },
+    rows: Object.fromEntries(Object.keys(way).map((verb) => [verb, `${verb} ${size.name}, ${TITLES[id]}`])),
   })),
 )

@@ -144,7 +144,10 @@ export class CacheUpkeep<M extends MetaTables> {
     this.#core.cleanup.stop()
   }
 
-  /** Finishes the writes under way and lets go of the directory. Every later call is an `E_CLOSED`, but loads go on. */
+  /**
+   * Finishes the writes under way and lets go of the directory. Every later call is an `E_CLOSED`, but loads go on. Where the directory was
+   * removed meanwhile, it resolves, and an 'error' event tells of it.
+   */
   close(): Promise<void> {
     return this.#core.close()
   }

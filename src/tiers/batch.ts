@@ -63,7 +63,12 @@ export class Batch {
 
   /** Whether the batch is in the outbox, where one call on this thread can apply it. */
   get isSmall(): boolean {
-    return this.#buffer === this.#outbox && this.blobs.length === 0
+    return this.isInOutbox && this.blobs.length === 0
+  }
+
+  /** Whether its bytes are in memory that others use, but for its blobs. */
+  get isInOutbox(): boolean {
+    return this.#buffer === this.#outbox
   }
 
   /** A copy that may be used while the outbox fills again. */
@@ -158,6 +163,21 @@ export class Batch {
     this.#view.setUint32(this.length - 4, version.high, true)
   }
 
+  /** Makes room for sets that are to come, so that it does not grow again and again: what it grew from would wait for a collection. */
+  expect(sets: readonly { text: string; data: string | Uint8Array }[]): void {
+    let room = this.length
+    let longest = 0
+    for (const { text, data } of sets) {
+      const length = data.length >= BLOB_MIN ? 0 : data.length
+      room +=
+        WRITE +
+        Buffer.byteLength(text) +
+        (typeof data === 'string' && length > 0 ? Buffer.byteLength(data) : length)
+      longest = Math.max(longest, text.length + length)
+    }
+    this.#reserve(room + UTF8_MAX * longest)
+  }
+
   /** Writes a head, a key, and leaves room for `value` bytes behind them; gives where the head starts. */
   #bare(op: number, text: string, value = 0): number {
     const start = this.#head(op, text, value)
@@ -188,14 +208,24 @@ export class Batch {
 
 /** Keys, each behind its length. */
 export function packKeys(texts: readonly string[]): Buffer {
-  let size = 0
-  for (const text of texts) size += 4 + text.length * UTF8_MAX
-  const buffer = Buffer.allocUnsafe(size)
+  const buffer = Buffer.allocUnsafe(roomForKeys(texts))
+  return buffer.subarray(0, putKeys(texts, buffer))
+}
+
+/** Bytes that `putKeys` may take. */
+export function roomForKeys(texts: readonly string[]): number {
+  let room = 0
+  for (const text of texts) room += 4 + text.length * UTF8_MAX
+  return room
+}
+
+/** The same at the front of a buffer with room for it; gives how long it is. */
+export function putKeys(texts: readonly string[], buffer: Buffer): number {
   let at = 0
   for (const text of texts) {
     const length = buffer.write(text, at + 4)
     buffer.writeUInt32LE(length, at)
     at += 4 + length
   }
-  return buffer.subarray(0, at)
+  return at
 }

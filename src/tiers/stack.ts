@@ -46,7 +46,8 @@ export class TierStack extends MemoryFront {
 
   readSync(text: string): unknown {
     if (this.#isDiskAlone) return this.#counted(this.disk!.valueSync(text))
-    return this.readMemory(text) ?? this.#fresh(this.findSync(text))
+    const live = this.readMemory(text)
+    return live === undefined ? this.#fresh(this.findSync(text)) : live // not `??`: null is a value
   }
 
   #counted(value: unknown): unknown {
@@ -82,15 +83,24 @@ export class TierStack extends MemoryFront {
   }
 
   /** The values of many keys, aligned with them; those on disk are read in one call, from one snapshot. */
-  async readMany(texts: readonly string[]): Promise<unknown[]> {
+  readMany(texts: readonly string[], sync = false): Soon<unknown[]> {
+    if (this.#isDiskAlone) {
+      return then(this.disk!.values(texts, sync), (values) => {
+        for (const value of values ?? []) this.count(value !== undefined)
+        return values ?? texts.map((text) => this.readSync(text))
+      })
+    }
     const live = texts.map((text) => this.live(text))
     const missing = texts.filter((_, index) => live[index] === undefined)
-    const read = this.disk === undefined || missing.length === 0 ? [] : await this.disk.readMany(missing)
-    let next = 0
-    return live.map((entry, index) => {
-      const hit = entry ?? this.#remember(texts[index]!, read[next++])
-      this.count(hit !== undefined)
-      return this.given(hit)
+    const none = this.disk === undefined || missing.length === 0
+    return then(none ? [] : this.disk!.readMany(missing, sync), (read) => {
+      let next = 0
+      return live.map((entry, index) => {
+        if (entry === undefined && read === undefined) return this.readSync(texts[index]!)
+        const hit = entry ?? this.#remember(texts[index]!, read![next++])
+        this.count(hit !== undefined)
+        return this.given(hit)
+      })
     })
   }
 
@@ -136,6 +146,9 @@ export class TierStack extends MemoryFront {
     this.counters.sets += writes.length
     const kept = writes.map((write, index) => this.keep(write, encoded[index]))
     const pack = (batch: Batch) => {
+      if (writes.length > 1) {
+        batch.expect(writes.map(({ text }, index) => ({ text, data: encoded[index]!.data })))
+      }
       for (const [index, write] of writes.entries()) {
         packSet(batch, { ...write, encoded: this.packed(write, encoded[index]!) })
       }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use napi::Env;
-use napi::bindgen_prelude::{Buffer, Function, FunctionCallContext, Uint8Array, Uint32Array};
+use napi::bindgen_prelude::{ArrayBuffer, Buffer, Function, FunctionCallContext, Uint8Array, Uint32Array};
 use napi_derive::napi;
 use tierce::policy::UnknownPolicy;
 use tierce::{
@@ -97,7 +97,7 @@ pub struct NativeValidity {
 pub struct NativeEntry {
     pub meta: Buffer,
     pub value: Buffer,
-    /// Tags, description and metadata, as on disk; not in answers for many keys.
+    /// Tags, description and metadata, as on disk.
     pub extras: Option<Buffer>,
 }
 
@@ -120,16 +120,6 @@ pub struct NativeListing {
 pub struct NativeFault {
     pub code: String,
     pub message: String,
-}
-
-type Entries = (Vec<Option<Entry>>, bool);
-
-/// Entries in the order of their keys.
-#[napi(object, object_from_js = false)]
-pub struct NativeEntries {
-    pub entries: Vec<Option<NativeEntry>>,
-    /// Whether there are faults to be told.
-    pub has_faults: bool,
 }
 
 /// `fetch`: no live entry.
@@ -365,26 +355,6 @@ impl NativeDisk {
         ))
     }
 
-    /// Reads many entries on one snapshot. `keys` holds each key behind its length; entries come back in the same
-    /// order.
-    #[napi(ts_return_type = "Promise<NativeEntries>")]
-    pub fn read_many(
-        &self,
-        env: &Env,
-        keys: Uint8Array,
-        now: f64,
-    ) -> napi::Result<Work<Entries, NativeEntries>> {
-        let cache = guard(env, || self.at(now))?;
-        let read = move || {
-            let keys = Reader(&keys).keys()?;
-            on!(cache, cache => Ok((cache.get_many(&keys)?, cache.has_faults())))
-        };
-        Ok(job(read, |_, (entries, has_faults)| {
-            let entries = entries.into_iter().map(|entry| entry.map(native_entry)).collect();
-            Ok(NativeEntries { entries, has_faults })
-        }))
-    }
-
     /// Applies the writes in `outbox[0, length)` in one transaction without waiting. Gives 0, with their outcomes in
     /// the inbox, or -3 when it would have to wait: use `write`.
     #[napi]
@@ -548,6 +518,14 @@ impl NativeDisk {
         guard(env, || Ok(is_view_of(&view, self.database()?.epochs())))
     }
 
+    /// Takes memory from JavaScript, which would have it until the next collection: views of it are empty from then on, and what it
+    /// was of goes. No call may be using it.
+    #[napi]
+    pub fn detach(&self, env: &Env, memory: ArrayBuffer<'_>) -> napi::Result<()> {
+        guard(env, || Ok(()))?;
+        memory.detach()
+    }
+
     /// One counter, where the mapping cannot be shared.
     #[napi]
     pub fn epoch_at(&self, env: &Env, slot: u32) -> napi::Result<u32> {
@@ -565,20 +543,24 @@ impl NativeDisk {
     #[napi]
     pub fn take_faults(&self, env: &Env) -> napi::Result<Vec<NativeFault>> {
         guard(env, || {
-            let fault =
-                |fault: Error| NativeFault { code: fault.code().as_str().into(), message: fault.to_string() };
             let faults = on!(self.cache()?, cache => cache.take_faults());
-            Ok(faults.into_iter().map(fault).collect())
+            Ok(faults.into_iter().map(native_fault).collect())
         })
     }
 
     /// Lets go of the directory; on the thread pool, flushes what is still in memory and copies the log into the
-    /// database. Calls that are under way finish.
-    #[napi(ts_return_type = "Promise<void>")]
-    pub fn close(&self, env: &Env) -> napi::Result<Work<(), ()>> {
+    /// database. Calls that are under way finish. Gives the faults that nobody can be told of any more.
+    #[napi(ts_return_type = "Promise<Array<NativeFault>>")]
+    pub fn close(&self, env: &Env) -> napi::Result<Work<Vec<Error>, Vec<NativeFault>>> {
         let cache = guard(env, || Ok(self.open.tier.borrow_mut().take()))?;
-        Ok(job(move || cache.map_or(Ok(()), |tier| on!(tier, cache => cache.settle_down())), |_, ()| Ok(())))
+        let close = |tier| on!(tier, cache => cache.settle_down().map(|()| cache.take_faults()));
+        let close = move || cache.map_or(Ok(Vec::new()), close);
+        Ok(job(close, |_, faults| Ok(faults.into_iter().map(native_fault).collect())))
     }
+}
+
+fn native_fault(fault: Error) -> NativeFault {
+    NativeFault { code: fault.code().as_str().into(), message: fault.to_string() }
 }
 
 fn native_entry(entry: Entry) -> NativeEntry {

@@ -9,6 +9,7 @@ mod gate;
 pub mod hash;
 pub mod ledger;
 mod manage;
+mod many;
 mod mapped;
 mod query;
 mod scratch;

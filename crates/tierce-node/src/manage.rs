@@ -14,6 +14,7 @@ use crate::on;
 pub struct NativeReport {
     pub entries: f64,
     pub expired: f64,
+    pub unreachable: f64,
     pub files: f64,
     pub bytes: f64,
     pub found: f64,
@@ -105,6 +106,7 @@ fn native_report(report: CheckReport) -> NativeReport {
     NativeReport {
         entries: report.entries as f64,
         expired: report.expired as f64,
+        unreachable: report.unreachable as f64,
         files: report.files as f64,
         bytes: report.bytes as f64,
         found: report.found as f64,

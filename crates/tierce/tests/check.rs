@@ -11,7 +11,7 @@ use common::{
     Dice, assert_no_orphans, assert_settled, copy, database, noise, open, telling, temp, value_files,
     version_in,
 };
-use tierce::{Cache, CheckReport, ProblemKind, SetOptions};
+use tierce::{Cache, CheckReport, ProblemKind, SetOptions, Wait, Write};
 
 const KEYS: u64 = 60;
 
@@ -252,4 +252,87 @@ fn a_check_beside_writers_finds_nothing_and_takes_nothing() {
         stop.store(true, Ordering::Relaxed);
         writer.join().unwrap();
     });
+}
+
+/// Pages of one sort, one of each table: name, sort, number, path in its tree, cells.
+fn pages(dir: &Path) -> Vec<(String, String, u64, String, u64)> {
+    let conn = database(dir);
+    let mut found = conn
+        .prepare("SELECT name, pagetype, pageno, path, ncell FROM dbstat WHERE pageno > 1 ORDER BY pageno")
+        .unwrap();
+    let row = |row: &rusqlite::Row<'_>| {
+        Ok((
+            row.get(0)?,
+            row.get(1)?,
+            row.get::<_, i64>(2)? as u64,
+            row.get(3)?,
+            row.get::<_, i64>(4)? as u64,
+        ))
+    };
+    found.query_map([], row).unwrap().map(Result::unwrap).collect()
+}
+
+/// Entries that are small, so that their tree has three levels, and one of each other sort of rows.
+fn deep() -> (tempfile::TempDir, u64) {
+    const ENTRIES: u64 = 12_000;
+    let temp = temp();
+    let cache = open(temp.path());
+    let value = noise(3, 200);
+    let names: Vec<_> = (0..ENTRIES).map(|key| format!("{key}")).collect();
+    for some in names.chunks(1000) {
+        let writes: Vec<_> = some.iter().map(|name| Write::set(name.as_str(), &value)).collect();
+        cache.apply(&writes, Wait::Yes).unwrap();
+    }
+    let tagged = SetOptions { tags: &["tag"], ..SetOptions::default() };
+    cache.set_with("tagged", &value, &tagged).unwrap();
+    cache.set("in a file", &noise(4, 200_000)).unwrap();
+    cache.close().unwrap();
+    (temp, ENTRIES + 2)
+}
+
+#[test]
+fn whatever_page_is_damaged_what_can_be_reached_is_counted_and_what_cannot_is_told_of() {
+    let (original, entries) = deep();
+    let known = pages(original.path());
+    let mut sorts = std::collections::BTreeMap::new();
+    for page in &known {
+        let depth = page.3.matches('/').count();
+        sorts.insert((page.0.clone(), page.1.clone(), depth), page); // the last of each sort
+    }
+    assert!(sorts.keys().filter(|(name, ..)| name == "entries").count() >= 3, "{:?}", sorts.keys());
+    for (sort, (name, _, number, path, _)) in &sorts {
+        let below = known.iter().filter(|page| page.1 == "leaf" && page.3.starts_with(path.as_str()));
+        let lost: u64 =
+            below.filter(|page| page.0 == "entries" && name == "entries").map(|page| page.4).sum();
+        let temp = temp();
+        copy(original.path(), &temp.path().join("cache"));
+        let dir = temp.path().join("cache");
+        let cache = open(&dir);
+        let mut bytes = fs::read(dir.join("tierce.db")).unwrap();
+        bytes[*number as usize * 4096 - 4096..*number as usize * 4096].copy_from_slice(&noise(*number, 4096));
+        fs::write(dir.join("tierce.db"), bytes).unwrap();
+        let seen = cache.check(false).unwrap();
+        assert_eq!(kinds(&seen)[0], ProblemKind::DamagedDatabase, "{sort:?}: {seen:?}");
+        let reachable = entries - lost;
+        assert!(
+            seen.entries <= reachable && seen.entries >= reachable - reachable / 20,
+            "{sort:?}: {seen:?}"
+        );
+        let told = seen.unreachable;
+        if lost == entries {
+            assert_eq!(told, 1, "{sort:?}: how many there were, nobody knows");
+        } else {
+            assert!(told >= lost / 2 && told <= lost * 2, "{sort:?}: {told} for {lost}");
+        }
+        assert_eq!(cache.check(false).unwrap(), seen, "{sort:?}: a check without fix changes nothing");
+        let fixed = cache.check(true).unwrap();
+        assert_eq!((fixed.fixed, fixed.unreachable), (fixed.found, told), "{sort:?}: {fixed:?}");
+        let clean = cache.check(false).unwrap();
+        assert_eq!((clean.found, clean.unreachable), (0, 0), "{sort:?}: {clean:?}");
+        assert!(
+            clean.entries <= reachable && clean.entries + 2 >= reachable - reachable / 20,
+            "{sort:?}: {clean:?}"
+        );
+        assert_settled_but_for_unlinked(&dir, &cache);
+    }
 }

@@ -101,7 +101,9 @@ export class DiskAccess {
     this.tellFaults()
     this.#closed = true
     this.queue.close()
-    await wait(() => this.disk.close())
+    // The map of the file goes with it, and not when the array is collected. What still looks finds nothing current.
+    if (this.#epochs !== undefined) call(() => this.disk.detach(this.#epochs!.buffer as ArrayBuffer))
+    for (const { code, message } of await wait(() => this.disk.close())) this.onFault(code, message)
   }
 
   protected tellFaults(): void {

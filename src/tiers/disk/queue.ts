@@ -12,6 +12,9 @@ const BUSY = -3
 /** How long a set waits for others under `relaxed`. */
 const RELAXED_MS = 5
 
+/** Bytes of a batch whose memory is given back at once. */
+const RELEASED = 1 << 20
+
 /** A call that waits for its batch: `writes` of it, in bytes `start` to `end`, are its own. */
 interface Waiting {
   writes: number
@@ -84,9 +87,11 @@ export class WriteQueue {
       const { batch, waiting } = this.#takeBatch()
       this.#writeOrSplitSync(batch.bytes(), batch.blobs, waiting)
     }
-    const batch = new Batch(Buffer.allocUnsafe(0))
+    const batch = new Batch(Buffer.allocUnsafeSlow(0))
     pack(batch)
-    const outcomes = call(() => this.#disk.writeSync(batch.bytes(), batch.blobs, this.#now()))
+    const bytes = batch.bytes()
+    const outcomes = call(() => this.#disk.writeSync(bytes, batch.blobs, this.#now()))
+    this.#release(batch, bytes)
     return readOutcomes(viewOf(outcomes), 0, count).outcomes
   }
 
@@ -146,8 +151,18 @@ export class WriteQueue {
     this.#underWay = this.#writeOrSplit(bytes, batch.blobs, waiting).then(() => {
       this.#sent = undefined
       this.#underWay = undefined
+      this.#release(batch, bytes)
       this.flush()
     })
+  }
+
+  /** Gives back what a large batch took, and does not leave it to a collection that may come after many of them. */
+  #release({ blobs, isInOutbox }: Batch, bytes: Buffer): void {
+    const apart = blobs.filter(({ buffer, byteLength }) => buffer.byteLength === byteLength) // else a pool's
+    const own = isInOutbox ? apart : [bytes, ...apart]
+    const size = own.reduce((sum, { buffer }) => sum + buffer.byteLength, 0)
+    if (size < RELEASED) return
+    for (const { buffer } of own) call(() => this.#disk.detach(buffer as ArrayBuffer))
   }
 
   #takeBatch(): { batch: Batch; waiting: Waiting[] } {

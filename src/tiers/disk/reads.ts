@@ -3,11 +3,12 @@ import { fromNative } from '../../errors.js'
 import type { NativeDisk, NativeEntry } from '../../native.js'
 import type { Soon } from '../../soon.js'
 import { decode, decodeSoon } from '../../values/index.js'
-import { packKeys } from '../batch.js'
+import { packKeys, putKeys, roomForKeys } from '../batch.js'
 import { decodeExtras } from '../extras.js'
 import { type Facts, freshUntil, kindOf, META, readFacts, viewOf } from '../wire.js'
 import { BUFFER, DiskAccess } from './access.js'
 import { call, wait } from './calls.js'
+import { type ManyAnswer, type Placed, takeMany } from './many.js'
 import type { DiskHit, DiskOptions, KeyState } from './types.js'
 
 /** `fetch`: see the addon. */
@@ -135,12 +136,73 @@ export class DiskReads extends DiskAccess {
     return this.#hit(readFacts(this.inboxView, 0), this.inbox, META, META + length, false)
   }
 
-  /** Reads many live entries on one snapshot; the answer is aligned with `texts`. */
-  async readMany(texts: readonly string[]): Promise<(DiskHit | undefined)[]> {
-    await this.settled()
-    const { entries, hasFaults } = await wait(() => this.disk.readMany(packKeys(texts), this.now()))
-    if (hasFaults) this.tellFaults()
-    return entries.map((entry) => (entry ? this.#decoded(entry) : undefined))
+  /**
+   * The values of the live entries of many keys, aligned with them, all as they were at one time. Only a promise when it takes a thread; with
+   * `sync`, `undefined` where it does.
+   */
+  values(texts: readonly string[], sync: boolean): Soon<unknown[] | undefined> {
+    return this.#many(texts, false, sync, (_, value) => value)
+  }
+
+  /** The same with what is known of them. */
+  readMany(texts: readonly string[], sync: boolean): Soon<(DiskHit | undefined)[] | undefined> {
+    return this.#many(texts, true, sync, ({ view, facts }, value) => ({
+      value,
+      facts: readFacts(view, facts),
+    }))
+  }
+
+  #many<T>(
+    texts: readonly string[],
+    isWhole: boolean,
+    sync: boolean,
+    made: (placed: Placed, value: unknown) => T,
+  ): Soon<(T | undefined)[] | undefined> {
+    const read = (): Soon<(T | undefined)[] | undefined> => {
+      const answer = this.#fetchMany(texts, isWhole)
+      if (answer !== undefined || sync) return answer && this.#taken(texts.length, isWhole, answer, made)
+      return this.#answerSoon(texts, isWhole).then((soon) => this.#taken(texts.length, isWhole, soon, made))
+    }
+    if (sync) this.queue.flush()
+    const written = sync ? undefined : this.queue.afterWrites()
+    return written === undefined ? read() : written.then(read)
+  }
+
+  #taken<T>(
+    count: number,
+    isWhole: boolean,
+    answer: ManyAnswer,
+    made: (placed: Placed, value: unknown) => T,
+  ): (T | undefined)[] {
+    const faults: unknown[] = []
+    const found = takeMany(count, isWhole, answer, (placed) => {
+      try {
+        const { kind, buffer, start, end, owned } = placed
+        return made(placed, decode(kind, buffer, start, end, owned))
+      } catch (error) {
+        faults.push(error)
+        return undefined
+      }
+    })
+    // Listeners may read, and that changes the answer.
+    for (const error of faults) this.#unreadable(error)
+    if (answer.hasFaults) this.tellFaults()
+    return found
+  }
+
+  /** An answer in the inbox; `undefined` where that does not do. */
+  #fetchMany(texts: readonly string[], isWhole: boolean): ManyAnswer | undefined {
+    if (this.isJson || roomForKeys(texts) > BUFFER) return undefined
+    if (!this.isHolding) this.holdForThisTurn()
+    const outcome = call(() => this.disk.fetchMany(putKeys(texts, this.inbox), isWhole, this.now()))
+    if (outcome === TOO_LARGE) return undefined
+    return { bytes: this.inbox, isShared: true, apart: [], hasFaults: outcome !== 0 }
+  }
+
+  async #answerSoon(texts: readonly string[], isWhole: boolean): Promise<ManyAnswer> {
+    const soon = wait(() => this.disk.readMany(packKeys(texts), isWhole, this.now()))
+    const { answer: bytes, apart, hasFaults } = await soon
+    return { bytes, isShared: false, apart, hasFaults }
   }
 
   #decoded(entry: NativeEntry | null): DiskHit | undefined {

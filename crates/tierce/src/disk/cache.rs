@@ -248,7 +248,7 @@ impl Cache {
     }
 
     /// Flushes, copies the log into the database and closes. Dropping a cache loses nothing but the accesses since
-    /// the last flush.
+    /// the last flush. Where the directory was removed meanwhile, there is nothing left to do, and that is no error.
     ///
     /// # Errors
     /// As [`Cache::set`]; the cache is closed all the same.
@@ -256,7 +256,8 @@ impl Cache {
         self.settle_down()
     }
 
-    /// What [`Cache::close`] does before the connections go, for a host that shares the cache.
+    /// What [`Cache::close`] does before the connections go, for a host that shares the cache. That the directory was removed is
+    /// told by [`Cache::take_faults`].
     ///
     /// # Errors
     /// As [`Cache::set`].
@@ -264,8 +265,15 @@ impl Cache {
         self.engine.closing.store(true, Ordering::Relaxed);
         self.engine.log.close();
         self.maintenance.stop();
-        self.flush()?;
-        self.engine.copy_log(&*self.engine.primary(Wait::Yes)?, Some(LogEnd::Cut)).map(|_| ())
+        let end = || self.engine.copy_log(&*self.engine.primary(Wait::Yes)?, Some(LogEnd::Cut));
+        match self.flush().and_then(|()| end()) {
+            Err(why) if self.engine.is_gone() => {
+                let message = "the directory was removed or replaced while the cache was open: what was stored went with it";
+                self.engine.report(Error::new(Code::Unavailable, message).at(self.dir()).because(why));
+                Ok(())
+            }
+            outcome => outcome.map(|_| ()),
+        }
     }
 }
 

@@ -23,7 +23,7 @@ impl Engine {
 
     /// The version of a key's live entry. A damaged one counts as none: a read would remove it.
     pub(super) fn version(&self, transaction: &Transaction<'_>, key: &Key<'_>) -> Result<Option<u64>> {
-        Ok(match self.lookup(transaction.db, key, false, |_, _, _| Ok(()))? {
+        Ok(match self.lookup(transaction.db, &self.asked(key), false, |_, _, _| Ok(()))? {
             Lookup::Miss | Lookup::Damaged(..) => None,
             Lookup::File(header, _) if !self.blobs.has(header) => None,
             Lookup::Inline((), meta) | Lookup::File(_, meta) => self.is_live(&meta).then_some(meta.version),
@@ -40,7 +40,7 @@ impl Engine {
         progress: &mut Progress,
     ) -> Result<(bool, Number)> {
         let transaction = scene.transaction;
-        let found = self.lookup(transaction.db, key, false, |header, meta, payload| {
+        let found = self.lookup(transaction.db, &self.asked(key), false, |header, meta, payload| {
             let decoded = if meta.size > LONGEST { None } else { Some(header.decode(payload)?) };
             Ok((header, decoded.and_then(|bytes| Number::read(header.kind, &bytes))))
         })?;

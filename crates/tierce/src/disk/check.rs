@@ -15,6 +15,7 @@ use super::db::Sizes;
 use super::engine::Engine;
 use super::keeping::Keeping;
 use super::row::EntryRow;
+use super::salvage::walk;
 use super::{Wait, patiently};
 use crate::Cache;
 use crate::error::{Code, Error, Result};
@@ -85,6 +86,9 @@ pub struct CheckReport {
     pub entries: u64,
     /// Of these, those that have expired.
     pub expired: u64,
+    /// Entries that cannot be reached any more, about: of those on pages that cannot be read nobody knows more than how many there are
+    /// elsewhere. Where nothing can be reached, 1.
+    pub unreachable: u64,
     /// Value files of entries that were read.
     pub files: u64,
     /// Bytes of values as stored that were read.
@@ -119,8 +123,23 @@ impl Cache {
     pub fn check(&self, fix: bool) -> Result<CheckReport> {
         let engine = &*self.engine;
         engine.settled()?;
-        let db = engine.connect()?;
-        let mut check = Check { engine, db, fix, report: CheckReport::default(), unclaimed: HashSet::new() };
+        let mut report = CheckReport::default();
+        let db = match engine.connect() {
+            Err(why) if why.code() == Code::Corrupt => {
+                let (kind, message) =
+                    (ProblemKind::DamagedDatabase, format!("{why}; no entry can be reached"));
+                let path = Some(engine.paths.database.clone());
+                report.unreachable = 1;
+                report.add(Problem { kind, message, key: None, path, fixed: fix });
+                if !fix {
+                    return Ok(report);
+                }
+                engine.rebuild(&mut *engine.primary(Wait::Yes)?, why)?;
+                engine.connect()?
+            }
+            db => db?,
+        };
+        let mut check = Check { engine, db, fix, report, unclaimed: HashSet::new(), runs: None };
         check.run()?;
         Ok(check.report)
     }
@@ -134,6 +153,8 @@ struct Check<'a> {
     report: CheckReport,
     /// Files that were an entry's when the walk began, less those whose entry was met.
     unclaimed: HashSet<u64>,
+    /// Of a damaged database: the stretches of rows that can be read.
+    runs: Option<Vec<(i64, u64)>>,
 }
 
 /// A row that needs a second look: not all of its entry is in it, or something is wrong with it.
@@ -174,8 +195,13 @@ impl Check<'_> {
         if self.fix {
             self.engine.settle()?;
         }
-        self.unclaimed = self.read(Db::adopted)?.into_iter().collect();
+        if self.runs.is_none() {
+            self.unclaimed = self.read(Db::adopted)?.into_iter().collect();
+        }
         self.entries()?;
+        if self.runs.is_some() {
+            return Ok(()); // what belongs to whom shows when all entries do
+        }
         self.surplus()?;
         self.unclaimed_files()?;
         self.folders()?;
@@ -194,11 +220,21 @@ impl Check<'_> {
     fn trees(&mut self) -> Result<()> {
         let Some(disorder) = self.read(Db::disorder)? else { return Ok(()) };
         let message = format!("the database is damaged: {disorder}");
-        self.damaged_database(message)
+        self.damaged_database(&message)
     }
 
-    fn damaged_database(&mut self, message: String) -> Result<()> {
+    fn damaged_database(&mut self, message: &str) -> Result<()> {
         let path = self.engine.paths.database.clone();
+        let walked = walk(&self.db, |_| true);
+        let unreachable = walked.unreachable();
+        self.report.unreachable += unreachable.unwrap_or(1);
+        let cost = match unreachable {
+            Some(0) => "all entries can be reached".to_owned(),
+            Some(entries) => format!("about {entries} entries cannot be reached"),
+            None => "no entry can be reached".to_owned(),
+        };
+        let message = format!("{message}; {cost}");
+        self.runs = (!self.fix).then_some(walked.runs);
         if self.fix {
             let fault = Error::new(Code::Corrupt, message.clone()).at(&path);
             self.engine.rebuild(&mut *self.engine.primary(Wait::Yes)?, fault)?;
@@ -210,27 +246,31 @@ impl Check<'_> {
     }
 
     fn entries(&mut self) -> Result<()> {
-        let mut from = Some(i64::MIN);
-        while let Some(start) = from {
-            match self.page(start) {
-                Ok((noticed, next)) => {
-                    self.judge(noticed)?;
-                    from = next;
-                }
-                Err(why) if why.code() == Code::Corrupt => {
-                    self.damaged_database(why.to_string())?;
-                    if !self.fix {
-                        return Ok(()); // what lies behind the page cannot be reached
+        for (first, rows) in self.runs.clone().unwrap_or_else(|| vec![(i64::MIN, u64::MAX)]) {
+            let (mut from, mut left) = (Some(first), rows);
+            while let Some(start) = from.filter(|_| left > 0) {
+                match self.page(start, left) {
+                    Ok((noticed, rows, next)) => {
+                        self.judge(noticed)?;
+                        left -= rows;
+                        from = next;
                     }
+                    Err(why) if why.code() == Code::Corrupt && (self.fix || self.runs.is_none()) => {
+                        self.damaged_database(&why.to_string())?; // it came since the trees were looked at
+                        if !self.fix {
+                            return Ok(());
+                        }
+                    }
+                    Err(why) if why.code() == Code::Corrupt => break,
+                    Err(why) => return Err(why),
                 }
-                Err(why) => return Err(why),
             }
         }
         Ok(())
     }
 
-    /// Looks at a page of rows. Gives what needs a second look, and where the next page starts.
-    fn page(&mut self, from: i64) -> Result<(Vec<Noticed>, Option<i64>)> {
+    /// Looks at a page of up to `most` rows. Gives what needs a second look, how many rows there were, and where the next page starts.
+    fn page(&mut self, from: i64, most: u64) -> Result<(Vec<Noticed>, u64, Option<i64>)> {
         let (now, keeping) = (self.engine.now(), &self.engine.keeping.strict());
         let (mut rows, mut bytes, mut expired) = (0, 0, 0);
         let (mut noticed, mut next) = (Vec::new(), None);
@@ -246,20 +286,25 @@ impl Check<'_> {
                 bytes += row.frame.len();
                 expired += u64::from(row.is_expired(now));
                 noticed.extend(look(keeping, &row, sizes));
-                true
+                rows as u64 != most // no step behind the last: that page may be damaged
             })
         })?;
         self.report.entries += rows as u64;
         self.report.expired += expired;
         self.report.bytes += bytes.saturating_sub(rows * HEADER) as u64;
-        Ok((noticed, next))
+        Ok((noticed, rows as u64, next))
     }
 
     fn judge(&mut self, noticed: Vec<Noticed>) -> Result<()> {
         let mut repairs = Vec::new();
         let mut problems = Vec::new();
         for row in noticed {
-            if let Some(Found { kind, message, path, repair }) = self.second_look(&row)? {
+            let found = match self.second_look(&row) {
+                // What it has beside its row is on a page that cannot be read, which is told of already.
+                Err(why) if why.code() == Code::Corrupt && self.runs.is_some() => None,
+                found => found?,
+            };
+            if let Some(Found { kind, message, path, repair }) = found {
                 repairs.push(repair);
                 problems.push(Problem {
                     kind,

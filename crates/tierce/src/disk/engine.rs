@@ -326,6 +326,15 @@ impl Engine {
         outcome
     }
 
+    /// Whether the database is not the one that was opened any more, or there is none.
+    pub fn is_gone(&self) -> bool {
+        #[cfg(unix)]
+        if self.primary(Wait::Yes).is_ok_and(|db| db.check_place().is_err()) {
+            return true;
+        }
+        self.paths.database.try_exists().is_ok_and(|exists| !exists)
+    }
+
     /// Replaces a damaged database by one with what can be saved of it. The rest is a miss from now on, and the fault
     /// is reported.
     pub fn rebuild(&self, db: &mut Db, fault: Error) -> Result<()> {

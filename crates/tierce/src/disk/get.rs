@@ -4,7 +4,6 @@ use std::sync::atomic::Ordering;
 
 use super::access::Access;
 use super::cache::Cache;
-use super::db::Db;
 use super::extras::Extras;
 use super::read::{Beside, Lookup, Meta};
 use crate::error::{Code, Error, Result};
@@ -131,21 +130,8 @@ impl Cache {
         }
     }
 
-    /// As [`Cache::entry`] for many keys, on one snapshot, in their order. [`Entry::extras`] stay empty.
-    ///
-    /// # Errors
-    /// As [`Cache::get`].
-    pub fn get_many(&self, keys: &[Key<'_>]) -> Result<Vec<Option<Entry>>> {
-        let decode = |header: Header, _: &Meta, payload: &[u8]| header.decode(payload);
-        let look = |db: &Db| {
-            keys.iter().map(|key| self.engine.lookup(db, key, false, decode)).collect::<Result<Vec<_>>>()
-        };
-        let found = self.engine.read_mending(false, |db| db.snapshot(|| look(db)))?;
-        keys.iter().zip(found).map(|(key, found)| self.finish(key, self.live(found))).collect()
-    }
-
     /// Reads a value's file where that is where it is, and counts.
-    fn finish(&self, key: &Key<'_>, found: Lookup<Vec<u8>>) -> Result<Option<Entry>> {
+    pub(super) fn finish(&self, key: &Key<'_>, found: Lookup<Vec<u8>>) -> Result<Option<Entry>> {
         let mut found = found;
         for _ in 0..LOOKS {
             let (header, meta) = match self.engine.sound(key, found) {

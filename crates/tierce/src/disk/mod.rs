@@ -27,6 +27,7 @@ mod keeping;
 mod listing;
 mod log;
 mod maintenance;
+mod many;
 mod metadata;
 mod number;
 mod open;

@@ -7,7 +7,7 @@ use super::access::Access;
 use super::db::Db;
 use super::engine::Engine;
 use super::extras::Extras;
-use super::journal::Found;
+use super::journal::{Found, Journal};
 use super::row::{EntryRow, Freshness};
 use super::{Wait, epoch};
 use crate::error::{Code, Error, Result};
@@ -91,6 +91,14 @@ pub(super) enum Beside {
     Damaged,
 }
 
+/// A key that is looked up. Its epoch is from before the look, or an old value could be kept under a new epoch.
+pub(super) struct Asked<'a> {
+    key: &'a Key<'a>,
+    digest: Digest,
+    slot: u32,
+    epoch: u32,
+}
+
 /// What a look at one key found.
 pub(super) enum Lookup<T> {
     Miss,
@@ -103,6 +111,13 @@ pub(super) enum Lookup<T> {
 }
 
 impl Engine {
+    /// What a look at a key needs, as of now.
+    pub fn asked<'a>(&self, key: &'a Key<'a>) -> Asked<'a> {
+        let digest = self.keeping.digest(key);
+        let slot = digest.slot(epoch::BITS);
+        Asked { key, digest, slot, epoch: self.epochs.load(slot) }
+    }
+
     /// Looks a key up. `take` gets the verified payload of a value that is in the row. A damaged entry is removed,
     /// reported, and is a miss. With `hold`, the snapshot stays for the next read.
     pub fn look<T>(
@@ -111,35 +126,46 @@ impl Engine {
         hold: bool,
         mut take: impl FnMut(Header, &Meta, &[u8]) -> Result<T>,
     ) -> Result<Lookup<T>> {
-        let before = self.epochs.load(self.keeping.digest(key).slot(epoch::BITS));
-        let found = match self.pending(key, before, hold, &mut take)? {
+        let asked = self.asked(key);
+        let pending = match self.journal()? {
+            Some(journal) => {
+                let is_gone = |id, at| self.read_holding(false, |db| self.is_called_off(db, journal, id, at));
+                self.pending(journal, &asked, hold, is_gone, &mut take)?
+            }
+            None => None,
+        };
+        let found = match pending {
             Some(found) => found,
-            None => self.mending(hold, |db| self.lookup_at(db, key, before, hold, &mut take))?,
+            None => self.mending(hold, |db| {
+                if hold {
+                    db.hold(self.epochs.moves())?;
+                }
+                self.lookup(db, &asked, hold, &mut take)
+            })?,
         };
         Ok(self.sound(key, found))
     }
 
-    /// A look at what is on its way into the database. `None` where there is nothing of the key.
-    fn pending<T>(
+    /// A look at what is on its way into the database. `None` where there is nothing of the key. `is_gone`: whether the entry of
+    /// this row at this position [was called off](Engine::is_called_off).
+    pub fn pending<T>(
         &self,
-        key: &Key<'_>,
-        before: u32,
+        journal: &Journal,
+        asked: &Asked<'_>,
         hold: bool,
+        is_gone: impl FnOnce(i64, u64) -> Result<bool>,
         take: impl FnOnce(Header, &Meta, &[u8]) -> Result<T>,
     ) -> Result<Option<Lookup<T>>> {
-        let Some(journal) = self.journal()? else { return Ok(None) };
-        let digest = self.keeping.digest(key);
-        let at = (digest.slot(epoch::BITS), before);
-        let look = |row: EntryRow<'_>, place| (place, self.check(row, key, digest, self.now(), at, take));
-        Ok(match journal.find(digest.id(), look) {
+        let id = asked.digest.id();
+        let look = |row: EntryRow<'_>, place| (place, self.check(row, asked, self.now(), take));
+        Ok(match journal.find(id, look) {
             Found::Nothing => None,
             Found::Damaged => {
                 self.journaling.suspect();
                 Some(Lookup::Miss)
             }
             Found::Entry((place, found)) => {
-                let is_gone = journal.may_be_called_off(place)
-                    && self.read_holding(false, |db| self.is_called_off(db, journal, digest.id(), place))?;
+                let is_gone = journal.may_be_called_off(place) && is_gone(id, place)?;
                 Some(if is_gone { Lookup::Miss } else { self.noted(found, hold) })
             }
         })
@@ -151,7 +177,7 @@ impl Engine {
         self.reading(run, |run| self.mending(hold, run))
     }
 
-    fn mending<T>(&self, hold: bool, mut run: impl FnMut(&Db) -> Result<T>) -> Result<T> {
+    pub fn mending<T>(&self, hold: bool, mut run: impl FnMut(&Db) -> Result<T>) -> Result<T> {
         match self.read_holding(hold, &mut run) {
             Err(fault) if fault.code() == Code::Corrupt => {
                 self.rebuild(&mut *self.primary(Wait::Yes)?, fault)?;
@@ -178,29 +204,12 @@ impl Engine {
     pub fn lookup<T>(
         &self,
         db: &Db,
-        key: &Key<'_>,
+        asked: &Asked<'_>,
         hold: bool,
         take: impl FnOnce(Header, &Meta, &[u8]) -> Result<T>,
     ) -> Result<Lookup<T>> {
-        let before = self.epochs.load(self.keeping.digest(key).slot(epoch::BITS));
-        self.lookup_at(db, key, before, hold, take)
-    }
-
-    fn lookup_at<T>(
-        &self,
-        db: &Db,
-        key: &Key<'_>,
-        before: u32,
-        hold: bool,
-        take: impl FnOnce(Header, &Meta, &[u8]) -> Result<T>,
-    ) -> Result<Lookup<T>> {
-        let digest = self.keeping.digest(key);
-        let slot = digest.slot(epoch::BITS);
-        if hold {
-            db.hold(self.epochs.moves())?; // after the epoch, or an old value could be kept under a new epoch
-        }
         let now = self.now();
-        let found = db.find(digest.id(), |row| self.check(row, key, digest, now, (slot, before), take))?;
+        let found = db.find(asked.digest.id(), |row| self.check(row, asked, now, take))?;
         Ok(self.noted(found.unwrap_or(Lookup::Miss), hold))
     }
 
@@ -220,12 +229,11 @@ impl Engine {
     fn check<T>(
         &self,
         row: EntryRow<'_>,
-        key: &Key<'_>,
-        digest: Digest,
+        asked: &Asked<'_>,
         now: u64,
-        (slot, epoch): (u32, u32),
         take: impl FnOnce(Header, &Meta, &[u8]) -> Result<T>,
     ) -> Lookup<T> {
+        let Asked { key, digest, slot, epoch } = *asked;
         if !self.keeping.is_of(row.key, key) {
             return Lookup::Miss; // another key with this digest
         }

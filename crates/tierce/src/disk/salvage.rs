@@ -39,7 +39,7 @@ impl Salvage {
         // Where it cannot be read, those who declare it make it again, with its rows.
         let declared = damaged.declared().unwrap_or_default();
         let salvage = Self { rows, declared };
-        salvage.walk(damaged, |row| {
+        walk(damaged, |row| {
             let Some(header) = sound(row, blobs, keeping) else { return true };
             // A tree out of order can hold an entry twice: the later one is the one that was acknowledged last.
             let age = |row: &EntryRow<'_>| (row.created, row.accessed);
@@ -59,33 +59,6 @@ impl Salvage {
             stored.and_then(|()| body.map_or(Ok(()), keep)).is_ok()
         });
         Ok(Some(salvage))
-    }
-
-    /// Reads every stretch that can be read, until `keep` is false.
-    fn walk(&self, damaged: &Db, mut keep: impl FnMut(&EntryRow<'_>) -> bool) {
-        let narrowest = u64::MAX / damaged.pages().unwrap_or(1).max(1) / PER_PAGE;
-        let mut unread = vec![(i64::MIN, i64::MAX)];
-        let mut failures = 0;
-        let mut room = true;
-        while let Some((low, high)) = unread.pop() {
-            let mut next = Some(low);
-            let outcome = damaged.range(low, high, |row| {
-                room = keep(&row);
-                next = row.id.checked_add(1);
-                room
-            });
-            if !room || failures == GIVE_UP {
-                return;
-            }
-            if let (Err(_), Some(next)) = (outcome, next.filter(|next| *next <= high)) {
-                failures += 1;
-                let width = high.abs_diff(next);
-                if width > narrowest {
-                    let middle = next.wrapping_add_unsigned(width / 2);
-                    unread.extend([(middle + 1, high), (next, middle)]);
-                }
-            }
-        }
     }
 
     /// Puts the rows into the new database.
@@ -108,6 +81,63 @@ impl Salvage {
             None => Ok(()),
         }
     }
+}
+
+/// What can be read of the rows, and what cannot.
+#[derive(Debug, Default)]
+pub(super) struct Walked {
+    /// Stretches of rows that can be read: the first id, and how many.
+    pub runs: Vec<(i64, u64)>,
+    /// Ids of which nobody can tell whether they have rows.
+    lost: u128,
+}
+
+impl Walked {
+    /// How many rows cannot be read: as many as in other stretches of this width, since ids are hashes. `None` where no row can be read.
+    pub fn unreachable(&self) -> Option<u64> {
+        let read: u64 = self.runs.iter().map(|(_, rows)| rows).sum();
+        let reached = (1 << 64) - self.lost;
+        match (self.lost, read) {
+            (0, _) => Some(0),
+            (_, 0) => None,
+            // What was lost was a page, and no page is empty.
+            _ => Some(((u128::from(read) * self.lost).div_ceil(reached.max(1)) as u64).max(1)),
+        }
+    }
+}
+
+/// Reads every stretch that can be read, until `keep` is false.
+pub(super) fn walk(damaged: &Db, mut keep: impl FnMut(&EntryRow<'_>) -> bool) -> Walked {
+    let narrowest = u64::MAX / damaged.pages().unwrap_or(1).max(1) / PER_PAGE;
+    let mut unread = vec![(i64::MIN, i64::MAX)];
+    let mut walked = Walked::default();
+    let mut failures = 0;
+    let mut room = true;
+    while let Some((low, high)) = unread.pop() {
+        let mut next = Some(low);
+        let mut run: Option<(i64, u64)> = None;
+        let outcome = damaged.range(low, high, |row| {
+            room = keep(&row);
+            next = row.id.checked_add(1);
+            run = Some(run.map_or((row.id, 1), |(first, rows)| (first, rows + 1)));
+            room
+        });
+        walked.runs.extend(run);
+        if !room {
+            return walked;
+        }
+        if let (Err(_), Some(next)) = (outcome, next.filter(|next| *next <= high)) {
+            failures += 1;
+            let width = high.abs_diff(next);
+            if width > narrowest && failures < GIVE_UP {
+                let middle = next.wrapping_add_unsigned(width / 2);
+                unread.extend([(middle + 1, high), (next, middle)]);
+            } else {
+                walked.lost += u128::from(width) + 1;
+            }
+        }
+    }
+    walked
 }
 
 /// The header of a row that would be served. Of a value in a file only the length is looked at: reading it checks it.

@@ -139,7 +139,7 @@ fn walk(dir: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-/// Copies a closed cache directory.
+/// Copies a cache directory. Of one in use, a file that goes away just then is not in the copy.
 pub fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
@@ -148,7 +148,10 @@ pub fn copy(from: &Path, to: &Path) {
         if entry.path().is_dir() {
             copy(&entry.path(), &target);
         } else {
-            fs::copy(entry.path(), target).unwrap();
+            match fs::copy(entry.path(), &target) {
+                Err(why) if why.kind() == std::io::ErrorKind::NotFound => drop(fs::remove_file(target)),
+                copied => drop(copied.unwrap()),
+            }
         }
     }
 }
