@@ -98,6 +98,7 @@ function packedKeys(...keys: string[]): Buffer {
 const CALLS: Record<string, ((opened: Opened) => unknown) | null> = {
   __napiBindingTarget: null,
   codecNames: () => binding.codecNames(),
+  storedKeyText: () => binding.storedKeyText('text'),
   forcePanic: () => binding.forcePanic(),
   knownContent: () => binding.knownContent(CONTENT.path, 'xxh3'),
   hashContent: () => binding.hashContent([CONTENT]),

@@ -13,9 +13,11 @@ static HASHER: LazyLock<Hasher> = LazyLock::new(Hasher::default);
 
 /// What is stored of the text of a key: of a long one its digest.
 #[napi]
-pub fn stored_key_text(text: String) -> String {
-    let key = Key::from_text(text.into_bytes());
-    String::from_utf8_lossy(key.as_bytes()).into_owned()
+pub fn stored_key_text(env: &Env, text: String) -> napi::Result<String> {
+    guard(env, || {
+        let key = Key::from_text(text.into_bytes());
+        Ok(String::from_utf8_lossy(key.as_bytes()).into_owned())
+    })
 }
 
 /// A file or a folder to be hashed.
