@@ -15,8 +15,9 @@ use super::row::EntryRow;
 use crate::error::{Code, Result};
 use crate::frame::{HEADER, Header};
 
-/// Stretches per page below which nothing is halved any more.
-const PER_PAGE: u64 = 64;
+/// Stretches per page below which nothing is halved any more: where what cannot be read ends, and within it, where a page that is
+/// sound covers one of them at least.
+const PER_PAGE: (u64, u64) = (64, 4);
 /// Unreadable stretches after which the rest is given up: a file that is all noise must not take forever.
 const GIVE_UP: u32 = 20_000;
 
@@ -108,9 +109,33 @@ impl Walked {
 
 /// Reads every stretch that can be read, until `keep` is false.
 pub(super) fn walk(damaged: &Db, mut keep: impl FnMut(&EntryRow<'_>) -> bool) -> Walked {
-    let narrowest = u64::MAX / damaged.pages().unwrap_or(1).max(1) / PER_PAGE;
-    let mut unread = vec![(i64::MIN, i64::MAX)];
+    let width = |per_page| u64::MAX / damaged.pages().unwrap_or(1).max(1) / per_page;
     let mut walked = Walked::default();
+    let all = vec![(i64::MIN, i64::MAX)];
+    let Some(dead) = halve(damaged, all, width(PER_PAGE.1), &mut walked.runs, &mut keep) else {
+        return walked;
+    };
+    // Rows are read upwards: more of them may be only where the next stretch can be read.
+    let is_inside =
+        |at: usize| dead.get(at + 1).is_some_and(|next| dead[at].1.checked_add(1) == Some(next.0));
+    let (inside, ends): (Vec<_>, Vec<_>) = (0..dead.len()).partition(|at| is_inside(*at));
+    let ends = ends.into_iter().rev().map(|at| dead[at]).collect();
+    let rest = halve(damaged, ends, width(PER_PAGE.0), &mut walked.runs, &mut keep).unwrap_or_default();
+    let lost = inside.into_iter().map(|at| dead[at]).chain(rest);
+    walked.lost = lost.map(|(low, high)| u128::from(high.abs_diff(low)) + 1).sum();
+    walked
+}
+
+/// Reads stretches, the last one first, and halves what cannot be read until it is that narrow: gives the rest in rising order. `None` where
+/// `keep` was false.
+fn halve(
+    damaged: &Db,
+    mut unread: Vec<(i64, i64)>,
+    narrowest: u64,
+    runs: &mut Vec<(i64, u64)>,
+    keep: &mut impl FnMut(&EntryRow<'_>) -> bool,
+) -> Option<Vec<(i64, i64)>> {
+    let mut dead = Vec::new();
     let mut failures = 0;
     let mut room = true;
     while let Some((low, high)) = unread.pop() {
@@ -122,9 +147,9 @@ pub(super) fn walk(damaged: &Db, mut keep: impl FnMut(&EntryRow<'_>) -> bool) ->
             run = Some(run.map_or((row.id, 1), |(first, rows)| (first, rows + 1)));
             room
         });
-        walked.runs.extend(run);
+        runs.extend(run);
         if !room {
-            return walked;
+            return None;
         }
         if let (Err(_), Some(next)) = (outcome, next.filter(|next| *next <= high)) {
             failures += 1;
@@ -133,11 +158,11 @@ pub(super) fn walk(damaged: &Db, mut keep: impl FnMut(&EntryRow<'_>) -> bool) ->
                 let middle = next.wrapping_add_unsigned(width / 2);
                 unread.extend([(middle + 1, high), (next, middle)]);
             } else {
-                walked.lost += u128::from(width) + 1;
+                dead.push((next, high));
             }
         }
     }
-    walked
+    Some(dead)
 }
 
 /// The header of a row that would be served. Of a value in a file only the length is looked at: reading it checks it.
