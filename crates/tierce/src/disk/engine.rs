@@ -7,7 +7,6 @@ use std::time::Duration;
 use super::access::{Access, AccessLog};
 use super::blob::Blobs;
 use super::bound::Bound;
-use super::db::Transaction;
 use super::db::{Db, LogEnd};
 use super::declared::MetaTable;
 use super::durability::Durability;
@@ -20,7 +19,7 @@ use super::options::Options;
 use super::owner::Owner;
 use super::query::Asker;
 use super::reserve::Reserve;
-use super::{Wait, lock, patiently, rules};
+use super::{Wait, lock, not_run, patiently, rules};
 use crate::clock::Clock;
 use crate::codec::CodecChoice;
 use crate::error::{Code, Error, Result};
@@ -29,26 +28,10 @@ use crate::error::{Code, Error, Result};
 const FAULTS_KEPT: usize = 64;
 /// Bytes of a changed database that an open reads through; of a larger one, the maintenance thread does.
 const EXAMINED_AT_ONCE: u64 = 64 << 20;
-/// How often a write makes room on a full disk: what gives free pages back may take it, for a moment.
-const ROOM: usize = 3;
 /// Readers beyond the primary connection that stay open.
 const READERS_KEPT: usize = 4;
 /// The most of the page caches of the primary connection and of each other one.
 const CACHE_KIB: (u32, u32) = (16 * 1024, 2 * 1024);
-
-/// Whether a transaction keeps others from adding to the journal until it is done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Alone {
-    /// It only moves what is in there into the database.
-    No,
-    Yes,
-    /// It removes everything, what is in there too.
-    Clearing,
-    /// It leaves in there what is in there, for want of room.
-    Beside,
-    /// It is followed by another life of the journal.
-    Renewing,
-}
 
 /// One open cache directory.
 pub(super) struct Engine {
@@ -193,6 +176,16 @@ impl Engine {
 
     /// As [`Engine::read`]; with `hold`, `run` may leave a snapshot open on the primary connection.
     pub fn read_holding<T>(&self, hold: bool, mut run: impl FnMut(&Db) -> Result<T>) -> Result<T> {
+        let mut given = None;
+        self.read_free(hold, &mut |db| {
+            given = Some(run(db)?);
+            Ok(())
+        })?;
+        given.ok_or_else(not_run)
+    }
+
+    /// On a connection that is free. Not generic, as `run` stands here three times.
+    fn read_free(&self, hold: bool, run: &mut dyn FnMut(&Db) -> Result<()>) -> Result<()> {
         let mut run_on = |db: &Db| if hold { run(db) } else { db.release().and_then(|()| run(db)) };
         patiently(self.lock_timeout, || match self.primary.try_lock() {
             Ok(db) => run_on(&db),
@@ -241,89 +234,6 @@ impl Engine {
                     .at(&self.paths.database))
             }
         }
-    }
-
-    /// Runs one write transaction and commits it. A damaged database is rebuilt and the write tried again: twice,
-    /// where another process rebuilt it before and it was damaged again.
-    pub fn write<T>(&self, wait: Wait, mut run: impl FnMut(&Transaction<'_>) -> Result<T>) -> Result<T> {
-        if wait == Wait::Yes {
-            self.settled()?; // in transactions that keep nobody from adding more
-        }
-        for _ in 0..ROOM {
-            match self.write_as(wait, Alone::Yes, &mut run) {
-                Err(why) if why.code() == Code::StorageFull && self.make_room(wait)? => {}
-                outcome => return outcome,
-            }
-        }
-        self.write_as(wait, Alone::Yes, run)
-    }
-
-    /// As [`Engine::write`]; what is not alone lets others add to the journal meanwhile.
-    pub fn write_as<T>(
-        &self,
-        wait: Wait,
-        alone: Alone,
-        mut run: impl FnMut(&Transaction<'_>) -> Result<T>,
-    ) -> Result<T> {
-        let mut db = self.primary(wait)?;
-        for _ in 0..2 {
-            match self.transact(&db, wait, alone, &mut run) {
-                Err(why) if why.code() == Code::Corrupt && wait == Wait::No => {
-                    let message = "the database is damaged, and mending it takes a thread that may wait";
-                    return Err(Error::new(Code::LockTimeout, message).at(&self.paths.database).because(why));
-                }
-                Err(why) if why.code() == Code::Corrupt => self.rebuild(&mut db, why)?,
-                outcome => return outcome,
-            }
-        }
-        self.transact(&db, wait, alone, &mut run)
-    }
-
-    fn transact<T>(
-        &self,
-        db: &Db,
-        wait: Wait,
-        alone: Alone,
-        run: &mut impl FnMut(&Transaction<'_>) -> Result<T>,
-    ) -> Result<T> {
-        let timeout = if wait == Wait::Yes { self.lock_timeout } else { Duration::ZERO };
-        let transaction = patiently(timeout, || {
-            let transaction = db.begin()?;
-            self.paths.wait_for_mending(&self.epochs)?;
-            Ok(transaction)
-        })?;
-        let journal = self.journal()?;
-        let turn = match journal.filter(|_| alone != Alone::No) {
-            Some(journal) => Some(journal.turn(timeout)?),
-            None => None,
-        };
-        let was_left = match (&turn, journal) {
-            (Some(turn), _) => turn.begin(),
-            (None, Some(journal)) => journal.was_left(),
-            (None, None) => false,
-        };
-        let outcome = self.absorb(&transaction, journal, wait, alone).and_then(|absorbed| {
-            let value = run(&transaction)?;
-            if self.epochs.counting().load(Ordering::Relaxed) != 0 {
-                transaction.keep_count()?;
-            }
-            self.cover(db, alone)?;
-            transaction.commit().map(|()| (value, absorbed))
-        });
-        self.bound.done(outcome.is_ok());
-        self.log.grew(db.wal_pages());
-        let _ = db.grew(); // at the next turn of the log, else
-        let committed = outcome.is_ok();
-        let outcome = outcome.and_then(|(value, absorbed)| self.absorbed(&absorbed).map(|()| value));
-        if was_left && committed {
-            self.epochs.bump_all(); // reads found in the journal what that transaction had removed
-        }
-        match (&turn, journal) {
-            (Some(turn), _) => turn.end(committed, was_left && !committed),
-            (None, Some(journal)) if was_left && committed => journal.forget_left(),
-            _ => {}
-        }
-        outcome
     }
 
     /// Whether the database is not the one that was opened any more, or there is none.

@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use super::db::Db;
 use super::durability::Durability;
-use super::engine::{Alone, Engine};
+use super::engine::Engine;
 use super::journal::{Facts, Journal, boot};
 use super::options::Options;
+use super::transact::Alone;
 use super::{Wait, lock};
 use crate::error::{Code, Error, Result};
 

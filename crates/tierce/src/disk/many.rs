@@ -44,6 +44,16 @@ impl Engine {
     /// Hands one state of the cache to `run`, maybe more than once. With `hold`, the snapshot stays for the next read, and `None` says
     /// that others keep changing it: settling that takes a thread that may wait.
     fn at_one_time<T>(&self, hold: bool, mut run: impl FnMut(&Still<'_>) -> Result<T>) -> Result<Option<T>> {
+        let mut given = None;
+        let is_given = self.seen_at_one_time(hold, &mut |still| {
+            given = Some(run(still)?);
+            Ok(())
+        })?;
+        Ok(given.filter(|_| is_given))
+    }
+
+    /// Not generic, or it would be compiled for each caller, with `run` in three places.
+    fn seen_at_one_time(&self, hold: bool, run: &mut dyn FnMut(&Still<'_>) -> Result<()>) -> Result<bool> {
         let mut look = |db: &Db, journal| {
             let still = Still { engine: self, db, journal, hold };
             if !hold {
@@ -53,18 +63,18 @@ impl Engine {
             run(&still)
         };
         let Some(journal) = self.journal()? else {
-            return self.mending(hold, |db| look(db, None)).map(Some);
+            return self.mending(hold, |db| look(db, None)).map(|()| true);
         };
         // Where these stand still, no record came, and none went from the journal into the database.
         let state = || journal.tail().map(|tail| (self.epochs.moves(), tail));
         for _ in 0..LOOKS {
             let Ok(before) = state() else { break }; // it has to be mended, which moves it
-            let found = self.mending(hold, |db| look(db, Some(journal)))?;
+            self.mending(hold, |db| look(db, Some(journal)))?;
             if state().is_ok_and(|now| now == before) {
-                return Ok(Some(found));
+                return Ok(true);
             }
         }
-        if hold { Ok(None) } else { self.read_mending(false, |db| look(db, None)).map(Some) }
+        if hold { Ok(false) } else { self.read_mending(false, |db| look(db, None)).map(|()| true) }
     }
 }
 

@@ -46,6 +46,7 @@ mod salvage;
 mod sidecar;
 mod stats;
 mod stream;
+mod transact;
 mod transfer;
 mod turns;
 mod verbs;
@@ -55,7 +56,7 @@ mod write;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::error::{Code, Result};
+use crate::error::{Code, Error, Result};
 
 pub use backup::Backup;
 pub use builder::{Builder, Tier};
@@ -100,6 +101,11 @@ pub enum Wait {
 /// unwound was rolled back.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Of what was to be given by something that did not run: nobody sees it.
+fn not_run() -> Error {
+    Error::new(Code::Unavailable, "the call did not run")
 }
 
 /// Tries again, with short pauses that double, while another process holds the lock and the timeout lasts.

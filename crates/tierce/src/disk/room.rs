@@ -3,8 +3,9 @@
 
 use super::Wait;
 use super::db::{Db, LogEnd};
-use super::engine::{Alone, Engine};
+use super::engine::Engine;
 use super::reserve::Room;
+use super::transact::Alone;
 use super::write::{Write, Written};
 use crate::error::{Code, Error, Result};
 

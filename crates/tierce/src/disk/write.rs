@@ -1,11 +1,12 @@
 //! The write path: encode outside every lock, then one record of the journal, or files and one transaction.
 
 use super::Wait;
-use super::engine::{Alone, Engine};
+use super::engine::Engine;
 use super::extras::Extras;
 use super::number::Number;
 use super::ready::Ready;
 use super::row::Freshness;
+use super::transact::Alone;
 use crate::codec::{CodecChoice, Numbers};
 use crate::error::{Code, Error, Result};
 use crate::key::Key;
