@@ -64,10 +64,16 @@ impl Engine {
         }
         for _ in 0..ROOM {
             match self.write_sound(wait, Alone::Yes, run) {
-                Err(why) if why.code() == Code::StorageFull && self.make_room(wait)? => {}
+                Err(why) if why.code() == Code::StorageFull => {
+                    if !self.make_room(wait)? {
+                        break;
+                    }
+                }
                 outcome => return outcome,
             }
         }
+        // What gives free pages back may have had the room just then.
+        let _room = (wait == Wait::Yes).then(|| self.reserve.room());
         self.write_sound(wait, Alone::Yes, run)
     }
 

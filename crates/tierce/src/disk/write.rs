@@ -160,7 +160,8 @@ impl Engine {
                     let message = "the disk is full, and making room takes a thread that may wait";
                     return Err(Error::new(Code::LockTimeout, message).because(why));
                 }
-                self.apply_on_full_disk(writes).map_err(|_| why)
+                // Again: what is done behind may have had the room.
+                self.apply_on_full_disk(writes).or_else(|_| self.apply_on_full_disk(writes)).map_err(|_| why)
             }
             outcome => outcome,
         }
