@@ -176,7 +176,7 @@ impl Engine {
         let scene = Scene::new(transaction, &self.accesses, &self.epochs, now, Wait::Yes);
         let mut count = 0;
         for id in ids {
-            let Some(removed) = transaction.expire(*id, now)? else { continue };
+            let Some(removed) = transaction.delete_expired(*id, now)? else { continue };
             count += 1;
             self.bound.removed(scene, &removed)?;
             if let Some(file) = removed.file {

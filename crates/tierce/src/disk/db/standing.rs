@@ -5,7 +5,7 @@ use rusqlite::{Row, StatementStatus, params};
 use super::super::cleanup::{Stretch, Validity};
 use super::super::row::{Place, Removed, Standing, weight};
 use super::Db;
-use super::columns::{HITS_BIAS, blob, integer, leaving, moment, removed};
+use super::columns::{HITS_BIAS, blob, integer, leaving, moment};
 use super::transaction::Transaction;
 use crate::error::Result;
 use crate::frame::{HEADER, size_on_disk};
@@ -158,17 +158,6 @@ impl Transaction<'_> {
         let sql = "DELETE FROM entries WHERE id = ?1 \
                    RETURNING id, length(key) + length(frame), substr(frame, 1, 40), mark, key";
         let gone = self.db.one(sql, [id], |row| self.untraced(row))?;
-        self.gone(gone)
-    }
-
-    /// Deletes a row if its time has passed.
-    pub fn expire(&self, id: i64, now: u64) -> Result<Option<Removed>> {
-        let gone = self.db.one(
-            "DELETE FROM entries WHERE id = ?1 AND expires <= ?2 \
-             RETURNING id, length(key) + length(frame), substr(frame, 1, 40), mark",
-            params![id, now as i64],
-            removed,
-        )?;
         self.gone(gone)
     }
 

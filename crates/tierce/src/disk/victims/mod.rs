@@ -136,7 +136,7 @@ impl Victims {
         }
         while let Some(id) = self.expired.pop_front() {
             if id != scene.newest
-                && let Some(removed) = scene.transaction.expire(id, scene.now)?
+                && let Some(removed) = scene.transaction.delete_expired(id, scene.now)?
             {
                 scene.log.forget(id);
                 self.removed(scene, &removed)?;
