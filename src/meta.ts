@@ -2,6 +2,7 @@
 import { type Cell, fromCell, toCell } from './cells.js'
 import { type Column, type Columns, checkColumns, checkName, type Row, type RowInput } from './columns.js'
 import { type ErrorCode, makeError } from './errors.js'
+import { builtinName } from './intrinsics.js'
 import { checkOptions } from './options.js'
 import { describe, isUnreadable, Refusal } from './refusal.js'
 import type { MetaCells } from './tiers/extras.js'
@@ -82,7 +83,7 @@ export function declaredTables(tables: MetaTables): DeclaredTable[] {
  */
 export function toMetaCells(tables: MetaTables, meta: unknown): MetaCells | undefined {
   if (meta === undefined) return undefined
-  if (typeof meta !== 'object' || meta === null || isUnreadable(meta)) {
+  if (!isRecord(meta)) {
     throw invalid(`meta is ${describe(meta)}: give an object with a row for each table`, {})
   }
   checkOptions(meta, Object.keys(meta), 'meta')
@@ -111,8 +112,15 @@ export function columnOf(columns: Columns, table: string, name: string): Column 
   })
 }
 
+/** Whether what it has is in its properties, which a Map, a list or a Date would lose here without a word. */
+function isRecord(value: unknown): value is object {
+  if (typeof value !== 'object' || value === null || isUnreadable(value)) return false
+  const name = builtinName(value, Object.getPrototypeOf(value))
+  return name === undefined || name === 'Object'
+}
+
 function rowCells(table: string, columns: Columns, row: unknown): Record<string, Cell> {
-  if (typeof row !== 'object' || row === null || isUnreadable(row)) {
+  if (!isRecord(row)) {
     throw invalid(`meta.${table} is ${describe(row)}: give an object with a value for each column`, { table })
   }
   for (const name of Object.keys(row)) columnOf(columns, table, name)

@@ -46,11 +46,15 @@ export function defineHandler<T>(handler: Handler<T>): void {
   defined.set(name, copy)
 }
 
-/** The handler that takes a value, if there is one. @throws InvalidOptionError `E_INVALID_OPTION` where a test cannot say at once */
+/**
+ * The handler that takes a value, if there is one.
+ * @throws InvalidOptionError `E_INVALID_OPTION` where a test cannot say at once
+ * @throws UnserializableError `E_UNSERIALIZABLE` with what a test threw as the cause
+ */
 export function handlerFor(value: unknown): Handler | undefined {
   if (defined.size === 0) return undefined
   for (const handler of defined.values()) {
-    const takes: unknown = handler.test(value)
+    const takes = askedOf(handler, value)
     if (isPromise(takes)) {
       throw invalid(
         'test',
@@ -60,6 +64,19 @@ export function handlerFor(value: unknown): Handler | undefined {
     if (takes) return handler
   }
   return undefined
+}
+
+function askedOf(handler: Handler, value: unknown): unknown {
+  try {
+    return handler.test(value)
+  } catch (error) {
+    throw refusedBy(handler, 'threw when it was asked whether it takes it', error)
+  }
+}
+
+function refusedBy({ name }: Handler, what: string, cause?: unknown): Error {
+  const message = `Cannot store this value: the handler '${name}' ${what}.`
+  return makeError('E_UNSERIALIZABLE', message, { path: 'value' }, cause)
 }
 
 /** The stored form, given that of what the handler made of the value. */
@@ -101,24 +118,18 @@ export function unwrap(
 
 /** Runs a handler's `encode`. @throws UnserializableError `E_UNSERIALIZABLE` with what it threw as the cause, or for a promise */
 export function encodeBy(handler: Handler, value: unknown): unknown {
-  const refused = (what: string, cause?: unknown) =>
-    makeError(
-      'E_UNSERIALIZABLE',
-      `Cannot store this value: the handler '${handler.name}' ${what}.`,
-      { path: 'value' },
-      cause,
-    )
   let stored: unknown
   try {
     stored = handler.encode(value)
   } catch (error) {
-    throw error instanceof TierceError ? error : refused('threw', error)
+    throw error instanceof TierceError ? error : refusedBy(handler, 'threw', error)
   }
-  if (isPromise(stored)) throw refused('gave a promise: encode has to give the stored form at once')
+  if (isPromise(stored))
+    throw refusedBy(handler, 'gave a promise: encode has to give the stored form at once')
   return stored
 }
 
-/** Runs a handler's `decode`. @throws UnavailableError `E_UNAVAILABLE` with what it threw as the cause, or for a promise */
+/** Runs a handler's `decode`. @throws UnavailableError `E_UNAVAILABLE` with what it threw as the cause, or for a promise or undefined */
 export function decodeBy(handler: Handler, stored: unknown): unknown {
   const refused = (what: string, cause?: unknown) =>
     makeError(
@@ -134,6 +145,7 @@ export function decodeBy(handler: Handler, stored: unknown): unknown {
     throw refused('threw', error)
   }
   if (isPromise(value)) throw refused('gave a promise: decode has to give the value at once')
+  if (value === undefined) throw refused('gave undefined, which stands for a miss')
   return value
 }
 
