@@ -69,6 +69,7 @@ export class Wheel {
    */
   advance(now: number, look: (slot: number) => number): void {
     const to = Math.floor(now / this.#tick)
+    if (to < this.#at - BUCKETS) this.#goBack(to)
     const from = this.#at
     if (to < from) return
     this.#at = to
@@ -80,6 +81,17 @@ export class Wheel {
       for (let turn = Math.max(start, last - BUCKETS + 1); turn <= last; turn++) {
         this.#empty(wheel * BUCKETS + (turn % BUCKETS), look)
       }
+    }
+  }
+
+  /** A clock that was set back: all buckets come up again, so that nothing waits for the time at which they would have. */
+  #goBack(to: number): void {
+    this.#at = to
+    const soon = this.#bucketOf(to)
+    for (let node = HEADS; node < this.#next.length; node++) {
+      if (this.#next[node] === NOWHERE) continue
+      this.#unlink(node)
+      this.#link(node, soon)
     }
   }
 
