@@ -26,8 +26,8 @@ class Pair<K> {
   readonly #free: number[] = []
   #next = 0
 
-  constructor(isOrdered = false) {
-    this.slots = new Slots(isOrdered)
+  constructor(isOrdered = false, mostInMap?: number) {
+    this.slots = new Slots(isOrdered, mostInMap)
   }
 
   set(key: K, value: number): void {
@@ -114,6 +114,34 @@ describe('the slots of keys', () => {
           }
           pair.check(KEYS)
           if (isOrdered) expect([...pair.slots.ordered()]).toEqual([...pair.model.keys()])
+        }),
+        { numRuns: 500 },
+      )
+    })
+  }
+
+  for (const isOrdered of [false, true]) {
+    it(`are the same${isOrdered ? ', and in the same order,' : ''} where one Map has no room for all keys`, () => {
+      const most = 4
+      const keys = Array.from({ length: 24 }, (_, at) => (at % 2 === 0 ? BigInt(at) : at + 0.5))
+      const verb = fc.constantFrom('set', 'set', 'get', 'delete')
+      const steps = fc.array(fc.tuple(verb, fc.constantFrom(...keys)), { maxLength: 300 })
+      fc.assert(
+        fc.property(steps, (steps) => {
+          const pair = new Pair<unknown>(isOrdered, most)
+          for (const [at, [verb, key]] of steps.entries()) {
+            const { model } = pair
+            // As a cache does, whose bound is as many keys as two maps hold.
+            if (verb === 'set' && !model.has(key) && model.size === 2 * most)
+              pair.delete([...model.keys()][at % (2 * most)])
+            if (verb === 'set') pair.set(key, at)
+            else if (verb === 'delete') pair.delete(key)
+            expect(pair.valueOf(key)).toBe(model.get(key))
+            if (isOrdered) expect([...pair.slots.ordered()]).toEqual([...model.keys()])
+          }
+          pair.check(keys)
+          pair.clear()
+          pair.check(keys)
         }),
         { numRuns: 500 },
       )

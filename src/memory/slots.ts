@@ -1,6 +1,7 @@
 /** Which slot a key has, and what is in the slots. */
 import { hashKey } from './hash.js'
 import { Integers } from './integers.js'
+import { Maps } from './maps.js'
 import { LONGEST, Strings } from './strings.js'
 
 /** Elements of the longest array that V8 makes at once. */
@@ -17,13 +18,17 @@ export class Slots<K, V> {
   readonly #integers = new Integers()
   readonly #strings = new Strings()
   /** All other keys, and short strings that would collide with too many. */
-  readonly #map = new Map<K, number>()
+  readonly #map: Maps<K>
   /** A key of the map that was not found, and not added since: most are added next. */
   #missed: K | undefined
 
-  /** @param isOrdered whether all keys come in the order of their insertion; else they come in no order */
-  constructor(isOrdered: boolean) {
+  /**
+   * @param isOrdered whether all keys come in the order of their insertion; else they come in no order
+   * @param mostInMap see `Maps`
+   */
+  constructor(isOrdered: boolean, mostInMap?: number) {
     this.#isOrdered = isOrdered
+    this.#map = new Maps(mostInMap)
   }
 
   /** Slots that are in use. */
@@ -81,11 +86,11 @@ export class Slots<K, V> {
     this.#cells[2 * slot] = key
     this.#cells[2 * slot + 1] = value
     if (typeof key === 'string' && this.#isShort(key)) {
-      if (!this.#strings.add(key, slot, this.#cells)) this.#map.set(key, slot)
+      if (!this.#strings.add(key, slot, this.#cells)) this.#map.add(key, slot)
     } else if (typeof key === 'number' && this.#isInteger(key)) {
       this.#integers.add(key, slot)
     } else {
-      this.#map.set(key, slot)
+      this.#map.add(key, slot)
       this.#missed = undefined
     }
   }
@@ -122,7 +127,7 @@ export class Slots<K, V> {
     for (const index of [this.#integers, this.#strings]) {
       for (const slot of index.slots()) yield [this.#cells[2 * slot] as K, slot]
     }
-    yield* this.#map
+    yield* this.#map.entries()
     return undefined
   }
 

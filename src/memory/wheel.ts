@@ -24,7 +24,7 @@ export class Wheel {
   /** Milliseconds of the innermost bucket. */
   readonly #tick: number
   /** The tick since the Unix epoch from which ticks are counted here, so that they are small integers. */
-  readonly #origin: number
+  #origin: number
   /** The tick up to which everything was looked at. */
   #at = 0
   /** Nodes are the heads of the buckets, then the slots. */
@@ -65,7 +65,8 @@ export class Wheel {
    * `Infinity` where it has none (any more).
    */
   advance(now: number, look: (slot: number) => number): void {
-    const to = Math.floor(now / this.#tick) - this.#origin
+    const tick = Math.floor(now / this.#tick) - this.#origin
+    const to = tick < this.#at - BUCKETS ? this.#goBack(tick) : tick
     const from = this.#at
     if (to < from) return
     this.#at = to
@@ -78,6 +79,19 @@ export class Wheel {
         this.#empty(wheel * BUCKETS + (turn % BUCKETS), look)
       }
     }
+  }
+
+  /** A clock that was set back: all buckets come up again, so that nothing waits for the time at which they would have. Gives what `to` is from there on. */
+  #goBack(to: number): number {
+    this.#origin += to
+    this.#at = 0
+    const soon = this.#bucketOf(0)
+    for (let node = HEADS; node < this.#next.length; node++) {
+      if (this.#next[node] === NOWHERE) continue
+      this.#unlink(node)
+      this.#link(node, soon)
+    }
+    return 0
   }
 
   /** Looks at all that is in a bucket: what is not due is put where it belongs now. */
