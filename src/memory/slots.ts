@@ -59,7 +59,10 @@ export class Slots<K, V> {
       const slot = this.#strings.get(key, this.#cells)
       return slot >= 0 ? slot : this.#collided(key)
     }
-    if (typeof key === 'number' && this.#isInteger(key)) return this.#integers.get(key)
+    if (typeof key === 'number' && this.#isInteger(key)) {
+      const slot = this.#integers.get(key, this.#cells)
+      return slot >= 0 ? slot : undefined
+    }
     const slot = this.#map.get(key)
     if (slot === undefined) this.#missed = key
     return slot
@@ -98,9 +101,7 @@ export class Slots<K, V> {
     this.#cells[2 * slot] = undefined
     this.#cells[2 * slot + 1] = undefined
     // First, because it does not look at the key, which may not have been touched for long.
-    if (this.#strings.delete(slot)) return
-    if (typeof key === 'number' && this.#isInteger(key)) this.#integers.delete(key)
-    else this.#map.delete(key)
+    if (!this.#strings.delete(slot) && !this.#integers.delete(slot)) this.#map.delete(key)
   }
 
   /** Makes room for slots up to `room`, not included. */
@@ -110,6 +111,7 @@ export class Slots<K, V> {
     while (cells.length < 2 * room) cells.push(undefined)
     for (let at = 0; at < this.#cells.length; at++) cells[at] = this.#cells[at]
     this.#cells = cells
+    this.#integers.grow(room)
     this.#strings.grow(room)
   }
 
@@ -122,8 +124,9 @@ export class Slots<K, V> {
 
   /** All keys, each with its slot; what is added meanwhile may or may not come. */
   *entries(): Generator<[K, number], undefined> {
-    yield* this.#integers.entries() as Generator<[K, number], undefined>
-    for (const slot of this.#strings.slots()) yield [this.#cells[2 * slot] as K, slot]
+    for (const index of [this.#integers, this.#strings]) {
+      for (const slot of index.slots()) yield [this.#cells[2 * slot] as K, slot]
+    }
     yield* this.#map.entries()
     return undefined
   }
