@@ -56,7 +56,7 @@ pub struct Problem {
     pub fixed: bool,
 }
 
-/// What [`Cache::check`] found.
+/// What [`Cache::check`](crate::Cache::check) found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CheckReport {
