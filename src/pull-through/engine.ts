@@ -85,7 +85,7 @@ export interface Dialect {
 
 /** A database that pull-through caches keep their rows and coverage in. */
 export interface PullEngine {
-  /** What messages call it, such as `SQLite`. */
+  /** What it is, in a word: `sqlite`, `postgres`, `duckdb`. */
   readonly name: string
   /** How its SQL differs. */
   readonly dialect: Dialect
