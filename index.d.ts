@@ -29,57 +29,6 @@ export declare class NativeDatabase {
 
 /** An open cache directory. Times are milliseconds since the Unix epoch, from the caller's clock. */
 export declare class NativeDisk {
-  /** Opens the directory. JavaScript puts keys into `inbox` and writes into `outbox`; what comes back is in `inbox`. */
-  constructor(dir: string, options: NativeOptions, inbox: Uint8Array, outbox: Uint8Array, now: number)
-  /**
-   * Gives the function that reads the entry of the key in `inbox[0, keyLength)`, a stale one too. It gives the length of the
-   * value, which is in the inbox behind its facts, or -1 (miss), -4 (a miss, and there are faults to be told) or -2 (use
-   * `read`): with `whole`, also for an entry with extras. No method, as finding its object takes a method longer than all else
-   * of a call.
-   */
-  fetcher(): (keyLength: number, whole: boolean, now: number) => number
-  /** Ends the snapshot that `fetch` keeps open for the next one: to be called when the event loop turns. */
-  release(): void
-  /**
-   * What there is of the key in `inbox[0, keyLength)`: 0 no entry, 1 a live one, whose facts are in the inbox then, 2 an
-   * expired one. With `touch`, an access of a live one.
-   */
-  state(keyLength: number, touch: boolean, now: number): number
-  /** Reads an entry of any size, a stale one too, on the calling thread. */
-  readSync(key: Uint8Array, now: number): NativeEntry | null
-  /** Reads an entry of any size, a stale one too, on the thread pool. */
-  read(key: Uint8Array, now: number): Promise<NativeEntry | null>
-  /**
-   * Applies the writes in `outbox[0, length)` in one transaction without waiting. Gives 0, with their outcomes in
-   * the inbox, or -3 when it would have to wait: use `write`.
-   */
-  apply(length: number, now: number): number
-  /** Applies writes in one transaction on the thread pool, waiting for other writers. Gives the outcomes. */
-  write(writes: Uint8Array, blobs: Array<Uint8Array>, now: number): Promise<Buffer>
-  /** As `write`, on the calling thread, after the batches that are under way. */
-  writeSync(writes: Uint8Array, blobs: Array<Uint8Array>, now: number): Buffer
-  /**
-   * Notes accesses of the memory tier: `count` row ids as `i64` with their hits as `u32` in the
-   * inbox, the least recent first.
-   */
-  touch(count: number, now: number): void
-  /**
-   * A page of live entries: the cursor of the next page as `i64` and whether there is one as `u32`, then of each
-   * entry its facts, the lengths of its key and extras as `u32`, key and extras.
-   */
-  page(listing: NativeListing, now: number): Promise<Buffer>
-  /** The same on the calling thread; null where that would take long. */
-  pageNow(listing: NativeListing, now: number): Buffer | null
-  /** Counts what is stored, on the calling thread; null where that would take long. */
-  statsNow(now: number): NativeStats | null
-  /** Counts what is stored, on the thread pool. */
-  stats(now: number): Promise<NativeStats>
-  /** Removes up to `limit` entries that have expired, on the thread pool. Gives how many. */
-  cleanup(limit: number, now: number): Promise<number>
-  /** Counts what has expired, on the thread pool. */
-  validity(now: number): Promise<NativeValidity>
-  /** Whether the directory has no database: metadata `json`. */
-  isJson(): boolean
   /** Whether the entry of the key in `inbox[0, keyLength)` is still the one that these numbers were of. Without a database. */
   isCurrent(keyLength: number, slot: number, epoch: number): boolean
   /** The counters by which the writes of other processes are noticed, mapped. */
@@ -88,20 +37,20 @@ export declare class NativeDisk {
   slotOf(key: Uint8Array): number
   /** Whether `view` is the mapping and not a copy. */
   sharesEpochs(view: Uint32Array): boolean
+  /** One counter, where the mapping cannot be shared. */
+  epochAt(slot: number): number
   /**
    * Takes memory from JavaScript, which would have it until the next collection: views of it are empty from then on, and what it
    * was of goes. No call may be using it.
    */
   detach(memory: ArrayBuffer): void
-  /** One counter, where the mapping cannot be shared. */
-  epochAt(slot: number): number
-  /** Faults since the last call that no call was told of. */
-  takeFaults(): Array<NativeFault>
   /**
-   * Lets go of the directory; on the thread pool, flushes what is still in memory and copies the log into the
-   * database. Calls that are under way finish. Gives the faults that nobody can be told of any more.
+   * A page of live entries: the cursor of the next page as `i64` and whether there is one as `u32`, then of each
+   * entry its facts, the lengths of its key and extras as `u32`, key and extras.
    */
-  close(): Promise<Array<NativeFault>>
+  page(listing: NativeListing, now: number): Promise<Buffer>
+  /** The same on the calling thread; null where that would take long. */
+  pageNow(listing: NativeListing, now: number): Buffer | null
   /** Copies the cache as it is at one moment into a directory that is empty or not there. */
   backup(dir: string, now: number): Promise<NativeCopy>
   /** Writes every live entry into a file. */
@@ -111,6 +60,8 @@ export declare class NativeDisk {
    * is not the cache's own.
    */
   load(path: string, merge: boolean, key: Uint8Array | undefined | null, now: number): Promise<NativeLoaded>
+  /** Removes up to `limit` entries that have expired, on the thread pool. Gives how many. */
+  cleanup(limit: number, now: number): Promise<number>
   /** Verifies everything in the directory; with `fix`, repairs it. */
   check(fix: boolean, now: number): Promise<NativeReport>
   /**
@@ -130,10 +81,59 @@ export declare class NativeDisk {
   asker(): (sql: string, length: number, known: number, now: number) => number | Buffer
   /** Answers a query on the thread pool. */
   query(sql: string, params: Uint8Array, now: number): Promise<Buffer>
+  /**
+   * Gives the function that reads the entry of the key in `inbox[0, keyLength)`, a stale one too. It gives the length of the
+   * value, which is in the inbox behind its facts, or -1 (miss), -4 (a miss, and there are faults to be told) or -2 (use
+   * `read`): with `whole`, also for an entry with extras. No method, as finding its object takes a method longer than all else
+   * of a call.
+   */
+  fetcher(): (keyLength: number, whole: boolean, now: number) => number
+  /** Ends the snapshot that `fetch` keeps open for the next one: to be called when the event loop turns. */
+  release(): void
+  /**
+   * What there is of the key in `inbox[0, keyLength)`: 0 no entry, 1 a live one, whose facts are in the inbox then, 2 an
+   * expired one. With `touch`, an access of a live one.
+   */
+  state(keyLength: number, touch: boolean, now: number): number
+  /** Reads an entry of any size, a stale one too, on the calling thread. */
+  readSync(key: Uint8Array, now: number): NativeEntry | null
+  /** Reads an entry of any size, a stale one too, on the thread pool. */
+  read(key: Uint8Array, now: number): Promise<NativeEntry | null>
+  /** Counts what is stored, on the calling thread; null where that would take long. */
+  statsNow(now: number): NativeStats | null
+  /** Counts what is stored, on the thread pool. */
+  stats(now: number): Promise<NativeStats>
+  /** Counts what has expired, on the thread pool. */
+  validity(now: number): Promise<NativeValidity>
   /** Begins a value that comes in pieces. `write` is one packed write, whose value does not count. */
   writeStream(write: Uint8Array, now: number): NativeWriter
   /** Opens a value for reading in pieces; null on a miss. */
   readStream(key: Uint8Array, now: number): Promise<NativeReader | null>
+  /**
+   * Applies the writes in `outbox[0, length)` in one transaction without waiting. Gives 0, with their outcomes in
+   * the inbox, or -3 when it would have to wait: use `write`.
+   */
+  apply(length: number, now: number): number
+  /** Applies writes in one transaction on the thread pool, waiting for other writers. Gives the outcomes. */
+  write(writes: Uint8Array, blobs: Array<Uint8Array>, now: number): Promise<Buffer>
+  /** As `write`, on the calling thread, after the batches that are under way. */
+  writeSync(writes: Uint8Array, blobs: Array<Uint8Array>, now: number): Buffer
+  /**
+   * Notes accesses of the memory tier: `count` row ids as `i64` with their hits as `u32` in the
+   * inbox, the least recent first.
+   */
+  touch(count: number, now: number): void
+  /** Opens the directory. JavaScript puts keys into `inbox` and writes into `outbox`; what comes back is in `inbox`. */
+  constructor(dir: string, options: NativeOptions, inbox: Uint8Array, outbox: Uint8Array, now: number)
+  /** Whether the directory has no database: metadata `json`. */
+  isJson(): boolean
+  /** Faults since the last call that no call was told of. */
+  takeFaults(): Array<NativeFault>
+  /**
+   * Lets go of the directory; on the thread pool, flushes what is still in memory and copies the log into the
+   * database. Calls that are under way finish. Gives the faults that nobody can be told of any more.
+   */
+  close(): Promise<Array<NativeFault>>
 }
 
 /** A policy over slots. Its two arrays belong to JavaScript: `log` is what happened, `out` is what the last call gives. */

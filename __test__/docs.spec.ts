@@ -2,6 +2,7 @@
 import { execFile } from 'node:child_process'
 import {
   copyFileSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -17,6 +18,8 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import * as tierce from 'tierce'
 import { afterAll, beforeAll, expect, it } from 'vitest'
+import { ERROR_CLASSES } from '../build/errors.js'
+import { failure } from './helpers/errors.js'
 
 const require = createRequire(import.meta.url)
 const root = fileURLToPath(new URL('..', import.meta.url))
@@ -29,6 +32,8 @@ const DOCUMENTS = [
   'packages/columnar/README.md',
   ...readdirSync(join(root, 'docs')).map((name) => `docs/${name}`),
 ]
+
+const OTHERS = ['ARCHITECTURE.md', 'CONTRIBUTING.md', 'CHANGELOG.md', 'bench/README.md', 'examples/README.md']
 
 /** A name for each example, which says where it is, and its text. */
 const snippets = DOCUMENTS.flatMap((document) => {
@@ -85,6 +90,28 @@ beforeAll(async () => {
   })
 })
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+it('the_README_has_every_error_code_and_every_option_of_a_cache', async () => {
+  const { message } = await failure(() => new tierce.Cache({ nonsense: 1 } as never))
+  const options = /Accepted: (.*)\.$/.exec(message)![1]!.split(', ')
+  expect(options.length).toBeGreaterThan(15)
+  const text = readFileSync(join(root, 'README.md'), 'utf8')
+  const names = [...Object.keys(ERROR_CLASSES), ...options]
+  expect(names.filter((name) => !new RegExp(`\\b${name}\\b`).test(text))).toEqual([])
+})
+
+it('every_link_of_the_documents_leads_to_a_file', () => {
+  const broken: string[] = []
+  for (const document of [...DOCUMENTS, ...OTHERS]) {
+    const text = readFileSync(join(root, document), 'utf8')
+    for (const [, target] of text.matchAll(/\]\(([^)\s#]+)[^)]*\)/g)) {
+      const isLocal = !/^[a-z]+:/.test(target as string)
+      if (isLocal && !existsSync(join(root, dirname(document), target as string)))
+        broken.push(`${document}: ${target}`)
+    }
+  }
+  expect(broken).toEqual([])
+})
 
 it('there_are_examples', () => expect(snippets.length).toBeGreaterThan(10))
 

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { hashString } from '../build/memory/hash.js'
 import { Slots } from '../build/memory/slots.js'
 import { Strings } from '../build/memory/strings.js'
+import { Table } from '../build/memory/table.js'
 
 const OBJECT = { id: 1 }
 /** Keys of all kinds, and such as could be taken for one another. */
@@ -25,8 +26,8 @@ class Pair<K> {
   readonly #free: number[] = []
   #next = 0
 
-  constructor(isOrdered = false) {
-    this.slots = new Slots(isOrdered)
+  constructor(isOrdered = false, mostInMap?: number) {
+    this.slots = new Slots(isOrdered, mostInMap)
   }
 
   set(key: K, value: number): void {
@@ -119,6 +120,34 @@ describe('the slots of keys', () => {
     })
   }
 
+  for (const isOrdered of [false, true]) {
+    it(`are the same${isOrdered ? ', and in the same order,' : ''} where one Map has no room for all keys`, () => {
+      const most = 4
+      const keys = Array.from({ length: 24 }, (_, at) => (at % 2 === 0 ? BigInt(at) : at + 0.5))
+      const verb = fc.constantFrom('set', 'set', 'get', 'delete')
+      const steps = fc.array(fc.tuple(verb, fc.constantFrom(...keys)), { maxLength: 300 })
+      fc.assert(
+        fc.property(steps, (steps) => {
+          const pair = new Pair<unknown>(isOrdered, most)
+          for (const [at, [verb, key]] of steps.entries()) {
+            const { model } = pair
+            // As a cache does, whose bound is as many keys as two maps hold.
+            if (verb === 'set' && !model.has(key) && model.size === 2 * most)
+              pair.delete([...model.keys()][at % (2 * most)])
+            if (verb === 'set') pair.set(key, at)
+            else if (verb === 'delete') pair.delete(key)
+            expect(pair.valueOf(key)).toBe(model.get(key))
+            if (isOrdered) expect([...pair.slots.ordered()]).toEqual([...model.keys()])
+          }
+          pair.check(keys)
+          pair.clear()
+          pair.check(keys)
+        }),
+        { numRuns: 500 },
+      )
+    })
+  }
+
   it('are empty when their keys were taken out', () => {
     for (const key of KEYS) {
       const slots = new Slots<unknown, number>(false)
@@ -201,4 +230,42 @@ describe('the slots of keys', () => {
     for (const key of alike) if (pair.model.has(key)) pair.delete(key)
     pair.check([...alike, 'another'])
   })
+})
+
+describe('the table of slots', () => {
+  /** The slots that a look-up of a hash would compare keys of. */
+  function candidates(table: Table, hash: number): number[] {
+    const { words, mask, slotMask, markMask } = table
+    const found: number[] = []
+    for (let at = table.homeOf(hash); words[at] !== 0; at = (at + 1) & mask) {
+      const word = words[at]!
+      if (((word ^ table.markOf(hash)) & markMask) === 0) found.push((word & slotMask) - 1)
+    }
+    return found
+  }
+
+  for (const room of [300, 2 ** 24 + 1]) {
+    it(`leads from each hash to its slots, many of one hash too, among ${room}`, () => {
+      const table = new Table()
+      const held = new Map<number, number>()
+      table.grow(room)
+      for (let step = 0; step < 6000; step++) {
+        const slot = room - 1 - ((step * 7919) % 250)
+        // A row of the same hash, behind which others stand far from their places.
+        const hash = step % 3 === 0 ? 1 + (step % 2) : Math.imul(step, 0x9e3779b1) || 1
+        expect(table.delete(slot)).toBe(held.delete(slot))
+        if (step % 4 === 3) continue
+        if (table.isFull) table.widen()
+        table.fill(table.placeFor(hash, 0), hash, slot)
+        held.set(slot, hash)
+        if (step === 3000) table.grow(room + 1)
+      }
+      expect(table.size).toBe(held.size)
+      expect(new Set(table.slots())).toEqual(new Set(held.keys()))
+      const lost = [...held].filter(([slot, hash]) => !candidates(table, hash).includes(slot))
+      expect(lost).toEqual([])
+      for (const slot of held.keys()) table.delete(slot)
+      expect(table.words.every((word) => word === 0)).toBe(true)
+    })
+  }
 })

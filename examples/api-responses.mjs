@@ -6,7 +6,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Cache, rateLimiter, wrap } from '../dist/index.mjs'
+import { Cache, rateLimiter, wrap } from 'tierce'
 import { printTable } from './lib/terminal.mjs'
 
 const home = mkdtempSync(join(tmpdir(), 'tierce-api-'))

@@ -11,7 +11,7 @@ import { extname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { transform } from '@swc/core'
-import { Cache, wrap } from '../dist/index.mjs'
+import { Cache, wrap } from 'tierce'
 import { copySources } from './lib/sources.mjs'
 import { printTable, progress } from './lib/terminal.mjs'
 

@@ -6,13 +6,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { transform } from 'esbuild'
-import { controls } from '../dist/index.mjs'
+import { controls } from 'tierce'
 import { printTable } from './lib/terminal.mjs'
 
 const folder = mkdtempSync(join(tmpdir(), 'tierce-service-'))
 const source = readFileSync(new URL('lib/service.ts', import.meta.url), 'utf8')
 const { code } = await transform(source, { loader: 'ts', target: 'es2022' })
-const entry = new URL('../dist/index.mjs', import.meta.url).href
+const entry = import.meta.resolve('tierce')
 writeFileSync(join(folder, 'service.mjs'), code.replace('"tierce"', JSON.stringify(entry)))
 
 try {

@@ -15,7 +15,7 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Cache, directory, file } from '../dist/index.mjs'
+import { Cache, directory, file } from 'tierce'
 import { printTable } from './lib/terminal.mjs'
 
 const home = mkdtempSync(join(tmpdir(), 'tierce-pipeline-'))

@@ -6,7 +6,7 @@ import assert from 'node:assert/strict'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { TableCache } from '../dist/index.mjs'
+import { TableCache } from 'tierce'
 import { stepsSvg } from './lib/coverage-svg.mjs'
 
 const folder = mkdtempSync(join(tmpdir(), 'tierce-tables-'))

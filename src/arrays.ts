@@ -54,6 +54,7 @@ export class NdArray<T extends NumberArray = NumberArray> {
 
   /** @throws InvalidOptionError `E_INVALID_OPTION`: the shape does not fit the data */
   constructor(
+    /** All elements, in row-major order. */
     readonly data: T,
     /** Elements along each axis. */
     readonly shape: readonly number[] = [isUnreadable(data) ? 0 : data?.length],
@@ -102,7 +103,9 @@ export class Series<T extends NumberArray = NumberArray> {
 
   /** @throws InvalidOptionError `E_INVALID_OPTION`: the index does not fit the data */
   constructor(
+    /** Its elements. */
     readonly data: T,
+    /** What they are. */
     readonly name?: string | undefined,
     /** As long as the data: another array of numbers, or any storable items. */
     readonly index?: NumberArray | readonly unknown[] | undefined,

@@ -6,7 +6,7 @@ import { invalid } from './options.js'
 import type { SetOptions } from './set-options.js'
 import type { TierStack } from './tiers/stack.js'
 
-/** A cache, or a namespace in one. */
+/** A `Cache`, or a `Namespace` of one: what calls can be kept in. Its verbs are those of `Cache`. */
 export interface Caching {
   get(key: Key | CallKey): Promise<unknown>
   getSync(key: Key | CallKey): unknown

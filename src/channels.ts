@@ -15,13 +15,17 @@ export interface LoadMessage {
   readonly source: object
   /** Whether a stale value was there. */
   readonly isStale: boolean
+  /** Whether it is on this thread: `getOrSetSync`, `wrapSync`. */
   readonly isSync: boolean
   /** Set by the channel where the load failed. */
   error?: unknown
+  /** Set by the channel where it did not. */
   result?: unknown
 }
 
+/** The name of the tracing channel of loads: for `tracingChannel` of `node:diagnostics_channel`, whose messages are `LoadMessage`s. */
 export const LOAD_CHANNEL = 'tierce:load'
+/** The name of the channel of faults that broke no call: for `subscribe` of `node:diagnostics_channel`, each a `TierceError`. */
 export const ERROR_CHANNEL = 'tierce:error'
 
 const loads = tracingChannel<unknown, LoadMessage>(LOAD_CHANNEL)

@@ -16,6 +16,7 @@ export interface ColumnTypes {
   integer: { out: number; in: number | bigint }
   /** A 64-bit float, infinities included; NaN is refused. */
   double: { out: number; in: number }
+  /** `true` or `false`. */
   boolean: { out: boolean; in: boolean }
   /** A day of the calendar, years 0001 to 9999: `'2024-01-31'`; takes a `Date` at midnight UTC too. */
   date: { out: string; in: string | Date }
@@ -44,10 +45,15 @@ export class Column<
   Primary extends boolean = boolean,
 > implements Traits
 {
+  /** What it holds. */
   readonly type: Type
+  /** See `primaryKey`. */
   readonly isPrimaryKey: boolean
+  /** See `unique`. */
   readonly isUnique: boolean
+  /** See `notNull`. */
   readonly isNotNull: boolean
+  /** See `index`. */
   readonly isIndexed: boolean
   /** Exists only in types: without it, those of nullable and other columns would be one. */
   declare readonly nullable: Nullable

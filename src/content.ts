@@ -39,7 +39,9 @@ export class ContentKey {
 
   /** @internal */
   constructor(
+    /** What it stands for. */
     readonly kind: 'file' | 'directory',
+    /** What its content is summed up by. */
     readonly hash: ContentHash,
     /** Absolute. */
     readonly path: string | undefined,

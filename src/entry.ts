@@ -7,15 +7,18 @@ import { type Facts, staleAt } from './tiers/wire.js'
 
 /** What is known of an entry. Sizes in bytes, times in milliseconds since the Unix epoch. */
 export interface CacheEntry<V = unknown, M extends MetaTables = NoMeta> {
+  /** The live value where it is in memory: treat it as read-only, unless `values` is `'copy'`. */
   value: V
   /**
    * The form that the value is stored in: bytes, string, typed-array, ndarray, series, json, structured, or the name of a handler
    * that was defined; `live` where it is in memory only.
    */
   kind: string
+  /** When it was set. */
   createdAt: number
   /** From then on reads do not find it; `Infinity` never expires. A load may keep it longer: see `staleIfError`. */
   expiresAt: number
+  /** When it was read last, before this; when it was set, where it was not read yet. */
   accessedAt: number
   /** Reads before this one. */
   hits: number
@@ -23,10 +26,13 @@ export interface CacheEntry<V = unknown, M extends MetaTables = NoMeta> {
   size: number
   /** After compression. */
   storedSize: number
+  /** How it is compressed: `none`, `lz4`, `zstd`, `pco` and so on; `auto` has chosen by then. */
   codec: string
   /** The first tier that holds it. */
   tier: 'memory' | 'disk'
+  /** Without those that a namespace adds for itself, where a namespace gives them. */
   tags: readonly string[]
+  /** The text given as `set(…, { description })`. */
   description: string | undefined
   /** The entry's rows in declared tables; `undefined` where it has none. */
   meta: MetaRows<M> | undefined

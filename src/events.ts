@@ -50,7 +50,9 @@ export class Faults {
 
 /** An entry that left a tier. */
 export interface EntryEvent {
+  /** As it was given. */
   key: Key | CallKey
+  /** The one that it left. */
   tier: 'memory'
 }
 

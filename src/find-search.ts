@@ -7,20 +7,27 @@ import { isList, isUnreadable } from './refusal.js'
 
 /** What a value in a column may be compared with. Several conditions must all hold. Null answers `isNull` alone. */
 export interface Comparison<V> {
+  /** This value; `null` for none. */
   eq?: V | null
   /** Another value; not null. */
   ne?: V | null
+  /** Below it; text by its bytes in UTF-8. */
   lt?: V
+  /** Below it or equal. */
   lte?: V
+  /** Above it. */
   gt?: V
+  /** Above it or equal. */
   gte?: V
   /** Both ends included. */
   between?: readonly [V, V]
   /** Up to 32,766 values in one question, all lists together. */
   in?: readonly V[]
+  /** None of these; not null. */
   notIn?: readonly V[]
   /** SQL's pattern for text: `%` any characters, `_` one, letters of ASCII in either case. */
   like?: V extends string ? string : never
+  /** Whether there is no value. */
   isNull?: boolean
 }
 
@@ -42,7 +49,9 @@ export type OrderBy<C extends Columns> =
 
 /** Which entries to find. */
 export interface FindOptions<C extends Columns> {
+  /** Default: all entries with a row in the table. */
   where?: Where<C> | undefined
+  /** Default: no particular order. */
   orderBy?: OrderBy<C> | undefined
   /** At most so many. */
   limit?: number | undefined

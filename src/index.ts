@@ -5,10 +5,12 @@ export { Cache, type GetOptions } from './cache.js'
 export type {
   CacheOptions,
   Codec,
+  CodecOptions,
   DiskPolicy,
   Durability,
   Duration,
   MemoryOptions,
+  Metadata,
   Size,
 } from './cache-options.js'
 export type { Caching } from './caching.js'
@@ -19,6 +21,7 @@ export {
   type Columns,
   type ColumnType,
   type ColumnTypes,
+  type ColumnValue,
   date,
   double,
   integer,
@@ -30,7 +33,8 @@ export {
 } from './columns.js'
 export { type ContentHash, ContentKey, type ContentOptions, directory, file } from './content.js'
 export { type CachedDecorator, type CachedOptions, cached, cachedSync, controls } from './decorators.js'
-export type { CacheEntry } from './entry.js'
+export type { EncryptionOptions } from './encryption.js'
+export type { CacheEntry, EntryFacts } from './entry.js'
 export {
   ClosedError,
   ColumnarMissingError,
@@ -38,6 +42,7 @@ export {
   CorruptError,
   EncryptionError,
   type ErrorCode,
+  type ErrorContext,
   FormatError,
   InternalError,
   InvalidKeyError,
@@ -83,6 +88,7 @@ export { defineSerializer, type Serializer } from './memory/serializers.js'
 export type { RemovalReason } from './memory/store.js'
 export { MemoryCache } from './memory-cache.js'
 export type { MetaInput, MetaRows, MetaTables, NoMeta } from './meta.js'
+export type { AnyKey } from './namespace/scope.js'
 export { Namespace, type NamespaceStats } from './namespace.js'
 export type { ArrowTable } from './pull-through/arrow.js'
 export type { DuckdbOptions } from './pull-through/duckdb.js'
@@ -138,6 +144,8 @@ export type { Filter, FilterConditions, FilterValue, FrameScan } from './verbs/s
 export type { StreamPiece, StreamSource } from './verbs/streams.js'
 export type { SyncTransaction, Transaction, TransactionOptions } from './verbs/transaction.js'
 export {
+  type AnyFunction,
+  type ItemOf,
   type WrapControls,
   type WrapOptions,
   type Wrapped,
@@ -148,4 +156,4 @@ export {
   wrapGenerator,
   wrapSync,
 } from './wrap.js'
-export { type WrapManyOptions, type WrappedMany, wrapMany } from './wrap-many.js'
+export { type Many, type WrapManyOptions, type WrappedMany, wrapMany } from './wrap-many.js'

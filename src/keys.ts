@@ -66,8 +66,11 @@ export class CallKey {
   }
 
   constructor(
+    /** Of the function. */
     readonly name: string,
+    /** Of the function; `''` where it has none. */
     readonly version: string,
+    /** What it was called with, or what its `key` made of that. */
     readonly args: readonly unknown[],
   ) {}
 }
@@ -82,7 +85,9 @@ export class NamespacedKey {
   }
 
   constructor(
+    /** Its name. */
     readonly namespace: string,
+    /** The key inside it. */
     readonly key: Key | CallKey,
   ) {}
 }

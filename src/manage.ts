@@ -23,10 +23,13 @@ export interface CheckProblem {
     | 'orphan-file'
     | 'foreign-file'
     | 'wrong-account'
+  /** What was found, for people. */
   message: string
   /** The entry's, where it can be read. */
   key?: Key | CallKey
+  /** The file that it is about. */
   path?: string
+  /** Whether it is set right: never without `fix`. */
   fixed: boolean
 }
 
@@ -36,6 +39,7 @@ export interface CheckReport {
   ok: boolean
   /** Entries that were looked at, expired ones included. */
   entries: number
+  /** Of these, those that have expired. */
   expired: number
   /**
    * Entries on pages that cannot be read any more: about as many as there are on others. 1 where none can be read, and nobody knows how
@@ -46,8 +50,9 @@ export interface CheckReport {
   files: number
   /** Bytes of values, as stored, that were read. */
   bytes: number
-  /** Problems, and how many of them were fixed. */
+  /** Problems. */
   found: number
+  /** Of these, those that are set right. */
   fixed: number
   /** The first 1000. */
   problems: CheckProblem[]

@@ -297,9 +297,11 @@ export class MemoryCache<K extends MemoryKey = string, V = unknown> extends Save
     return this.entries()
   }
 
-  /** Starts the background cleanup again, which runs by itself while there are entries with a TTL. Default interval 500 ms. */
+  /** Starts the background cleanup again, which starts by itself with the first entry that has a TTL. Default interval 500 ms. @throws InvalidTtlError `E_INVALID_TTL` */
   startCleanup(interval: number | string = 500): void {
-    this.#sweeper.restart(parseDuration(interval, 'interval'))
+    const time = parseDuration(interval, 'interval')
+    if (this.#isClosed()) throw closedError()
+    this.#sweeper.restart(time)
   }
 
   /** Ends the background cleanup. Entries that have expired are still misses, and are removed when they are met. */
@@ -410,7 +412,11 @@ const CLOSED: unknown = new Proxy(
   {},
   {
     get() {
-      throw makeError('E_CLOSED', 'This MemoryCache is closed. Make a new one.')
+      throw closedError()
     },
   },
 )
+
+function closedError(): Error {
+  return makeError('E_CLOSED', 'This MemoryCache is closed. Make a new one.')
+}

@@ -31,19 +31,23 @@ export class Namespace extends NamespaceChanges {
     addHost(this, { loading, tiers, prefix: scope.prefix, optionsOf: (given) => scope.loadOptions(given) })
   }
 
+  /** As `cache.get`. */
   async get<V = unknown>(key: AnyKey): Promise<V | undefined> {
     return this.counted(await this.whole.cache.get<V>(this.scope.key(key)))
   }
 
+  /** As `cache.getSync`. */
   getSync<V = unknown>(key: AnyKey): V | undefined {
     return this.counted(this.whole.cache.getSync<V>(this.scope.key(key)))
   }
 
+  /** As `cache.getMany`. */
   async getMany<V = unknown>(keys: Iterable<AnyKey>): Promise<(V | undefined)[]> {
     const values = await this.whole.cache.getMany<V>(this.scope.keys(keys))
     return values.map((value) => this.counted(value))
   }
 
+  /** As `cache.getManySync`. */
   getManySync<V = unknown>(keys: Iterable<AnyKey>): (V | undefined)[] {
     return this.whole.cache.getManySync<V>(this.scope.keys(keys)).map((value) => this.counted(value))
   }
@@ -66,20 +70,24 @@ export class Namespace extends NamespaceChanges {
     }
   }
 
+  /** As `cache.set`. */
   async set(key: AnyKey, value: unknown, options?: SetOptions): Promise<void> {
     return this.whole.cache.set(this.scope.key(key), value, this.scope.setOptions(options))
   }
 
+  /** As `cache.setSync`. */
   setSync(key: AnyKey, value: unknown, options?: SetOptions): void {
     this.whole.cache.setSync(this.scope.key(key), value, this.scope.setOptions(options))
   }
 
+  /** As `cache.setMany`. */
   setMany(entries: Iterable<readonly [AnyKey, unknown]>, options?: SetOptions): Promise<void>
   setMany(entries: { readonly [key: string]: unknown }, options?: SetOptions): Promise<void>
   async setMany(entries: Entries<AnyKey, unknown>, options?: SetOptions): Promise<void> {
     return this.whole.cache.setMany(this.scope.entries(entries), this.scope.setOptions(options))
   }
 
+  /** As `cache.setManySync`. */
   setManySync(entries: Iterable<readonly [AnyKey, unknown]>, options?: SetOptions): void
   setManySync(entries: { readonly [key: string]: unknown }, options?: SetOptions): void
   setManySync(entries: Entries<AnyKey, unknown>, options?: SetOptions): void {
@@ -102,30 +110,37 @@ export class Namespace extends NamespaceChanges {
     return entry && { ...entry, tags: this.scope.ownTags(entry.tags) }
   }
 
+  /** As `cache.has`. */
   async has(key: AnyKey): Promise<boolean> {
     return this.whole.cache.has(this.scope.key(key))
   }
 
+  /** As `cache.hasSync`. */
   hasSync(key: AnyKey): boolean {
     return this.whole.cache.hasSync(this.scope.key(key))
   }
 
+  /** As `cache.delete`. */
   async delete(key: AnyKey): Promise<boolean> {
     return this.whole.cache.delete(this.scope.key(key))
   }
 
+  /** As `cache.deleteSync`. */
   deleteSync(key: AnyKey): boolean {
     return this.whole.cache.deleteSync(this.scope.key(key))
   }
 
+  /** As `cache.deleteMany`. */
   async deleteMany(keys: Iterable<AnyKey>): Promise<number> {
     return this.whole.cache.deleteMany(this.scope.keys(keys))
   }
 
+  /** As `cache.deleteManySync`. */
   deleteManySync(keys: Iterable<AnyKey>): number {
     return this.whole.cache.deleteManySync(this.scope.keys(keys))
   }
 
+  /** As `cache.getOrSet`. */
   async getOrSet<V>(key: AnyKey, load: Loader<V>, options?: GetOrSetOptions<V>): Promise<V> {
     callback(load, 'load')
     let isHit = true
@@ -140,6 +155,7 @@ export class Namespace extends NamespaceChanges {
     }
   }
 
+  /** As `cache.getOrSetSync`. */
   getOrSetSync<V>(key: AnyKey, load: LoaderSync<V>, options?: GetOrSetSyncOptions<V>): V {
     let isHit = true
     const counting: LoaderSync<V> = (context) => {
@@ -153,10 +169,12 @@ export class Namespace extends NamespaceChanges {
     }
   }
 
+  /** As `cache.refresh`. */
   async refresh<V>(key: AnyKey, load: Loader<V>, options?: GetOrSetOptions<V>): Promise<V> {
     return this.whole.cache.refresh(this.scope.key(key), load, this.scope.loadOptions(options))
   }
 
+  /** As `cache.refreshSync`. */
   refreshSync<V>(key: AnyKey, load: LoaderSync<V>, options?: GetOrSetSyncOptions<V>): V {
     return this.whole.cache.refreshSync(this.scope.key(key), load, this.#syncOptions(options))
   }

@@ -34,6 +34,7 @@ export interface SharedMemoryMetrics {
   size: number
   /** Bytes held now. */
   bytes: number
+  /** The bound of `bytes`. */
   maxSize: number
 }
 
@@ -48,7 +49,9 @@ export interface SharedMemoryMetrics {
  * @typeParam V what the values are taken for: nothing checks it
  */
 export class SharedMemoryCache<K extends Key = string, V = unknown> {
+  /** By which all threads of the process find it. */
   readonly name: string
+  /** Bytes. */
   readonly maxSize: number
   readonly #lease: Lease
   readonly #channel: SharedChannel

@@ -4,6 +4,7 @@ import { part } from './parts.js'
 
 /** Ends what was begun. */
 export interface Instrumentation extends Disposable {
+  /** Removes what listens and what is registered. */
   stop(): void
 }
 

@@ -19,7 +19,9 @@ const PIECE = 4 * 1024 * 1024
 
 /** What a backup or a file holds. Sizes in bytes. */
 export interface SavedCache {
+  /** How many; a backup also has those that have expired. */
   entries: number
+  /** Of the file, or of all files of the directory. */
   bytes: number
 }
 

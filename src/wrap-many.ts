@@ -9,6 +9,7 @@ import { callback, checkOptions, positiveInteger, stringOption } from './options
 export interface WrapManyOptions<K, V> extends Omit<GetOrSetOptions<V, [K]>, 'signal'> {
   /** Part of the key. Default: the function's own name, which a minifier may change. */
   name?: string | undefined
+  /** Part of the key: a new version never gets the results of an old one. Default `''`. */
   version?: string | undefined
   /** Keys of one call, at most. Default: no limit. */
   maxBatch?: number | undefined
@@ -21,8 +22,11 @@ export type Many<K, V> = readonly (V | Error | undefined)[] | ReadonlyMap<K, V>
 export interface WrappedMany<K, V> {
   /** `undefined` where the function gave nothing. */
   (key: K): Promise<V | undefined>
+  /** Those of several keys, in their order. */
   many(keys: Iterable<K>): Promise<(V | undefined)[]>
+  /** Removes the result of a key. Resolves to whether there was one. */
   invalidate(key: K): Promise<boolean>
+  /** The key of its entry, for the verbs of the cache. */
   key(key: K): CallKey
 }
 

@@ -17,6 +17,7 @@ export interface WrapControls<Args extends unknown[], Result> {
   peek(...args: Args): Promise<Awaited<Result> | undefined>
   /** The key of these arguments, for the verbs of the cache. */
   key(...args: Args): CallKey
+  /** How its calls fared, in this process. */
   stats(): WrapStats
 }
 

@@ -8,6 +8,7 @@ import { callback, checkOptions } from './options.js'
 import { describe, isPromise, isUnreadable } from './refusal.js'
 import type { TierStack } from './tiers/stack.js'
 
+/** Any function. */
 // biome-ignore lint/suspicious/noExplicitAny: only `any` accepts every function
 export type AnyFunction = (...args: any[]) => any
 
@@ -27,6 +28,7 @@ export interface WrapOptions<Args extends unknown[] = unknown[], V = unknown>
 
 /** How the calls of a wrapped function fared. */
 export interface WrapStats {
+  /** Calls of the wrapped function. */
   calls: number
   /** Calls of the function itself; all others were answered by the cache or by a load under way. */
   loads: number

@@ -36,6 +36,22 @@ export async function measureInTurn(pieces, { rounds, warmup = 0, by, before = (
   return found
 }
 
+/**
+ * A piece of work for `measureInTurn`: asks so many times, one after the other, and ends the run at an answer that is not right.
+ * @param {(time: number) => unknown} ask gives the answer, or a promise of it
+ */
+export function asking(count, ask, isRight) {
+  const work = async () => {
+    for (let time = 0; time < count; time += 1) {
+      const given = ask(time)
+      const answer = given instanceof Promise ? await given : given
+      if (!isRight(answer))
+        throw new Error(`the answer ${time + 1} of ${count} is wrong: ${answer?.length ?? answer}`)
+    }
+  }
+  return { count, work }
+}
+
 export function median(numbers) {
   const sorted = [...numbers].sort((a, b) => a - b)
   const middle = sorted.length >> 1

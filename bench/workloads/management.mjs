@@ -2,7 +2,7 @@
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { Cache } from '../../dist/index.mjs'
-import { measureInTurn, timed } from '../lib/measure.mjs'
+import { asking, measureInTurn, timed } from '../lib/measure.mjs'
 
 const COUNT = 10_000
 const ROUNDS = 20
@@ -79,16 +79,10 @@ async function run({ contender, scale, folder }) {
     page: [PAGES, Math.min(100, keys.length)],
     cleanup: [1, keys.length],
   }
-  const piece = ([verb, [count, expected]]) => {
-    const work = async () => {
-      for (let time = 0; time < count; time += 1) {
-        const answer = await store[verb]()
-        if (answer !== expected) throw new Error(`${contender}: ${verb} gave ${answer}`)
-      }
-    }
-    return [verb, { count, work }]
+  const pieces = {}
+  for (const [verb, [count, expected]] of Object.entries(asked)) {
+    pieces[verb] = asking(count, store[verb], (answer) => answer === expected)
   }
-  const pieces = Object.fromEntries(Object.entries(asked).map(piece))
   const found = await measureInTurn(pieces, { rounds: ROUNDS, by: timed, before: store.fill })
   await store.close()
   return found

@@ -6,7 +6,7 @@ import Database from 'better-sqlite3'
 import { Kysely, SqliteDialect } from 'kysely'
 import { Cache, double, integer, text } from '../../dist/index.mjs'
 import { kysely } from '../../dist/kysely.mjs'
-import { measure, measureInTurn } from '../lib/measure.mjs'
+import { asking, measure, measureInTurn } from '../lib/measure.mjs'
 
 const COUNT = 100_000
 const ROUNDS = 5
@@ -121,18 +121,12 @@ const KINDS = {
 async function run({ contender, scale, folder }) {
   const count = Math.ceil(COUNT * scale)
   const store = await contenders[contender](folder, count)
-  const piece = ([id, kind]) => {
-    const work = async () => {
-      for (let n = 0; n < kind.times; n += 1) {
-        const answer = store.query(kind, kind.params(n, count))
-        const { length } = answer instanceof Promise ? await answer : answer
-        // A bound may fall on a value or beside it.
-        if (Math.abs(length - kind.rows) > 1) throw new Error(`${contender}: ${length} rows of ${kind.rows}`)
-      }
-    }
-    return [id, { count: kind.times, work }]
+  const pieces = {}
+  for (const [id, kind] of Object.entries(KINDS)) {
+    const ask = (n) => store.query(kind, kind.params(n, count))
+    // A bound may fall on a value or beside it.
+    pieces[id] = asking(kind.times, ask, ({ length }) => Math.abs(length - kind.rows) <= 1)
   }
-  const pieces = Object.fromEntries(Object.entries(KINDS).map(piece))
   const found = await measureInTurn(pieces, { rounds: ROUNDS, warmup: 1, by: measure }) // statements are prepared
   await store.close()
   return found

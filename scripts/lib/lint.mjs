@@ -13,6 +13,13 @@ const checks = [
       }),
   ],
   [
+    'rustdoc',
+    () =>
+      run('cargo', ['doc', '--release', '--no-deps', '--package', 'tierce'], {
+        env: { RUSTDOCFLAGS: '-D warnings' },
+      }),
+  ],
+  [
     'biome',
     () => tool('@biomejs/biome', 'biome', ['ci', '--colors', process.stdout.isTTY ? 'force' : 'off', '.']),
   ],

@@ -8,7 +8,9 @@ import { describe } from '../refusal.js'
  * same text and what `acquire` gave.
  */
 export interface LockLike {
+  /** Takes the lock of a key; `false`, or a promise of it, where it cannot be had. */
   acquire(key: string): unknown
+  /** Gives it back, whatever became of the load. */
   release(key: string, acquired: unknown): unknown
 }
 

@@ -14,7 +14,9 @@ export const notModified = Object.freeze({ toString: () => 'notModified' }) as u
 
 /** A value that is no longer fresh. Times in milliseconds since the Unix epoch. */
 export interface StaleEntry<V = unknown> {
+  /** As it was stored. */
   readonly value: V
+  /** When it was loaded. */
   readonly createdAt: number
   /** When it went stale. */
   readonly expiresAt: number

@@ -8,17 +8,17 @@ const END = 0
  * line for each node that it moves. 8 bytes a slot.
  */
 export class Chain {
-  #links = new Uint32Array(2)
+  #links = new Int32Array(2)
 
   /** Makes room for slots up to `slots`, not included. */
   grow(slots: number): void {
-    const links = new Uint32Array(2 * (slots + 1))
+    const links = new Int32Array(2 * (slots + 1))
     links.set(this.#links)
     this.#links = links
   }
 
   clear(): void {
-    this.#links = new Uint32Array(2)
+    this.#links = new Int32Array(2)
   }
 
   /** Links a slot, which is not in the list, as the newest. */
@@ -26,18 +26,18 @@ export class Chain {
     const links = this.#links
     const node = slot + 1
     const last = links[END + 1]!
-    links[2 * last] = node
-    links[2 * node] = END
-    links[2 * node + 1] = last
+    links[last << 1] = node
+    links[node << 1] = END
+    links[(node << 1) + 1] = last
     links[END + 1] = node
   }
 
   unlink(slot: number): void {
     const links = this.#links
-    const next = links[2 * slot + 2]!
-    const previous = links[2 * slot + 3]!
-    links[2 * previous] = next
-    links[2 * next + 1] = previous
+    const next = links[(slot << 1) + 2]!
+    const previous = links[(slot << 1) + 3]!
+    links[previous << 1] = next
+    links[(next << 1) + 1] = previous
   }
 
   /** Makes a slot, which is in the list, the newest. */
@@ -59,7 +59,7 @@ export class Chain {
 
   /** The next newer slot; -1 behind the newest. */
   newer(slot: number): number {
-    return this.#links[2 * slot + 2]! - 1
+    return this.#links[(slot << 1) + 2]! - 1
   }
 
   /** The slots, the oldest first. */

@@ -10,6 +10,7 @@ import { addPolicy, hasPolicy } from './policies.js'
 export interface PolicyView<K> {
   /** Entries held. */
   readonly size: number
+  /** Whether there is an entry of this key. */
   has(key: K): boolean
   /** The keys in the order of their insertion. */
   keys(): IterableIterator<K>

@@ -68,11 +68,16 @@ export class Ghosts {
     return this.#isWeighted ? this.#weights[place]! : 1
   }
 
+  /** Where in the table a hash belongs; signed, as in `table.ts`. */
+  #homeOf(hash: number): number {
+    return (Math.imul(hash, SEED) >> this.#shift) & (this.#table.length - 1)
+  }
+
   /** Where in the table a hash is, or would be. */
   #find(hash: number): number {
     const table = this.#table
     const hashes = this.#hashes
-    let at = Math.imul(hash, SEED) >>> this.#shift
+    let at = this.#homeOf(hash)
     for (; table[at] !== 0; at = (at + 1) & (table.length - 1)) if (hashes[table[at]! - 1] === hash) break
     return at
   }
@@ -83,7 +88,7 @@ export class Ghosts {
     const last = table.length - 1
     let hole = gap
     for (let at = (gap + 1) & last; table[at] !== 0; at = (at + 1) & last) {
-      const home = Math.imul(this.#hashes[table[at]! - 1]!, SEED) >>> this.#shift
+      const home = this.#homeOf(this.#hashes[table[at]! - 1]!)
       if (((at - home) & last) < ((at - hole) & last)) continue
       table[hole] = table[at]!
       hole = at

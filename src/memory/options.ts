@@ -38,7 +38,7 @@ export interface EntryTime {
 
 /** Options of a `MemoryCache`. At least one of `max`, `maxSize` and `ttl` bounds it; without any, `max` is 2^24. */
 export interface MemoryCacheOptions<K extends MemoryKey = MemoryKey, V = unknown> {
-  /** Entries: 1 to 16,777,216 (what one `Map` of V8 can hold). Default: that. */
+  /** Entries: 1 to 16,777,216 (2^24). Default: that. */
   max?: number | undefined
   /** Bytes, as the weigher counts them, or a text such as `'64MB'`. Default: no bound. */
   maxSize?: number | string | undefined
@@ -64,8 +64,8 @@ export interface MemoryCacheOptions<K extends MemoryKey = MemoryKey, V = unknown
   /** `false` counts nothing. Default true. */
   metrics?: boolean | undefined
   /**
-   * How often expired entries are removed in the background: milliseconds or a text; `false` for never. The timer runs only
-   * while there are entries with a TTL, and keeps no process alive. Default 500 ms.
+   * How often expired entries are removed in the background: milliseconds or a text; `false` for never. The timer starts
+   * with the first entry that has a TTL, and keeps no process alive. Default 500 ms.
    */
   cleanupInterval?: number | string | false | undefined
   /** Where `save()` and `load()` look for a file that is given by no path, or a relative one. Default: the current directory. */
@@ -171,14 +171,13 @@ function parseMax(value: unknown): number {
   if (max <= MOST_ENTRIES) return max
   throw invalid(
     'max',
-    `max is ${max}; accepted are 1 to ${MOST_ENTRIES} (2^24), the most that a Map of V8 can hold. Use more than one cache, or SharedMemoryCache`,
+    `max is ${max}; accepted are 1 to ${MOST_ENTRIES} (2^24), as many as the arrays of V8 are made for. Use more than one cache, or SharedMemoryCache`,
   )
 }
 
 function parseInterval(value: unknown): number {
   if (value === false) return Infinity
-  // Longer than a timer of Node can wait, it would fire at once.
-  return value === undefined ? 500 : Math.min(parseDuration(value, 'cleanupInterval'), 2 ** 31 - 1)
+  return value === undefined ? 500 : parseDuration(value, 'cleanupInterval')
 }
 
 function parseText(value: unknown, name: string, what: string): string {

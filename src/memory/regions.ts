@@ -9,7 +9,7 @@ export class Regions {
 
   /** Makes room for slots up to `slots`, not included. */
   grow(slots: number): void {
-    const links = new Uint32Array(2 * (slots + REGIONS))
+    const links = new Int32Array(2 * (slots + REGIONS))
     links.set(this.#links)
     this.#links = links
   }
@@ -22,48 +22,48 @@ export class Regions {
   push(list: number, slot: number): void {
     const links = this.#links
     const node = slot + REGIONS
-    const last = links[2 * list + 1]!
-    links[2 * last] = node
-    links[2 * node] = list
-    links[2 * node + 1] = last
-    links[2 * list + 1] = node
+    const last = links[(list << 1) + 1]!
+    links[last << 1] = node
+    links[node << 1] = list
+    links[(node << 1) + 1] = last
+    links[(list << 1) + 1] = node
   }
 
   /** Links a slot, which is in no list, as the oldest of one. */
   unshift(list: number, slot: number): void {
     const links = this.#links
     const node = slot + REGIONS
-    const first = links[2 * list]!
-    links[2 * first + 1] = node
-    links[2 * node] = first
-    links[2 * node + 1] = list
-    links[2 * list] = node
+    const first = links[list << 1]!
+    links[(first << 1) + 1] = node
+    links[node << 1] = first
+    links[(node << 1) + 1] = list
+    links[list << 1] = node
   }
 
   unlink(slot: number): void {
     const links = this.#links
     const node = slot + REGIONS
-    const next = links[2 * node]!
-    const previous = links[2 * node + 1]!
-    links[2 * previous] = next
-    links[2 * next + 1] = previous
+    const next = links[node << 1]!
+    const previous = links[(node << 1) + 1]!
+    links[previous << 1] = next
+    links[(next << 1) + 1] = previous
   }
 
   /** Makes a slot, which is in this list, its newest. */
   renew(list: number, slot: number): void {
-    if (this.#links[2 * list + 1] === slot + REGIONS) return
+    if (this.#links[(list << 1) + 1] === slot + REGIONS) return
     this.unlink(slot)
     this.push(list, slot)
   }
 
   /** Negative where the list is empty. */
   oldest(list: number): number {
-    return this.#links[2 * list]! - REGIONS
+    return this.#links[list << 1]! - REGIONS
   }
 
   /** The next newer slot of the same list; negative behind the newest. */
   newer(slot: number): number {
-    return this.#links[2 * (slot + REGIONS)]! - REGIONS
+    return this.#links[(slot + REGIONS) << 1]! - REGIONS
   }
 
   /** The slots of a list, the oldest first. */
@@ -73,8 +73,8 @@ export class Regions {
   }
 }
 
-function heads(): Uint32Array<ArrayBuffer> {
-  const links = new Uint32Array(2 * REGIONS)
-  for (let list = 0; list < REGIONS; list++) links[2 * list] = links[2 * list + 1] = list
+function heads(): Int32Array<ArrayBuffer> {
+  const links = new Int32Array(2 * REGIONS)
+  for (let list = 0; list < REGIONS; list++) links[list << 1] = links[(list << 1) + 1] = list
   return links
 }

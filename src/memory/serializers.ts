@@ -11,6 +11,7 @@ import { structured } from '../values/structured.js'
 export interface Serializer {
   /** The end of the file's name, such as `'msgpack'`: letters, digits, `-` and `_`. */
   extension: string
+  /** Gives bytes, or a text, which is written as UTF-8. */
   serialize(data: unknown): string | Uint8Array
   /** Gets the bytes that `serialize` gave; a text as UTF-8. */
   deserialize(bytes: Buffer): unknown

@@ -9,7 +9,8 @@
 const BLOCK_SEED = 0x9e3779b1 | 0
 const ROW_SEED = 0x85ebca77 | 0
 /** Elements of a block: 64 bytes. */
-const BLOCK = 16
+const BLOCK_BITS = 4
+const BLOCK = 1 << BLOCK_BITS
 const COUNT = 15
 const HALVES = 0x77777777
 /**
@@ -62,7 +63,7 @@ export class Sketch {
   /** The uses of a key: 0 to 15, never too low but for aging. */
   estimate(print: number): number {
     const counts = this.#counts
-    const block = (Math.imul(print, BLOCK_SEED) >>> this.#shift) * BLOCK
+    const block = (Math.imul(print, BLOCK_SEED) >>> this.#shift) << BLOCK_BITS
     const rows = Math.imul(print ^ (print >>> 15), ROW_SEED)
     const count0 = (counts[block + (rows >>> 28)]! >>> ((rows >>> 25) & 4)) & COUNT
     const count1 = (counts[block + ((rows >>> 23) & 15)]! >>> (8 + ((rows >>> 20) & 4))) & COUNT
@@ -73,7 +74,7 @@ export class Sketch {
 
   /** Notes that a key was used at least so often. */
   raise(print: number, count: number): void {
-    const block = (Math.imul(print, BLOCK_SEED) >>> this.#shift) * BLOCK
+    const block = (Math.imul(print, BLOCK_SEED) >>> this.#shift) << BLOCK_BITS
     const rows = Math.imul(print ^ (print >>> 15), ROW_SEED)
     this.#raise(block + (rows >>> 28), (rows >>> 25) & 4, count)
     this.#raise(block + ((rows >>> 23) & 15), 8 + ((rows >>> 20) & 4), count)

@@ -1,6 +1,7 @@
 /** Which slot a key has, and what is in the slots. */
 import { hashKey } from './hash.js'
 import { Integers } from './integers.js'
+import { Maps } from './maps.js'
 import { LONGEST, Strings } from './strings.js'
 
 /** Elements of the longest array that V8 makes at once. */
@@ -17,13 +18,17 @@ export class Slots<K, V> {
   readonly #integers = new Integers()
   readonly #strings = new Strings()
   /** All other keys, and short strings that would collide with too many. */
-  readonly #map = new Map<K, number>()
+  readonly #map: Maps<K>
   /** A key of the map that was not found, and not added since: most are added next. */
   #missed: K | undefined
 
-  /** @param isOrdered whether all keys come in the order of their insertion; else they come in no order */
-  constructor(isOrdered: boolean) {
+  /**
+   * @param isOrdered whether all keys come in the order of their insertion; else they come in no order
+   * @param mostInMap see `Maps`
+   */
+  constructor(isOrdered: boolean, mostInMap?: number) {
     this.#isOrdered = isOrdered
+    this.#map = new Maps(mostInMap)
   }
 
   /** Slots that are in use. */
@@ -54,7 +59,10 @@ export class Slots<K, V> {
       const slot = this.#strings.get(key, this.#cells)
       return slot >= 0 ? slot : this.#collided(key)
     }
-    if (typeof key === 'number' && this.#isInteger(key)) return this.#integers.get(key)
+    if (typeof key === 'number' && this.#isInteger(key)) {
+      const slot = this.#integers.get(key, this.#cells)
+      return slot >= 0 ? slot : undefined
+    }
     const slot = this.#map.get(key)
     if (slot === undefined) this.#missed = key
     return slot
@@ -78,11 +86,11 @@ export class Slots<K, V> {
     this.#cells[2 * slot] = key
     this.#cells[2 * slot + 1] = value
     if (typeof key === 'string' && this.#isShort(key)) {
-      if (!this.#strings.add(key, slot, this.#cells)) this.#map.set(key, slot)
+      if (!this.#strings.add(key, slot, this.#cells)) this.#map.add(key, slot)
     } else if (typeof key === 'number' && this.#isInteger(key)) {
       this.#integers.add(key, slot)
     } else {
-      this.#map.set(key, slot)
+      this.#map.add(key, slot)
       this.#missed = undefined
     }
   }
@@ -93,9 +101,7 @@ export class Slots<K, V> {
     this.#cells[2 * slot] = undefined
     this.#cells[2 * slot + 1] = undefined
     // First, because it does not look at the key, which may not have been touched for long.
-    if (this.#strings.delete(slot)) return
-    if (typeof key === 'number' && this.#isInteger(key)) this.#integers.delete(key)
-    else this.#map.delete(key)
+    if (!this.#strings.delete(slot) && !this.#integers.delete(slot)) this.#map.delete(key)
   }
 
   /** Makes room for slots up to `room`, not included. */
@@ -105,6 +111,7 @@ export class Slots<K, V> {
     while (cells.length < 2 * room) cells.push(undefined)
     for (let at = 0; at < this.#cells.length; at++) cells[at] = this.#cells[at]
     this.#cells = cells
+    this.#integers.grow(room)
     this.#strings.grow(room)
   }
 
@@ -117,9 +124,10 @@ export class Slots<K, V> {
 
   /** All keys, each with its slot; what is added meanwhile may or may not come. */
   *entries(): Generator<[K, number], undefined> {
-    yield* this.#integers.entries() as Generator<[K, number], undefined>
-    for (const slot of this.#strings.slots()) yield [this.#cells[2 * slot] as K, slot]
-    yield* this.#map
+    for (const index of [this.#integers, this.#strings]) {
+      for (const slot of index.slots()) yield [this.#cells[2 * slot] as K, slot]
+    }
+    yield* this.#map.entries()
     return undefined
   }
 

@@ -15,7 +15,7 @@ export interface Removal<K, V> {
   reason: RemovalReason
 }
 
-/** The most entries one `Map` of V8 can hold. */
+/** The most entries: their keys and values fill the longest array that V8 makes at once. */
 export const MOST_ENTRIES = 2 ** 24
 
 /** Slots that are made room for at first. */
@@ -191,20 +191,31 @@ export class Store<K, V> implements Host<K> {
 
   /** Stores a value in the place of a live one, whose slot is known; gives its slot. */
   replace(slot: number, value: V, weight: number, ttl: number, slide: number): number {
+    this.evictor.updated(slot)
+    const stays = !this.#weighted || this.#reweigh(slot, weight)
     if (this.#tells) this.#note(slot, 'set')
     this.slots.setValue(slot, value)
     this.setTtl(slot, ttl, slide)
-    this.evictor.updated(slot)
-    if (!this.#weighted) return slot
-    const change = weight - this.#weights[slot]!
-    if (change === 0) return slot
-    this.#weights[slot] = weight
-    this.weight += change
-    if (this.evictor.reweigh(slot, weight, change)) return slot
+    if (stays) return slot
     // It had to go before others did: as the newest it may stay.
     const key = this.slots.keyAt(slot) as K
     this.#release(slot)
     return this.#insert(key, value, weight, ttl, slide)
+  }
+
+  /** Gives a held entry another weight; false where it has to go. Where a policy of the user throws, it keeps the one that it had. */
+  #reweigh(slot: number, weight: number): boolean {
+    const before = this.#weights[slot]!
+    if (weight === before) return true
+    this.#weights[slot] = weight
+    this.weight += weight - before
+    try {
+      return this.evictor.reweigh(slot, weight, weight - before)
+    } catch (error) {
+      this.#weights[slot] = before
+      this.weight += before - weight
+      throw error
+    }
   }
 
   /** What most inserts are: the cache is full, entries have no weights, and the new one takes the slot of the next victim. */

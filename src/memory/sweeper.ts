@@ -5,6 +5,9 @@ interface Swept {
   cleanup(): void
 }
 
+/** Milliseconds that a timer of Node can wait; a longer one would fire at once. */
+const LONGEST = 2 ** 31 - 1
+
 /**
  * A timer that keeps neither the process nor the cache alive: a cache that nobody holds any more ends its timer.
  */
@@ -24,11 +27,14 @@ export class Sweeper {
   start(): void {
     if (this.#isStopped || this.#interval === Infinity || this.#timer !== undefined) return
     const cache = this.#cache
-    const timer = setInterval(() => {
-      const swept = cache.deref()
-      if (swept === undefined) clearInterval(timer)
-      else swept.cleanup()
-    }, this.#interval)
+    const timer = setInterval(
+      () => {
+        const swept = cache.deref()
+        if (swept === undefined) clearInterval(timer)
+        else swept.cleanup()
+      },
+      Math.min(this.#interval, LONGEST),
+    )
     timer.unref()
     this.#timer = timer
   }

@@ -9,6 +9,8 @@ const WHEELS = 4
 const BITS = 6
 const BUCKETS = 1 << BITS
 const HEADS = WHEELS * BUCKETS
+/** Ticks of a bucket of each wheel. */
+const WIDTHS = Array.from({ length: WHEELS }, (_, wheel) => BUCKETS ** wheel)
 /** Not in any bucket: a `Uint32Array` holds it, and no slot is as large. */
 const NOWHERE = 0xffff_ffff
 
@@ -21,8 +23,10 @@ const NOWHERE = 0xffff_ffff
 export class Wheel {
   /** Milliseconds of the innermost bucket. */
   readonly #tick: number
+  /** The tick since the Unix epoch from which ticks are counted here, so that they are small integers. */
+  #origin: number
   /** The tick up to which everything was looked at. */
-  #at: number
+  #at = 0
   /** Nodes are the heads of the buckets, then the slots. */
   #next = new Uint32Array(HEADS)
   #previous = new Uint32Array(HEADS)
@@ -31,8 +35,8 @@ export class Wheel {
 
   constructor(now: number, tick: number) {
     this.#tick = tick
-    this.#at = Math.floor(now / tick)
-    this.clear(now)
+    this.#origin = Math.floor(now / tick)
+    for (let head = 0; head < HEADS; head++) this.#next[head] = this.#previous[head] = head
   }
 
   /** Makes room for slots up to `slots`, not included. */
@@ -43,13 +47,6 @@ export class Wheel {
     const bucket = new Uint8Array(slots)
     bucket.set(this.#bucket)
     this.#bucket = bucket
-  }
-
-  clear(now: number): void {
-    this.#at = Math.floor(now / this.#tick)
-    this.#next.fill(NOWHERE)
-    this.#previous.fill(NOWHERE)
-    for (let head = 0; head < HEADS; head++) this.#next[head] = this.#previous[head] = head
   }
 
   /** Notes that `slot` expires at `time`. */
@@ -68,19 +65,33 @@ export class Wheel {
    * `Infinity` where it has none (any more).
    */
   advance(now: number, look: (slot: number) => number): void {
-    const to = Math.floor(now / this.#tick)
+    const tick = Math.floor(now / this.#tick) - this.#origin
+    const to = tick < this.#at - BUCKETS ? this.#goBack(tick) : tick
     const from = this.#at
     if (to < from) return
     this.#at = to
     for (let wheel = WHEELS - 1; wheel >= 0; wheel--) {
-      const first = Math.floor(from / BUCKETS ** wheel)
-      const last = Math.floor(to / BUCKETS ** wheel)
+      const first = Math.floor(from / WIDTHS[wheel]!)
+      const last = Math.floor(to / WIDTHS[wheel]!)
       // The bucket that is under way of the innermost wheel is looked at too, and the others' when they come up.
       const start = wheel === 0 ? first : first + 1
       for (let turn = Math.max(start, last - BUCKETS + 1); turn <= last; turn++) {
         this.#empty(wheel * BUCKETS + (turn % BUCKETS), look)
       }
     }
+  }
+
+  /** A clock that was set back: all buckets come up again, so that nothing waits for the time at which they would have. Gives what `to` is from there on. */
+  #goBack(to: number): number {
+    this.#origin += to
+    this.#at = 0
+    const soon = this.#bucketOf(0)
+    for (let node = HEADS; node < this.#next.length; node++) {
+      if (this.#next[node] === NOWHERE) continue
+      this.#unlink(node)
+      this.#link(node, soon)
+    }
+    return 0
   }
 
   /** Looks at all that is in a bucket: what is not due is put where it belongs now. */
@@ -100,17 +111,14 @@ export class Wheel {
 
   /** The tick in which `time` is; at the earliest the present one. */
   #dueTick(time: number): number {
-    return Math.max(this.#at, Math.floor(time / this.#tick))
+    return Math.max(this.#at, Math.floor(time / this.#tick) - this.#origin)
   }
 
   #bucketOf(due: number): number {
     const ahead = due - this.#at
     let wheel = 0
-    let width = 1
-    while (wheel < WHEELS - 1 && ahead >= width * BUCKETS) {
-      wheel++
-      width *= BUCKETS
-    }
+    while (wheel < WHEELS - 1 && ahead >= WIDTHS[wheel + 1]!) wheel++
+    const width = WIDTHS[wheel]!
     // Beyond the outermost wheel: as far out as it goes, and on from there when that comes up.
     const turn = Math.min(Math.floor(due / width), Math.floor(this.#at / width) + BUCKETS - 1)
     return wheel * BUCKETS + (turn % BUCKETS)
@@ -118,7 +126,7 @@ export class Wheel {
 
   /** The tick at which a bucket is looked at next. */
   #comesUp(bucket: number): number {
-    const width = BUCKETS ** (bucket >> BITS)
+    const width = WIDTHS[bucket >> BITS]!
     const turn = Math.floor(this.#at / width)
     const ahead = ((bucket & (BUCKETS - 1)) - (turn % BUCKETS) + BUCKETS) % BUCKETS
     // Of the outer wheels the present bucket is over; of the innermost it is under way.

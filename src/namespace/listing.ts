@@ -9,10 +9,15 @@ import type { AnyKey, Scope } from './scope.js'
 
 /** What is in a namespace, and how the reads through this object fared. Sizes in bytes. */
 export interface NamespaceStats {
+  /** Live ones. */
   entries: number
+  /** Of their values. */
   size: number
+  /** Of their values after compression. */
   storedSize: number
+  /** Reads that found an entry. */
   hits: number
+  /** Reads that found none. */
   misses: number
 }
 
@@ -23,6 +28,7 @@ export interface Whole {
 }
 
 export class NamespaceListing {
+  /** As it was given to `cache.namespace`. */
   readonly name: string
   protected readonly whole: Whole
   protected readonly scope: Scope
@@ -61,6 +67,7 @@ export class NamespaceListing {
     for await (const { key, value } of this.entries({ values: true })) yield [key, value]
   }
 
+  /** How many live entries it has: it looks at each. */
   async size(): Promise<number> {
     return (await this.stats()).entries
   }

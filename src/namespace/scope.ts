@@ -9,6 +9,7 @@ import { describe, isList } from '../refusal.js'
 import type { SetOptions } from '../set-options.js'
 import { SET_OPTIONS } from '../set-options.js'
 
+/** A key, or what a listing gives as the key of a call. */
 export type AnyKey = Key | CallKey
 
 /** Bytes of a name, at most: it is in each key and each tag. */

@@ -39,11 +39,15 @@ export type Step =
 
 /** Rows for a table, a column each. A row that has the primary key of one that is there takes its place. */
 export interface Insert {
+  /** Its name, not quoted. */
   table: string
+  /** Those that the rows have. */
   columns: readonly (readonly [name: string, type: ColumnType])[]
+  /** The names of its columns. */
   primaryKey: readonly string[]
   /** Whether there may be rows with these primary keys. */
   mayReplace: boolean
+  /** How many. */
   rows: number
   /** As many as columns, in their order. */
   cells: readonly (readonly Cell[])[]
@@ -57,7 +61,9 @@ export type ResultColumn =
 
 /** A result in columns, in parts. */
 export interface ResultData {
+  /** Of the columns. */
   names: string[]
+  /** Each with as many columns as there are names. */
   batches: { rows: number; columns: ResultColumn[] }[]
 }
 
@@ -79,7 +85,9 @@ export interface Dialect {
 
 /** A database that pull-through caches keep their rows and coverage in. */
 export interface PullEngine {
+  /** What it is, in a word: `sqlite`, `postgres`, `duckdb`. */
   readonly name: string
+  /** How its SQL differs. */
   readonly dialect: Dialect
   /** Runs the steps in one transaction: all of them, or none. Opens the database where it is not open. */
   write(steps: readonly Step[]): Promise<void>

@@ -12,7 +12,9 @@ import { describe } from '../refusal.js'
 
 /** A table: its name and its columns. */
 export interface Table<C extends Columns = Columns> {
+  /** In the database. */
   readonly name: string
+  /** By name, in their order. */
   readonly columns: C
 }
 
@@ -30,7 +32,9 @@ export type RangeNames<C extends Columns> = {
 
 /** From `start` to `end`, both included. */
 export interface Range<T> {
+  /** The first that is asked for. */
   start: T
+  /** The last. */
   end: T
 }
 

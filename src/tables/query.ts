@@ -22,6 +22,7 @@ export class Query<Row = Record<string, unknown>> implements PromiseLike<Row[]>,
   /** @internal */
   constructor(
     connection: Connection,
+    /** Its text. */
     readonly sql: string,
     parameters: Wire | undefined,
     options: QueryOptions,

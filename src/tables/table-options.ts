@@ -59,20 +59,27 @@ export interface WriteOptions extends QueryOptions {
 
 /** What is known of a table. Times are milliseconds since the Unix epoch. */
 export interface TableFacts {
+  /** The name of its schema. */
   schema: string
+  /** Its name. */
   table: string
+  /** How many it has. */
   rows: number
   /** Of the blocks that it is in, 256 KiB each; small tables share them, and one of constants needs none. 0 in memory. */
   bytes: number
   /** Milliseconds since it was last written; undefined for a table that a statement made. */
   age: number | undefined
+  /** When it was written first; undefined as above. */
   createdAt: number | undefined
+  /** When it was written last; undefined as above. */
   updatedAt: number | undefined
+  /** When a statement read it last; undefined as above. */
   accessedAt: number | undefined
   /** `Infinity` never expires. */
   expiresAt: number
   /** Statements that read it. */
   hits: number
+  /** In their order; `type` is DuckDB's name of it. */
   columns: { name: string; type: string; nullable: boolean }[]
 }
 
@@ -82,6 +89,7 @@ export interface TableCacheInfo {
   path: string | undefined
   /** Bytes in use, the log included. */
   size: number
+  /** Those that have not expired. */
   tables: TableFacts[]
 }
 

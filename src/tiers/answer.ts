@@ -1,4 +1,4 @@
-/** How the answer to a query crosses: `crates/tierce-node/src/query.rs` has the layout. */
+/** How the answer to a query crosses: `crates/tierce-node/src/disk/query.rs` has the layout. */
 import type { ColumnType } from '../columns.js'
 import { viewOf } from './wire.js'
 

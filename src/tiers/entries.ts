@@ -28,6 +28,7 @@ export interface Kept extends SetTimes {
 
 /** What is stored. Sizes in bytes; expired entries count until they are removed. */
 export interface TierStats {
+  /** On disk; in memory, without a disk tier. */
   entries: number
   /** Of the values. */
   size: number
@@ -39,9 +40,11 @@ export interface TierStats {
   logSize: number
   /** Whether a reader elsewhere keeps the log from ending: as long as it does, `diskSize` may be above `maxSize`. */
   logIsPinned: boolean
-  /** Reads of this cache object that found an entry, and those that did not. */
+  /** Reads of this cache object that found an entry. */
   hits: number
+  /** And those that did not. */
   misses: number
+  /** What the memory tier of this cache object holds; `size` is an estimate. */
   memory: { entries: number; size: number }
 }
 

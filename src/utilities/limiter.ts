@@ -12,6 +12,7 @@ export interface LimiterOptions {
   name: string
   /** So many in `per`. */
   limit: number
+  /** The time that `limit` is for. */
   per: Duration
   /**
    * `token-bucket` (the default): `burst` at once, refilled evenly. `sliding-window`: never more than `limit` in any time of
@@ -24,6 +25,7 @@ export interface LimiterOptions {
 
 /** What became of an attempt. */
 export interface Taken {
+  /** Whether it was taken. */
   allowed: boolean
   /** What is left just now. */
   remaining: number

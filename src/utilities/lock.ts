@@ -20,6 +20,7 @@ export interface LeaseOptions {
 
 /** A lock that was taken. */
 export interface Lease extends AsyncDisposable {
+  /** Of the lock. */
   readonly name: string
   /** Milliseconds since the Unix epoch; it moves with `extend`. */
   readonly expiresAt: number

@@ -22,13 +22,21 @@ export type FilterValue = string | number | bigint | boolean | Date
 
 /** Conditions on a column, all of which a row meets. A null meets none but `isNull: true`. */
 export interface FilterConditions {
+  /** Equal to it. */
   eq?: FilterValue
+  /** Another one. */
   ne?: FilterValue
+  /** Below it. */
   lt?: FilterValue
+  /** Below it or equal. */
   lte?: FilterValue
+  /** Above it. */
   gt?: FilterValue
+  /** Above it or equal. */
   gte?: FilterValue
+  /** One of these. */
   in?: readonly FilterValue[]
+  /** Whether it is null. */
   isNull?: boolean
 }
 

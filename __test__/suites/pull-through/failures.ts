@@ -1,4 +1,5 @@
 /** What becomes of calls and fetches that fail, end or are refused. */
+import { getEventListeners } from 'node:events'
 import type { FetchContext } from 'tierce'
 import { describe, expect, it, vi } from 'vitest'
 import { codeOf, failure } from '../../helpers/errors.js'
@@ -129,7 +130,8 @@ export function failures(stage: Stage): void {
       const calls = [cache.get(ask, { signal: one.signal }), cache.get(ask, { signal: two.signal })]
       const outcomes = Promise.allSettled(calls)
       await vi.waitFor(() => expect(fetches).toHaveLength(1), PATIENTLY)
-      for (let i = 0; i < 5; i++) await cache.coverage({ symbol: 'AAPL' }) // both wait for it by now
+      const heeded = ({ signal }: AbortController) => getEventListeners(signal, 'abort').length
+      await vi.waitFor(() => expect([heeded(one), heeded(two)]).toEqual([1, 1]), PATIENTLY) // both wait for it
       one.abort(new Error('first'))
       await expect(calls[0]).rejects.toThrow('first')
       expect(fetches[0]!.signal.aborted).toBe(false)

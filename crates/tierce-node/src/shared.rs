@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::sync::Arc;
+use std::time::Duration;
 
 use napi::Env;
 use napi::bindgen_prelude::{Buffer, Uint8Array};
@@ -30,11 +31,11 @@ pub struct NativeShared {
 
 /// `ttl` is `Infinity` for ever, and negative where it slides.
 fn lease_of(ttl: f64) -> Lease {
-    Lease { ttl_ms: ttl_of(ttl.abs()), slides: ttl < 0.0 }
+    Lease { ttl: ttl_of(ttl.abs()), slides: ttl < 0.0 }
 }
 
-fn ttl_of(ttl: f64) -> Option<u64> {
-    ttl.is_finite().then_some(ttl as u64)
+fn ttl_of(ttl: f64) -> Option<Duration> {
+    ttl.is_finite().then_some(Duration::from_millis(ttl as u64))
 }
 
 fn when_of(when: u32) -> When {
@@ -146,9 +147,10 @@ impl NativeShared {
     #[napi]
     pub fn ttl(&self, env: &Env, key: u32) -> napi::Result<f64> {
         guard(env, || {
-            self.with_key(key, |cache, key| match cache.ttl_ms(key) {
+            self.with_key(key, |cache, key| match cache.ttl(key) {
                 None => -1.0,
-                Some(ttl) => ttl.map_or(f64::INFINITY, |ttl| ttl as f64),
+                Some(Duration::MAX) => f64::INFINITY,
+                Some(ttl) => ttl.as_millis() as f64,
             })
         })
     }

@@ -14,7 +14,7 @@ use tierce::{
 };
 use tierce_napi::{Work, guard, job};
 
-use crate::manage::encryption_key;
+use crate::disk::encryption_key;
 use crate::wire::Reader;
 
 /// Writes the packed writes into a file. Gives its bytes.

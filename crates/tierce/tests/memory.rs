@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use proptest::prelude::*;
 use tierce::ManualClock;
@@ -51,10 +52,11 @@ fn overwrites_do_not_inflate_the_account() {
 #[test]
 fn an_entry_lives_for_its_time_and_not_a_millisecond_longer() {
     let clock = Arc::new(ManualClock::new(1000));
-    let cache = MemoryCache::with_max_entries(10).ttl_ms(100).clock(clock.clone()).build();
+    let cache =
+        MemoryCache::with_max_entries(10).ttl(Duration::from_millis(100)).clock(clock.clone()).build();
     cache.insert("default", 1);
-    cache.insert_with_ttl("longer", 2, Some(200));
-    cache.insert_with_ttl("ever", 3, None);
+    cache.insert_for("longer", 2, Duration::from_millis(200));
+    cache.insert_for("ever", 3, Duration::MAX);
     clock.advance(99);
     assert_eq!(cache.get("default"), Some(1));
     clock.advance(1);

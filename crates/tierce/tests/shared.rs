@@ -4,16 +4,21 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use tierce::memory::{Lease, Shared, SharedMemory, SharedOptions, When};
 use tierce::policy::{POLICIES, PolicyKind};
 use tierce::{Code, ManualClock};
 
-const FOR_EVER: Lease = Lease { ttl_ms: None, slides: false };
+const FOR_EVER: Lease = Lease { ttl: None, slides: false };
 const OPTIONS: SharedOptions = SharedOptions { max_size: 1 << 20, policy: PolicyKind::Lru, lease: FOR_EVER };
 
+fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
 fn lease(ttl_ms: u64, slides: bool) -> Lease {
-    Lease { ttl_ms: Some(ttl_ms), slides }
+    Lease { ttl: Some(ms(ttl_ms)), slides }
 }
 
 fn value(length: usize, tag: u8) -> Shared {
@@ -132,16 +137,16 @@ fn a_time_that_slides_starts_again_with_each_use_and_with_no_other_look() {
     }
     clock.advance(6);
     assert!(cache.get(&*key(1)).is_some() && cache.touch(&*key(2)) && cache.touch(&*key(4)));
-    assert!(cache.peek(&*key(3)).is_some() && cache.ttl_ms(&*key(3)) == Some(Some(4)));
+    assert!(cache.peek(&*key(3)).is_some() && cache.ttl(&*key(3)) == Some(ms(4)));
     clock.advance(6);
     let live = [1, 2, 3, 4].map(|id| cache.peek(&*key(id)).is_some());
     assert_eq!((live, cache.live_len(), cache.len()), ([true, true, false, false], 2, 4));
     assert!(!cache.touch(&*key(3)) && !cache.touch(&*key(9)));
     // Another time slides too, and none does not.
-    assert!(cache.expire(&*key(1), Some(20)) && cache.expire(&*key(2), None));
+    assert!(cache.expire(&*key(1), Some(ms(20))) && cache.expire(&*key(2), None));
     clock.advance(15);
     assert!(cache.touch(&*key(1)) && cache.touch(&*key(2)));
-    assert_eq!([1, 2].map(|id| cache.ttl_ms(&*key(id))), [Some(Some(20)), Some(None)]);
+    assert_eq!([1, 2].map(|id| cache.ttl(&*key(id))), [Some(ms(20)), Some(Duration::MAX)]);
     assert_eq!(cache.stats().hits, 1);
 }
 
@@ -149,12 +154,9 @@ fn a_time_that_slides_starts_again_with_each_use_and_with_no_other_look() {
 fn times_pass_for_every_verb() {
     let clock = Arc::new(ManualClock::new(1000));
     let cache = SharedMemory::open_with("times", OPTIONS, clock.clone()).unwrap();
-    cache.insert_with_ttl(key(1), value(1, 1), Some(100));
+    cache.insert_for(key(1), value(1, 1), ms(100));
     cache.insert(key(2), value(1, 2));
-    assert_eq!(
-        [cache.ttl_ms(&*key(1)), cache.ttl_ms(&*key(2)), cache.ttl_ms(&*key(3))],
-        [Some(Some(100)), Some(None), None]
-    );
+    assert_eq!([1, 2, 3].map(|id| cache.ttl(&*key(id))), [Some(ms(100)), Some(Duration::MAX), None]);
     clock.advance(100);
     assert_eq!(cache.peek(&*key(1)), None);
     assert!(!cache.expire(&*key(1), None));

@@ -1,4 +1,4 @@
-/** What many keys hold, as it comes from the addon: `crates/tierce-node/src/many.rs` has the layout. */
+/** What many keys hold, as it comes from the addon: `crates/tierce-node/src/disk/many.rs` has the layout. */
 import { Kind } from '../../values/handler.js'
 import { META, viewOf } from '../wire.js'
 

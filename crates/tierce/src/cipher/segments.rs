@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 
 use super::{Cipher, PREFIX, Place, SEGMENT, TAG, fill_random, nonce, open_to, plain_len, seal_at, tampered};
-use crate::codec::chunks::top_up;
+use crate::codec::chunks::fill;
 use crate::error::Result;
 
 /// Bytes that are sealed as they come. A segment waits until it is known whether it is the last.
@@ -22,14 +22,14 @@ impl Sealing {
     }
 
     /// Takes bytes, and appends the segments that are known not to be the last.
-    pub fn push(&mut self, cipher: &Cipher, mut plain: &[u8], out: &mut Vec<u8>) -> Result<()> {
-        while !plain.is_empty() {
-            if self.waiting.len() == SEGMENT {
-                self.segment(cipher, false, out)?;
-            }
-            plain = top_up(&mut self.waiting, SEGMENT, plain);
-        }
-        Ok(())
+    pub fn push(&mut self, cipher: &Cipher, plain: &[u8], out: &mut Vec<u8>) -> Result<()> {
+        fill(
+            self,
+            plain,
+            SEGMENT,
+            |sealing| &mut sealing.waiting,
+            |sealing| sealing.segment(cipher, false, out),
+        )
     }
 
     /// Appends the last segment.

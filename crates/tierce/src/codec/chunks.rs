@@ -18,11 +18,25 @@ pub(crate) const CHUNK: usize = 256 * 1024;
 /// Bytes before a chunk.
 pub(crate) const CHUNK_HEADER: usize = 24;
 
-/// Fills a piece up to so many bytes, and gives what is left of what came.
-pub(crate) fn top_up<'b>(piece: &mut Vec<u8>, full: usize, bytes: &'b [u8]) -> &'b [u8] {
-    let (now, later) = bytes.split_at(bytes.len().min(full.saturating_sub(piece.len())));
-    piece.extend_from_slice(now);
-    later
+/// Appends bytes to the piece of a writer. A full one waits until more comes, and then `write` takes it and leaves it empty: so a
+/// writer always has the last one.
+pub(crate) fn fill<W>(
+    writer: &mut W,
+    mut bytes: &[u8],
+    full: usize,
+    piece: impl Fn(&mut W) -> &mut Vec<u8>,
+    mut write: impl FnMut(&mut W) -> Result<()>,
+) -> Result<()> {
+    while !bytes.is_empty() {
+        if piece(writer).len() == full {
+            write(writer)?;
+        }
+        let piece = piece(writer);
+        let (now, later) = bytes.split_at(bytes.len().min(full.saturating_sub(piece.len())));
+        piece.extend_from_slice(now);
+        bytes = later;
+    }
+    Ok(())
 }
 
 /// A chunk behind its header.

@@ -219,7 +219,7 @@ impl Cache {
         outcome
     }
 
-    /// Notes accesses that happened in a memory tier in front of this one: [`Meta::id`] and how many there were, the
+    /// Notes accesses that happened in a memory tier in front of this one: [`Meta::id`](crate::Meta::id) and how many there were, the
     /// least recent first.
     pub fn note(&self, accesses: impl IntoIterator<Item = (i64, u32)>) {
         let due = accesses.into_iter().fold(false, |due, (id, hits)| self.engine.note(id, hits).1 | due);

@@ -79,7 +79,7 @@ impl Cache {
         self.whole(&key, |cache, key| cache.value(key))
     }
 
-    /// As [`Cache::entry`], and also gives a stale one: see [`Freshness`].
+    /// As [`Cache::entry`], and also gives a stale one: see [`Freshness`](crate::Freshness).
     ///
     /// # Errors
     /// As [`Cache::get`].
@@ -228,7 +228,7 @@ impl Cache {
         before
     }
 
-    /// Reads a small value into a buffer of the caller's: no allocation. Gives stale entries too: see [`Freshness`]. With `hold`, the snapshot stays open for the
+    /// Reads a small value into a buffer of the caller's: no allocation. Gives stale entries too: see [`Freshness`](crate::Freshness). With `hold`, the snapshot stays open for the
     /// next such read, as long as nobody writes: the caller ends it with [`Cache::release`] soon, as the log cannot
     /// start again before. With `whole`, an entry that has extras is left to [`Cache::entry`].
     ///

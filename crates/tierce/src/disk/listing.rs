@@ -77,7 +77,7 @@ impl Cache {
     /// every row, but no more than one call a page.
     ///
     /// # Errors
-    /// [`Code::InvalidOption`] for a prefix where the texts of keys are not stored; as [`Cache::get`].
+    /// [`Code::InvalidOption`](crate::Code::InvalidOption) for a prefix where the texts of keys are not stored; as [`Cache::get`].
     pub fn page(&self, listing: &Listing<'_>) -> Result<KeyPage> {
         if listing.prefixes.is_some() {
             self.engine.keeping.expect_texts()?;

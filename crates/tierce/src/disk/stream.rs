@@ -20,7 +20,7 @@ use super::row::{Freshness, weight};
 use super::transact::Alone;
 use super::write::{SetWrite, Write, Written};
 use crate::Cache;
-use crate::codec::chunks::{CHUNK, top_up};
+use crate::codec::chunks::{CHUNK, fill};
 use crate::codec::{CHUNKS, CodecChoice};
 use crate::error::{Code, Error, Result};
 use crate::frame::{FILE_PAYLOAD, HEADER, Header, size_on_disk};
@@ -150,14 +150,8 @@ impl ValueWriter {
     ///
     /// # Errors
     /// [`Code::ValueTooLarge`] as soon as it cannot fit; else as [`Cache::set`]. The writer is of no use then.
-    pub fn write(&mut self, mut bytes: &[u8]) -> Result<()> {
-        while !bytes.is_empty() {
-            if self.chunk.len() == CHUNK {
-                self.write_chunk()?;
-            }
-            bytes = top_up(&mut self.chunk, CHUNK, bytes);
-        }
-        Ok(())
+    pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        fill(self, bytes, CHUNK, |writer| &mut writer.chunk, Self::write_chunk)
     }
 
     fn write_chunk(&mut self) -> Result<()> {

@@ -2,6 +2,7 @@
 
 use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
+use std::time::Duration;
 
 use hashbrown::DefaultHashBuilder;
 
@@ -21,7 +22,7 @@ pub struct Builder<K, V, S = DefaultHashBuilder> {
     pub(super) capacity: u64,
     pub(super) weigher: Option<Weigher<K, V>>,
     pub(super) policy: PolicyKind,
-    pub(super) ttl_ms: Option<u64>,
+    pub(super) ttl: Option<Duration>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) hasher: S,
     shards: Option<usize>,
@@ -33,7 +34,7 @@ impl<K, V> Builder<K, V> {
             capacity,
             weigher,
             policy: PolicyKind::S3Fifo,
-            ttl_ms: None,
+            ttl: None,
             clock: Arc::new(SystemClock),
             hasher: DefaultHashBuilder::default(),
             shards: None,
@@ -49,10 +50,10 @@ impl<K, V, S> Builder<K, V, S> {
         self
     }
 
-    /// How long a value may be given out, in milliseconds, if its insert does not say; for ever by default.
+    /// How long a value may be given out, if its insert does not say; for ever by default.
     #[must_use]
-    pub fn ttl_ms(mut self, ttl_ms: u64) -> Self {
-        self.ttl_ms = Some(ttl_ms);
+    pub fn ttl(mut self, ttl: Duration) -> Self {
+        self.ttl = Some(ttl);
         self
     }
 
@@ -79,7 +80,7 @@ impl<K, V, S> Builder<K, V, S> {
             capacity: self.capacity,
             weigher: self.weigher,
             policy: self.policy,
-            ttl_ms: self.ttl_ms,
+            ttl: self.ttl,
             clock: self.clock,
             hasher,
             shards: self.shards,

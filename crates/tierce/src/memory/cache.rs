@@ -3,6 +3,7 @@
 use std::borrow::Borrow;
 use std::hash::{BuildHasher, Hash};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use hashbrown::DefaultHashBuilder;
 
@@ -25,8 +26,8 @@ pub enum When {
 /// How long an entry is held.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Lease {
-    /// Milliseconds; `None` is for ever.
-    pub ttl_ms: Option<u64>,
+    /// In whole milliseconds, of which it has at least one; `None` is for ever.
+    pub ttl: Option<Duration>,
     /// Whether each use starts the time again.
     pub slides: bool,
 }
@@ -48,7 +49,7 @@ pub struct MemoryCache<K, V, S = DefaultHashBuilder> {
     shift: u32,
     hasher: S,
     weigher: Option<Weigher<K, V>>,
-    ttl_ms: Option<u64>,
+    ttl: Option<Duration>,
     clock: Arc<dyn Clock>,
 }
 
@@ -81,7 +82,7 @@ impl<K: Hash + Eq, V: Clone, S: BuildHasher> MemoryCache<K, V, S> {
             shift: 64 - count.trailing_zeros(),
             hasher: builder.hasher,
             weigher: builder.weigher,
-            ttl_ms: builder.ttl_ms,
+            ttl: builder.ttl,
             clock: builder.clock,
         }
     }
@@ -117,13 +118,13 @@ impl<K: Hash + Eq, V: Clone, S: BuildHasher> MemoryCache<K, V, S> {
     /// Puts a value in, for the default time.
     #[inline]
     pub fn insert(&self, key: K, value: V) {
-        self.insert_with_ttl(key, value, self.ttl_ms);
+        self.insert_when(key, value, Lease { ttl: self.ttl, slides: false }, When::Always);
     }
 
-    /// Puts a value in for `ttl_ms` milliseconds, or for ever.
+    /// Puts a value in for so long.
     #[inline]
-    pub fn insert_with_ttl(&self, key: K, value: V, ttl_ms: Option<u64>) {
-        self.insert_when(key, value, Lease { ttl_ms, slides: false }, When::Always);
+    pub fn insert_for(&self, key: K, value: V, ttl: Duration) {
+        self.insert_when(key, value, Lease { ttl: Some(ttl), slides: false }, When::Always);
     }
 
     /// Puts a value in, for as long as `lease` says, if what there is of its key is as `when` says; looks and
@@ -131,8 +132,9 @@ impl<K: Hash + Eq, V: Clone, S: BuildHasher> MemoryCache<K, V, S> {
     #[inline]
     pub fn insert_when(&self, key: K, value: V, lease: Lease, when: When) -> bool {
         let weight = self.weigher.as_ref().map_or(1, |weigher| weigher(&key, &value));
-        let slide_ms = if lease.slides { lease.ttl_ms.unwrap_or(0) } else { 0 };
-        let times = (lease.ttl_ms.map_or(NEVER, |ttl| self.clock.now_ms().saturating_add(ttl)), slide_ms);
+        let ttl_ms = lease.ttl.map(whole_ms);
+        let slide_ms = if lease.slides { ttl_ms.unwrap_or(0) } else { 0 };
+        let times = (ttl_ms.map_or(NEVER, |ttl| self.clock.now_ms().saturating_add(ttl)), slide_ms);
         let (hash, mut shard) = self.locate(&key);
         if when != When::Always {
             let is_there = shard.peek(hash, &key, || self.clock.now_ms()).is_some();
@@ -164,25 +166,26 @@ impl<K: Hash + Eq, V: Clone, S: BuildHasher> MemoryCache<K, V, S> {
         shard.peek(hash, key, || self.clock.now_ms()).map(|entry| entry.value.clone())
     }
 
-    /// How long a key has still, in milliseconds: `Some(None)` for ever, `None` if it is not there.
-    pub fn ttl_ms<Q: Hash + Eq + ?Sized>(&self, key: &Q) -> Option<Option<u64>>
+    /// How long a key has still, [`Duration::MAX`] for ever; `None` if it is not there.
+    pub fn ttl<Q: Hash + Eq + ?Sized>(&self, key: &Q) -> Option<Duration>
     where
         K: Borrow<Q>,
     {
         let now_ms = self.clock.now_ms();
         let (hash, shard) = self.locate(key);
         let expires_ms = shard.peek(hash, key, || now_ms)?.expires_ms;
-        Some((expires_ms != NEVER).then(|| expires_ms.saturating_sub(now_ms)))
+        let left = || Duration::from_millis(expires_ms.saturating_sub(now_ms));
+        Some(if expires_ms == NEVER { Duration::MAX } else { left() })
     }
 
-    /// Gives a key another time, from now on, which slides where the old one did; whether it is there.
-    pub fn expire<Q: Hash + Eq + ?Sized>(&self, key: &Q, ttl_ms: Option<u64>) -> bool
+    /// Gives a key another time, from now on, which slides where the old one did; `None` is for ever. Whether it is there.
+    pub fn expire<Q: Hash + Eq + ?Sized>(&self, key: &Q, ttl: Option<Duration>) -> bool
     where
         K: Borrow<Q>,
     {
         let now_ms = self.clock.now_ms();
         let (hash, mut shard) = self.locate(key);
-        shard.expire(hash, key, ttl_ms, now_ms)
+        shard.expire(hash, key, ttl.map(whole_ms), now_ms)
     }
 
     /// Removes the entries whose time is over, and returns how many. Looks at all entries, a shard at a time.
@@ -330,6 +333,11 @@ impl<K: Hash + Eq, V: Clone, S: BuildHasher> MemoryCache<K, V, S> {
         };
         self.shards.iter().map(lock)
     }
+}
+
+/// Milliseconds, at least one.
+fn whole_ms(ttl: Duration) -> u64 {
+    u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX).max(1)
 }
 
 /// Ends a flight also when its maker panics.

@@ -38,8 +38,8 @@ pub struct SharedOptions {
 impl std::fmt::Display for SharedOptions {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "maxSize {} bytes, policy '{}', ttl ", self.max_size, self.policy.name())?;
-        match self.lease.ttl_ms {
-            Some(ttl) => write!(f, "{ttl} ms")?,
+        match self.lease.ttl {
+            Some(ttl) => write!(f, "{} ms", ttl.as_millis())?,
             None => f.write_str("never")?,
         }
         f.write_str(if self.lease.slides { ", sliding" } else { "" })

@@ -73,7 +73,7 @@ impl Record {
     /// The value.
     ///
     /// # Errors
-    /// [`Code::Corrupt`] when the payload is not what its codec made of a value of this size.
+    /// [`Code::Corrupt`](crate::Code::Corrupt) when the payload is not what its codec made of a value of this size.
     pub fn decode(&self) -> Result<Vec<u8>> {
         codec::decode_sized(self.codec, self.size, &self.payload)
     }

@@ -15,7 +15,7 @@ use super::head::{Head, Opened};
 use super::shared::Shared;
 use super::write::Entering;
 use crate::codec::CHUNKS;
-use crate::codec::chunks::{CHUNK, top_up};
+use crate::codec::chunks::{CHUNK, fill};
 use crate::error::{Code, Error, Result};
 use crate::frame::Header;
 use crate::key::Key;
@@ -139,14 +139,8 @@ impl SidecarWriter {
     ///
     /// # Errors
     /// [`Code::ValueTooLarge`] as soon as it cannot fit; else as [`SidecarCache::set`]. The writer is of no use then.
-    pub fn write(&mut self, mut bytes: &[u8]) -> Result<()> {
-        while !bytes.is_empty() {
-            if self.chunk.len() == CHUNK {
-                self.write_chunk()?;
-            }
-            bytes = top_up(&mut self.chunk, CHUNK, bytes);
-        }
-        Ok(())
+    pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        fill(self, bytes, CHUNK, |writer| &mut writer.chunk, Self::write_chunk)
     }
 
     fn write_chunk(&mut self) -> Result<()> {

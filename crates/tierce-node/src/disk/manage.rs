@@ -1,12 +1,13 @@
-//! The disk tier's verbs of management: each runs on the thread pool.
+//! The disk tier's verbs of management. Each runs on the thread pool.
 
 use napi::Env;
 use napi::bindgen_prelude::{Buffer, Uint8Array};
 use napi_derive::napi;
-use tierce::{CheckReport, EncryptionKey, Loaded, Problem, Result};
+use tierce::{CheckReport, Loaded, Problem};
 use tierce_napi::{Work, guard, job};
 
-use crate::disk::NativeDisk;
+use super::NativeDisk;
+use super::options::encryption_key;
 use crate::on;
 
 /// What a check found.
@@ -89,17 +90,19 @@ impl NativeDisk {
         Ok(job(load, |_, loaded| Ok(native_loaded(loaded))))
     }
 
+    /// Removes up to `limit` entries that have expired, on the thread pool. Gives how many.
+    #[napi(ts_return_type = "Promise<number>")]
+    pub fn cleanup(&self, env: &Env, limit: f64, now: f64) -> napi::Result<Work<u64, f64>> {
+        let cache = guard(env, || self.at(now))?;
+        Ok(job(move || on!(cache, cache => cache.cleanup(limit as u64)), |_, removed| Ok(removed as f64)))
+    }
+
     /// Verifies everything in the directory; with `fix`, repairs it.
     #[napi(ts_return_type = "Promise<NativeReport>")]
     pub fn check(&self, env: &Env, fix: bool, now: f64) -> napi::Result<Work<CheckReport, NativeReport>> {
         let cache = guard(env, || self.at(now))?;
         Ok(job(move || on!(cache, cache => cache.check(fix)), |_, report| Ok(native_report(report))))
     }
-}
-
-/// A key from its bytes.
-pub(crate) fn encryption_key(bytes: Option<&Uint8Array>) -> Result<Option<EncryptionKey>> {
-    bytes.map(|bytes| EncryptionKey::try_from(&bytes[..])).transpose()
 }
 
 fn native_report(report: CheckReport) -> NativeReport {

@@ -13,7 +13,7 @@ use napi_derive::napi;
 use tierce::{AnswerSink, Cell, ColumnType, Digest, Result, Wait};
 use tierce_napi::{Work, guard, job};
 
-use crate::disk::{NativeDisk, Open};
+use super::{NativeDisk, Open};
 use crate::wire::Reader;
 
 const TYPES: [ColumnType; 7] = [

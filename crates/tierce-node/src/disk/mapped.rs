@@ -6,7 +6,7 @@ use napi_derive::napi;
 use tierce::{Key, Mapped};
 use tierce_napi::{Work, guard, job};
 
-use crate::disk::NativeDisk;
+use super::NativeDisk;
 use crate::on;
 use crate::scratch::value_view;
 use crate::wire::meta_bytes;

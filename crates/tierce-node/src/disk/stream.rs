@@ -11,7 +11,7 @@ use tierce::{
 };
 use tierce_napi::{Work, guard, job};
 
-use crate::disk::NativeDisk;
+use super::NativeDisk;
 use crate::tier::Tier;
 use crate::wire::Reader;
 

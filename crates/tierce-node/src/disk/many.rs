@@ -9,7 +9,7 @@ use napi_derive::napi;
 use tierce::{Entry, Meta, Result};
 use tierce_napi::{Work, guard, job};
 
-use crate::disk::NativeDisk;
+use super::NativeDisk;
 use crate::on;
 use crate::wire::{META, Reader, meta_bytes};
 
