@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { openCache, tempDir } from './helpers/temp.js'
 
+const list = <T>(length: number, make: (index: number) => T) => Array.from({ length }, (_, i) => make(i))
+
 /** JSON-able values of about 10 KB, as programs have them. */
 const VALUES: [string, (seed: number) => unknown][] = [
   [
@@ -43,6 +45,24 @@ const VALUES: [string, (seed: number) => unknown][] = [
         text: `Zoë läuft über 東京 🦊 — ${'абвгд'.slice(i % 5)}${i}`,
       })),
   ],
+  ['many of few members', (n) => list(220, (i) => ({ createdAtTimestamp: i, coordinates: i * n }))],
+  ['one long name', (n) => list(510, (i) => ({ description: i % (n + 9) }))],
+  [
+    'names longer than what they name',
+    (n) =>
+      list(80, (i) => ({
+        coordinates: i * n,
+        identifier: { first: i, second: `k${i % 3}` },
+        createdAtTimestamp: i * 1000,
+        isActive: i % 2 === 0,
+        description: null,
+      })),
+  ],
+  [
+    'flags',
+    (n) => list(130, (i) => ({ isActive: i % n === 0, isHidden: i % 7 === 0, hasTheRightOfWriting: true })),
+  ],
+  ['pairs', (n) => list(600, (i) => [`n${i % (n + 5)}`, i * n])],
   [
     'noise',
     (n) =>

@@ -1,6 +1,7 @@
 /** The memory tier of `Cache`: its policies, and what the disk tier is told. */
 import { type CacheOptions, definePolicy } from 'tierce'
 import { describe, expect, it } from 'vitest'
+import { Clock, noted } from '../build/tiers/clock.js'
 import { MemoryEntry, MemoryTier } from '../build/tiers/memory.js'
 import { POLICIES } from './helpers/policies.js'
 import { openCache, tempDir } from './helpers/temp.js'
@@ -193,5 +194,59 @@ describe('what the disk tier is told', () => {
     }
     await cache.delete('a')
     expect([await cache.entry('a'), await cache.get('a')]).toEqual([undefined, undefined])
+  })
+})
+
+describe('the time of a hit', () => {
+  /** More than a turn of the event loop compares by the system's clock. */
+  const MANY = 300
+
+  it('a_clock_of_the_program_is_asked_at_each_hit', async () => {
+    let now = 1e12
+    const cache = openCache({ clock: () => now, ttl: 100_000 })
+    await cache.set('k', 'v')
+    for (let hit = 0; hit < MANY; hit++) expect(cache.getSync('k')).toBe('v')
+    now += 99_999
+    expect(await cache.get('k')).toBe('v')
+    expect((await cache.entry('k'))?.accessedAt).toBe(now)
+    now += 1
+    expect(cache.getSync('k')).toBeUndefined()
+    expect(await cache.get('k')).toBeUndefined()
+    expect(await cache.getOrSet('k', () => 'new')).toBe('new')
+  })
+
+  it('in_a_turn_that_lasts_an_entry_is_gone_when_its_time_has_come', () => {
+    const cache = openCache({ ttl: 20 })
+    cache.setSync('long', 'v', { ttl: '1h' })
+    cache.setSync('k', 'v')
+    const set = Date.now()
+    while (Date.now() <= set + 20) {
+      cache.getSync('k')
+      expect(cache.getSync('long')).toBe('v')
+    }
+    expect(cache.getSync('k')).toBeUndefined()
+    expect(cache.hasSync('k')).toBe(false)
+    expect(cache.getOrSetSync('k', () => 'new')).toBe('new')
+  })
+
+  it('only_times_that_are_far_are_told_without_a_look_at_the_clock', async () => {
+    const clock = new Clock(Date.now)
+    const [past, far] = [noted(Date.now() - 60_000), noted(Date.now() + 3_600_000)]
+    const told = (time: number) => Array.from({ length: MANY }, () => clock.isWellBefore(time))
+    expect(told(past)).not.toContain(true)
+    expect(told(far)).not.toContain(false)
+    clock.turn()
+    await new Promise((resolve) => setImmediate(() => setImmediate(resolve)))
+    expect(clock.isWellBefore(far), 'few comparisons of a turn need no thread').toBe(false)
+  })
+
+  it('what_the_clock_throws_rejects_the_promise', async () => {
+    let now: unknown = 1e12
+    const cache = openCache({ clock: () => now as number, ttl: 1000 })
+    await cache.set('k', 'v')
+    now = 'noon'
+    const wrong = expect.objectContaining({ code: 'E_INVALID_OPTION' })
+    const calls = [cache.get('k'), cache.set('k', 'v'), cache.getOrSet('k', () => 'v')]
+    for (const call of calls) await expect(call).rejects.toThrow(wrong)
   })
 })

@@ -15,6 +15,7 @@ const MADE = `(() => {
   cycle.self = cycle
   return {
     json: { rows: [{ id: 1, name: 'é' }, { id: 2, name: null }] },
+    columns: Array.from({ length: 9 }, (_, i) => ({ id: i, at: [i / 2, 'é'], tags: ['t' + i, null], of: { x: i, y: [] } })),
     text: 'half \\ud800',
     bytes: Buffer.from('bytes'),
     structured: new Map([[shared, new Set([shared, 2n ** 70n])], ['error', new RangeError('far', { cause: [1, , 3] })]]),

@@ -6,7 +6,7 @@ import { TierceError } from '../build/errors.js'
 import { decode, encode } from '../build/values/index.js'
 import { decodeStructured } from '../build/values/structured-decode.js'
 import { encodeStructured } from '../build/values/structured-encode.js'
-import { Tag } from '../build/values/structured-format.js'
+import { Elements, Tag } from '../build/values/structured-format.js'
 import { anyValue } from './helpers/any-value.js'
 
 const read = (bytes: Buffer) => decodeStructured(bytes, 0, bytes.length)
@@ -29,16 +29,20 @@ const OLD_2 =
 /** Written under version 3. */
 const OLD_3 = 'AwALAMsD4d/hzwLLAd4BzAEC0wAAAAAAABRAzwLaANoBbGlzdGF0c2VsZmE='
 
+/** Written under version 4. */
+const OLD_4 = 'BIALAMsD4d/hzwLLAd4BzAEC0wAAAAAAABRAzwLaANoBbGlzdGF0c2VsZmE='
+const OLD_4_PLAIN = 'BAARAMsD4eLhzwLLAt7eAd7MAQLPANwhAgEEAQIDBM8D3sHDcm93c3BhaXJzbGlzdGFi6Xg='
+
 describe('bytes', () => {
   it('are_as_documented', () => {
     const bytes = (value: unknown) => Buffer.from(encodeStructured(value)).toString('hex')
-    expect(bytes({ a: 1, b: 'é' })).toBe('04000300cb02dede01de6162e9')
-    expect(bytes([{ a: 1 }, { a: -2 }])).toBe('04000100cf02cb01de01cc00c40361')
-    expect(bytes('x'.repeat(35))).toBe(`04002300db23${'78'.repeat(35)}`)
-    expect(bytes([1, -2, 3, 4])).toBe('04000000dc010401fe0304')
-    expect(bytes([1, 300, 3, 4])).toBe('04000000dc040401002c0103000400')
-    expect(bytes([1, 2, 3, 70_000])).toBe('04000000dc0604010000000200000003000000701101' + '00')
-    expect(bytes([0.5, 1.5, -0, 2.5]).slice(0, 30)).toBe('04000000dc0904000000000000e03f')
+    expect(bytes({ a: 1, b: 'é' })).toBe('05000300cb02dede01de6162e9')
+    expect(bytes([{ a: 1 }, { a: -2 }])).toBe('05000100cf02cb01de01cc00c40361')
+    expect(bytes('x'.repeat(35))).toBe(`05002300db23${'78'.repeat(35)}`)
+    expect(bytes([1, -2, 3, 4])).toBe('05000000dc010401fe0304')
+    expect(bytes([1, 300, 3, 4])).toBe('05000000dc040401002c0103000400')
+    expect(bytes([1, 2, 3, 70_000])).toBe('05000000dc0604010000000200000003000000701101' + '00')
+    expect(bytes([0.5, 1.5, -0, 2.5]).slice(0, 30)).toBe('05000000dc0904000000000000e03f')
   })
 
   it('of_the_older_version_are_read', () => {
@@ -114,6 +118,13 @@ describe('an object that is met twice', () => {
       return [one, inner]
     },
     'among rows': (one) => [row, one, row, one],
+    'in a column': (one) => Array.from({ length: 12 }, (_, i) => ({ i, it: i % 5 === 3 ? one : i })),
+    'in a column and beside': (one) => [Array.from({ length: 8 }, (_, i) => [i, i === 7 ? one : 'x']), one],
+    'one of rows by columns': (one) => [
+      one,
+      ...Array.from({ length: 8 }, (_, i) => ({ x: i, y: `${i}` })),
+      one,
+    ],
   }
   for (const [what, make] of Object.entries(twice)) {
     it(`comes_back_as_one (${what})`, () => {
@@ -158,6 +169,26 @@ function sameness(value: unknown): number[] {
   return order
 }
 
+describe('version 4', () => {
+  it('is_read_with_references_and_without', () => {
+    const value: Record<string, unknown> = { list: [{ a: 1 }, { a: 2 }], at: new Date(5) }
+    value.self = [value, value.list]
+    expect(isDeepStrictEqual(read(Buffer.from(OLD_4, 'base64')), value)).toBe(true)
+    const plain = {
+      rows: [
+        { a: 1, b: 'é' },
+        { a: 2, b: [] },
+      ],
+      pairs: [
+        [1, 2],
+        [3, 4],
+      ],
+      list: ['x', null, true],
+    }
+    expect(read(Buffer.from(OLD_4_PLAIN, 'base64'))).toEqual(plain)
+  })
+})
+
 describe('version 3', () => {
   it('is_read_with_its_references', () => {
     const value: Record<string, unknown> = { list: [{ a: 1 }, { a: 2 }], at: new Date(5) }
@@ -193,10 +224,10 @@ describe('numbers', () => {
   const rows = (value: unknown) => Buffer.from(encodeStructured(value)).toString('hex')
 
   it('in_rows_of_one_length_and_short_decimals_and_booleans_are_as_documented', () => {
-    expect(rows([[1, 2], [3, 4]])).toBe('04000000dc2102010401020304') // biome-ignore format: a matrix
-    expect(rows([true, false, false, true])).toBe('04000000dc220401000001')
+    expect(rows([[1, 2], [3, 4]])).toBe('05000000dc2102010401020304') // biome-ignore format: a matrix
+    expect(rows([true, false, false, true])).toBe('05000000dc220401000001')
     const cents = Array.from({ length: 128 }, (_, i) => i / 100)
-    expect(rows(cents).slice(0, 30)).toBe('04000000dc200201800100010203' + '04')
+    expect(rows(cents).slice(0, 30)).toBe('05000000dc200201800100010203' + '04')
     expect(roundTrip(cents)).toEqual(cents)
   })
 
@@ -335,7 +366,7 @@ describe('shapes', () => {
   })
 })
 
-const ALL_TAGS = [...Object.values(Tag), 0, 0x7f, 0x80, 0xbf, 0xdd, 0xff]
+const ALL_TAGS = [...Object.values(Tag), ...Object.values(Elements), 0, 0x7f, 0x80, 0xbf, 0xdd, 0xff]
 
 describe('damage', () => {
   it('random_bytes_give_a_value_or_a_typed_error', () => {
@@ -347,9 +378,10 @@ describe('damage', () => {
         harmless(bytes.length, () => read(Buffer.from([1, tag, ...bytes])))
         const text = Math.min(bytes.length, (bytes[0] ?? 0) % 20)
         const charset = ((bytes[1] ?? 0) % 4) | ((bytes[2] ?? 0) & 0x80)
-        for (const version of [3, 4]) {
+        for (const version of [3, 4, 5]) {
           harmless(bytes.length, () => read(Buffer.from([version, charset, text, 0, tag, ...bytes])))
         }
+        harmless(bytes.length, () => read(Buffer.from([5, 0, text, 0, Tag.numbers, tag, ...bytes])))
       }),
       { numRuns: 4000 },
     )

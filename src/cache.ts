@@ -78,7 +78,17 @@ export class Cache<M extends MetaTables = NoMeta> extends CacheChanges<M> {
    * @throws ValueTooLargeError `E_VALUE_TOO_LARGE`: it does not fit into `maxSize`
    * @throws StorageFullError `E_STORAGE_FULL`, LockTimeoutError `E_LOCK_TIMEOUT`: what the disk says; nothing changed
    */
-  async set(key: Key, value: unknown, options?: SetOptions<M>): Promise<void> {
+  set(key: Key, value: unknown, options?: SetOptions<M>): Promise<void> {
+    const core = this.#core
+    if (core.dir !== undefined || typeof key !== 'string') return this.#set(key, value, options)
+    try {
+      return Promise.resolve(core.tiers.set(core.text(key), value, core.storing(options)))
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  async #set(key: Key, value: unknown, options: SetOptions<M> | undefined): Promise<void> {
     const core = this.#core
     const soon = core.textSoon(key)
     const storing = core.storing(options)
@@ -116,7 +126,17 @@ export class Cache<M extends MetaTables = NoMeta> extends CacheChanges<M> {
   }
 
   /** The value of a key; `undefined` on a miss. A stored null comes back as null. */
-  async get<V = unknown>(key: Key, options?: GetOptions): Promise<V | undefined> {
+  get<V = unknown>(key: Key, options?: GetOptions): Promise<V | undefined> {
+    // What a hit in memory takes: one promise, and no function that could be waited in.
+    try {
+      const live = options === undefined ? this.#core.peeked(key) : undefined
+      return live === undefined ? this.#get(key, options) : Promise.resolve(live as V)
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  async #get<V>(key: Key, options: GetOptions | undefined): Promise<V | undefined> {
     const isMapped = options !== undefined && parseGetOptions(options)
     const { tiers } = this.#core
     const text = this.#core.textSoon(key)

@@ -14,7 +14,7 @@ export interface CacheEntry<V = unknown, M extends MetaTables = NoMeta> {
    * that was defined; `live` where it is in memory only.
    */
   kind: string
-  /** When it was set. */
+  /** When it was set; in memory alone and without a TTL, as of the last look at the clock in that turn of the event loop. */
   createdAt: number
   /** From then on reads do not find it; `Infinity` never expires. A load may keep it longer: see `staleIfError`. */
   expiresAt: number

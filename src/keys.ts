@@ -97,12 +97,17 @@ export function namespacePrefix(name: string): string {
   return `\0N${stringItem(name)}`
 }
 
+/** Whether a key is its own text, if it is well-formed: what memory has is. Of texts only those of other keys begin so. */
+export function isText(key: Key): key is string {
+  return typeof key === 'string' && key.charCodeAt(0) !== 0
+}
+
 /**
  * The canonical text of a key. Content of files that is not known yet is read on this thread.
  * @throws InvalidKeyError `E_INVALID_KEY`, naming the path inside the key
  */
 export function keyText(key: Key): string {
-  if (typeof key === 'string' && key.charCodeAt(0) !== 0 && key.isWellFormed()) return key
+  if (isText(key) && key.isWellFormed()) return key
   if (typeof key === 'object' && key !== null) {
     if (HashedKey.is(key)) return `\0#${key.hash}`
     if (CallKey.is(key)) return callText(key.name, key.version, key.args)

@@ -2,7 +2,7 @@
 import type { ParsedOptions } from './cache-options.js'
 import { makeError } from './errors.js'
 import type { Faults } from './events.js'
-import { type Key, keyText, keyTextSoon } from './keys.js'
+import { isText, type Key, keyText, keyTextSoon } from './keys.js'
 import type { LoadCall, LoadContext, NotModified } from './load/flight.js'
 import {
   type AnyGetOrSetOptions,
@@ -75,7 +75,7 @@ export class Loading {
       slide: (text, times) => tiers.slide(text, times),
       storing: this.#check,
       ttl,
-      now,
+      now: tiers.now,
       timer: now === systemClock ? () => performance.now() : now,
       counters: tiers.counters,
       random: Math.random,
@@ -84,7 +84,17 @@ export class Loading {
     })
   }
 
-  async getOrSet(
+  getOrSet(key: Key, load: LoadCall['load'], options: AnyGetOrSetOptions | undefined): Promise<unknown> {
+    // What a hit in memory takes, as in `Cache.get`.
+    try {
+      const live = this.#peeked(key, load, options, this.#plan)
+      return live === undefined ? this.#getOrSet(key, load, options) : Promise.resolve(live)
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  async #getOrSet(
     key: Key,
     load: LoadCall['load'],
     options: AnyGetOrSetOptions | undefined,
@@ -106,10 +116,14 @@ export class Loading {
   }
 
   getOrSetSync(key: Key, load: LoadCall['load'], options: AnyGetOrSetOptions | undefined): unknown {
+    const live = this.#peeked(key, load, options, this.#syncPlan)
+    return live === undefined ? this.#getOrSetSync(key, load, options) : live
+  }
+
+  #getOrSetSync(key: Key, load: LoadCall['load'], options: AnyGetOrSetOptions | undefined): unknown {
     callback(load, 'load')
     const plan = this.syncPlanOf(options)
-    const text = keyText(key)
-    return this.#live(text, plan) ?? this.#loadSync(text, { load, args: NO_ARGS }, plan)
+    return this.getSync(keyText(key), { load, args: NO_ARGS }, plan)
   }
 
   refreshSync(key: Key, load: LoadCall['load'], options: AnyGetOrSetOptions | undefined): unknown {
@@ -130,6 +144,12 @@ export class Loading {
     const { tiers } = this.#owner
     const value = this.loads.get(text, { load, args }, plan)
     return tiers.copies ? then(value, (given) => tiers.own(given)) : value
+  }
+
+  /** The live value in memory of a call without options, before anything is made of the key. */
+  #peeked(key: Key, load: unknown, options: AnyGetOrSetOptions | undefined, plan: LoadPlan): unknown {
+    if (options !== undefined || typeof load !== 'function' || !isText(key)) return undefined
+    return this.#live(key, plan)
   }
 
   /** The live value in memory, where the plan asks for nothing else. */

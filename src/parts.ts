@@ -13,6 +13,7 @@ interface Parts {
   transaction: typeof import('./parts/transaction.js')
   whole: typeof import('./parts/whole.js')
   'memory-files': typeof import('./parts/memory-files.js')
+  ledger: typeof import('./parts/ledger.js')
   tracing: typeof import('./parts/tracing.js')
 }
 

@@ -35,10 +35,23 @@ export function anyValue(...leaves: fc.Arbitrary<unknown>[]): fc.Arbitrary<unkno
     fc.constantFrom('a', 'b', '__proto__', 'constructor', '', '1'),
     fc.string({ unit: 'binary', maxLength: 10 }),
   )
+  // Objects of the same names and arrays of one length, long enough to be stored by columns.
+  const table = fc
+    .tuple(
+      fc.uniqueArray(name, { minLength: 1, maxLength: 4 }),
+      fc.array(fc.tuple(leaf, leaf, fc.integer(), leaf), { minLength: 7, maxLength: 11 }),
+      fc.boolean(),
+    )
+    .map(([names, rows, isNamed]) =>
+      rows.map((row) =>
+        isNamed ? Object.fromEntries(names.map((name, i) => [name, row[i]])) : row.slice(0, names.length),
+      ),
+    )
   const { node } = fc.letrec<{ node: unknown }>((tie) => ({
     node: fc.oneof(
       { maxDepth: 4 },
       leaf,
+      table,
       fc.array(tie('node'), { maxLength: 5 }),
       fc.sparseArray(tie('node'), { maxNumElements: 3, maxLength: 2000 }),
       fc.array(fc.tuple(name, tie('node')), { maxLength: 5 }).map((members) => Object.fromEntries(members)),

@@ -1,5 +1,6 @@
-// Each opens a cache of at most `capacity` entries. `waits` says that its verbs give promises, which the loop then awaits one by
+// Each opens a cache of at most `capacity` entries, with a TTL of `ttl` milliseconds where one is asked for. `waits` says that its verbs give promises, which the loop then awaits one by
 // one, as a program would.
+import { join } from 'node:path'
 import { LRUCache } from 'lru-cache'
 import { Cache } from '../../dist/index.mjs'
 
@@ -20,8 +21,8 @@ function map(capacity) {
   return { get: (key) => entries.get(key), set, getOrSet }
 }
 
-function lru(capacity) {
-  const cache = new LRUCache({ max: capacity })
+function lru(capacity, ttl) {
+  const cache = new LRUCache({ max: capacity, ...(ttl && { ttl }) })
   const getOrSet = (key, load) => {
     const found = cache.get(key)
     if (found !== undefined) return found
@@ -32,9 +33,21 @@ function lru(capacity) {
   return { get: (key) => cache.get(key), set: (key, value) => cache.set(key, value), getOrSet }
 }
 
+/** What a program pays that awaits what it gets, as it does of those that give promises. */
+function lruAwaited(capacity, ttl) {
+  const { get, set, getOrSet } = lru(capacity, ttl)
+  return {
+    waits: true,
+    get: (key) => Promise.resolve(get(key)),
+    set: (key, value) => Promise.resolve(set(key, value)),
+    getOrSet: (key, load) => Promise.resolve(getOrSet(key, load)),
+  }
+}
+
 // Beside the count that is given, tierce holds its default of 64 MB: it estimates every value's size, which the others do not.
-function tierce(capacity) {
-  const cache = new Cache({ memory: { max: capacity } })
+const openTierce = (capacity, ttl, dir) => new Cache({ dir, ttl, memory: { max: capacity } })
+
+function awaited(cache) {
   return {
     waits: true,
     get: (key) => cache.get(key),
@@ -43,14 +56,18 @@ function tierce(capacity) {
   }
 }
 
-function tierceSync(capacity) {
-  const cache = new Cache({ memory: { max: capacity } })
+function sync(cache) {
   return {
     get: (key) => cache.getSync(key),
     set: (key, value) => cache.setSync(key, value),
     getOrSet: (key, load) => cache.getOrSetSync(key, () => load(key)),
   }
 }
+
+/** Directories to put entries in, for what is asked of the memory in front of them. */
+const before = (verbs) => (capacity, ttl, folder) => verbs(openTierce(capacity, ttl, join(folder, 'cache')))
+const tierce = (capacity, ttl) => awaited(openTierce(capacity, ttl))
+const tierceSync = (capacity, ttl) => sync(openTierce(capacity, ttl))
 
 // Those below give promises for all they do, as the tierce that is compared with them does; each is loaded only where it is measured.
 
@@ -64,17 +81,18 @@ const getThenSet = (cache) => async (key, load) => {
 }
 
 /** The bounded store in memory of keyv's makers. It keeps the live values. */
-async function keyvOf(capacity) {
+async function keyvOf(capacity, ttl) {
   const [{ Keyv }, { KeyvCacheableMemory }] = await Promise.all([import('keyv'), import('cacheable')])
   return new Keyv({
     store: new KeyvCacheableMemory({ lruSize: capacity, useClone: false }),
     serialize: undefined,
     deserialize: undefined,
+    ttl,
   })
 }
 
-async function keyv(capacity) {
-  const cache = await keyvOf(capacity)
+async function keyv(capacity, ttl) {
+  const cache = await keyvOf(capacity, ttl)
   return {
     waits: true,
     get: (key) => cache.get(key),
@@ -83,9 +101,9 @@ async function keyv(capacity) {
   }
 }
 
-async function cacheManager(capacity) {
+async function cacheManager(capacity, ttl) {
   const { createCache } = await import('cache-manager')
-  const cache = createCache({ stores: [await keyvOf(capacity)] })
+  const cache = createCache({ stores: [await keyvOf(capacity)], ttl })
   return {
     waits: true,
     get: (key) => cache.get(key),
@@ -94,11 +112,11 @@ async function cacheManager(capacity) {
   }
 }
 
-async function bentocache(capacity) {
+async function bentocache(capacity, ttl) {
   const { BentoCache, bentostore } = await import('bentocache')
   const { memoryDriver } = await import('bentocache/drivers/memory')
   const store = bentostore().useL1Layer(memoryDriver({ maxItems: capacity, serialize: false }))
-  const cache = new BentoCache({ default: 'memory', stores: { memory: store } })
+  const cache = new BentoCache({ default: 'memory', stores: { memory: store }, ...(ttl && { ttl }) })
   return {
     waits: true,
     get: (key) => cache.get({ key }),
@@ -107,12 +125,21 @@ async function bentocache(capacity) {
   }
 }
 
-export const memoryContenders = {
+/** The contenders that know a TTL. */
+export const timedContenders = {
   tierce,
   'tierce sync': tierceSync,
-  Map: map,
   'lru-cache': lru,
+  'lru-cache awaited': lruAwaited,
   keyv,
   'cache-manager': cacheManager,
   bentocache,
+}
+
+export const memoryContenders = { ...timedContenders, Map: map }
+
+/** Where all that is asked for is in memory. */
+export const frontContenders = {
+  'tierce before a disk': before(awaited),
+  'tierce before a disk, sync': before(sync),
 }

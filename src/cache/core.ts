@@ -3,7 +3,7 @@ import { type CacheOptions, type Duration, parseOptions } from '../cache-options
 import { gathered } from '../content.js'
 import { makeError } from '../errors.js'
 import { Events, Faults } from '../events.js'
-import { type Key, keyFromText, keyText, keyTextSoon } from '../keys.js'
+import { isText, type Key, keyFromText, keyText, keyTextSoon } from '../keys.js'
 import { Loading } from '../loading.js'
 import { keysOf } from '../many.js'
 import type { MetaTables } from '../meta.js'
@@ -87,9 +87,7 @@ export class Core<M extends MetaTables> {
 
   /** The live value of a text in memory, before anything is made of the key; a miss is not counted. */
   peeked(key: Key): unknown {
-    // Of texts only the texts of other keys begin so; what memory has is well-formed.
-    if (this.isClosed || typeof key !== 'string' || key.charCodeAt(0) === 0) return undefined
-    return this.tiers.readMemory(key)
+    return isText(key) && !this.isClosed ? this.tiers.readMemory(key) : undefined
   }
 
   text(key: Key): string {
@@ -129,7 +127,7 @@ export class Core<M extends MetaTables> {
   }
 
   storing(options: SetOptions<M> | undefined): Storing {
-    if (options === undefined && this.#ttl === Infinity) return PLAIN
+    if (options === undefined) return this.#ttl === Infinity ? PLAIN : plain(this.tiers.now() + this.#ttl)
     return parseSetOptions(options ?? {}, this.#ttl, this.tiers.now(), this.tiers.tables)
   }
 
@@ -151,7 +149,14 @@ export class Core<M extends MetaTables> {
 }
 
 /** What an entry gets that is given nothing. */
-const PLAIN: Storing = parseSetOptions({}, Infinity, 0)
+const plain = (expiresAt: number): Storing => ({
+  expiresAt,
+  freshUntil: Number.POSITIVE_INFINITY,
+  cost: 0,
+  coding: undefined,
+  extras: undefined,
+})
+const PLAIN = plain(Number.POSITIVE_INFINITY)
 
 function closed(): Error {
   return makeError('E_CLOSED', 'The cache is closed: open a new one.')

@@ -15,7 +15,11 @@ const systemNow = Date.now
  * A `Date.now` that was replaced (fake timers) is asked instead.
  */
 export function coarseNow(): number {
-  if (Date.now !== systemNow) return Date.now()
+  return Date.now === systemNow ? pageNow() : Date.now()
+}
+
+/** As `coarseNow`, of the system. */
+export function pageNow(): number {
   if (page !== undefined) {
     const now = page[0]!
     page[1] = 1
@@ -27,8 +31,10 @@ export function coarseNow(): number {
 function wake(): number {
   if (!asked) {
     asked = true
-    const given = native().coarseClock()
-    if (given !== null && native().isClock(given)) page = given
+    try {
+      const given = native().coarseClock()
+      if (given !== null && native().isClock(given)) page = given
+    } catch {} // without the addon the system's clock is asked each time
   }
   if (page !== undefined) native().wakeClock()
   return systemNow()

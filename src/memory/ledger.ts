@@ -35,12 +35,6 @@ const VICTIM = 255
 const LAST_MARK = 127
 
 /**
- * The native policies, and whether each learns from what it no longer holds; the others decide by what they hold alone. The same
- * names are in crates/tierce/src/policy/kind.rs.
- */
-export const LEDGERS = { lfu: false, auto: true } as const
-
-/**
  * A native policy.
  *
  * The next victims are fetched many at a time, and a mark on each says so. A hit takes the mark off, and a victim without its
@@ -77,10 +71,13 @@ export class Ledger<K> implements Evictor<K> {
   /** Slots with the mark of a victim. */
   #waiting = 0
 
-  /** @param capacity two at least: of one entry there is nothing to choose */
-  constructor(host: Host<K>, policy: keyof typeof LEDGERS, capacity: number, isBytes: boolean) {
+  /**
+   * @param learns from what it no longer holds; else it decides by what it holds alone
+   * @param capacity two at least: of one entry there is nothing to choose
+   */
+  constructor(host: Host<K>, policy: string, learns: boolean, capacity: number, isBytes: boolean) {
     this.#host = host
-    this.#learns = LEDGERS[policy]
+    this.#learns = learns
     this.#mark = this.#learns ? 1 : 0
     this.#most = this.#learns ? capacity - reserveOf(capacity, isBytes) : capacity
     this.#capacity = this.#most

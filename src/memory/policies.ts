@@ -1,10 +1,13 @@
 /** The policies by name: what evicts for a store. */
 import { oneOf } from '../options.js'
+import { part } from '../parts.js'
 import type { Evictor, Host } from './evictor.js'
-import { LEDGERS, Ledger } from './ledger.js'
 import { ORDERS, Ordered, Sieve } from './ordered.js'
 import { S3Fifo } from './s3-fifo.js'
 import { TinyLfu } from './tinylfu.js'
+
+/** The native policies, and whether each learns from what it no longer holds. The same names are in crates/tierce/src/policy/kind.rs. */
+const LEDGERS = { lfu: false, auto: true } as const
 
 /** The built-in policies. */
 export type PolicyName = keyof typeof ORDERS | 'sieve' | 's3-fifo' | 'w-tinylfu' | keyof typeof LEDGERS
@@ -31,9 +34,10 @@ function addChooser(name: string, make: MakeEvictor): void {
 
 addChooser('s3-fifo', (host, bounds) => new S3Fifo(host, bounds))
 addChooser('w-tinylfu', (host, bounds) => new TinyLfu(host, bounds))
-for (const name of Object.keys(LEDGERS) as (keyof typeof LEDGERS)[]) {
+for (const [name, learns] of Object.entries(LEDGERS)) {
   addChooser(name, (host, bounds) => {
-    return new Ledger(host, name, capacityOf(bounds), bounds.maxWeight !== Infinity)
+    const { Ledger } = part('ledger')
+    return new Ledger(host, name, learns, capacityOf(bounds), bounds.maxWeight !== Infinity)
   })
 }
 

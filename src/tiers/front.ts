@@ -7,10 +7,10 @@ import { makeError, TierceError } from '../errors.js'
 import { Counters } from '../memory/metrics.js'
 import { giveOut, keep } from '../values/copies.js'
 import { type Encoded, kindOf } from '../values/index.js'
+import { Clock } from './clock.js'
 import { DiskTier } from './disk.js'
 import type { Write } from './entries.js'
 import { type EntryMore, MemoryEntry, MemoryTier } from './memory.js'
-import { TurnClock } from './turn-clock.js'
 import { weigh } from './weigh.js'
 import type { Outcome, Times } from './wire.js'
 
@@ -32,12 +32,12 @@ export class MemoryFront {
   readonly copies: boolean
   readonly counters = new Counters()
   protected readonly events: TierEvents
-  readonly #turn: TurnClock
+  readonly clock: Clock
 
   /** Opens the directory, if there is one. Errors as `Cache`. */
   constructor(parsed: ParsedOptions, events: TierEvents) {
-    this.now = parsed.now
-    this.#turn = new TurnClock(parsed.now)
+    this.clock = new Clock(parsed.now)
+    this.now = () => this.clock.now()
     this.copies = parsed.copies
     this.events = events
     if (parsed.disk !== undefined) {
@@ -54,9 +54,8 @@ export class MemoryFront {
   current(text: string): MemoryEntry | undefined {
     const entry = this.memory?.peek(text)
     if (entry === undefined) return undefined
-    const { place } = entry
-    const overtaken = place !== undefined && this.disk?.isCurrent(text, place) === false
-    const isOver = entry.times !== undefined && entry.times.expiresAt <= this.now()
+    const overtaken = this.#isOvertaken(entry)
+    const isOver = !this.#isSurelyLive(entry) && entry.expiresAt <= this.now()
     if (!isOver && !overtaken) return entry
     this.memory?.remove(entry)
     if (isOver) this.#left(entry, 'expire')
@@ -66,17 +65,29 @@ export class MemoryFront {
   /** As `kept`, where it is fresh. */
   live(text: string): MemoryEntry | undefined {
     const entry = this.current(text)
-    if (entry === undefined) return undefined
-    const now = this.now()
-    if (!entry.isLive(now)) return undefined
-    this.memory?.use(entry, now)
+    if (entry === undefined || !this.isLive(entry)) return undefined
+    this.memory?.use(entry, this.clock.turn())
     return entry
+  }
+
+  /** Whether plain reads find an entry that is in the memory tier. */
+  isLive(entry: MemoryEntry): boolean {
+    return this.#isSurelyLive(entry) || entry.isLive(this.now())
+  }
+
+  #isSurelyLive(entry: MemoryEntry): boolean {
+    return entry.times === undefined || this.clock.isWellBefore(entry.until)
+  }
+
+  #isOvertaken(entry: MemoryEntry): boolean {
+    const { place } = entry
+    return place !== undefined && this.disk?.isCurrent(entry.text, place) === false
   }
 
   /** As `current`, and notes the access. */
   protected kept(text: string): MemoryEntry | undefined {
     const entry = this.current(text)
-    if (entry !== undefined) this.memory?.use(entry, this.now())
+    if (entry !== undefined) this.memory?.use(entry, this.clock.turn())
     return entry
   }
 
@@ -88,12 +99,8 @@ export class MemoryFront {
 
   /** The value of an entry that is in the memory tier; `undefined` where it is not live any more. */
   readEntry(entry: MemoryEntry): unknown {
-    const { place } = entry
-    if (place !== undefined && this.disk?.isCurrent(entry.text, place) === false) return undefined
-    const isTimed = entry.times !== undefined
-    const now = isTimed ? this.now() : this.#turn.now()
-    if (isTimed && !entry.isLive(now)) return undefined
-    this.memory!.use(entry, now)
+    if (this.#isOvertaken(entry) || !this.isLive(entry)) return undefined
+    this.memory!.use(entry, this.clock.turn())
     this.counters.hits++
     return this.copies ? giveOut(entry.value) : entry.value
   }
@@ -104,18 +111,18 @@ export class MemoryFront {
     value: unknown,
     more: EntryMore,
     encoded: Encoded | undefined,
-    createdAt = this.now(),
+    created = this.clock.turn(),
   ): MemoryEntry {
     const kind = encoded === undefined ? 'live' : kindOf(encoded)
-    return new MemoryEntry(text, this.held(value, encoded), sizeOf(value, encoded), kind, createdAt, more)
+    return new MemoryEntry(text, this.held(value, encoded), sizeOf(value, encoded), kind, created, more)
   }
 
   /** Puts a value into memory, where it answers at once; its epoch is not known before it is on disk. */
-  keep(write: Write, encoded: Encoded | undefined, createdAt?: number): MemoryEntry | undefined {
+  keep(write: Write, encoded: Encoded | undefined, created?: number): MemoryEntry | undefined {
     const { text, value } = write
     this.outdate(text)
     if (this.memory === undefined) return undefined
-    const entry = this.made(text, value, write, encoded, createdAt)
+    const entry = this.made(text, value, write, encoded, created)
     return this.memory.put(entry) ? entry : undefined
   }
 
@@ -132,7 +139,7 @@ export class MemoryFront {
     const entry = this.current(text)
     if (entry === undefined) return false
     this.memory?.remove(entry)
-    return entry.isLive(this.now())
+    return this.isLive(entry)
   }
 
   /** What loads under way bring for a key comes too late. */
@@ -150,7 +157,7 @@ export class MemoryFront {
   protected renewed(text: string, times: Times, stale: boolean): MemoryEntry | undefined {
     this.tellAccesses()
     const entry = this.current(text)
-    if (entry === undefined || !(stale || entry.isLive(this.now()))) return undefined
+    if (entry === undefined || !(stale || this.isLive(entry))) return undefined
     this.memory?.retime(entry, times)
     return entry
   }

@@ -4,6 +4,7 @@ import { evictorFor, isCustom } from '../memory/policies.js'
 import { MOST_ENTRIES, Store } from '../memory/store.js'
 import { Wheel } from '../memory/wheel.js'
 import { native } from '../native.js'
+import { noted, timeOf } from './clock.js'
 import type { Access } from './disk.js'
 import type { Extras } from './extras.js'
 import { TagIndex } from './tags.js'
@@ -17,24 +18,28 @@ export interface DiskPlace {
   idHigh: number
 }
 
-const BASE = Date.now()
+/** The largest small integer. As milliseconds 24 days. */
+const LONGEST = 2 ** 31 - 1
 
 /** A value in memory. Times in milliseconds since the Unix epoch. */
 export class MemoryEntry {
   // What a hit looks at comes first, to lie together. Fields are set in the constructor alone, which is faster than where they are declared.
   declare readonly value: unknown
-  /** Where it is in the tier; -1 where it is no longer. */
-  declare slot: number
-  /** Undefined where it never expires nor gets stale: reads of most need not look. Change them with `MemoryTier.retime`. */
-  declare times: Times | undefined
   /** Undefined until the entry's write is done. */
   declare place: DiskPlace | undefined
+  /** Undefined where it never expires nor gets stale. Change them with `MemoryTier.retime`. */
+  declare times: Times | undefined
   declare hits: number
+  /** Noted. */
+  declare accessed: number
+  /** Where it is in the tier; -1 where it is no longer. */
+  declare slot: number
+  /** Noted: until then reads find it, or longer where it is `LONGEST`. */
+  declare until: number
   /** Hits that the disk tier was not told of. */
   declare untold: number
-  // Since `BASE`: a small integer is kept in the object, any other number in one of its own.
-  declare private accessed: number
-  declare private readonly created: number
+  /** Noted. */
+  declare readonly created: number
   declare readonly text: string
   /** Bytes, as the bound counts them. */
   declare readonly size: number
@@ -45,35 +50,40 @@ export class MemoryEntry {
   /** Of an index that leads to it, and lets go of it when it leaves. */
   declare cell: { entry: MemoryEntry | undefined; promise: Promise<unknown> | undefined } | undefined
 
-  /** @param size of the value alone */
-  constructor(text: string, value: unknown, size: number, kind: string, createdAt: number, more: EntryMore) {
-    const { expiresAt, freshUntil } = more
+  /**
+   * @param size of the value alone
+   * @param created noted
+   */
+  constructor(text: string, value: unknown, size: number, kind: string, created: number, more: EntryMore) {
     this.value = value
-    this.slot = -1
-    this.times = expiresAt === Infinity && freshUntil === Infinity ? undefined : { expiresAt, freshUntil }
     this.place = undefined
+    this.times = undefined
     this.hits = 0
+    this.accessed = created
+    this.slot = -1
+    this.until = LONGEST
     this.untold = 0
-    this.accessed = createdAt - BASE
-    this.created = createdAt - BASE
+    this.created = created
     this.text = text
     this.size = size + OVERHEAD + 2 * text.length
     this.kind = kind
     this.cost = more.cost
     this.extras = more.extras
     this.cell = undefined
+    if (more.expiresAt !== Infinity || more.freshUntil !== Infinity) this.setTimes(more)
+  }
+
+  setTimes({ expiresAt, freshUntil }: Times): void {
+    this.times = { expiresAt, freshUntil }
+    this.until = Math.min(noted(Math.min(expiresAt, freshUntil)), LONGEST)
   }
 
   get createdAt(): number {
-    return this.created + BASE
+    return timeOf(this.created)
   }
 
   get accessedAt(): number {
-    return this.accessed + BASE
-  }
-
-  set accessedAt(time: number) {
-    this.accessed = time - BASE
+    return timeOf(this.accessed)
   }
 
   /** `Infinity` never expires. */
@@ -185,10 +195,10 @@ export class MemoryTier {
     return stored === text ? undefined : this.#store.slots.get(stored)
   }
 
-  /** Notes an access at `now` of an entry that is in the tier. */
+  /** Notes an access, at a time as `Clock.turn` gives it, of an entry that is in the tier. */
   use(entry: MemoryEntry, now: number): void {
     entry.hits++
-    entry.accessedAt = now
+    entry.accessed = now
     if (this.#tells) this.#noteUntold(entry)
     this.#store.evictor.hit(entry.slot)
   }
@@ -213,8 +223,8 @@ export class MemoryTier {
   }
 
   /** Gives an entry that is in the tier other times. */
-  retime(entry: MemoryEntry, { expiresAt, freshUntil }: Times): void {
-    entry.times = { expiresAt, freshUntil }
+  retime(entry: MemoryEntry, times: Times): void {
+    entry.setTimes(times)
     this.#schedule(entry)
   }
 

@@ -9,6 +9,7 @@ import { giveOut, keep } from '../values/copies.js'
 import { type Encoded, encode, kindName, kindOf } from '../values/index.js'
 import type { Answer } from './answer.js'
 import type { Batch, Coding, Packed } from './batch.js'
+import { noted } from './clock.js'
 import { type DiskHit, packSet } from './disk.js'
 import type { Kept, KnownKey, Storing, TierStats, Write } from './entries.js'
 import { MemoryFront, type TierEvents } from './front.js'
@@ -131,7 +132,7 @@ export class TierStack extends MemoryFront {
   state(text: string, sync: boolean): Soon<KnownKey> {
     const entry = this.current(text)
     if (entry !== undefined) {
-      return entry.isLive(this.now()) ? { is: 'live', expiresAt: staleAt(entry) } : { is: 'expired' }
+      return this.isLive(entry) ? { is: 'live', expiresAt: staleAt(entry) } : { is: 'expired' }
     }
     if (this.disk === undefined) return { is: 'missing' }
     return then(this.disk.state(text, sync), ({ is, facts }) => ({ is, expiresAt: facts && staleAt(facts) }))
@@ -321,7 +322,7 @@ export class TierStack extends MemoryFront {
       const { facts, value } = hit
       const kept = this.copies ? keep(value) : value
       const kind = kindName(facts.kind, value)
-      const entry = new MemoryEntry(text, kept, facts.size, kind, facts.createdAt, facts)
+      const entry = new MemoryEntry(text, kept, facts.size, kind, noted(facts.createdAt), facts)
       entry.place = facts
       this.memory.put(entry)
     }

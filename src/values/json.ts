@@ -6,7 +6,7 @@ import { structuredPart } from './structured.js'
 
 /**
  * Bytes up to which plain data is written in the structured format, which is read and written faster than the text. What is longer
- * is compressed, and then the text is smaller.
+ * is compressed, and then the text is smaller; so it is where the names make the text more than twice as long as this.
  */
 const LONGEST_RECORDS = 2304
 

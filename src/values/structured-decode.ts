@@ -11,8 +11,10 @@ import {
   SHORT_STRING,
   Tag,
   VIEW_NAMES,
+  WIDTH_MIN,
 } from './structured-format.js'
 import { Input } from './structured-input.js'
+import { arraysOf, define, objectsOf, type ReadShape } from './structured-rows.js'
 
 /**
  * Reads `buffer[start, end)` back; the result shares no memory with it. Whatever the bytes, it ends, stays in bounds, takes
@@ -37,15 +39,9 @@ function isStackOverflow(error: unknown): boolean {
 
 type Members = Record<string, unknown>
 
-interface Shape {
-  names: string[]
-  /** Whether a name is also one of Object.prototype (`__proto__`, `toString`): assigning might reach a setter there. */
-  risky: boolean
-}
-
 class Reader extends Input {
   private readonly objects: object[] = []
-  private readonly shapes: Shape[] = []
+  private readonly shapes: ReadShape[] = []
 
   whole(): unknown {
     const value = this.value(0)
@@ -154,9 +150,9 @@ class Reader extends Input {
     return object
   }
 
-  private newShape(): Shape {
+  private newShape(): ReadShape {
     const count = this.count(2)
-    const shape: Shape = { names: [], risky: false }
+    const shape: ReadShape = { names: [], risky: false }
     for (let i = 0; i < count; i++) {
       const name = this.name()
       shape.names.push(name)
@@ -166,7 +162,7 @@ class Reader extends Input {
     return shape
   }
 
-  private knownShape(): Shape {
+  private knownShape(): ReadShape {
     const shape = this.shapes[this.varint()]
     if (shape === undefined) throw damagedValue('a reference to no shape')
     return shape
@@ -174,6 +170,7 @@ class Reader extends Input {
 
   private array(depth: number): unknown[] {
     const count = this.count(1)
+    if (count === 0) return this.add([])
     if (!this.isReferred) {
       // A literal takes a third of the time, but is there only when its items are.
       if (count === 1) return [this.value(depth)]
@@ -187,7 +184,32 @@ class Reader extends Input {
   private numberArray(depth: number): unknown[] {
     const elements = this.byte()
     if (elements === Elements.booleans) return this.add(this.booleans())
+    if (elements === Elements.objects) return this.tableOfObjects(depth)
+    if (elements === Elements.arrays) return arraysOf(this.columns(this.count(1), depth))
     return elements === Elements.rows ? this.rows(depth) : this.add(this.numbers(elements))
+  }
+
+  private tableOfObjects(depth: number): object[] {
+    const tag = this.byte()
+    if (tag !== Tag.object && tag !== Tag.knownObject) throw damagedValue('columns without names')
+    const shape = tag === Tag.object ? this.newShape() : this.knownShape()
+    return objectsOf(shape, this.columns(shape.names.length, depth))
+  }
+
+  /** As many columns of one length, which are arrays of a kind that takes a byte for an item at least. */
+  private columns(width: number, depth: number): unknown[][] {
+    if (this.isReferred || width < WIDTH_MIN) throw damagedValue('columns that cannot be')
+    if (width > this.left) throw damagedValue('it ends too soon')
+    if (depth === MAX_DEPTH) throw damagedValue('it is nested too deep')
+    const columns: unknown[][] = []
+    for (let at = 0; at < width; at++) {
+      const tag = this.byte()
+      if (tag !== Tag.array && tag !== Tag.numbers) throw damagedValue('a column that is no array')
+      const column = tag === Tag.array ? this.array(depth + 1) : this.numberArray(depth + 1)
+      if (column.length !== (columns[0] ?? column).length) throw damagedValue('columns of two lengths')
+      columns.push(column)
+    }
+    return columns
   }
 
   private rows(depth: number): unknown[] {
@@ -301,9 +323,4 @@ function view(name: string, memory: ArrayBuffer, offset: number, byteLength: num
   const size = (type as { BYTES_PER_ELEMENT?: number }).BYTES_PER_ELEMENT ?? 1
   if (byteLength % size !== 0) throw damagedValue('a view that holds part of an element')
   return new type(memory, offset, byteLength / size)
-}
-
-// Defined and not assigned: the name may be that of a setter on a prototype.
-function define(object: object, name: string, value: unknown, enumerable: boolean): void {
-  Object.defineProperty(object, name, { value, enumerable, configurable: true, writable: true })
 }

@@ -3,8 +3,9 @@ import { builtinName, bytesOf, isFixed, isShared } from '../intrinsics.js'
 import { describe, Refusal } from '../refusal.js'
 import { unserializable } from './handler.js'
 import { ERROR_NAMES, ERROR_PARTS, Tag, VIEW_NAMES } from './structured-format.js'
+import { ListWriter } from './structured-lists.js'
 import { ADVICE, refuseSymbols } from './structured-members.js'
-import { at, type Members, PlainWriter, type Structured, TOO_LONG } from './structured-plain.js'
+import { at, type Members, type Structured, TOO_LONG } from './structured-plain.js'
 
 let spare: Writer | undefined
 
@@ -37,7 +38,7 @@ export function encodeStructured(value: unknown): Uint8Array {
 }
 
 /** Adds the classes of the language. */
-class Writer extends PlainWriter {
+class Writer extends ListWriter {
   protected other(value: object, proto: object | null, depth: number): void {
     if (proto === null) {
       this.isJson = false

@@ -1,11 +1,9 @@
 /** The numbers of the structured format, which docs/structured-format.md describes byte by byte. */
 
 /** The first byte. A reader refuses any other, so a change of meaning needs a new one. */
-export const VERSION = 4
-/**
- * Versions that are read and no longer written: the first with a head and a text, after which one without `REFERRED`, and one that has
- * neither.
- */
+export const VERSION = 5
+/** Versions that are read and no longer written: the first with `REFERRED`, the first with a head and a text, and one without. */
+export const REFERRED_VERSION = 4
 export const HEAD_VERSION = 2
 export const OLD_VERSION = 1
 /** Bytes before the value: the version, how the text is written, and how many bytes of the end it is (`u16`). */
@@ -91,8 +89,12 @@ export const Elements = {
   decimal: 32,
   rows: 33,
   booleans: 34,
+  objects: 35,
+  arrays: 36,
 } as const
 export type Elements = (typeof Elements)[keyof typeof Elements]
+/** The fewest columns: as each takes a byte for a row, what is read takes memory in proportion to its bytes, also columns in columns. */
+export const WIDTH_MIN = 2
 /** The largest power of ten that decimals are divided by. */
 export const EXPONENT_MAX = 8
 

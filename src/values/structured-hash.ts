@@ -17,6 +17,12 @@ export function hashOfString(string: string): number {
   return length === 0 || length > WHOLE_STRING ? length : length + (string.charCodeAt(length - 1) << 5)
 }
 
+/** Adds an item of an object: an object among them adds nothing, as it may be written in two ways. */
+export function withItem(hash: number, item: unknown): number {
+  if (typeof item === 'number') return joined(hash, hashOfNumber(item))
+  return typeof item === 'string' ? joined(hash, hashOfString(item)) : hash
+}
+
 /** Of an array: by its ends, however it is written. */
 export function hashOfArray(items: readonly unknown[]): number {
   const { length } = items

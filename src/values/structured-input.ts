@@ -9,6 +9,7 @@ import {
   OLD_VERSION,
   Part,
   REFERRED,
+  REFERRED_VERSION,
   SHORT_STRING,
   SHORT_STRING_MAX,
   Tag,
@@ -50,7 +51,7 @@ export class Input {
     let charset = 0
     if (version >= HEAD_VERSION && version <= VERSION) {
       charset = this.byte()
-      if (version === VERSION) {
+      if (version >= REFERRED_VERSION) {
         this.isReferred = (charset & REFERRED) > 0
         charset &= ~REFERRED
       }

@@ -22,6 +22,15 @@ export function membersOf(value: readonly unknown[]): readonly unknown[] | undef
   return isDense(value, Object.keys(value)) ? members : undefined
 }
 
+/** The same for an array of numbers: undefined where it is another or has something else. */
+export function numbersOf(value: readonly unknown[]): readonly unknown[] | undefined {
+  const { length } = value
+  const first = value[0] as number
+  // A copy of integers is cheaper than names, which are cheaper than a copy of other numbers.
+  const items = length > FEW_ITEMS && (first | 0) === first ? Object.values(value) : value
+  return (items === value ? Object.keys(value) : items).length === length ? items : undefined
+}
+
 function hasUndefined(members: readonly unknown[]): boolean {
   if (members.length > FEW_ITEMS) return members.includes(undefined)
   for (let i = 0; i < members.length; i++) if (members[i] === undefined) return true
@@ -49,4 +58,10 @@ export function refuseSymbols(value: object): void {
   if (symbols.some((symbol) => Object.prototype.propertyIsEnumerable.call(value, symbol))) {
     throw new Refusal('an object with a symbol as a property name, which would be lost', ADVICE)
   }
+}
+
+/** Whether one of these has a symbol for a name: asked of a copy of all of them. */
+export function haveSymbols(objects: readonly object[]): boolean {
+  const all: object = Object.assign(Object.create(null), ...objects)
+  return Object.getOwnPropertySymbols(all).length > 0
 }

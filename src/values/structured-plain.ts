@@ -4,13 +4,9 @@ import { memberOf } from './member.js'
 import { LateMet } from './met.js'
 import { MAX_DEPTH, Tag } from './structured-format.js'
 import { hashOfArray, hashOfNumber, hashOfString, joined } from './structured-hash.js'
-import { ADVICE, isIndex, isPolluted, membersOf, refuseSymbols } from './structured-members.js'
-import { Numbers } from './structured-numbers.js'
+import { ADVICE, haveSymbols, isIndex, isPolluted, membersOf, refuseSymbols } from './structured-members.js'
 import { Output } from './structured-output.js'
-import { Shapes } from './structured-shapes.js'
-
-/** Fewer booleans take as many bytes one by one. */
-const FEWEST_BOOLEANS = 4
+import { type Shape, Shapes } from './structured-shapes.js'
 
 /** A structured form, and whether JSON would give the same value back. */
 export interface Structured {
@@ -22,12 +18,18 @@ export interface Structured {
 export const TOO_LONG = new Error('too long')
 
 /** The same where it has to be written anew, each object being looked for when it comes. */
-const AGAIN = new Error('again')
+export const AGAIN = new Error('again')
 
 /** The step to where something was thrown. */
 export function at(error: unknown, owner: object, segment: string): unknown {
   return error === TOO_LONG || error === AGAIN ? error : Refusal.at(error, owner, segment)
 }
+
+/** How much longer than this form the text may be: compressed, long text is smaller, as names that come again take next to nothing. */
+const TEXT_FACTOR = 2
+
+/** Before one of these it is asked whether what there is so far is too long. */
+const LONG_STRING = 1024
 
 /** From here on objects are looked for when they come: a cycle has no other end, and what was written in vain is limited. */
 const LATE_DEPTH = 64
@@ -40,19 +42,22 @@ export abstract class PlainWriter {
   protected readonly out = new Output()
   /** An object is numbered before its parts, so that these may refer to it; a view after its buffer. */
   protected readonly met = new LateMet()
-  /** Of the members of the object so far; what is no plain data adds a constant, as it may be written in two ways. */
+  /** Of the numbers and strings of the object so far; what else it has may be written in two ways. */
   private hash = 0
   /** Arrays without items, of which it is not known yet whether they have symbols. */
   private readonly empty: object[] = []
-  private readonly numbers = new Numbers()
   private readonly shapes = new Shapes()
   /** Which shapes have a number in this value. */
   private stamp = 1
   private count = 0
   protected isJson = true
-  private isReferred = false
-  private isPolluted = false
+  protected isReferred = false
+  /** Whether something was written by columns, whose objects have no numbers. */
+  protected hasColumns = false
+  protected isPolluted = false
   private longestJson = 0
+  /** What the names of all objects so far take in JSON text. */
+  protected namesSize = 0
 
   whole(value: unknown, longestJson: number): Structured | undefined {
     this.longestJson = longestJson
@@ -67,7 +72,7 @@ export abstract class PlainWriter {
       this.begin(value)
     }
     const { isJson } = this
-    if (isJson && this.out.length > longestJson) return undefined
+    if (isJson && this.isLong) return undefined
     return { data: this.out.take(this.isReferred), isJson }
   }
 
@@ -80,18 +85,16 @@ export abstract class PlainWriter {
     this.out.drop()
     this.met.reset()
     this.empty.length = 0
-    this.numbers.clear()
     this.stamp += 1
     this.count = 0
     this.isJson = true
     this.isReferred = false
+    this.hasColumns = false
+    this.namesSize = 0
   }
 
-  /** One call of the engine copies what these have, which is symbols or nothing. */
   private refuseSymbolsOfEmpty(): void {
-    if (this.empty.length === 0) return
-    const all: object = Object.assign(Object.create(null), ...this.empty)
-    if (Object.getOwnPropertySymbols(all).length > 0) throw AGAIN
+    if (this.empty.length > 0 && haveSymbols(this.empty)) throw AGAIN
   }
 
   protected value(value: unknown, depth: number): void {
@@ -126,14 +129,20 @@ export abstract class PlainWriter {
     if (depth === MAX_DEPTH) {
       throw new Refusal(`nested deeper than ${MAX_DEPTH}`, 'Give flatter data.', { deep: true })
     }
-    if (this.isJson && this.out.length > this.longestJson) throw TOO_LONG
+    if (this.isJson && this.isLong) throw TOO_LONG
     this.object(value, depth + 1)
+  }
+
+  private get isLong(): boolean {
+    const { longestJson, namesSize, out } = this
+    return out.length > longestJson || out.length + namesSize > TEXT_FACTOR * longestJson
   }
 
   /** Whether a value was met before, whose number is written then. */
   protected isAgain(value: object): boolean {
     const number = this.met.find(value)
     if (number < 0) return false
+    if (this.hasColumns) throw AGAIN
     this.isJson = false
     this.isReferred = true
     this.out.byte(Tag.reference)
@@ -157,19 +166,18 @@ export abstract class PlainWriter {
         this.array(value, depth)
         this.finish(number, hashOfArray(value))
       }
-    } else {
-      if (!met.isLate || !this.isAgain(value)) this.other(value, proto, depth)
-      this.hash = 0
+    } else if (!met.isLate || !this.isAgain(value)) {
+      this.other(value, proto, depth)
     }
-    this.hash = joined(hash, this.hash)
+    this.hash = hash
   }
 
-  private finish(number: number, hash: number): void {
+  protected finish(number: number, hash: number): void {
     this.hash = hash
     if (!this.met.finish(number, hash)) throw AGAIN
   }
 
-  private early(): void {
+  protected early(): void {
     if (!this.met.early()) throw AGAIN
   }
 
@@ -182,7 +190,10 @@ export abstract class PlainWriter {
     let here = ''
     try {
       refuseSymbols(value)
-      const { length } = this.shape(value, nullProto)
+      const shape = this.shapeOf(value)
+      const { length } = shape.names
+      this.namesSize += shape.textSize
+      this.shape(shape, nullProto)
       if (this.isPolluted) {
         for (here of Object.keys(value)) {
           count += 1
@@ -202,8 +213,7 @@ export abstract class PlainWriter {
     }
   }
 
-  /** Writes the names of an object, or the number of an earlier object's names. */
-  private shape(value: Members, nullProto: 0 | 2): readonly string[] {
+  protected shapeOf(value: object): Shape {
     const { last } = this.shapes
     let shape = last.next
     if (shape === undefined || this.isPolluted || !shape.isOf(value)) {
@@ -211,6 +221,11 @@ export abstract class PlainWriter {
       last.next = shape
     }
     this.shapes.last = shape
+    return shape
+  }
+
+  /** Writes the names of an object, or the number of an earlier object's names. */
+  protected shape(shape: Shape, nullProto: 0 | 2): void {
     if (shape.stamp === this.stamp) {
       this.out.byte(Tag.knownObject + nullProto)
       this.out.varint(shape.number)
@@ -220,7 +235,6 @@ export abstract class PlainWriter {
       this.out.byte(Tag.object + nullProto)
       this.out.names(shape)
     }
-    return shape.names
   }
 
   /** Writes an array that has nothing, unless it is for symbols: they are asked for at the end. */
@@ -243,86 +257,29 @@ export abstract class PlainWriter {
     const { length } = members
     // An item takes a byte at least.
     if (this.isJson && length > this.longestJson) throw TOO_LONG
-    if (length > 0 && this.alike(members, value, depth)) return
+    this.items(members, value, depth)
+  }
+
+  protected items(members: readonly unknown[], owner: object, depth: number): void {
+    const { length } = members
+    if (length > 0 && this.alike(members, owner, depth)) return
     this.out.byte(Tag.array)
     this.out.varint(length)
     let index = 0
     try {
-      for (; index < length; index++) this.value(members[index], depth)
-    } catch (error) {
-      throw at(error, value, `[${index}]`)
-    }
-  }
-
-  /** Writes an array of numbers, of booleans, or of rows of numbers; false where it is none, or is better written item by item. */
-  private alike(members: readonly unknown[], owner: object, depth: number): boolean {
-    const first = members[0]
-    if (typeof first === 'number') return this.numbersIn(members)
-    if (typeof first === 'boolean') return this.booleans(members)
-    if (!Array.isArray(first) || typeof first[0] !== 'number' || depth === MAX_DEPTH) return false
-    return this.rows(members, owner)
-  }
-
-  private numbersIn(members: readonly unknown[]): boolean {
-    const { numbers } = this
-    numbers.count = 0
-    return numbers.add(members) && this.laidOut(0)
-  }
-
-  private laidOut(width: number): boolean {
-    const layout = this.numbers.layout()
-    if (layout === undefined) return false
-    if (!this.out.numbers(this.numbers, layout, width)) this.isJson = false
-    return true
-  }
-
-  private booleans(members: readonly unknown[]): boolean {
-    if (members.length < FEWEST_BOOLEANS || members.some((item) => typeof item !== 'boolean')) return false
-    this.out.booleans(members as readonly boolean[])
-    return true
-  }
-
-  private rows(members: readonly unknown[], owner: object): boolean {
-    const { met, numbers } = this
-    if (met.isLate && !met.hasRoom(members.length)) this.early()
-    const { count } = met
-    const width = (members[0] as unknown[]).length
-    let index = 0
-    numbers.count = 0
-    try {
-      while (index < members.length && this.row(members[index], width)) index += 1
+      for (; index < length; index++) {
+        const item = members[index]
+        if (typeof item !== 'string') this.value(item, depth)
+        else if (this.isJson && item.length > LONG_STRING && this.isLong) throw TOO_LONG
+        else this.out.string(item)
+      }
     } catch (error) {
       throw at(error, owner, `[${index}]`)
     }
-    if (index === members.length && this.laidOut(width)) {
-      if (met.isLate) this.finishRows(members as readonly unknown[][], count)
-      return true
-    }
-    met.cut(count)
-    return false
   }
 
-  private finishRows(rows: readonly unknown[][], number: number): void {
-    for (let i = 0; i < rows.length; i++) {
-      const row = rows[i] as unknown[]
-      this.met.add(row)
-      this.finish(number + i, hashOfArray(row))
-    }
-  }
-
-  /** Takes a row of numbers that was not met before, or of which it is not known yet. */
-  private row(row: unknown, width: number): boolean {
-    if (!Array.isArray(row) || row.length !== width || Object.getPrototypeOf(row) !== Array.prototype)
-      return false
-    if (typeof row[0] !== 'number') return false
-    const { isLate } = this.met
-    if (!isLate && this.met.find(row) >= 0) return false
-    refuseSymbols(row)
-    const members = membersOf(row)
-    if (members === undefined || !this.numbers.add(members)) return false
-    if (!isLate) this.met.add(row)
-    return true
-  }
+  /** Writes items that are alike at once; false where they are better written one by one. */
+  protected abstract alike(members: readonly unknown[], owner: object, depth: number): boolean
 
   /** Its length, the items by index, then the properties that are not items. */
   private sparseArray(value: readonly unknown[], names: readonly string[], depth: number): void {

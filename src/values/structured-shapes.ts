@@ -10,6 +10,8 @@ export class Shape {
   /** All names, one behind the other, and the tag of each; empty where they are not to be written at once. */
   readonly text: string
   readonly tags: Uint8Array
+  /** What the names of one object take in JSON text. */
+  readonly textSize: number
   /** Its number in the value of this stamp. */
   number = 0
   stamp = 0
@@ -19,6 +21,9 @@ export class Shape {
   constructor(names: readonly string[]) {
     const isPlain = names.length <= NAMES_MAX && names.every((name) => name.length <= Part.max)
     this.names = names
+    let textSize = 0
+    for (const name of names) textSize += name.length + 4
+    this.textSize = textSize
     this.text = isPlain ? names.join('') : ''
     this.tags = Uint8Array.from(isPlain ? names : [], (name) => Part.of + name.length)
   }

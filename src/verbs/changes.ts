@@ -119,7 +119,7 @@ function incrementInMemory(tiers: TierStack, { text, by, expiresAt, extras }: In
     coding: undefined,
     extras: live === undefined ? extras : live.extras,
   }
-  const kept = tiers.keep(write, tiers.encode(value), live?.createdAt)
+  const kept = tiers.keep(write, tiers.encode(value), live?.created)
   tiers.counters.sets++
   if (kept !== undefined && live !== undefined) kept.hits = live.hits
   return value

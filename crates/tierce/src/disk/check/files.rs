@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::Check;
-use super::report::{Problem, ProblemKind};
+use super::report::ProblemKind;
 use crate::disk::Wait;
 use crate::error::{Error, Result};
 
@@ -26,8 +26,7 @@ impl Check<'_> {
                 self.engine.unlink(&[write_id]);
             }
             let message = "a file is listed as an entry's, and no entry points to it".to_owned();
-            let path = Some(self.engine.blobs.path(write_id));
-            self.found(Problem { kind: ProblemKind::OrphanFile, message, key: None, path, fixed: self.fix });
+            self.found(ProblemKind::OrphanFile, message, self.engine.blobs.path(write_id), self.fix);
         }
         Ok(())
     }
@@ -69,14 +68,12 @@ impl Check<'_> {
             None => "no entry points to a file, and the database does not list it",
         };
         let fixed = self.fix && listed.is_none() && self.engine.blobs.remove(&[write_id]).len() == 1;
-        let kind = ProblemKind::OrphanFile;
-        self.found(Problem { kind, message: message.to_owned(), key: None, path: Some(path), fixed });
+        self.found(ProblemKind::OrphanFile, message.to_owned(), path, fixed);
     }
 
     fn foreign(&mut self, path: PathBuf) {
         let message = "this was not made by the cache, and is left alone".to_owned();
-        let kind = ProblemKind::ForeignFile;
-        self.found(Problem { kind, message, key: None, path: Some(path), fixed: false });
+        self.found(ProblemKind::ForeignFile, message, path, false);
     }
 }
 

@@ -10,6 +10,7 @@ mod report;
 mod second;
 
 use std::collections::HashSet;
+use std::path::PathBuf;
 
 use look::{Noticed, look};
 pub use report::{CheckReport, Problem, ProblemKind};
@@ -93,8 +94,9 @@ impl Check<'_> {
         patiently(self.engine.lock_timeout, || run(&self.db))
     }
 
-    fn found(&mut self, problem: Problem) {
-        self.report.add(problem);
+    /// Reports what is about no entry, or about one whose key is not known.
+    fn found(&mut self, kind: ProblemKind, message: String, path: PathBuf, fixed: bool) {
+        self.report.add(Problem { kind, message, key: None, path: Some(path), fixed });
     }
 
     /// The database as a whole. Mended at once, so that the walk meets no page that cannot be read.
@@ -121,8 +123,7 @@ impl Check<'_> {
             self.engine.rebuild(&mut *self.engine.primary(Wait::Yes)?, fault)?;
             self.db = self.engine.connect()?;
         }
-        let kind = ProblemKind::DamagedDatabase;
-        self.found(Problem { kind, message, key: None, path: Some(path), fixed: self.fix });
+        self.found(ProblemKind::DamagedDatabase, message, path, self.fix);
         Ok(())
     }
 
@@ -186,9 +187,8 @@ impl Check<'_> {
             self.engine.write(Wait::Yes, |transaction| transaction.drop_surplus_extras())?;
         }
         let message = format!("{rows} rows of tags and metadata belong to no entry");
-        let path = Some(self.engine.paths.database.clone());
-        let kind = ProblemKind::WrongAccount;
-        self.found(Problem { kind, message, key: None, path, fixed: self.fix });
+        let path = self.engine.paths.database.clone();
+        self.found(ProblemKind::WrongAccount, message, path, self.fix);
         Ok(())
     }
 
@@ -201,9 +201,8 @@ impl Check<'_> {
             self.engine.write(Wait::Yes, |transaction| transaction.recount_files())?;
         }
         let message = format!("value files take {sum} bytes, and {accounted} are accounted for");
-        let path = Some(self.engine.paths.database.clone());
-        let kind = ProblemKind::WrongAccount;
-        self.found(Problem { kind, message, key: None, path, fixed: self.fix });
+        let path = self.engine.paths.database.clone();
+        self.found(ProblemKind::WrongAccount, message, path, self.fix);
         Ok(())
     }
 }

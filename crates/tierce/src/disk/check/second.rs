@@ -50,7 +50,7 @@ impl Check<'_> {
         if self.fix && !repairs.is_empty() {
             self.repair(&repairs)?;
         }
-        problems.into_iter().for_each(|problem| self.found(problem));
+        problems.into_iter().for_each(|problem| self.report.add(problem));
         Ok(())
     }
 

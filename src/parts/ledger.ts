@@ -1,0 +1,2 @@
+/** The native policies of the caches in memory. */
+export { Ledger } from '../memory/ledger.js'
