@@ -3,6 +3,7 @@ import { describe, expect, it, vi } from 'vitest'
 import { fakeClock } from './helpers/clock.js'
 import { codeOfSync } from './helpers/errors.js'
 import { POLICIES } from './helpers/policies.js'
+import { tempDir } from './helpers/temp.js'
 
 describe('hooks that throw', () => {
   const throws = (): never => {
@@ -130,6 +131,19 @@ describe('the background cleanup', () => {
     }
   })
 
+  it('ends with its cache', () => {
+    const start = vi.spyOn(globalThis, 'setInterval')
+    const end = vi.spyOn(globalThis, 'clearInterval')
+    try {
+      const cache = new MemoryCache<string, number>().set('a', 1, { ttl: '1h' })
+      cache.close()
+      expect(end).toHaveBeenCalledWith(start.mock.results[0]!.value)
+    } finally {
+      start.mockRestore()
+      end.mockRestore()
+    }
+  })
+
   it('waits no longer than a timer can, which would fire at once', () => {
     const start = vi.spyOn(globalThis, 'setInterval')
     try {
@@ -142,4 +156,61 @@ describe('the background cleanup', () => {
       start.mockRestore()
     }
   })
+})
+
+describe('an entry in the place of another', () => {
+  it.each(POLICIES)('%s: one that never expires does not end with the TTL of the victim', (policy) => {
+    const clock = fakeClock()
+    const cache = new MemoryCache<number, number>({ max: 4, policy, clock })
+    for (let key = 0; key < 4; key++) cache.set(key, key, { ttl: 10 })
+    for (let key = 4; key < 40; key++) cache.set(key, key)
+    const held = [...cache.keys()].filter((key) => key >= 4)
+    expect(held.length).toBeGreaterThan(0)
+    expect(held.map((key) => cache.ttl(key))).toEqual(held.map(() => Infinity))
+    clock.advance(10)
+    cache.cleanup()
+    expect([...cache.keys()]).toEqual(held)
+  })
+
+  it('of its own key that has expired: that one has expired, and was not replaced', () => {
+    const clock = fakeClock()
+    const told: unknown[] = []
+    const cache = new MemoryCache<string, number>({ max: 4, clock, onEvict: (...all) => told.push(all) })
+    cache.set('a', 1, { ttl: 10 })
+    clock.advance(10)
+    cache.set('a', 2)
+    expect(told).toEqual([['a', 1, 'expire']])
+    expect(cache.metrics()).toMatchObject({ sets: 2, expired: 1 })
+  })
+
+  it('by load: a load of its key that comes later is not stored', async () => {
+    const dir = tempDir()
+    const cache = new MemoryCache<string, number>({ dir }).set('a', 1)
+    cache.saveSync()
+    cache.clear()
+    let resolve = (_value: number): void => {}
+    const loading = cache.getOrSet('a', () => new Promise<number>((settle) => (resolve = settle)))
+    cache.loadSync()
+    resolve(2)
+    expect([await loading, cache.get('a')]).toEqual([2, 1])
+  })
+})
+
+it('expire gives an entry that slides a TTL that slides', () => {
+  const clock = fakeClock()
+  const cache = new MemoryCache<string, number>({ clock }).set('a', 1, { ttl: 10, sliding: true })
+  cache.expire('a', 100)
+  for (let step = 0; step < 3; step++) {
+    clock.advance(60)
+    expect(cache.get('a')).toBe(1)
+    expect(cache.ttl('a')).toBe(100)
+  }
+})
+
+it('metrics count each entry that left, by room in bytes and by clear', () => {
+  const cache = new MemoryCache<number, number>({ maxSize: 30, weigher: (weight) => weight, policy: 'lru' })
+  for (let key = 0; key < 5; key++) cache.set(key, 10)
+  expect(cache.metrics().removals).toEqual({ evict: 2, expire: 0, delete: 0, clear: 0 })
+  cache.clear()
+  expect(cache.metrics().removals).toEqual({ evict: 2, expire: 0, delete: 0, clear: 3 })
 })

@@ -1,9 +1,15 @@
+import { execFileSync } from 'node:child_process'
 import {
+  chmodSync,
   existsSync,
+  lstatSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
+  symlinkSync,
   truncateSync,
   writeFileSync,
 } from 'node:fs'
@@ -209,6 +215,24 @@ describe('save and load', () => {
     expect(await cache.load()).toBeGreaterThan(0)
   })
 
+  it.skipIf(process.platform === 'win32')(
+    'a link stays one, and the file behind it keeps its rights',
+    async () => {
+      const cache = new MemoryCache<string, number>({ max: 10, dir }).set('a', 1)
+      mkdirSync(join(dir, 'behind'))
+      const file = cache.saveSync('behind/file')
+      chmodSync(file, 0o600)
+      symlinkSync(file, join(dir, 'link'))
+      cache.set('b', 2).saveSync('link')
+      expect(cache.loadSync(file)).toBe(2)
+      await cache.set('c', 3).save('link')
+      expect(cache.loadSync(file)).toBe(3)
+      expect(lstatSync(join(dir, 'link')).isSymbolicLink()).toBe(true)
+      expect(statSync(file).mode & 0o777).toBe(0o600)
+      expect(readdirSync(join(dir, 'behind'))).toEqual(['file'])
+    },
+  )
+
   it('a dated name replaces no file', () => {
     const clock = fakeClock(Date.UTC(2026, 0, 31, 23, 59, 59, 123))
     const cache = new MemoryCache<string, number>({ max: 10, dir, filename: 'users', clock })
@@ -263,6 +287,30 @@ describe('a file that cannot be read changes nothing', () => {
     expect(Object.fromEntries(cache)).toEqual({ live: 1 })
   })
 
+  it('whole, but with entries that are none', () => {
+    const cache = new MemoryCache<string, number>({ max: 10, dir }).set('mine', 1)
+    const rows: unknown[] = [
+      null,
+      [],
+      ['a', 1],
+      ['a', 1, -1, 0, 0],
+      ['a', 1, null, 0, 0],
+      ['a', 1, true, 0, 0],
+    ]
+    rows.push(['a', 1, 0, '5', 0], ['a', 1, 0, 0, []], [null, 1, 0, 0, 0])
+    for (const [at, row] of rows.entries()) {
+      const name = `rows ${at}`
+      defineSerializer(name, {
+        extension: 'rows',
+        serialize: () => 'x',
+        deserialize: () => ({ savedAt: 0, entries: [['whole', 1, 0, 0, 0], row] }),
+      })
+      const file = new MemoryCache({ dir, serializer: name }).saveSync()
+      expect(() => cache.loadSync(file)).toThrow(CorruptError)
+      expect([...cache]).toEqual([['mine', 1]])
+    }
+  })
+
   it('of a serializer that is not defined here', () => {
     const path = filled().saveSync()
     writeFileSync(path, readFileSync(path, 'latin1').replace('structured', 'unheard-of'), 'latin1')
@@ -282,6 +330,21 @@ describe('a save that fails', () => {
       'E_UNAVAILABLE',
     )
     expect(readdirSync(dir)).toEqual(['cache.tierce'])
+  })
+
+  it.skipIf(process.platform === 'win32')('replaces nothing that is no file', async () => {
+    const cache = new MemoryCache<string, number>({ max: 10, dir }).set('a', 1)
+    execFileSync('mkfifo', [join(dir, 'pipe')])
+    mkdirSync(join(dir, 'folder'))
+    for (const name of ['pipe', 'folder']) {
+      expect(codeOfSync(() => cache.saveSync(name))).toBe('E_UNAVAILABLE')
+      await expect(cache.save(name)).rejects.toThrow(/there is/)
+    }
+    expect(readdirSync(dir)).toEqual(['folder', 'pipe'])
+    expect([statSync(join(dir, 'folder')).isDirectory(), statSync(join(dir, 'pipe')).isFIFO()]).toEqual([
+      true,
+      true,
+    ])
   })
 
   it('refuses keys that are objects', () => {

@@ -50,6 +50,26 @@ describe('time', () => {
     expect(cache.cleanup()).toBe(3)
   })
 
+  it('a sliding TTL is that of its entry: it stays while the cache grows, and goes with it', () => {
+    const clock = fakeClock()
+    const cache = new MemoryCache<number, number>({ max: 1000, ttl: 100, sliding: true, clock })
+    for (let key = 0; key < 500; key++) cache.set(key, key)
+    for (let step = 0; step < 3; step++) {
+      clock.advance(60)
+      for (let key = 0; key < 500; key++) expect(cache.get(key)).toBe(key)
+    }
+    // In the slot of one that slid.
+    cache.delete(499)
+    cache.set(500, 500, { ttl: 'never' })
+    cache.expire(500, 100)
+    for (const left of [100, 40]) {
+      expect(cache.ttl(500)).toBe(left)
+      cache.get(500)
+      clock.advance(60)
+    }
+    expect(cache.get(500)).toBeUndefined()
+  })
+
   it('fractions of a millisecond are a TTL, and infinity does not overflow', () => {
     const clock = fakeClock()
     const cache = new MemoryCache<string, number>({ max: 10, clock })

@@ -5,8 +5,10 @@ import {
   openSync,
   promises,
   readFileSync as readWhole,
+  realpathSync,
   renameSync,
   rmSync,
+  statSync,
   writeSync,
 } from 'node:fs'
 import { dirname, resolve } from 'node:path'
@@ -42,11 +44,15 @@ export function pathOf(
   return `${path.slice(0, cut)}-${stamp}${path.slice(cut)}`
 }
 
-/** Replaces a file in one step: whoever reads it sees the old bytes or the new ones, also after a power cut. */
-export function writeFileSync(path: string, chunks: readonly Uint8Array[]): void {
+/**
+ * Replaces a file in one step: whoever reads it sees the old bytes or the new ones, also after a power cut. Where the path is a link,
+ * it is the file behind it; whoever could not read the old one cannot read the new one.
+ */
+export function writeFileSync(given: string, chunks: readonly Uint8Array[]): void {
+  const { path, mode } = targetOf(given)
   const temporary = temporaryOf(path)
   try {
-    const file = openSync(temporary, 'wx', 0o666)
+    const file = openSync(temporary, 'wx', mode)
     try {
       for (const chunk of chunks) for (let at = 0; at < chunk.length; ) at += writeSync(file, chunk, at)
       fsyncSync(file)
@@ -62,10 +68,11 @@ export function writeFileSync(path: string, chunks: readonly Uint8Array[]): void
 }
 
 /** As `writeFileSync`. */
-export async function writeFile(path: string, chunks: readonly Uint8Array[]): Promise<void> {
+export async function writeFile(given: string, chunks: readonly Uint8Array[]): Promise<void> {
+  const { path, mode } = targetOf(given)
   const temporary = temporaryOf(path)
   try {
-    const file = await promises.open(temporary, 'wx', 0o666)
+    const file = await promises.open(temporary, 'wx', mode)
     try {
       for (const chunk of chunks) await file.writeFile(chunk)
       await file.sync()
@@ -103,6 +110,22 @@ function discard(temporary: string): void {
   } catch {
     // The error that led here is the one to tell.
   }
+}
+
+/** The file that a path leads to, and the rights of a new one in its place. What is there and is no file (a device, a pipe) is not replaced. */
+function targetOf(given: string): { path: string; mode: number } {
+  let path: string
+  try {
+    path = realpathSync(given)
+  } catch {
+    return { path: given, mode: 0o666 } // nothing is there, or the error comes again when it is written
+  }
+  const stat = statSync(path)
+  if (stat.isFile()) return { path, mode: stat.mode & 0o777 }
+  throw writeError(
+    given,
+    new Error(`there is ${stat.isDirectory() ? 'a directory' : 'something that is no file'}`),
+  )
 }
 
 function temporaryOf(path: string): string {

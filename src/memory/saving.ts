@@ -38,7 +38,8 @@ export abstract class SavedCache<K, V> {
 
   /**
    * Writes all live entries to a file, with the rest of their TTLs and in the order of the policy. The file is replaced in one
-   * step, and has a checksum. What is saved is what the cache holds when this is called.
+   * step, and has a checksum; behind a link it is the file that the link leads to, and it keeps its rights. What is saved is what the cache
+   * holds when this is called.
    * @param file default: `filename` with the serializer's extension; a relative path starts at `dir`
    * @returns the absolute path
    * @throws UnserializableError `E_UNSERIALIZABLE`

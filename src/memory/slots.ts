@@ -97,11 +97,11 @@ export class Slots<K, V> {
 
   /** Empties a slot. */
   delete(slot: number): void {
-    const key = this.#cells[2 * slot] as K
+    // The key, which may not have been touched for long, is read only where it is in a map.
+    if (!this.#strings.delete(slot) && !this.#integers.delete(slot))
+      this.#map.delete(this.#cells[2 * slot] as K)
     this.#cells[2 * slot] = undefined
     this.#cells[2 * slot + 1] = undefined
-    // First, because it does not look at the key, which may not have been touched for long.
-    if (!this.#strings.delete(slot) && !this.#integers.delete(slot)) this.#map.delete(key)
   }
 
   /** Makes room for slots up to `room`, not included. */

@@ -112,7 +112,8 @@ function entriesOf<K, V>(data: unknown, path: string, now: number): SavedEntry<K
     if (!Array.isArray(row) || row.length !== 5) throw corrupt(path, 'an entry is incomplete')
     const [key, value, ttl, slides, uses] = row as Row
     const isKey = typeof key === 'string' || typeof key === 'number' || typeof key === 'bigint'
-    if (!isKey || value === undefined || !(ttl >= 0) || !(slides >= 0) || !(uses >= 0)) {
+    const areTimes = [ttl, slides, uses].every((figure) => typeof figure === 'number' && figure >= 0)
+    if (!isKey || value === undefined || !areTimes) {
       throw corrupt(path, `the entry of key ${describe(key)} is not one`)
     }
     return { key: key as K, value: value as V, ttl: ttl === 0 ? Infinity : ttl - age, slides, uses }

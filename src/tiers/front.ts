@@ -79,8 +79,9 @@ export class MemoryFront {
     return entry.times === undefined || this.clock.isWellBefore(entry.until)
   }
 
-  #isOvertaken({ text, place }: MemoryEntry): boolean {
-    return place !== undefined && this.disk?.isCurrent(text, place) === false
+  #isOvertaken(entry: MemoryEntry): boolean {
+    const { place } = entry
+    return place !== undefined && this.disk?.isCurrent(entry.text, place) === false
   }
 
   /** As `current`, and notes the access. */

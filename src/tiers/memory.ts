@@ -25,19 +25,20 @@ const LONGEST = 2 ** 31 - 1
 export class MemoryEntry {
   // What a hit looks at comes first, to lie together. Fields are set in the constructor alone, which is faster than where they are declared.
   declare readonly value: unknown
+  /** Undefined until the entry's write is done. */
+  declare place: DiskPlace | undefined
+  /** Undefined where it never expires nor gets stale. Change them with `MemoryTier.retime`. */
+  declare times: Times | undefined
+  declare hits: number
+  /** Noted. */
+  declare accessed: number
   /** Where it is in the tier; -1 where it is no longer. */
   declare slot: number
   /** Noted: until then reads find it, or longer where it is `LONGEST`. */
   declare until: number
-  /** Undefined where it never expires nor gets stale. Change them with `MemoryTier.retime`. */
-  declare times: Times | undefined
-  /** Undefined until the entry's write is done. */
-  declare place: DiskPlace | undefined
-  declare hits: number
   /** Hits that the disk tier was not told of. */
   declare untold: number
-  /** Noted, both. */
-  declare accessed: number
+  /** Noted. */
   declare readonly created: number
   declare readonly text: string
   /** Bytes, as the bound counts them. */
@@ -55,13 +56,13 @@ export class MemoryEntry {
    */
   constructor(text: string, value: unknown, size: number, kind: string, created: number, more: EntryMore) {
     this.value = value
+    this.place = undefined
+    this.times = undefined
+    this.hits = 0
+    this.accessed = created
     this.slot = -1
     this.until = LONGEST
-    this.times = undefined
-    this.place = undefined
-    this.hits = 0
     this.untold = 0
-    this.accessed = created
     this.created = created
     this.text = text
     this.size = size + OVERHEAD + 2 * text.length

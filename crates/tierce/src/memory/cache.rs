@@ -206,12 +206,18 @@ impl<K: Hash + Eq, V: Clone, S: BuildHasher> MemoryCache<K, V, S> {
             if let Some(value) = value.cloned() {
                 return value;
             }
-            let Some(flight) = shard.flights.get(key).cloned() else {
+            let Some(flight) = shard.flights.get(key).filter(|flight| !flight.is_over()).cloned() else {
                 let flight = Flight::new();
-                shard.flights.insert(key.clone(), flight.clone());
+                // One that is over is here for a moment, or for good where the key's code panicked when it was to go.
+                let over = match shard.flights.get_mut(key) {
+                    Some(over) => Some(std::mem::replace(over, flight.clone())),
+                    None => shard.flights.insert(key.clone(), flight.clone()),
+                };
                 drop(shard);
-                drop(expired);
-                return self.fly(key, &flight, make);
+                // Before any code of the user's can panic.
+                let landing = Landing { cache: self, key, flight: &flight, value: None };
+                drop((expired, over));
+                return Self::fly(landing, make);
             };
             drop(shard);
             drop(expired);
@@ -221,13 +227,12 @@ impl<K: Hash + Eq, V: Clone, S: BuildHasher> MemoryCache<K, V, S> {
         }
     }
 
-    fn fly(&self, key: &K, flight: &Flight<V>, make: impl FnOnce() -> V) -> V
+    fn fly(mut landing: Landing<'_, K, V, S>, make: impl FnOnce() -> V) -> V
     where
         K: Clone,
     {
-        let mut landing = Landing { cache: self, key, flight, value: None };
         let value = make();
-        self.insert(key.clone(), value.clone());
+        landing.cache.insert(landing.key.clone(), value.clone());
         landing.value = Some(value.clone());
         value
     }
@@ -350,10 +355,12 @@ struct Landing<'a, K: Hash + Eq, V: Clone, S: BuildHasher> {
 
 impl<K: Hash + Eq, V: Clone, S: BuildHasher> Drop for Landing<'_, K, V, S> {
     fn drop(&mut self) {
+        // First: whatever the key's code does, nobody waits for good.
+        self.flight.end(self.value.take());
         let (_, mut shard) = self.cache.locate(self.key);
-        let gone = shard.flights.remove(self.key);
+        let is_held = shard.flights.get(self.key).is_some_and(|held| held.is(self.flight));
+        let gone = if is_held { shard.flights.remove_entry(self.key) } else { None };
         drop(shard);
         drop(gone);
-        self.flight.end(self.value.take());
     }
 }

@@ -63,9 +63,9 @@ impl<K, V> Entry<K, V> {
     }
 }
 
-/// What an insert takes out of the shard, to be dropped once its lock is free: a value's `drop` is the user's code.
+/// What an insert takes out of the shard, to be dropped once its lock is free: a `drop` is the user's code.
 pub(super) struct Dropped<K, V> {
-    pub(super) replaced: Option<V>,
+    pub(super) replaced: Option<Entry<K, V>>,
     pub(super) first: Option<Entry<K, V>>,
     pub(super) rest: Vec<Entry<K, V>>,
 }
@@ -204,7 +204,7 @@ impl<K: Eq, V> Shard<K, V> {
         Some(entry)
     }
 
-    fn take_victims(&mut self, replaced: Option<V>) -> Dropped<K, V> {
+    fn take_victims(&mut self, replaced: Option<Entry<K, V>>) -> Dropped<K, V> {
         let mut dropped = Dropped { replaced, first: None, rest: Vec::new() };
         let mut victims = std::mem::take(&mut self.victims);
         self.stats.evicted += victims.len() as u64;
@@ -236,7 +236,7 @@ impl<K: Eq, V> Shard<K, V> {
             self.policy.hit(slot);
             self.policy.update(slot, weight, &mut self.victims);
             self.keep(slot, hash, weight);
-            return self.take_victims(old.map(|old| old.value));
+            return self.take_victims(old);
         }
         let entry = Some(Entry { hash, key, value, expires_ms, slide_ms });
         let slot = match self.free.pop() {
