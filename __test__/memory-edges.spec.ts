@@ -214,3 +214,27 @@ it('metrics count each entry that left, by room in bytes and by clear', () => {
   cache.clear()
   expect(cache.metrics().removals).toEqual({ evict: 2, expire: 0, delete: 0, clear: 3 })
 })
+
+it('an entry that the weigher finds light as nothing weighs 1, so that maxSize bounds those too', () => {
+  const cache = new MemoryCache<number, number>({ maxSize: 10, weigher: (weight) => weight })
+  for (let key = 0; key < 50; key++) cache.set(key, key % 2 === 0 ? 0 : 0.25)
+  expect([cache.size, cache.bytes, cache.check()]).toEqual([10, 10, ''])
+})
+
+it('setMany refuses a TTL that is none also where there is nothing to set', () => {
+  expect(codeOfSync(() => new MemoryCache().setMany([], { ttl: 0 }))).toBe('E_INVALID_TTL')
+})
+
+it('metrics add up the time in loaders, those that throw included', () => {
+  const cache = new MemoryCache<string, number>()
+  const load = (key: string): number => {
+    const start = performance.now()
+    while (performance.now() - start < 2) {}
+    if (key === 'bad') throw new Error('on purpose')
+    return 1
+  }
+  cache.getOrSet('a', load)
+  expect(() => cache.getOrSet('bad', load)).toThrow('on purpose')
+  expect(cache.metrics().loadTime).toBeGreaterThanOrEqual(4)
+  expect(cache.metrics()).toMatchObject({ loads: 2, loadFailures: 1 })
+})

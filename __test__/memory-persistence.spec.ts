@@ -24,8 +24,9 @@ import {
   UnserializableError,
 } from 'tierce'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import * as files from '../build/memory/files.js'
 import { fakeClock } from './helpers/clock.js'
-import { codeOfSync } from './helpers/errors.js'
+import { codeOf, codeOfSync } from './helpers/errors.js'
 import { POLICIES } from './helpers/policies.js'
 
 let dir: string
@@ -143,6 +144,16 @@ describe('save and load', () => {
     ])
     back.get('slides')
     expect(back.ttl('slides')).toBe(500)
+  })
+
+  it('by a clock that was set back meanwhile leave each TTL as it was', () => {
+    const clock = fakeClock()
+    const cache = new MemoryCache<string, number>({ max: 10, dir, clock }).set('a', 1, { ttl: 1000 })
+    clock.advance(400)
+    cache.saveSync()
+    clock.advance(-10_000)
+    cache.loadSync()
+    expect(cache.ttl('a')).toBe(600)
   })
 
   it('from makes a cache of a file, with options of its own, or none where the file is none', async () => {
@@ -330,6 +341,16 @@ describe('a save that fails', () => {
       'E_UNAVAILABLE',
     )
     expect(readdirSync(dir)).toEqual(['cache.tierce'])
+  })
+
+  it('in the middle of writing leaves nothing behind', async () => {
+    const path = join(dir, 'file')
+    writeFileSync(path, 'before')
+    // What follows the first piece can't be written.
+    const pieces = [Buffer.from('half'), { length: 4 } as never]
+    expect(codeOfSync(() => files.writeFileSync(path, pieces))).toBe('E_UNAVAILABLE')
+    expect(await codeOf(files.writeFile(path, pieces))).toBe('E_UNAVAILABLE')
+    expect([readdirSync(dir), readFileSync(path, 'utf8')]).toEqual([['file'], 'before'])
   })
 
   it.skipIf(process.platform === 'win32')('replaces nothing that is no file', async () => {

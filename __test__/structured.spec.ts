@@ -120,6 +120,7 @@ describe('an object that is met twice', () => {
     'among rows': (one) => [row, one, row, one],
     'in a column': (one) => Array.from({ length: 12 }, (_, i) => ({ i, it: i % 5 === 3 ? one : i })),
     'in a column and beside': (one) => [Array.from({ length: 8 }, (_, i) => [i, i === 7 ? one : 'x']), one],
+    'before columns': (one) => [one, one, Array.from({ length: 8 }, (_, i) => [i, 'x'])],
     'one of rows by columns': (one) => [
       one,
       ...Array.from({ length: 8 }, (_, i) => ({ x: i, y: `${i}` })),
