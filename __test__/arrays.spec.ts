@@ -125,6 +125,16 @@ describe('arrays of numbers', () => {
     expect(() => decodeWith(49, facts)).toThrow(expect.objectContaining({ code: 'E_CORRUPT' }))
   })
 
+  it('an_array_is_read_from_wherever_it_lies_in_a_buffer_that_it_may_keep', () => {
+    const array = Float64Array.of(1, -2.5)
+    const { kind, data } = encode(array)
+    for (let start = 0; start < 9; start++) {
+      const memory = Buffer.from(new ArrayBuffer(start + 16))
+      memory.set(data as Uint8Array, start)
+      expect(decode(kind, memory, start, start + 16, true)).toEqual(array)
+    }
+  })
+
   it('facts_that_reach_beyond_their_value_are_refused', () => {
     const refused = expect.objectContaining({ code: expect.stringMatching(/^E_(CORRUPT|UNAVAILABLE)$/) })
     for (const length of [0, 1, 7, 100, 2 ** 31, 2 ** 32 - 1]) {

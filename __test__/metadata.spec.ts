@@ -212,6 +212,7 @@ describe('find looks at every entry', () => {
       { name: { like: '%%%' } },
       { name: { like: 'été' } },
       { name: { gt: 'z' } },
+      { name: { gt: '100% \uffee' } }, // below \u{1f600} in UTF-8, above it in UTF-16
       { at: { gte: new Date(1000) } },
       { at: { lt: new Date(2000) }, n: { gte: 1 } },
     ]
