@@ -1,4 +1,6 @@
 /** Arrays of numbers, alone, with a shape, and with a name and an index; and kinds that users add. */
+import { execFileSync } from 'node:child_process'
+import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import {
   Cache,
@@ -11,7 +13,7 @@ import {
   series,
 } from 'tierce'
 import { describe, expect, it } from 'vitest'
-import { decode, encode, kindName } from '../build/values/index.js'
+import { decode, encode } from '../build/values/index.js'
 import { encodeStructured } from '../build/values/structured-encode.js'
 import { ARRAY_CLASSES } from './helpers/array-classes.js'
 import { failure } from './helpers/errors.js'
@@ -192,6 +194,9 @@ describe('arrays of numbers', () => {
     expect(ndarray(data, [2, 3]).at(1, 2)).toBe(0)
     expect(ndarray(data, [2, 3]).at(2, 0)).toBeUndefined()
     expect(ndarray(data).shape).toEqual([6])
+    let reads = 0
+    const changing = Object.defineProperty([0], 0, { get: () => 6 + reads++ })
+    expect(ndarray(data, changing).shape).toEqual([6])
     const bad: (() => unknown)[] = [
       () => ndarray(data, [2, 2]),
       () => ndarray(data, [-2, -3]),
@@ -324,17 +329,47 @@ describe('kinds that users add', () => {
   })
 
   it('an_entry_of_a_kind_that_is_not_defined_is_a_miss_and_stays', async () => {
+    const dir = tempDir()
+    const script = `
+      const { Cache, defineHandler } = require(${JSON.stringify(join(import.meta.dirname, '../build/index.js'))})
+      defineHandler({ name: 'test/elsewhere', test: (value) => value === 'x', encode: () => 5, decode: () => 'x' })
+      const cache = new Cache({ dir: ${JSON.stringify(dir)} })
+      cache.setSync('a', 'x')
+      cache.close()`
+    execFileSync(process.execPath, ['-e', script], { timeout: 300_000 })
+    const cache = openCache({ dir, memory: false })
+    const faults: string[] = []
+    cache.on('error', ({ code }) => faults.push(code))
+    for (const read of [
+      () => cache.get('a'),
+      () => cache.getSync('a'),
+      async () => (await cache.getMany(['a']))[0],
+    ])
+      expect(await read()).toBe(undefined)
+    expect(faults).toEqual(['E_UNAVAILABLE', 'E_UNAVAILABLE', 'E_UNAVAILABLE'])
+    expect(await cache.has('a')).toBe(true)
+    defineHandler({ name: 'test/elsewhere', test: () => false, encode: () => 1, decode: (stored) => stored })
+    expect(await cache.get('a')).toBe(5)
+  })
+
+  it('a_handler_that_gives_undefined_or_fails_when_it_reads_is_a_miss_and_the_entry_stays', async () => {
     const cache = openCache({ dir: tempDir(), memory: false })
     const faults: string[] = []
-    cache.on('error', (fault) => faults.push((fault as { code?: string }).code ?? ''))
-    const { kind, data } = encode(new Money(1n, 'EUR'))
-    // As another program wrote it, whose handler has a name of the same length.
-    const bytes = Buffer.from(data as Uint8Array)
-    bytes.write('else', bytes.indexOf('test'))
-    expect(() => decode(kind, bytes, 0, bytes.length, false)).toThrow(
-      expect.objectContaining({ code: 'E_UNAVAILABLE' }),
-    )
-    expect(kindName(kind)).toBe('custom')
+    cache.on('error', ({ code }) => faults.push(code))
+    class Odd {}
+    let decode = (): unknown => undefined
+    const test = (value: unknown) => value instanceof Odd
+    defineHandler({ name: 'test/odd', test, encode: () => 1, decode: () => decode() })
+    await cache.set('a', new Odd())
+    expect(await cache.get('a')).toBe(undefined)
+    expect(await cache.getOrSet('a', () => 'loaded', { shouldCache: () => false })).toBe('loaded')
+    decode = () => {
+      throw new Error('cannot')
+    }
+    expect(await cache.get('a')).toBe(undefined)
+    expect(new Set(faults)).toEqual(new Set(['E_UNAVAILABLE']))
+    decode = () => 'sound'
+    expect(await cache.get('a')).toBe('sound')
   })
 
   it('what_a_handler_throws_is_told_with_its_cause', async () => {
@@ -344,6 +379,20 @@ describe('kinds that users add', () => {
     expect(error.code).toBe('E_UNSERIALIZABLE')
     expect((error.cause as Error).message).toBe('cannot')
     stranger = Symbol('none')
+    class Unasked {}
+    defineHandler({
+      name: 'test/unasked',
+      test: (value) => {
+        if (value instanceof Unasked) throw new Error('do not ask')
+        return false
+      },
+      encode: () => 1,
+      decode: () => 1,
+    })
+    const other = await failure(cache.set('x', new Unasked()))
+    expect(other.code).toBe('E_UNSERIALIZABLE')
+    expect((other.cause as Error).message).toBe('do not ask')
+    expect(await cache.has('x')).toBe(false)
   })
 
   it('a_name_is_taken_once_and_has_to_be_one', () => {

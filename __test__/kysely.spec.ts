@@ -108,6 +108,11 @@ describe('kysely', () => {
     expect(await first).toEqual([{ key: 'a' }])
   })
 
+  it('takes a cache and nothing else', async () => {
+    for (const bad of [undefined, null, {}, 5])
+      expect(await codeOf(async () => kysely(bad as never))).toBe('E_INVALID_OPTION')
+  })
+
   it('ends with its cache', async () => {
     const cache = await filled()
     const db = kysely(cache)

@@ -162,6 +162,9 @@ describe('rows of metadata', () => {
     [{ experiments: { epochs: 1, config: new Map() } }],
     [{ experiments: { epochs: 1, name: '\ud800' } }],
     [{ experiments: 7 }],
+    [{ experiments: new Map([['epochs', 1]]) }],
+    [new Map([['experiments', { epochs: 1 }]])],
+    [[{ epochs: 1 }]],
     [7],
     [{ toString: {} }],
   ])('%j is refused', async (meta) => {
@@ -447,12 +450,15 @@ describe('query', () => {
       `VACUUM INTO '${target}'`,
       'PRAGMA writable_schema = ON',
       'SELECT frame FROM main.entries',
+      'WITH stolen AS (SELECT frame FROM main.entries) SELECT * FROM stolen',
       'BEGIN',
     ]) {
       expect(await codeOf(() => cache.query(sql)), sql).toBe('E_READ_ONLY')
     }
     expect(await codeOf(() => cache.query('SELECT 1; DELETE FROM experiments'))).toBe('E_READ_ONLY')
-    expect(await codeOf(() => cache.query('SELECT 1; SELECT 2'))).toBe('E_INVALID_OPTION')
+    for (const sql of ['SELECT 1; SELECT 2', 'SELECT 1 \0; SELECT 2', '', ';'])
+      expect(await codeOf(() => cache.query(sql)), sql).toBe('E_INVALID_OPTION')
+    expect((await failure(() => cache.query(''))).message).toContain('no statement')
     expect(existsSync(target)).toBe(false)
     expect(await cache.get('a')).toBe(1)
   })

@@ -2,7 +2,9 @@ import { isDeepStrictEqual } from 'node:util'
 import { runInNewContext } from 'node:vm'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { ndarray } from '../build/arrays.js'
 import { CorruptError, UnavailableError, UnserializableError } from '../build/errors.js'
+import { fitsUtf8 } from '../build/values/handler.js'
 import { decode, encode, kindName } from '../build/values/index.js'
 import { decodeStructured } from '../build/values/structured-decode.js'
 import { encodeStructured } from '../build/values/structured-encode.js'
@@ -301,6 +303,17 @@ describe('identity', () => {
 })
 
 describe('the choice of kind', () => {
+  it('text_whose_UTF_8_no_string_can_be_made_of_is_stored_in_another_form', () => {
+    for (const [text, most, fits] of [
+      ['x'.repeat(9), 9, true],
+      ['x'.repeat(10), 9, false],
+      ['é'.repeat(5), 9, false],
+      ['日'.repeat(3), 9, true],
+      ['日'.repeat(4), 9, false],
+    ] as const)
+      expect(fitsUtf8(text, most), `${text} ${most}`).toBe(fits)
+  })
+
   it('plain_data_is_json', () => {
     expect(encode({ a: [1, 'b', null, true, { c: 1.5 }] }).kind).toBe(8)
     const long = { a: 'b'.repeat(5000) }
@@ -359,6 +372,10 @@ describe('what would not come back is refused with its path', () => {
     name = 'x'
   }
   const generator = (function* () {})()
+  function argumentsOf(..._: unknown[]) {
+    // biome-ignore lint/complexity/noArguments: what is refused
+    return arguments
+  }
 
   it.each<[string, unknown, string]>([
     ['a function', { user: { onClick() {} } }, 'value.user.onClick'],
@@ -391,6 +408,8 @@ describe('what would not come back is refused with its path', () => {
     ['an impostor of a Map', { e: Object.create(Map.prototype) }, 'value.e'],
     ['a Map value', new Map([['k', new Map([[1, () => 1]])]]), 'value.get("k") value #0'],
     ['a Set member', { s: new Set([1, () => 1]) }, 'value.s member #1'],
+    ['the arguments of a function', { a: argumentsOf(1, 2) }, 'value.a'],
+    ['what has the prototype of a plain object', { a: Object.create({ b: 1 }) }, 'value.a'],
     ['the cause of an error', new Error('x', { cause: () => 1 }), 'value.cause'],
   ])('%s', (_name, value, path) => {
     const error = refused(value)
@@ -412,10 +431,17 @@ describe('what would not come back is refused with its path', () => {
 
   it('a_detached_buffer_is_refused', () => {
     const buffer = new ArrayBuffer(8)
-    const view = new Uint8Array(buffer)
+    const views = [
+      new Uint8Array(buffer),
+      Buffer.from(buffer),
+      new Float64Array(buffer),
+      new DataView(buffer),
+    ]
+    const shaped = ndarray(new Float64Array(buffer))
     structuredClone(buffer, { transfer: [buffer] })
-    refused([buffer])
-    refused([view])
+    for (const value of [buffer, shaped, ...views].flatMap((value) => [value, [value]])) {
+      expect(refused(value).code).toBe('E_UNSERIALIZABLE')
+    }
   })
 
   it('a_getter_that_throws_is_refused_and_its_error_is_the_cause', () => {

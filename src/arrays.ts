@@ -3,7 +3,7 @@
 import { makeError } from './errors.js'
 import { builtinName } from './intrinsics.js'
 import { checkOptions } from './options.js'
-import { describe, isUnreadable } from './refusal.js'
+import { describe, isList, isUnreadable } from './refusal.js'
 
 /** Any array of numbers; `Float16Array` too, where the run time has it. */
 export type NumberArray =
@@ -61,22 +61,18 @@ export class NdArray<T extends NumberArray = NumberArray> {
   ) {
     checkArray(data, 'an ndarray')
     const isCount = (length: unknown) => Number.isSafeInteger(length) && (length as number) >= 0
-    // Looked at before it is copied, and hole by hole: it may come from a file that somebody made.
-    if (
-      isUnreadable(shape) ||
-      !Array.isArray(shape) ||
-      shape.length > MOST_AXES ||
-      !Array.from(shape).every(isCount)
-    ) {
+    // Not more than it may have, hole by hole, and no item read twice: it may come from a file that somebody made.
+    const axes = isList(shape) && shape.length <= MOST_AXES ? Array.from<number>(shape) : undefined
+    if (!axes?.every(isCount)) {
       throw invalid(
         'shape',
         `Invalid shape: got ${describe(shape)}. Give the elements along each axis, of ${MOST_AXES} at most, as whole numbers.`,
       )
     }
-    if (shape.reduce((size, length) => size * length, 1) !== data.length) {
-      throw invalid('shape', `A shape of ${shape.join(' x ')} does not hold ${data.length} elements.`)
+    if (axes.reduce((size, length) => size * length, 1) !== data.length) {
+      throw invalid('shape', `A shape of ${axes.join(' x ')} does not hold ${data.length} elements.`)
     }
-    this.shape = Object.freeze([...shape])
+    this.shape = Object.freeze(axes)
     Object.freeze(this)
   }
 

@@ -4,7 +4,7 @@ import { type EncryptionOptions, parseEncryption } from './encryption.js'
 import { makeError } from './errors.js'
 import type { AnyGetOrSetOptions } from './load/options.js'
 import { hasPolicy, type PolicyName, parsePolicy } from './memory/policies.js'
-import { checkTables, declaredTables, type MetaTables } from './meta.js'
+import type { MetaTables } from './meta.js'
 import {
   boolean,
   checkOptions,
@@ -14,6 +14,7 @@ import {
   parseSize,
   positiveInteger,
 } from './options.js'
+import { part } from './parts.js'
 import { describe, isUnreadable } from './refusal.js'
 import type { Coding } from './tiers/batch.js'
 import type { DiskOptions } from './tiers/disk.js'
@@ -192,7 +193,7 @@ const DEFAULTS = { maxSize: '1GB', memorySize: '64MB', lockTimeout: '10s' }
 export function parseOptions(options: CacheOptions): ParsedOptions {
   checkOptions(options, NAMES, 'Cache')
   const memory = parseMemory(options.memory ?? {}, options.dir !== undefined)
-  const meta = options.meta === undefined ? {} : checkTables(options.meta)
+  const meta = options.meta === undefined ? {} : part('listing').checkTables(options.meta)
   const disk = options.dir === undefined ? undefined : parseDisk(options, options.dir)
   if (disk === undefined) {
     const idle = DISK_ONLY.find((name) => options[name] !== undefined)
@@ -233,7 +234,7 @@ function parseDisk(options: CacheOptions, dir: unknown): DiskOptions {
     ...(options.metadata === undefined ? {} : { metadata: oneOf(options.metadata, 'metadata', METADATA) }),
     lockTimeout: Math.min(lockTimeout, Number.MAX_SAFE_INTEGER),
     ...(options.level === undefined ? {} : { level: parseLevel(options.level) }),
-    ...(options.meta === undefined ? {} : { meta: declaredTables(options.meta) }),
+    ...(options.meta === undefined ? {} : { meta: part('listing').declaredTables(options.meta) }),
     journal: boolean(options.journal ?? true, 'journal'),
     storeKeys: boolean(options.storeKeys ?? true, 'storeKeys'),
     integrity: boolean(options.integrity ?? true, 'integrity'),

@@ -122,8 +122,19 @@ export function bytesOf(source: ArrayBuffer | ArrayBufferView): Buffer {
 /** Whether this is an `ArrayBuffer` that is neither shared, resizable nor detached. */
 export function isFixed(memory: object): memory is ArrayBuffer {
   if (!(memory instanceof ArrayBuffer) && !types.isArrayBuffer(memory)) return false
-  const { resizable, detached } = memory as { resizable?: boolean; detached?: boolean }
-  return resizable !== true && detached !== true
+  const { resizable, detached = isDetached(memory) } = memory as { resizable?: boolean; detached?: boolean }
+  return resizable !== true && !detached
+}
+
+/** What Node 20 does not say by itself. */
+function isDetached(memory: ArrayBuffer): boolean {
+  if (memory.byteLength > 0) return false
+  try {
+    new Uint8Array(memory)
+    return false
+  } catch {
+    return true
+  }
 }
 
 /** Whether this is a `SharedArrayBuffer`, whose bytes may change while they are read. */

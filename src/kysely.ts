@@ -10,7 +10,14 @@ import {
   SqliteIntrospector,
   SqliteQueryCompiler,
 } from 'kysely'
-import { type Cache, type MetaTables, ReadOnlyError, type Row, type SqlValue } from './index.js'
+import {
+  type Cache,
+  InvalidOptionError,
+  type MetaTables,
+  ReadOnlyError,
+  type Row,
+  type SqlValue,
+} from './index.js'
 
 /** What every cache has: its live entries. Times in milliseconds since the Unix epoch, sizes in bytes. */
 export interface EntriesTable {
@@ -41,8 +48,14 @@ export type CacheDatabase<M extends MetaTables> = {
  * To build and compile a query takes longer than to find one row: one that is asked often is best compiled once, with `compile()`, and asked by
  * `db.executeQuery({ ...compiled, parameters: [...] })`.
  * Nothing has to be destroyed; it ends with its cache.
+ * @throws InvalidOptionError `E_INVALID_OPTION`: it is no cache
  */
 export function kysely<M extends MetaTables>(cache: Cache<M>): Kysely<CacheDatabase<M>> {
+  if (typeof cache?.query !== 'function')
+    throw new InvalidOptionError(
+      'E_INVALID_OPTION',
+      'kysely() was given no cache. Give one: new Cache({ dir, meta }).',
+    )
   return new Kysely({ dialect: dialect(cache as Cache) })
 }
 

@@ -1,7 +1,8 @@
 /** Tables of custom metadata: how a cache declares them, what an entry stores in them and gets back. */
 import { type Cell, fromCell, toCell } from './cells.js'
-import { type Column, type Columns, checkColumns, checkName, type Row, type RowInput } from './columns.js'
+import type { Column, Columns, Row, RowInput } from './columns.js'
 import { type ErrorCode, makeError } from './errors.js'
+import { builtinName } from './intrinsics.js'
 import { checkOptions } from './options.js'
 import { describe, isUnreadable, Refusal } from './refusal.js'
 import type { MetaCells } from './tiers/extras.js'
@@ -23,58 +24,6 @@ export interface DeclaredTable {
   columns: { name: string; type: string; isNotNull: boolean; isUnique: boolean; isIndexed: boolean }[]
 }
 
-/** What queries see beside the declared tables, and the column that has the key. */
-const RESERVED = ['entries', 'tags']
-const KEY = 'key'
-
-/**
- * Checks a declaration.
- * @throws InvalidOptionError `E_INVALID_OPTION`
- */
-export function checkTables(tables: unknown): MetaTables {
-  if (typeof tables !== 'object' || tables === null || isUnreadable(tables)) {
-    throw invalid(`meta is ${describe(tables)}: give tables by name, each with its columns`, {})
-  }
-  checkOptions(tables, Object.keys(tables), 'meta')
-  const seen = new Set(RESERVED)
-  for (const [table, columns] of Object.entries(tables as MetaTables)) {
-    checkName(table, 'a table')
-    refuseTaken(table, table, seen)
-    checkColumns(columns, `meta.${table}`)
-    const known = new Set([KEY])
-    for (const [name, column] of Object.entries(columns)) {
-      refuseTaken(table, name, known)
-      if (column.isPrimaryKey) {
-        const advice = 'the key of a row of metadata is that of its entry: use unique().notNull()'
-        throw invalid(`meta.${table}.${name} is a primaryKey(): ${advice}`, { table, column: name })
-      }
-    }
-  }
-  return tables as MetaTables
-}
-
-function refuseTaken(table: string, name: string, seen: Set<string>): void {
-  const folded = name.toLowerCase()
-  if (/^(sqlite|tierce)_/.test(folded) || seen.has(folded)) {
-    throw invalid(`The name ${describe(name)} in meta.${table} is taken: give it another`, { table })
-  }
-  seen.add(folded)
-}
-
-/** A declaration, as the addon takes it. */
-export function declaredTables(tables: MetaTables): DeclaredTable[] {
-  return Object.entries(tables).map(([name, columns]) => ({
-    name,
-    columns: Object.entries(columns).map(([column, { type, isNotNull, isUnique, isIndexed }]) => ({
-      name: column,
-      type,
-      isNotNull,
-      isUnique,
-      isIndexed,
-    })),
-  }))
-}
-
 /**
  * The stored form of an entry's rows; `undefined` where there are none.
  * @throws InvalidOptionError `E_INVALID_OPTION`: an unknown table or column, a value that its column does not hold
@@ -82,7 +31,7 @@ export function declaredTables(tables: MetaTables): DeclaredTable[] {
  */
 export function toMetaCells(tables: MetaTables, meta: unknown): MetaCells | undefined {
   if (meta === undefined) return undefined
-  if (typeof meta !== 'object' || meta === null || isUnreadable(meta)) {
+  if (!isRecord(meta)) {
     throw invalid(`meta is ${describe(meta)}: give an object with a row for each table`, {})
   }
   checkOptions(meta, Object.keys(meta), 'meta')
@@ -111,8 +60,15 @@ export function columnOf(columns: Columns, table: string, name: string): Column 
   })
 }
 
+/** Whether what it has is in its properties, which a Map, a list or a Date would lose here without a word. */
+function isRecord(value: unknown): value is object {
+  if (typeof value !== 'object' || value === null || isUnreadable(value)) return false
+  const name = builtinName(value, Object.getPrototypeOf(value))
+  return name === undefined || name === 'Object'
+}
+
 function rowCells(table: string, columns: Columns, row: unknown): Record<string, Cell> {
-  if (typeof row !== 'object' || row === null || isUnreadable(row)) {
+  if (!isRecord(row)) {
     throw invalid(`meta.${table} is ${describe(row)}: give an object with a value for each column`, { table })
   }
   for (const name of Object.keys(row)) columnOf(columns, table, name)
@@ -150,7 +106,8 @@ export function fromMetaCells<M extends MetaTables>(
   return Object.fromEntries(rows) as MetaRows<M>
 }
 
-function invalid(message: string, context: Record<string, string>): Error {
+/** `E_INVALID_OPTION` about metadata. */
+export function invalid(message: string, context: Record<string, string>): Error {
   return refused('E_INVALID_OPTION', `${message}.`, context)
 }
 

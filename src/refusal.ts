@@ -63,7 +63,8 @@ function describeObject(value: object): string {
   for (let at = proto as object | null; at !== null && !types.isProxy(at); at = Object.getPrototypeOf(at)) {
     const maker: unknown = Object.getOwnPropertyDescriptor(at, 'constructor')?.value
     const name = typeof maker === 'function' ? nameOf(maker) : ''
-    if (name !== '') return `an instance of ${name}`
+    // All objects are instances of `Object`, which says nothing.
+    if (name !== '' && Object.getPrototypeOf(at) !== null) return `an instance of ${name}`
   }
   return 'an object with a prototype of its own'
 }

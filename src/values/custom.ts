@@ -46,20 +46,34 @@ export function defineHandler<T>(handler: Handler<T>): void {
   defined.set(name, copy)
 }
 
-/** The handler that takes a value, if there is one. @throws InvalidOptionError `E_INVALID_OPTION` where a test cannot say at once */
+/**
+ * The handler that takes a value, if there is one.
+ * @throws InvalidOptionError `E_INVALID_OPTION` where a test cannot say at once
+ * @throws UnserializableError `E_UNSERIALIZABLE` with what a test threw as the cause
+ */
 export function handlerFor(value: unknown): Handler | undefined {
   if (defined.size === 0) return undefined
-  for (const handler of defined.values()) {
-    const takes: unknown = handler.test(value)
-    if (isPromise(takes)) {
-      throw invalid(
-        'test',
-        `The test of handler '${handler.name}' gave a promise: it has to say true or false at once.`,
-      )
-    }
-    if (takes) return handler
-  }
+  for (const handler of defined.values()) if (run(handler, 'test', value)) return handler
   return undefined
+}
+
+function run(handler: Handler, verb: 'test' | 'encode' | 'decode', given: unknown): unknown {
+  let result: unknown
+  try {
+    result = handler[verb](given)
+  } catch (error) {
+    throw error instanceof TierceError && verb === 'encode' ? error : failed(handler, verb, 'threw', error)
+  }
+  if (isPromise(result)) throw failed(handler, verb, 'gave a promise: it has to give its result at once')
+  return result
+}
+
+function failed({ name }: Handler, verb: string, what: string, cause?: unknown): Error {
+  const message = `the ${verb} of handler '${name}' ${what}.`
+  if (verb === 'decode')
+    return makeError('E_UNAVAILABLE', `A stored value cannot be read here: ${message}`, undefined, cause)
+  const code = verb === 'test' && cause === undefined ? 'E_INVALID_OPTION' : 'E_UNSERIALIZABLE'
+  return makeError(code, `Cannot store this value: ${message}`, { path: 'value' }, cause)
 }
 
 /** The stored form, given that of what the handler made of the value. */
@@ -101,39 +115,13 @@ export function unwrap(
 
 /** Runs a handler's `encode`. @throws UnserializableError `E_UNSERIALIZABLE` with what it threw as the cause, or for a promise */
 export function encodeBy(handler: Handler, value: unknown): unknown {
-  const refused = (what: string, cause?: unknown) =>
-    makeError(
-      'E_UNSERIALIZABLE',
-      `Cannot store this value: the handler '${handler.name}' ${what}.`,
-      { path: 'value' },
-      cause,
-    )
-  let stored: unknown
-  try {
-    stored = handler.encode(value)
-  } catch (error) {
-    throw error instanceof TierceError ? error : refused('threw', error)
-  }
-  if (isPromise(stored)) throw refused('gave a promise: encode has to give the stored form at once')
-  return stored
+  return run(handler, 'encode', value)
 }
 
-/** Runs a handler's `decode`. @throws UnavailableError `E_UNAVAILABLE` with what it threw as the cause, or for a promise */
+/** Runs a handler's `decode`. @throws UnavailableError `E_UNAVAILABLE` with what it threw as the cause, or for a promise or undefined */
 export function decodeBy(handler: Handler, stored: unknown): unknown {
-  const refused = (what: string, cause?: unknown) =>
-    makeError(
-      'E_UNAVAILABLE',
-      `A stored value cannot be read here: the handler '${handler.name}' ${what}.`,
-      undefined,
-      cause,
-    )
-  let value: unknown
-  try {
-    value = handler.decode(stored)
-  } catch (error) {
-    throw refused('threw', error)
-  }
-  if (isPromise(value)) throw refused('gave a promise: decode has to give the value at once')
+  const value = run(handler, 'decode', stored)
+  if (value === undefined) throw failed(handler, 'decode', 'gave undefined, which stands for a miss')
   return value
 }
 

@@ -1,4 +1,4 @@
-import { isUtf8 } from 'node:buffer'
+import { constants, isUtf8 } from 'node:buffer'
 import { makeError, type TierceError } from '../errors.js'
 import { describe, type Refusal } from '../refusal.js'
 
@@ -65,6 +65,11 @@ export function unserializable(refusal: Refusal): TierceError {
 export function unreadable(what: unknown): TierceError {
   const text = typeof what === 'string' ? what : describe(what)
   return makeError('E_UNAVAILABLE', `A stored value cannot be read here: ${text}.`)
+}
+
+/** Whether the text can be read back from its UTF-8: no string is made of more bytes than one may have units. */
+export function fitsUtf8(text: string, most = constants.MAX_STRING_LENGTH): boolean {
+  return text.length * 3 <= most || Buffer.byteLength(text) <= most
 }
 
 /**

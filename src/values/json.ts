@@ -1,5 +1,5 @@
 import { builtinName } from '../intrinsics.js'
-import { damagedValue, type Encoded, Kind, utf8Text, type ValueHandler } from './handler.js'
+import { damagedValue, type Encoded, fitsUtf8, Kind, utf8Text, type ValueHandler } from './handler.js'
 import { memberOf } from './member.js'
 import { Met } from './met.js'
 import { structuredPart } from './structured.js'
@@ -26,7 +26,7 @@ export const json: ValueHandler = {
       }
     }
     const text = jsonText(value)
-    return text === undefined ? undefined : { kind: Kind.json, data: text }
+    return text !== undefined && fitsUtf8(text) ? { kind: Kind.json, data: text } : undefined
   },
 
   decode(kind: number, buffer: Buffer, start: number, end: number): unknown {

@@ -1,13 +1,13 @@
-import { damagedValue, type Encoded, Kind, utf8Text, type ValueHandler } from './handler.js'
+import { damagedValue, type Encoded, fitsUtf8, Kind, utf8Text, type ValueHandler } from './handler.js'
 
-/** Strings as UTF-8; those with a lone surrogate, which UTF-8 cannot hold, as UTF-16. */
+/** Strings as UTF-8; those with a lone surrogate, which UTF-8 cannot hold, and those that are too long for it, as UTF-16. */
 export const string: ValueHandler = {
   name: 'string',
   kinds: [Kind.utf8, Kind.utf16],
 
   encode(value: unknown): Encoded | undefined {
     if (typeof value !== 'string') return undefined
-    return value.isWellFormed()
+    return value.isWellFormed() && fitsUtf8(value)
       ? { kind: Kind.utf8, data: value }
       : { kind: Kind.utf16, data: Buffer.from(value, 'utf16le') }
   },

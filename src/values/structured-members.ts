@@ -1,4 +1,5 @@
 /** What an object or an array consists of, and whether that is all of it. */
+import { types } from 'node:util'
 import { Refusal } from '../refusal.js'
 
 export const ADVICE = 'Give plain data, or teach the cache a kind for the whole value with defineHandler.'
@@ -47,10 +48,14 @@ export function isIndex(name: string): boolean {
 
 export function refuseSymbols(value: object): void {
   const symbols = Object.getOwnPropertySymbols(value)
-  if (
-    symbols.length > 0 &&
-    symbols.some((symbol) => Object.prototype.propertyIsEnumerable.call(value, symbol))
-  ) {
+  if (symbols.length === 0) return
+  if (types.isArgumentsObject(value)) {
+    throw new Refusal(
+      'the arguments of a function, which would become a plain object',
+      'Give a copy: [...arguments].',
+    )
+  }
+  if (symbols.some((symbol) => Object.prototype.propertyIsEnumerable.call(value, symbol))) {
     throw new Refusal('an object with a symbol as a property name, which would be lost', ADVICE)
   }
 }

@@ -250,6 +250,11 @@ fn a_query_reads_what_it_is_shown_and_nothing_else() {
         "SELECT * FROM sqlite_schema",
         "SELECT * FROM pragma_table_info('entries')",
         "SELECT load_extension('x')",
+        "SELECT count(*) FROM main.entries",
+        "WITH x AS (SELECT frame FROM main.entries) SELECT * FROM x",
+        "WITH entries AS (SELECT frame FROM main.entries) SELECT * FROM entries",
+        "WITH runs AS MATERIALIZED (SELECT body FROM extras) SELECT * FROM runs",
+        "WITH x AS (SELECT sql FROM sqlite_temp_schema) SELECT * FROM x",
         "WITH x AS (SELECT 1) DELETE FROM main.facts",
     ] {
         let fault = ask(&cache, sql, &[]).unwrap_err();
@@ -262,6 +267,7 @@ fn a_query_reads_what_it_is_shown_and_nothing_else() {
         "SELECT nothing FROM runs",
         "SELECT * FROM nothing",
         "SELECT 1; SELECT 2",
+        "SELECT 1 \0; DELETE FROM runs",
         "SELECT ?",
     ] {
         let fault = ask(&cache, sql, &[]).unwrap_err();
@@ -273,6 +279,9 @@ fn a_query_reads_what_it_is_shown_and_nothing_else() {
         "SELECT count(*) FROM runs",
         "SELECT count(*) FROM entries;",
         "SELECT count(*) FROM runs r JOIN entries e USING (key) ; ",
+        "WITH runs AS (SELECT key FROM entries) SELECT count(*) FROM runs",
+        "WITH RECURSIVE n AS (SELECT 1 UNION SELECT 1 FROM n, runs) SELECT count(*) FROM n",
+        "SELECT value FROM runs, json_each('[1]')",
     ] {
         assert_eq!(ask(&cache, sql, &[]).unwrap().cells, [Cell::Integer(1)], "{sql}");
     }
@@ -294,6 +303,18 @@ fn tags_and_facts_of_live_entries_can_be_queried() {
     assert_eq!(texts(&ask(&cache, sql, &[Cell::Text("u".into())]).unwrap()), ["a", "u", "x"]);
     let sizes = ask(&cache, "SELECT size, hits, expiresAt FROM entries", &[]).unwrap().cells;
     assert_eq!(sizes, [Cell::Integer(1000), Cell::Integer(0), Cell::Null]);
+}
+
+#[test]
+fn the_end_of_a_snapshot_is_not_given_up_with_its_query() {
+    let temp = temp();
+    let cache = open_with(&temp.path().join("cache"), [runs()]).unwrap();
+    let long = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n";
+    // As many as it takes for SQLite to ask, at the thousandth of its few steps, whether it is to go on.
+    for _ in 0..700 {
+        assert!(!cache.query_into(long, &[], Wait::No, true, &mut Answer::default()).unwrap());
+        cache.release().unwrap();
+    }
 }
 
 #[test]

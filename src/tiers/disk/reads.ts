@@ -229,8 +229,9 @@ export class DiskReads extends DiskAccess {
   }
 
   #unreadable(error: unknown): typeof UNREADABLE {
+    // A code of the run time's own says what it cannot do with sound bytes: make a string of so many, for one.
     const { code = 'E_CORRUPT', message } = error as { code?: string; message: string }
-    this.onFault(code, message)
+    this.onFault(code.startsWith('E_') ? code : 'E_UNAVAILABLE', message)
     return UNREADABLE
   }
 

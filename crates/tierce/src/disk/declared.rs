@@ -153,15 +153,10 @@ impl MetaTable {
         quoted(&format!("meta_{}", self.name))
     }
 
-    /// A query's view of it: live rows, with their keys.
-    pub(super) fn view(&self) -> String {
+    /// What a query's view of it selects: live rows, with their keys.
+    pub(super) fn live_rows(&self) -> String {
         let columns: Vec<_> = self.columns.iter().map(|column| quoted(&column.name)).collect();
-        format!(
-            "CREATE TEMP VIEW {} AS SELECT key, {} FROM main.{} WHERE tierce_until > tierce_now()",
-            quoted(&self.name),
-            columns.join(", "),
-            self.sql_name()
-        )
+        format!("key, {} FROM main.{} WHERE tierce_until > tierce_now()", columns.join(", "), self.sql_name())
     }
 
     pub(super) fn column(&self, name: &str) -> Option<&MetaColumn> {

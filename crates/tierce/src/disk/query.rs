@@ -5,6 +5,7 @@
 //! SQLite's machine, so that it can be asked on another.
 
 use std::borrow::Cow;
+use std::ffi::CString;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -18,12 +19,13 @@ use super::Cache;
 use super::Wait;
 use super::db::Body;
 use super::db::Db;
-use super::declared::{ColumnType, LIVE};
+use super::declared::{ColumnType, LIVE, quoted};
 use super::durability::Durability;
 use super::engine::Engine;
 use super::extras::Cell;
 use super::keeping::Keeping;
 use super::lock;
+use super::owner::random;
 use crate::error::{Code, Error, Result};
 use crate::frame::Header;
 
@@ -79,7 +81,7 @@ pub(super) struct Asker {
     /// Steps that are left, in thousands, before a query is given up.
     budget: Arc<AtomicU64>,
     now: Arc<AtomicU64>,
-    /// Set while a statement is prepared that is not the asker's.
+    /// Set while a statement is prepared or runs that is not the asker's.
     trusted: Arc<AtomicBool>,
 }
 
@@ -181,6 +183,8 @@ impl Engine {
         let (budget, now) = (Arc::new(AtomicU64::new(u64::MAX)), Arc::new(AtomicU64::new(0)));
         let trusted = Arc::new(AtomicBool::new(false));
         let declared = db.declared()?;
+        // Who reads is told by name, and a query may give its WITH any name but one that it cannot know.
+        let reader = format!("tierce_{:016x}_", random());
         let (clock, left, closing) = (Arc::clone(&now), Arc::clone(&budget), Arc::clone(&self.closing));
         let flags = FunctionFlags::SQLITE_UTF8
             | FunctionFlags::SQLITE_DETERMINISTIC
@@ -197,23 +201,35 @@ impl Engine {
                 ("CAST(e.key AS TEXT)", "t.tag")
             };
             let bodies = if self.keeping.is_encrypted() { "JOIN main.extras x ON x.id = t.id" } else { "" };
-            conn.execute_batch(&format!(
-                "CREATE TEMP VIEW entries AS SELECT {key} AS key, e.created AS createdAt, \
-                 e.expires AS expiresAt, e.accessed / 4096 AS accessedAt, e.hits - (1 << 40) AS hits, e.size AS size, \
-                 e.stored AS storedSize FROM main.entries e WHERE {LIVE}; \
-                 CREATE TEMP VIEW tags AS SELECT {key} AS key, {tag} AS tag FROM main.tags t \
-                 JOIN main.entries e ON e.id = t.id {bodies} WHERE {LIVE}"
-            ))?;
-            for table in &declared {
-                conn.execute_batch(&table.view())?;
+            let entries = format!(
+                "{key} AS key, e.created AS createdAt, e.expires AS expiresAt, e.accessed / 4096 AS accessedAt, \
+                 e.hits - (1 << 40) AS hits, e.size AS size, e.stored AS storedSize FROM main.entries e WHERE {LIVE}"
+            );
+            let tags = format!(
+                "{key} AS key, {tag} AS tag FROM main.tags t JOIN main.entries e ON e.id = t.id {bodies} WHERE {LIVE}"
+            );
+            let shown = [("entries", entries), ("tags", tags)];
+            let shown =
+                shown.into_iter().chain(declared.iter().map(|table| (&*table.name, table.live_rows())));
+            for (name, rows) in shown {
+                let (name, inner) = (quoted(name), quoted(&format!("{reader}{name}")));
+                conn.execute_batch(&format!(
+                    "CREATE TEMP VIEW {inner} AS SELECT {rows}; CREATE TEMP VIEW {name} AS SELECT * FROM {inner}"
+                ))?;
             }
             conn.execute_batch("PRAGMA query_only = ON")?;
-            let is_ours = Arc::clone(&trusted);
+            let (is_ours, ours) = (Arc::clone(&trusted), Arc::clone(&trusted));
             conn.authorizer(Some(move |asked: AuthContext<'_>| match is_ours.load(Ordering::Relaxed) {
                 true => Authorization::Allow,
-                false => authorize(asked),
+                false => authorize(asked, &reader),
             }))?;
-            conn.progress_handler(STEPS.0, Some(move || is_spent(&left) || closing.load(Ordering::Relaxed)))
+            // What is not the query's own is not given up: the end of a snapshot would leave it open.
+            conn.progress_handler(
+                STEPS.0,
+                Some(move || {
+                    !ours.load(Ordering::Relaxed) && (is_spent(&left) || closing.load(Ordering::Relaxed))
+                }),
+            )
         };
         let prepared = prepare();
         db.wrap(prepared)?;
@@ -222,7 +238,10 @@ impl Engine {
 
     /// What SQLite says of a query is about the query, unless it is about the file.
     fn refused(&self, why: rusqlite::Error) -> Error {
-        let message = why.to_string();
+        let message = match why {
+            rusqlite::Error::QueryReturnedNoRows => "there is no statement in it".into(),
+            _ => why.to_string(),
+        };
         let writes = matches!(why, rusqlite::Error::InvalidQuery)
             || ["cannot modify", "not authorized"].iter().any(|what| message.starts_with(what));
         let code = match why.sqlite_error_code() {
@@ -275,17 +294,18 @@ fn is_spent(budget: &AtomicU64) -> bool {
     budget.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_err()
 }
 
-/// Reading of views, and of tables through them.
-fn authorize(context: AuthContext<'_>) -> Authorization {
+/// Reading of views, and of tables through those whose names start with `reader`.
+fn authorize(context: AuthContext<'_>, reader: &str) -> Authorization {
     let allowed = match context.action {
         AuthAction::Select | AuthAction::Recursive => true,
         AuthAction::Function { function_name } => !function_name.eq_ignore_ascii_case("load_extension"),
-        // A read through a view names the view. Rows that are only counted have no column, and then also no view.
-        AuthAction::Read { table_name, column_name } => {
-            context.accessor.is_some()
-                || column_name.is_empty()
-                || context.database_name == Some("temp") && !table_name.starts_with("sqlite_")
-        }
+        AuthAction::Read { table_name, column_name } => match context.database_name {
+            _ if table_name.starts_with("sqlite_") => false,
+            _ if context.accessor.is_some_and(|view| view.starts_with(reader)) => true,
+            Some("main") => ["json_each", "json_tree"].contains(&table_name),
+            // Rows that are only counted have no column, and a database only where the query names it.
+            database => database == Some("temp") || column_name.is_empty(),
+        },
         _ => false,
     };
     if allowed { Authorization::Allow } else { Authorization::Deny }
@@ -310,6 +330,10 @@ impl Asker {
     fn answer(&self, question: Question<'_>, sink: &mut dyn AnswerSink) -> rusqlite::Result<bool> {
         let Question { sql, params, wait, .. } = question;
         let conn = &self.db.conn;
+        // What is behind it would be left out.
+        if sql.contains('\0') {
+            CString::new(sql)?;
+        }
         // Only the first of several statements would run.
         if sql.trim_end_matches(|c: char| c == ';' || c.is_whitespace()).contains(';') {
             let mut statements = Batch::new(conn, sql);

@@ -11,6 +11,11 @@ use crate::error::Result;
 /// Bytes that are read at once: large enough that the calls cost nothing, small enough to stay in the cache.
 pub(super) const BUFFER: usize = 1 << 18;
 
+/// What a file may have beyond twice the size that `stat` gives: some of the kernel's say 0 and give text, others never end.
+const SLACK: u64 = 1 << 26;
+
+const NO_FILE: &str = "it is neither a file nor a directory";
+
 /// Times of a file system that keeps whole seconds, or pairs of them (FAT).
 const COARSE_MS: u64 = 2_000;
 /// Any other: kernels stamp files with a clock that moves once a tick, at worst every 10 ms; some keep 10 ms steps.
@@ -41,7 +46,7 @@ impl Stamp {
         }
         // Reading a pipe or a device may never end.
         if !found.is_file() {
-            return Err(unusable(path, "it is neither a file nor a directory"));
+            return Err(unusable(path, NO_FILE));
         }
         Ok(Self::of(&found))
     }
@@ -101,22 +106,39 @@ pub(super) fn digest(
     }
     let failed = |why: std::io::Error| unusable(path, explain(&why));
     let read_at = hasher.clock.now_ms();
-    let mut file = File::open(path).map_err(failed)?;
+    let mut file = open(path).map_err(failed)?;
     buffer
         .resize(BUFFER.min(usize::try_from(stamp.size).unwrap_or(BUFFER) + 1).max(4096).max(buffer.len()), 0);
     let mut hashing = algorithm.hasher();
+    let mut left = stamp.size.saturating_mul(2).saturating_add(SLACK);
     loop {
         match file.read(buffer) {
             Ok(0) => break,
-            Ok(read) => hashing.update(&buffer[..read]),
+            Ok(read) if read as u64 > left => return Err(unusable(path, "it grows while it is read")),
+            Ok(read) => {
+                left -= read as u64;
+                hashing.update(&buffer[..read]);
+            }
             Err(why) if why.kind() == ErrorKind::Interrupted => {}
             Err(why) => return Err(failed(why)),
         }
     }
     let digest = hashing.finish();
     // Of the open file, so that what is remembered is what was read, also when the name has moved to another file.
-    if file.metadata().is_ok_and(|after| Stamp::of(&after) == stamp) {
+    let after = file.metadata().map_err(failed)?;
+    if !after.is_file() {
+        return Err(unusable(path, NO_FILE));
+    }
+    if Stamp::of(&after) == stamp {
         hasher.remember(path, stamp, read_at, digest);
     }
     Ok(digest)
+}
+
+/// Without waiting, should the name lead to a pipe by now: neither for who writes to it nor for what is written.
+fn open(path: &Path) -> std::io::Result<File> {
+    let mut options = File::options();
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NONBLOCK);
+    options.read(true).open(path)
 }

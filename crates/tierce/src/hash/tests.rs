@@ -188,6 +188,7 @@ fn what_cannot_be_hashed_is_an_invalid_key_with_its_path() {
 
 #[cfg(unix)]
 mod links {
+    use std::fs::File;
     use std::os::unix::fs::symlink;
     use std::os::unix::net::UnixListener;
 
@@ -235,5 +236,21 @@ mod links {
         let _listener = UnixListener::bind(&path).unwrap();
         assert!(fault(file(&path, Algorithm::Xxh3)).to_string().contains("neither a file nor a directory"));
         assert!(fault(folder(temp.path())).to_string().contains("neither a file nor a directory"));
+    }
+
+    #[test]
+    fn what_is_no_file_any_more_when_it_is_opened_is_neither_waited_for_nor_read_without_end() {
+        let temp = tempfile::tempdir().unwrap();
+        let (path, pipe) = (temp.path().join("a"), temp.path().join("pipe"));
+        fs::write(&path, b"abc").unwrap();
+        let stamp = file::Stamp::of_path(&path).unwrap();
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let read = |path: &Path| {
+            file::digest(&hasher(), path, stamp, Algorithm::Xxh3, &mut Vec::new()).unwrap_err().to_string()
+        };
+        assert!(read(&pipe).contains("neither a file nor a directory"));
+        let _writer = File::options().read(true).write(true).open(&pipe).unwrap();
+        assert!(read(&pipe).contains("cannot make a key"));
+        assert!(read(Path::new("/dev/zero")).contains("grows"));
     }
 }
