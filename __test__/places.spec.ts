@@ -142,6 +142,33 @@ describe.skipIf(!canMount())('on a file system of its own (skipped where mountin
     expect(found).toEqual({ cleared: {}, again: {} })
   })
 
+  it('each_of_many_sets_at_once_on_a_full_disk_is_told_what_to_do_and_nothing_is_left_unhandled', async () => {
+    interface Crowd {
+      stored: number
+      refused: Outcome[]
+      wrong: unknown[]
+      told: string[]
+      again: Outcome
+      closed: Outcome
+    }
+    const { unhandled, ...found } = await onMount<Record<string, Crowd> & { unhandled: string[] }>(
+      'crowdOnFull',
+      4 << 20,
+    )
+    expect(unhandled).toEqual([])
+    for (const crowd of Object.values(found as Record<string, Crowd>)) {
+      expect(crowd.stored).toBeGreaterThan(100)
+      expect(crowd).toMatchObject({ wrong: [], again: {}, closed: {} })
+      for (const refused of crowd.refused) {
+        expect(refused).toMatchObject({ code: 'E_STORAGE_FULL', name: 'StorageFullError' })
+        expect(refused.message).toContain('free some space')
+        expect(refused.message).toContain(refused.context?.path)
+      }
+    }
+    expect(found.process?.refused.length).toBeGreaterThan(0)
+    expect(found.relaxed?.told).toEqual(['E_STORAGE_FULL'])
+  })
+
   it('a_disk_that_is_full_at_open_is_E_STORAGE_FULL_and_opens_when_there_is_room', async () => {
     const found = await onMount<Record<string, Outcome>>('fullAtOpen', 2 << 20)
     expect(found.opened).toMatchObject({

@@ -69,6 +69,44 @@ const SCENARIOS = {
     return { cleared, again: await outcome(() => cache.set('again', 1)) }
   },
 
+  /** Sixty-four sets at once until some are refused; then what was stored is deleted. */
+  async crowdOnFull() {
+    const unhandled = []
+    process.on('unhandledRejection', (why) => unhandled.push(String(why)))
+    const found = {}
+    for (const durability of ['process', 'relaxed']) {
+      const cache = new Cache({ dir: join(mount, durability), codec: 'none', durability })
+      const told = []
+      cache.on('error', ({ code }) => told.push(code))
+      const [stored, refused, wrong] = [[], [], []]
+      for (let round = 0; round < 80 && refused.length === 0 && told.length === 0; round++) {
+        const keys = Array.from({ length: 64 }, (_, index) => `${round}-${index}`)
+        const outcomes = await Promise.all(
+          keys.map((key, index) => outcome(() => cache.set(key, value(index, 1000)))),
+        )
+        await new Promise(setImmediate) // for what is told behind
+        for (const [index, { value: _, ...why }] of outcomes.entries()) {
+          if (why.code === undefined) stored.push(keys[index])
+          else refused.push({ key: keys[index], ...why })
+        }
+      }
+      for (const { key } of refused) if ((await cache.get(key)) !== undefined) wrong.push(key)
+      for (const key of stored.filter((_, index) => durability === 'process' || index % 8 === 0)) {
+        const held = await outcome(() => cache.has(key))
+        // What is acknowledged early may be what the event told of.
+        const gone = await outcome(() => cache.delete(key))
+        if (gone.code !== undefined || (durability === 'process' && !(held.value && gone.value)))
+          wrong.push([key, held, gone])
+      }
+      const again = await outcome(() => cache.set('again', 1))
+      const closed = await outcome(() => cache.close())
+      found[durability] = { stored: stored.length, refused, wrong, told: [...new Set(told)], again, closed }
+      rmSync(join(mount, durability), { recursive: true })
+    }
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    return { ...found, unhandled }
+  },
+
   /** Nothing is free when the directory is opened. */
   async fullAtOpen() {
     const hog = join(mount, 'hog')

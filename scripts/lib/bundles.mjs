@@ -6,12 +6,32 @@ import { at } from './paths.mjs'
 
 const parts = readdirSync(at('src/parts')).map((file) => `parts/${file.replace(/\.ts$/, '')}`)
 
+const EXPORT = String.raw`Object\.defineProperty\(exports,"([$\w]+)",{enumerable:!0,get:function\(\){return ?([^{}]+)}}\)`
+const EXPORTS = new RegExp(`${EXPORT}(?:,${EXPORT})+`, 'g')
+
+/** Has a chunk say once what all its exports have in common: it was 11 KB of `core.js`. */
+const brief = {
+  name: 'brief-exports',
+  generateBundle(_options, bundle) {
+    for (const chunk of Object.values(bundle)) {
+      if (chunk.type !== 'chunk') continue
+      chunk.code = chunk.code.replaceAll(EXPORTS, (text) => {
+        const exported = [...text.matchAll(new RegExp(EXPORT, 'g'))]
+        const getters = exported.map(([, name, value]) => `${name}:()=>${value}`)
+        const all = `Object.entries({${getters}}).map(([n,g])=>[n,{enumerable:!0,get:g}])`
+        return `Object.defineProperties(exports,Object.fromEntries(${all}))`
+      })
+    }
+  },
+}
+
 // Minified, as half of it is documentation. The names of functions and classes are part of what users see.
 const output = {
   dir: at('dist'),
   format: 'cjs',
   chunkFileNames: '[name].js',
   minify: { compress: true, mangle: { keepNames: true } },
+  plugins: [brief],
 }
 
 export default [

@@ -2,47 +2,17 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test, a failure is a panic")]
 
 mod common;
+#[path = "common/mount.rs"]
+mod mount;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use common::{Dice, assert_no_orphans, open, telling, temp, uncoded, version_in, with_key};
+use common::{assert_no_orphans, open, telling, temp, uncoded, version_in};
+use mount::{Mount, fill};
 use tierce::{Cache, Code, Error, Key};
-
-/// A small file system in memory; nothing where this user may not mount.
-struct Mount(tempfile::TempDir);
-
-impl Mount {
-    fn new(size: &str) -> Option<Self> {
-        let temp = temp();
-        let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"])
-            .arg(temp.path())
-            .output()
-            .is_ok_and(|output| output.status.success());
-        if !mounted {
-            println!("skipped: this user may not mount");
-        }
-        mounted.then_some(Self(temp))
-    }
-
-    fn path(&self) -> &Path {
-        self.0.path()
-    }
-
-    fn read_only(&self) {
-        let outcome = Command::new("mount").args(["-o", "remount,ro"]).arg(self.path()).status();
-        assert!(outcome.unwrap().success());
-    }
-}
-
-impl Drop for Mount {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(self.path()).status(); // the folder goes after it
-    }
-}
 
 /// The error has this code, names a path under `dir`, and tells what to do.
 fn assert_says(error: &Error, code: Code, dir: &Path) {
@@ -57,22 +27,11 @@ fn assert_says(error: &Error, code: Code, dir: &Path) {
     assert!(advice.iter().any(|advice| error.to_string().contains(advice)), "{error} gives no advice");
 }
 
-/// Fills the disk with values of `size`; gives how many were acknowledged, and the error.
-fn fill(cache: &Cache, size: usize) -> (u64, Error) {
-    for key in 0.. {
-        if let Err(why) = cache.set(format!("{key}"), &telling(key, 1, size)) {
-            return (key, why);
-        }
-    }
-    unreachable!()
-}
-
 #[test]
 fn a_full_disk_is_its_own_error_loses_nothing_and_passes() {
     for size in [100, 3_000, 100_000] {
         let Some(mount) = Mount::new("18m") else { return };
-        let ballast = mount.path().join("ballast");
-        fs::write(&ballast, vec![1; 8 << 20]).unwrap();
+        mount.take(8 << 20);
         let dir = mount.path().join("cache");
         let cache = Cache::builder().codec(uncoded("none")).open(&dir).unwrap();
         let (acknowledged, why) = fill(&cache, size);
@@ -86,7 +45,7 @@ fn a_full_disk_is_its_own_error_loses_nothing_and_passes() {
         };
         check(&cache);
         assert_eq!(cache.get(format!("{acknowledged}")).unwrap(), None, "what failed is not there");
-        fs::remove_file(ballast).unwrap();
+        mount.leave();
         cache.set("after", b"there is room again").unwrap();
         check(&cache);
         cache.close().unwrap();
@@ -94,157 +53,6 @@ fn a_full_disk_is_its_own_error_loses_nothing_and_passes() {
         check(&cache);
         assert!(cache.has("after").unwrap());
         assert_no_orphans(&dir);
-    }
-}
-
-#[test]
-fn a_full_disk_can_be_emptied_by_deleting() {
-    let Some(mount) = Mount::new("8m") else { return };
-    let dir = mount.path().join("cache");
-    let cache = Cache::builder().codec(uncoded("none")).open(&dir).unwrap();
-    let (acknowledged, _) = fill(&cache, 100_000);
-    for key in 0..acknowledged {
-        assert!(once_there_is_room(|| cache.delete(format!("{key}"))), "{key}");
-    }
-    for key in 0..acknowledged / 2 {
-        once_there_is_room(|| cache.set(format!("{key}"), &telling(key, 2, 100_000)));
-    }
-}
-
-#[test]
-fn a_full_disk_can_be_cleared_whatever_is_in_the_journal() {
-    for (size, sudden) in [(100, false), (3_000, false), (100, true), (3_000, true)] {
-        let Some(mount) = Mount::new(if sudden { "80m" } else { "18m" }) else { return };
-        let dir = mount.path().join("cache");
-        let cache = Cache::builder().journal(true).codec(uncoded("none")).open(&dir).unwrap();
-        let acknowledged = if sudden { 1_000 } else { fill(&cache, size).0 };
-        if sudden {
-            for key in 0..acknowledged {
-                cache.set(format!("{key}"), &telling(key, 1, size)).unwrap();
-            }
-            take_all(&mount);
-        }
-        once_there_is_room(|| cache.clear());
-        assert_eq!(cache.len().unwrap(), 0);
-        assert!((0..acknowledged).all(|key| !cache.has(format!("{key}")).unwrap()));
-        drop(fs::remove_file(mount.path().join("ballast"))); // else it waits for the free pages to be given back
-        set_when_given_back(&cache);
-        drop(cache);
-        let cache = open(&dir);
-        assert_eq!(cache.len().unwrap(), 1);
-    }
-}
-
-/// There is room for a set at the latest when the pages that are free have been given back, which is done behind.
-fn set_when_given_back(cache: &Cache) {
-    once_there_is_room(|| cache.set("k", b"v"));
-}
-
-/// What is done behind may have the last room for a moment.
-fn once_there_is_room<T>(mut run: impl FnMut() -> tierce::Result<T>) -> T {
-    for _ in 0..3_000 {
-        match run() {
-            Err(why) if why.code() == Code::StorageFull => {
-                std::thread::sleep(std::time::Duration::from_millis(20));
-            }
-            outcome => return outcome.unwrap(),
-        }
-    }
-    panic!("there is no room for a minute");
-}
-
-/// What somebody else has on the disk: takes all that is free.
-fn take_all(mount: &Mount) {
-    let mut ballast = fs::File::create(mount.path().join("ballast")).unwrap();
-    for piece in [1 << 20, 4096, 1] {
-        while std::io::Write::write(&mut ballast, &vec![1; piece]).is_ok() {}
-    }
-}
-
-#[test]
-fn a_disk_that_others_fill_suddenly_can_be_emptied_key_by_key_with_a_journal_or_without() {
-    for (journal, size) in [(true, 100), (true, 3_000), (false, 100)] {
-        let Some(mount) = Mount::new("80m") else { return };
-        let dir = mount.path().join("cache");
-        let cache = Cache::builder().journal(journal).codec(uncoded("none")).open(&dir).unwrap();
-        let count = 1_000_000 / (size as u64 + 400);
-        for key in 0..count {
-            cache.set(format!("{key}"), &telling(key, 1, size)).unwrap();
-        }
-        take_all(&mount);
-        // The log gives some room.
-        let has_room = |key: &u64| cache.set(format!("{key}"), &telling(*key, 1, size)).is_ok();
-        let more = count + (count..count + 300).take_while(has_room).count() as u64;
-        for key in 0..more {
-            let value = cache.get(format!("{key}")).unwrap().unwrap_or_else(|| panic!("{key} is lost"));
-            assert_eq!(version_in(key, &value), 1);
-            let gone = once_there_is_room(|| cache.delete(format!("{key}")));
-            assert!(gone, "{key} of {count} and {more}, {size}, {journal}");
-        }
-        assert_eq!(cache.len().unwrap(), 0);
-        drop(fs::remove_file(mount.path().join("ballast")));
-        set_when_given_back(&cache);
-        drop(cache);
-        assert_eq!(open(&dir).len().unwrap(), 1);
-    }
-}
-
-/// Sets, deletions, reads, listings and opens in any order, on a disk that others fill and leave again.
-#[test]
-fn whatever_is_done_on_full_disks_loses_nothing_that_was_acknowledged() {
-    for seed in 0..6 {
-        let mut dice = Dice::new(seed + 1);
-        let is_large = seed % 2 == 0; // so that there is a journal
-        let Some(mount) = Mount::new(if is_large { "80m" } else { "6m" }) else { return };
-        let dir = mount.path().join("cache");
-        let open = || {
-            let builder = Cache::builder().journal(true).codec(uncoded("none"));
-            if seed % 3 == 0 { with_key(builder) } else { builder }.open(&dir)
-        };
-        let mut cache = open().unwrap();
-        let mut known = std::collections::HashMap::new();
-        let size = [10, 1_000, 8_000][seed as usize % 3];
-        for step in 0..1_500 {
-            let key = dice.below(1_000);
-            let name = format!("{key}");
-            match dice.below(1_000) {
-                0..550 => {
-                    let size = dice.below(size) as usize;
-                    match cache.set(name.as_str(), &telling(key, step, size)) {
-                        Ok(()) => drop(known.insert(key, step)),
-                        Err(why) => assert_eq!(why.code(), Code::StorageFull, "{why:?}"),
-                    }
-                }
-                550..700 => {
-                    let value = cache.get(name.as_str()).unwrap();
-                    assert_eq!(value.map(|value| version_in(key, &value)), known.get(&key).copied());
-                }
-                700..985 => {
-                    let gone = once_there_is_room(|| cache.delete(name.as_str()));
-                    assert_eq!(gone, known.remove(&key).is_some(), "{key} in step {step} of {seed}");
-                }
-                985..988 => take_all(&mount),
-                988..991 => drop(fs::remove_file(mount.path().join("ballast"))),
-                991..998 => assert_eq!(cache.stats().unwrap().entries, known.len() as u64),
-                998 => {
-                    once_there_is_room(|| cache.clear());
-                    known.clear();
-                }
-                _ => {
-                    drop(cache);
-                    cache = open().unwrap();
-                }
-            }
-        }
-        assert_eq!(cache.len().unwrap(), known.len() as u64);
-        for (key, step) in &known {
-            assert_eq!(version_in(*key, &cache.get(format!("{key}")).unwrap().unwrap()), *step);
-            assert!(once_there_is_room(|| cache.delete(format!("{key}"))));
-        }
-        assert_eq!(cache.len().unwrap(), 0);
-        drop(fs::remove_file(mount.path().join("ballast")));
-        set_when_given_back(&cache);
-        cache.close().unwrap();
     }
 }
 

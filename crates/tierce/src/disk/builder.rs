@@ -169,7 +169,7 @@ impl Builder {
         };
         let rules = || rules::recorded_for(&self.0);
         Ok(match metadata::choose(&paths.dir, metadata, fits, rules)? {
-            (Kind::Sqlite, _) => Tier::Sqlite(Cache::new(Engine::open(&self.0, paths)?)),
+            (Kind::Sqlite, _) => Tier::Sqlite(Cache::new(Engine::open(&self.0, &paths)?)),
             (Kind::Json, rules) => Tier::Json(SidecarCache::open(&self.0, paths, rules)?),
         })
     }

@@ -244,7 +244,7 @@ impl Cache {
     /// As [`Cache::set`].
     pub fn flush(&self) -> Result<()> {
         self.engine.settled()?;
-        maintenance::flush(&self.engine, &*self.engine.primary(Wait::Yes)?)
+        maintenance::flush(&self.engine, None)
     }
 
     /// Flushes, copies the log into the database and closes. Dropping a cache loses nothing but the accesses since
@@ -265,7 +265,7 @@ impl Cache {
         self.engine.closing.store(true, Ordering::Relaxed);
         self.engine.log.close();
         self.maintenance.stop();
-        let end = || self.engine.copy_log(&*self.engine.primary(Wait::Yes)?, Some(LogEnd::Cut));
+        let end = || self.engine.copy_log(None, Some(LogEnd::Cut));
         match self.flush().and_then(|()| end()) {
             Err(why) if self.engine.is_gone() => {
                 let message = "the directory was removed or replaced while the cache was open: what was stored went with it";

@@ -78,7 +78,10 @@ impl Engine {
         let mut written = Vec::new();
         for (header, payload) in files {
             written.push(header.write_id);
-            let write = || self.blobs.write(*header, payload, sync);
+            let write = || {
+                let _shared = self.reserve.share();
+                self.blobs.write(*header, payload, sync)
+            };
             let outcome = match write() {
                 Err(why) if why.code() == Code::StorageFull && self.make_room(Wait::Yes)? => write(),
                 outcome => outcome,

@@ -85,7 +85,7 @@ impl Engine {
             self.drain()?;
             if let Some(end) = self.log.is_due() {
                 let db = self.connect()?;
-                self.copy_log(&db, end)?;
+                self.copy_log(Some(&db), end)?;
                 self.give_back(&db)?;
             }
             if !journal.is_due() {
@@ -124,7 +124,7 @@ impl Engine {
         alone: Alone,
     ) -> Result<Absorbed> {
         let Some(journal) = journal else { return Ok(Absorbed::default()) };
-        if alone == Alone::No {
+        if alone.lets_add() {
             self.forget_unlinked(transaction)?;
         }
         let asks = alone == Alone::Renewing || journal.end().is_some() || !journal.is_sound();
@@ -133,7 +133,7 @@ impl Engine {
         let pending = span.end - span.start;
         let renews = alone == Alone::Renewing && !journal.is_current();
         if alone == Alone::Beside || pending == 0 && !renews {
-            if alone != Alone::No && journal.is_current() {
+            if !alone.lets_add() && journal.is_current() {
                 transaction.keep_turned(journal.turned())?;
             }
             return Ok(Absorbed::default());
@@ -141,10 +141,10 @@ impl Engine {
         if alone != Alone::Clearing && wait == Wait::No && pending > AT_ONCE {
             return Err(Error::new(Code::LockTimeout, "what is in the journal has to be applied first"));
         }
-        let most = match (alone, self.journaling.is_stuck()) {
-            (Alone::Clearing, _) => 0,
-            (Alone::No, false) => BATCH,
-            (Alone::No, true) => SMALL,
+        let most = match alone {
+            Alone::Clearing => 0,
+            Alone::No => BATCH,
+            Alone::Least => SMALL,
             _ => u64::MAX,
         };
         let mut absorbed = Absorbed::default();

@@ -18,7 +18,7 @@ use super::open::{Opener, Paths};
 use super::options::Options;
 use super::owner::Owner;
 use super::query::Asker;
-use super::reserve::Reserve;
+use super::reserve::{self, Reserve};
 use super::{Wait, lock, not_run, patiently, rules};
 use crate::clock::Clock;
 use crate::codec::CodecChoice;
@@ -58,6 +58,7 @@ pub(super) struct Engine {
     pub owner: Owner,
     pub bound: Bound,
     pub log: Log,
+    /// Behind what has connections.
     pub reserve: Reserve,
     pub journaling: Journaling,
     /// Held while the log is copied: two at once are in each other's way.
@@ -74,7 +75,18 @@ pub(super) struct Engine {
 }
 
 impl Engine {
-    pub fn open(options: &Options, paths: Paths) -> Result<Self> {
+    /// A disk without a free block must not keep what is there from being read: the reserve has room for what an open makes.
+    pub fn open(options: &Options, paths: &Paths) -> Result<Self> {
+        let open = || Self::open_once(options, paths.clone());
+        match open() {
+            Err(why) if why.code() == Code::StorageFull => {
+                reserve::lend(&paths.reserve, open).unwrap_or(Err(why))
+            }
+            outcome => outcome,
+        }
+    }
+
+    fn open_once(options: &Options, paths: Paths) -> Result<Self> {
         let keeping = rules::settle(&paths, options)?; // before anything in the directory is touched
         let epochs = Arc::new(EpochTable::open(&paths.epochs)?);
         let opener = Opener {
@@ -96,7 +108,7 @@ impl Engine {
             accesses: bound.access_log(),
             bound,
             log,
-            reserve: Reserve::new(paths.reserve.clone()),
+            reserve: Reserve::new(paths.reserve.clone(), Arc::clone(&epochs)),
             journaling: Journaling::new(options),
             copying: Mutex::default(),
             generation: AtomicI64::new(opened.generation),
@@ -129,6 +141,7 @@ impl Engine {
                 engine.rebuild(&mut *engine.primary(Wait::Yes)?, why)?;
                 engine.settle()?;
             }
+            Err(why) if why.code() == Code::StorageFull => {} // left to the next open
             outcome => outcome?,
         }
         Ok(engine)
@@ -282,18 +295,32 @@ impl Engine {
         })
     }
 
-    /// Copies the log into the database; gives whether it could be ended as it was asked for. Keeps what its file is like then.
-    pub fn copy_log(&self, db: &Db, end: Option<LogEnd>) -> Result<bool> {
-        let copied = match self.copy_log_as_is(db, end) {
+    /// Runs something on a connection, or where there is none on the one that writes.
+    pub fn on<T>(&self, db: Option<&Db>, run: impl FnOnce(&Db) -> Result<T>) -> Result<T> {
+        match db {
+            Some(db) => run(db),
+            None => run(&*self.primary(Wait::Yes)?),
+        }
+    }
+
+    /// Copies the log into the database over this connection, or the one that writes; gives whether it could be ended as it was asked for.
+    /// Keeps what its file is like then.
+    pub fn copy_log(&self, db: Option<&Db>, end: Option<LogEnd>) -> Result<bool> {
+        let copy = || self.on(db, |db| self.copy_log_as_is(db, end));
+        let shared = self.reserve.share();
+        let copied = copy();
+        drop(shared);
+        let copied = match copied {
             Err(why) if why.code() == Code::StorageFull => {
-                let Some(room) = self.reserve.try_room() else { return Err(why) };
-                room.give();
-                self.copy_log_as_is(db, end)?
+                self.copy_in_reserve(&self.reserve.room())?;
+                copy()?
             }
             outcome => outcome?,
         };
-        self.uncover(db);
-        Ok(copied)
+        self.on(db, |db| {
+            self.uncover(db);
+            Ok(copied)
+        })
     }
 
     /// As [`Engine::copy_log`], with the room that there is.

@@ -25,7 +25,8 @@ const TICK_AT: usize = MENDING_AT + 64;
 const LEFT_AT: usize = TICK_AT + 64;
 const MOVES_AT: usize = LEFT_AT + 64;
 /// Words of the eviction policies, all changed by writers only: the hand of `sieve`, the weight of the small queue of
-/// `s3-fifo`, whether that has evicted yet, and by which token entries are counted.
+/// `s3-fifo`, whether that has evicted yet, and by which token entries are counted. Then whether there is a journal, and how often the
+/// reserve was given up.
 const POLICY_AT: usize = MOVES_AT + 64;
 const BYTES: u64 = POLICY_AT as u64 + 64;
 
@@ -58,7 +59,7 @@ impl EpochTable {
         unsafe_code,
         reason = "the one view of the shared mapping; other processes change it only atomically"
     )]
-    fn parts(&self) -> (&[AtomicU32], &AtomicU32, [&AtomicU64; 8]) {
+    fn parts(&self) -> (&[AtomicU32], &AtomicU32, [&AtomicU64; 9]) {
         let start = self.map.as_ptr();
         // SAFETY: the map is at least `BYTES` long (checked by `fill` before mapping) and aligned to a page, flag and
         // words are at multiples of 8, and the atomics have the layout of their integers. Truncating the file from
@@ -76,6 +77,7 @@ impl EpochTable {
                     POLICY_AT + 16,
                     POLICY_AT + 24,
                     POLICY_AT + 32,
+                    POLICY_AT + 40,
                 ]
                 .map(|at| &*start.add(at).cast::<AtomicU64>()),
             )
@@ -185,6 +187,11 @@ impl EpochTable {
     /// Not zero once the directory has a journal.
     pub(super) fn journaled(&self) -> &AtomicU64 {
         self.parts().2[7]
+    }
+
+    /// Counts how often the reserve was made shorter: who counted on it looks again.
+    pub(super) fn given(&self) -> &AtomicU64 {
+        self.parts().2[8]
     }
 
     /// Where the epochs are, for a host language that reads them without a call: `2^BITS` `u32`s that stay mapped as

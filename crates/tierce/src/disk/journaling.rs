@@ -224,7 +224,7 @@ impl Engine {
     /// In a transaction: sets right what the front of the journal says, where the database says otherwise. Gives what is pending.
     pub fn mended(&self, journal: &Journal, known: &Facts, wait: Wait, alone: Alone) -> Result<Range<u64>> {
         let timeout = if wait == Wait::Yes { self.lock_timeout } else { Duration::ZERO };
-        let (is_lost, pending) = journal.mended(timeout, alone != Alone::No, known)?;
+        let (is_lost, pending) = journal.mended(timeout, !alone.lets_add(), known)?;
         if is_lost {
             self.lost();
         }

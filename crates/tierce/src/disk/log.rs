@@ -10,13 +10,14 @@ use std::time::Duration;
 use super::bound::slack;
 use super::db::{Db, LogEnd, PAGE_SIZE};
 use super::engine::Engine;
+use super::transact::Alone;
 use super::{Wait, patiently};
 use crate::error::{Code, Error, Result};
 
 /// Pages of log that are worth a copy, and the most that wait for one: a page that is written often is copied once.
 const DUE: std::ops::RangeInclusive<u64> = 256..=4000;
 /// How long a writer waits for others who use the log.
-const PATIENCE: Duration = Duration::from_millis(50);
+pub(super) const PATIENCE: Duration = Duration::from_millis(50);
 /// Free pages given back in one transaction: short enough that a writer beside it barely waits.
 const STEP: u32 = 128;
 
@@ -76,6 +77,18 @@ impl Log {
     }
 }
 
+/// Ends the log; false where others use it for longer than that.
+pub(super) fn insist(patience: Duration, mut end: impl FnMut() -> Result<bool>) -> Result<bool> {
+    let ended = patiently(patience, || match end() {
+        Ok(false) => Err(Error::new(Code::LockTimeout, "somebody uses the log")),
+        outcome => outcome,
+    });
+    match ended {
+        Err(why) if why.code() == Code::LockTimeout => Ok(false),
+        outcome => outcome,
+    }
+}
+
 impl Engine {
     /// Before a write: ends a log that has outrun the copying.
     ///
@@ -90,17 +103,7 @@ impl Engine {
             return Err(Error::new(Code::LockTimeout, "the log has to be copied first"));
         }
         // Another process may be copying it, or reading; who stays for longer keeps it.
-        let db = self.primary(wait)?;
-        let ended =
-            patiently(PATIENCE.min(self.lock_timeout), || match self.copy_log(&db, Some(LogEnd::Restart)) {
-                Ok(false) => Err(Error::new(Code::LockTimeout, "somebody uses the log")),
-                outcome => outcome,
-            });
-        drop(db);
-        let ended = match ended {
-            Err(why) if why.code() == Code::LockTimeout => false,
-            outcome => outcome?,
-        };
+        let ended = insist(PATIENCE.min(self.lock_timeout), || self.copy_log(None, Some(LogEnd::Restart)))?;
         let (pages, retry) = if ended { (0, 0) } else { (pages, pages + self.log.due) };
         self.log.pages.store(pages, Ordering::Relaxed);
         self.log.retry.store(retry, Ordering::Relaxed);
@@ -113,15 +116,14 @@ impl Engine {
             return Ok(());
         }
         while db.free_pages()? > self.log.spare / 2 && !self.log.closing.load(Ordering::Relaxed) {
-            let room = self.reserve.room(); // a removal may need it
             let transaction = patiently(self.lock_timeout, || db.begin())?;
             transaction.vacuum(STEP)?;
+            self.cover(db, Alone::No)?;
             transaction.commit()?;
-            drop(room);
             if db.wal_pages() >= self.log.due {
-                self.copy_log(db, None)?;
+                self.copy_log(Some(db), None)?;
             }
         }
-        self.copy_log(db, Some(LogEnd::Restart)).map(|_| ())
+        self.copy_log(Some(db), Some(LogEnd::Restart)).map(|_| ())
     }
 }

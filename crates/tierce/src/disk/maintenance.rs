@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::db::{Db, LogEnd};
 use super::engine::Engine;
+use super::transact::Alone;
 use super::{lock, patiently};
 use crate::error::{Code, Result};
 
@@ -127,7 +128,7 @@ impl Worker {
                 Job::Checkpoint(end) => {
                     self.checkpoint_waits.store(false, Ordering::Release);
                     self.engine.connect().and_then(|db| {
-                        self.engine.copy_log(&db, end)?;
+                        self.engine.copy_log(Some(&db), end)?;
                         self.engine.give_back(&db)
                     })
                 }
@@ -136,7 +137,7 @@ impl Worker {
                     self.engine
                         .settled()
                         .and_then(|()| self.engine.connect())
-                        .and_then(|db| flush(&self.engine, &db))
+                        .and_then(|db| flush(&self.engine, Some(&db)))
                 }
                 Job::Examine => self.engine.examine(),
                 Job::Drain => {
@@ -174,16 +175,20 @@ fn give_memory_back() {
 }
 
 /// Writes the accesses that are noted, in short transactions. A reader of everything changes every page, so the log is
-/// kept short on the way.
-pub(super) fn flush(engine: &Engine, db: &Db) -> Result<()> {
+/// kept short on the way. Over this connection, or the one that writes.
+pub(super) fn flush(engine: &Engine, db: Option<&Db>) -> Result<()> {
     for batch in engine.accesses.all().chunks(BATCH) {
         let write = || {
-            let _room = engine.reserve.room(); // a removal may need it
-            let transaction = patiently(engine.lock_timeout, || db.begin())?;
-            for (id, access) in batch {
-                transaction.touch(*id, access.tick, access.hits)?;
-            }
-            transaction.commit()
+            engine.on(db, |db| {
+                let transaction = patiently(engine.lock_timeout, || db.begin())?;
+                for (id, access) in batch {
+                    transaction.touch(*id, access.tick, access.hits)?;
+                }
+                engine.cover(db, Alone::No)?;
+                transaction.commit()?;
+                engine.log.grew(db.wal_pages());
+                Ok(())
+            })
         };
         match write() {
             Err(why) if why.code() == Code::StorageFull => {
@@ -193,7 +198,6 @@ pub(super) fn flush(engine: &Engine, db: &Db) -> Result<()> {
             outcome => outcome?,
         }
         engine.accesses.flushed(batch);
-        engine.log.grew(db.wal_pages());
         if engine.log.is_due().is_some() {
             engine.copy_log(db, None)?;
         }

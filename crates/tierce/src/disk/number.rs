@@ -126,7 +126,7 @@ impl Number {
 /// A structured value behind the head of each version, where it has no text.
 fn headless(bytes: &[u8]) -> Option<&[u8]> {
     match bytes {
-        [VERSION, value @ ..] | [2..=4, 0..=2, 0, 0, value @ ..] => Some(value),
+        [VERSION, value @ ..] | [2..=5, 0..=2, 0, 0, value @ ..] => Some(value),
         _ => None,
     }
 }
@@ -183,7 +183,7 @@ mod tests {
 
     #[test]
     fn each_version_of_a_structured_number_is_read() {
-        for head in [&[1][..], &[2, 0, 0, 0], &[3, 0, 0, 0], &[4, 0, 0, 0]] {
+        for head in [&[1][..], &[2, 0, 0, 0], &[3, 0, 0, 0], &[4, 0, 0, 0], &[5, 0, 0, 0]] {
             let stored = [head, &[0xc7, 1, 5]].concat();
             assert_eq!(Number::read(7, &stored), Some(Number::Big(-5)));
         }

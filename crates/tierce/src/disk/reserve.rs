@@ -1,15 +1,19 @@
 //! Room on the disk for what frees room. A deletion writes to the log first, and the log is only cut when the database takes in
 //! what it holds: a full disk has nothing left for either. So a file of zeros is kept that is as large as what both need, and given up then.
+//!
+//! It is given up by who holds the database's lock for writers, in the transaction that needs the room or while the log is copied, and every
+//! other transaction looks that it is whole before it commits ([`Reserve::cover`]): so nobody else's pages take that room, whatever thread or
+//! process they are of.
 
 use std::fs::{self, OpenOptions};
 use std::io::ErrorKind;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, TryLockError};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, TryLockError};
 
 use super::blob::{lengthen, owner_only};
 use super::db::PAGE_SIZE;
-use super::lock;
+use super::epoch::EpochTable;
 use crate::error::{Code, Error};
 
 /// Bytes: the log of a removal, or of clearing some ten thousand pages.
@@ -21,6 +25,8 @@ const OF_JOURNAL: u64 = 2;
 /// With less free than this, sets go to the database at once: the longest log (48 MiB) and what it takes to move a journal. So a disk that
 /// fills up is met without one.
 const SCARCE: u64 = 64 << 20;
+/// What an open may take of it: the log's index, which is gone when a cache is closed.
+const LENT: u64 = 40 << 10;
 /// Sets between looks whether there is room again.
 const LOOKS: u32 = 64;
 
@@ -28,34 +34,61 @@ const LOOKS: u32 = 64;
 #[derive(Debug)]
 pub(super) struct Reserve {
     path: PathBuf,
+    epochs: Arc<EpochTable>,
     /// Bytes for what is in the journal.
     journal: AtomicU64,
     /// Bytes by which the database grows when the log is copied.
     growth: AtomicU64,
     /// Pages that the database may have before it is looked at again.
     covered: AtomicU64,
-    room: Mutex<()>,
+    /// How often it had been given up then, by whomever.
+    seen: AtomicU64,
+    room: RwLock<()>,
+    /// The length at which it may be kept from the next transaction with a right to the room on.
+    offered: AtomicU64,
     is_given: AtomicBool,
+    is_short: AtomicBool,
     is_scarce: AtomicBool,
     looks: AtomicU32,
 }
 
 /// The right to the room that a full disk has left: nobody else of this handle takes it. What was given up is kept again behind it.
+/// Taken before the database is.
 pub(super) struct Room<'a> {
     reserve: &'a Reserve,
-    _turn: MutexGuard<'a, ()>,
+    _turn: RwLockWriteGuard<'a, ()>,
+}
+
+/// Nobody can plant a link to another file.
+fn options() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NOFOLLOW);
+    owner_only(&mut options);
+    options
+}
+
+/// Opens a cache with room that its reserve had. `None` where it has not as much.
+pub(super) fn lend<T>(path: &Path, open: impl FnOnce() -> Result<T, Error>) -> Option<Result<T, Error>> {
+    let mut file = options().append(true).open(path).ok()?;
+    file.set_len(file.metadata().ok()?.len().checked_sub(LENT)?).ok()?;
+    Some(open().inspect_err(|_| drop(lengthen(&mut file, LENT))))
 }
 
 impl Reserve {
     /// Keeps the room, unless it is kept or the disk has none.
-    pub fn new(path: PathBuf) -> Self {
+    pub fn new(path: PathBuf, epochs: Arc<EpochTable>) -> Self {
         let reserve = Self {
             path,
+            epochs,
             journal: AtomicU64::default(),
             growth: AtomicU64::default(),
             covered: AtomicU64::default(),
-            room: Mutex::default(),
+            seen: AtomicU64::default(),
+            room: RwLock::default(),
+            offered: AtomicU64::new(u64::MAX),
             is_given: AtomicBool::default(),
+            is_short: AtomicBool::default(),
             is_scarce: AtomicBool::default(),
             looks: AtomicU32::default(),
         };
@@ -67,7 +100,8 @@ impl Reserve {
     pub fn keep_for(&self, journal: u64) -> bool {
         self.journal.store(journal * OF_JOURNAL, Ordering::Relaxed);
         self.look();
-        self.keep()
+        // Where somebody has the right to it, it is kept behind that.
+        self.room.try_read().is_ok_and(|_shared| self.keep())
     }
 
     /// Bytes that it has for a journal.
@@ -82,19 +116,16 @@ impl Reserve {
         if self.fill(whole).is_ok() {
             return true;
         }
-        let kept = self.fill(SIZE + growth).or_else(|_| self.fill(SIZE));
-        if kept.is_err() {
-            self.cut(0);
-        }
+        let parts = (1..=SIZE / PAGE_SIZE).rev().map(|pages| pages * PAGE_SIZE);
+        let kept = std::iter::once(SIZE + growth).chain(parts).find(|bytes| self.fill(*bytes).is_ok());
+        self.is_short.store(kept.is_none_or(|bytes| bytes < SIZE), Ordering::Relaxed);
+        self.epochs.given().fetch_add(1, Ordering::AcqRel); // it may have been lent
         false
     }
 
     /// Makes the file as long as that, or longer.
     fn fill(&self, bytes: u64) -> std::io::Result<u64> {
-        let mut options = OpenOptions::new();
-        #[cfg(unix)] // nobody can plant a link to another file
-        std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NOFOLLOW);
-        let mut file = owner_only(&mut options).append(true).create(true).open(&self.path)?;
+        let mut file = options().append(true).create(true).open(&self.path)?;
         let length = file.metadata()?.len();
         lengthen(&mut file, bytes.saturating_sub(length))?;
         Ok(length.max(bytes))
@@ -102,10 +133,10 @@ impl Reserve {
 
     /// Makes the file no longer than that.
     fn cut(&self, bytes: u64) {
-        self.covered.store(0, Ordering::Relaxed);
+        self.epochs.given().fetch_add(1, Ordering::AcqRel); // before: who looks from now on finds less, or will look again
         if bytes == 0 {
             let _ = fs::remove_file(&self.path); // when it is gone, somebody else has given it up
-        } else if let Ok(file) = OpenOptions::new().write(true).open(&self.path)
+        } else if let Ok(file) = options().write(true).open(&self.path)
             && file.metadata().is_ok_and(|about| about.len() > bytes)
         {
             let _ = file.set_len(bytes);
@@ -114,7 +145,8 @@ impl Reserve {
 
     /// Whether a database of so many pages can be taken in, as far as was looked.
     pub fn covers(&self, pages: u64) -> bool {
-        pages <= self.covered.load(Ordering::Relaxed) && !self.is_given.load(Ordering::Relaxed)
+        pages <= self.covered.load(Ordering::Relaxed)
+            && self.seen.load(Ordering::Relaxed) == self.epochs.given().load(Ordering::Acquire)
     }
 
     /// Before a commit after which the database has so many pages, of which its file has `in_file`: keeps room for the others.
@@ -122,9 +154,7 @@ impl Reserve {
     /// # Errors
     /// [`Code::StorageFull`] where there is none.
     pub fn cover(&self, pages: u64, in_file: u64) -> Result<(), Error> {
-        if self.is_given.load(Ordering::Acquire) {
-            return Err(self.none()); // to a removal, by another thread
-        }
+        let given = self.epochs.given().load(Ordering::Acquire);
         let growth = pages.saturating_sub(in_file) * PAGE_SIZE;
         let ahead = growth.next_multiple_of(STEP);
         self.growth.store(growth, Ordering::Relaxed);
@@ -132,6 +162,7 @@ impl Reserve {
         let kept = [SIZE + journal + ahead, SIZE + ahead].into_iter().find_map(|bytes| self.fill(bytes).ok());
         if kept.is_some() {
             self.covered.store(in_file + ahead / PAGE_SIZE, Ordering::Relaxed);
+            self.seen.store(given, Ordering::Relaxed);
             return Ok(());
         }
         match self.fill(SIZE + growth) {
@@ -154,19 +185,34 @@ impl Reserve {
         self.growth.load(Ordering::Relaxed) > 0
     }
 
-    /// The right to the room that there is; waits for who has it.
+    /// The right to the room that there is; waits for who has it or [shares](Reserve::share) it. Not with a connection in hand that others
+    /// wait for.
     pub fn room(&self) -> Room<'_> {
-        Room { reserve: self, _turn: lock(&self.room) }
+        Room { reserve: self, _turn: self.room.write().unwrap_or_else(PoisonError::into_inner) }
     }
 
     /// As [`Reserve::room`]; `None` where somebody has it.
     pub fn try_room(&self) -> Option<Room<'_>> {
-        let turn = match self.room.try_lock() {
+        let turn = match self.room.try_write() {
             Ok(turn) => turn,
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
             Err(TryLockError::WouldBlock) => return None,
         };
         Some(Room { reserve: self, _turn: turn })
+    }
+
+    /// For what takes room without the database's lock for writers: keeps the room from being given up meanwhile.
+    pub fn share(&self) -> RwLockReadGuard<'_, ()> {
+        self.room.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// In a transaction with a right to the room: gives up what was [offered](Room::offer).
+    pub fn give_offered(&self) {
+        let rest = self.offered.load(Ordering::Relaxed);
+        if rest < u64::MAX {
+            self.is_given.store(true, Ordering::Relaxed);
+            self.cut(rest);
+        }
     }
 
     /// The error of who would take the room that is to be kept.
@@ -193,16 +239,14 @@ impl Reserve {
 }
 
 impl Room<'_> {
-    /// Gives up what the database needs to take in the log and the journal.
-    pub fn give(&self) {
-        self.reserve.is_given.store(true, Ordering::Release);
-        self.reserve.cut(SIZE);
+    /// Transactions with a right to the room may have what the database needs to take in the log and the journal.
+    pub fn offer(&self) {
+        self.reserve.offered.fetch_min(SIZE, Ordering::Relaxed);
     }
 
-    /// Gives up all.
-    pub fn give_all(&self) {
-        self.reserve.is_given.store(true, Ordering::Release);
-        self.reserve.cut(0);
+    /// They may have all.
+    pub fn offer_all(&self) {
+        self.reserve.offered.store(0, Ordering::Relaxed);
     }
 
     /// The log is in the database.
@@ -211,9 +255,19 @@ impl Room<'_> {
     }
 }
 
+/// Behind the connections: what they gave back is kept again.
+impl Drop for Reserve {
+    fn drop(&mut self) {
+        if self.is_short.load(Ordering::Relaxed) {
+            self.keep();
+        }
+    }
+}
+
 impl Drop for Room<'_> {
     fn drop(&mut self) {
-        if self.reserve.is_given.swap(false, Ordering::AcqRel) {
+        self.reserve.offered.store(u64::MAX, Ordering::Relaxed);
+        if self.reserve.is_given.swap(false, Ordering::Relaxed) {
             self.reserve.keep();
         }
     }
@@ -223,7 +277,7 @@ impl Drop for Room<'_> {
 #[cfg(unix)]
 #[allow(unsafe_code, reason = "the standard library has no call for it")]
 #[allow(clippy::unnecessary_cast, reason = "the types differ between systems")]
-fn free(dir: &std::path::Path) -> Option<u64> {
+fn free(dir: &Path) -> Option<u64> {
     use std::os::unix::ffi::OsStrExt as _;
     let dir = std::ffi::CString::new(dir.as_os_str().as_bytes()).ok()?;
     // SAFETY: zeros are a valid `statvfs`, which the call fills in; the path ends with a zero.
@@ -235,6 +289,6 @@ fn free(dir: &std::path::Path) -> Option<u64> {
 }
 
 #[cfg(not(unix))]
-fn free(_: &std::path::Path) -> Option<u64> {
+fn free(_: &Path) -> Option<u64> {
     None // there is no journal there
 }

@@ -163,6 +163,7 @@ impl ValueWriter {
         let bytes = growing.payload.add(&self.engine.keeping, codec, &self.chunk)?;
         let stored = growing.payload.header.stored_size;
         self.engine.bound.admit(weight(self.key.as_bytes().len() as u64 + stored))?;
+        let _shared = self.engine.reserve.share();
         growing.write(&bytes)?;
         self.chunk.clear();
         Ok(())

@@ -8,7 +8,7 @@ use super::engine::Engine;
 use super::{Wait, not_run, patiently};
 use crate::error::{Code, Error, Result};
 
-/// How often a write makes room on a full disk: what gives free pages back may take it, for a moment.
+/// How often a write makes room on a full disk: another thread's removal may have it.
 const ROOM: usize = 3;
 
 /// Whether a transaction keeps others from adding to the journal until it is done.
@@ -16,6 +16,8 @@ const ROOM: usize = 3;
 pub(super) enum Alone {
     /// It only moves what is in there into the database.
     No,
+    /// As [`Alone::No`], a little at a time, by who has the right to the room of a full disk.
+    Least,
     Yes,
     /// It removes everything, what is in there too.
     Clearing,
@@ -23,6 +25,13 @@ pub(super) enum Alone {
     Beside,
     /// It is followed by another life of the journal.
     Renewing,
+}
+
+impl Alone {
+    /// Whether others may add to the journal meanwhile.
+    pub fn lets_add(self) -> bool {
+        matches!(self, Self::No | Self::Least)
+    }
 }
 
 /// What a transaction does. Not a type parameter, or all of this would be compiled once for each.
@@ -72,7 +81,6 @@ impl Engine {
                 outcome => return outcome,
             }
         }
-        // What gives free pages back may have had the room just then.
         let _room = (wait == Wait::Yes).then(|| self.reserve.room());
         self.write_sound(wait, Alone::Yes, run)
     }
@@ -100,7 +108,7 @@ impl Engine {
             Ok(transaction)
         })?;
         let journal = self.journal()?;
-        let turn = match journal.filter(|_| alone != Alone::No) {
+        let turn = match journal.filter(|_| !alone.lets_add()) {
             Some(journal) => Some(journal.turn(timeout)?),
             None => None,
         };

@@ -1,8 +1,11 @@
 //! The write path: encode outside every lock, then one record of the journal, or files and one transaction.
 
+use std::time::Duration;
+
 use super::Wait;
 use super::engine::Engine;
 use super::extras::Extras;
+use super::log::PATIENCE;
 use super::number::Number;
 use super::ready::Ready;
 use super::row::Freshness;
@@ -11,6 +14,11 @@ use crate::codec::{CodecChoice, Numbers};
 use crate::error::{Code, Error, Result};
 use crate::key::Key;
 use crate::snapshot::Record;
+
+/// How often a removal tries again on a full disk, and the pause that grows by itself with each: another process may have taken the room for
+/// the file of a value, which goes again, as it cannot be stored.
+const TRIES: u32 = 4;
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// One change to the cache.
 #[derive(Clone, Debug)]
@@ -139,7 +147,9 @@ pub struct Written {
 }
 
 fn only_removes(writes: &[Write<'_>]) -> bool {
-    writes.iter().all(|write| matches!(write, Write::Delete { .. } | Write::Clear))
+    writes
+        .iter()
+        .all(|write| matches!(write, Write::Delete { .. } | Write::InvalidateTags { .. } | Write::Clear))
 }
 
 impl Engine {
@@ -147,7 +157,7 @@ impl Engine {
     pub fn apply(&self, writes: &[Write<'_>], wait: Wait) -> Result<Vec<Written>> {
         let is_stuck = wait == Wait::Yes && self.journaling.is_stuck() && only_removes(writes);
         let applied = if is_stuck {
-            self.apply_on_full_disk(writes) // another try to move what is pending would take the room that there is
+            self.apply_on_full_disk(writes, self.lock_timeout) // another try to move what is pending would take the room that there is
         } else {
             self.apply_once(writes, wait, Alone::Yes)
         };
@@ -160,8 +170,15 @@ impl Engine {
                     let message = "the disk is full, and making room takes a thread that may wait";
                     return Err(Error::new(Code::LockTimeout, message).because(why));
                 }
-                // Again: what is done behind may have had the room.
-                self.apply_on_full_disk(writes).or_else(|_| self.apply_on_full_disk(writes)).map_err(|_| why)
+                let mut patience = self.lock_timeout;
+                for tried in 1..TRIES {
+                    match self.apply_on_full_disk(writes, patience) {
+                        Err(last) if last.code() == Code::StorageFull => patience = PATIENCE,
+                        outcome => return outcome,
+                    }
+                    std::thread::sleep(PAUSE * tried);
+                }
+                self.apply_on_full_disk(writes, patience).map_err(|last| why.because(last))
             }
             outcome => outcome,
         }
@@ -172,7 +189,9 @@ impl Engine {
         if let Some(written) = self.append(&ready, wait)? {
             return Ok(written);
         }
-        self.keep_log_short(wait)?;
+        if alone == Alone::Yes {
+            self.keep_log_short(wait)?;
+        }
         let files: Vec<_> = ready.iter().filter_map(Ready::file).collect();
         if !files.is_empty() && wait == Wait::No {
             let why = "a value goes to a file, which takes a thread that may wait";

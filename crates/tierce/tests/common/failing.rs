@@ -9,12 +9,17 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use Ordering::SeqCst;
 
-/// Files that are open under the directory, by descriptor: [`OURS`], and [`KEPT`] where a power cut must not lose them.
+/// Files that are open under the directory, by descriptor: [`OURS`], and [`KEPT`] where a power cut must not lose them. With the [`ROUND`] in
+/// which they were opened: what a handle that was dropped closes behind is no file of the test that has its turn by then.
 static FILES: [AtomicI32; 4096] = [const { AtomicI32::new(0) }; 4096];
 const OURS: i32 = 1;
 const KEPT: i32 = 2;
 /// Written since the last sync.
 const DIRTY: i32 = 4;
+const FLAGS: i32 = OURS | KEPT | DIRTY;
+
+/// Counts in steps that leave the flags alone.
+static ROUND: AtomicI32 = AtomicI32::new(0);
 
 /// Part of the paths that are watched.
 static WATCHED: Mutex<Option<String>> = Mutex::new(None);
@@ -47,6 +52,7 @@ pub const FAULTS: [Fault; 3] = [
 pub fn watch(dir: &std::path::Path) -> MutexGuard<'static, ()> {
     let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     lift();
+    ROUND.fetch_add(FLAGS + 1, SeqCst);
     CLOSED_DIRTY.store(0, SeqCst);
     let name = dir.file_name().map(|name| name.to_string_lossy().into_owned());
     *WATCHED.lock().unwrap_or_else(PoisonError::into_inner) = name;
@@ -69,7 +75,7 @@ pub fn lift() -> u64 {
 
 /// Files that a power cut could tear: the log and values that were written and not synced since, open or closed.
 pub fn unsynced() -> u64 {
-    let open = FILES.iter().filter(|file| file.load(SeqCst) == OURS | KEPT | DIRTY).count();
+    let open = FILES.iter().filter(|file| file.load(SeqCst) == ROUND.load(SeqCst) | FLAGS).count();
     open as u64 + CLOSED_DIRTY.load(SeqCst)
 }
 
@@ -92,7 +98,8 @@ fn fails(reads: bool) -> bool {
 }
 
 fn file(fd: c_int) -> Option<&'static AtomicI32> {
-    FILES.get(usize::try_from(fd).ok()?).filter(|file| file.load(SeqCst) & OURS != 0)
+    let is_ours = |state: i32| state & OURS != 0 && state & !FLAGS == ROUND.load(SeqCst);
+    FILES.get(usize::try_from(fd).ok()?).filter(|file| is_ours(file.load(SeqCst)))
 }
 
 fn dirty(fd: c_int) {
@@ -150,13 +157,13 @@ macro_rules! stand_in {
 
 fn opened(fd: c_int, path: *const c_char) {
     if let Some(file) = usize::try_from(fd).ok().and_then(|fd| FILES.get(fd)) {
-        file.store(concerns(path), SeqCst);
+        file.store(ROUND.load(SeqCst) | concerns(path), SeqCst);
     }
 }
 
 fn closing(fd: c_int) -> bool {
     if let Some(file) = file(fd)
-        && file.swap(0, SeqCst) == OURS | KEPT | DIRTY
+        && file.swap(0, SeqCst) & FLAGS == FLAGS
     {
         CLOSED_DIRTY.fetch_add(1, SeqCst);
     }
