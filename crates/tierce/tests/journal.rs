@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 
-use common::{Dice, copy, database, telling, temp, version_in};
+use common::{Dice, copy, keep_database, telling, temp, version_in};
 use proptest::prelude::*;
 use tierce::{Cache, Code};
 
@@ -47,14 +47,6 @@ fn image(dir: &Path) -> tempfile::TempDir {
     let image = temp();
     copy(dir, image.path());
     image
-}
-
-/// The background leaves the journal alone while a transaction elsewhere keeps the database.
-fn keep_database(dir: &Path) -> rusqlite::Connection {
-    let keeper = database(dir);
-    keeper.busy_timeout(std::time::Duration::from_secs(5)).unwrap();
-    keeper.execute_batch("BEGIN IMMEDIATE").unwrap();
-    keeper
 }
 
 #[test]

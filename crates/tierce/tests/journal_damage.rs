@@ -8,7 +8,7 @@ use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
-use common::{Dice, database, telling, temp, version_in};
+use common::{Dice, keep_database, telling, temp, version_in};
 use tierce::{Cache, Code};
 
 /// Where the words at the front of the file are, in the order of `docs/on-disk-format.md`.
@@ -57,13 +57,6 @@ impl Handles {
         assert!(faults.iter().all(|fault| fault.code() == Code::Corrupt), "{faults:?}");
         faults.len()
     }
-}
-
-fn keep_database(dir: &Path) -> rusqlite::Connection {
-    let keeper = database(dir);
-    keeper.busy_timeout(std::time::Duration::from_secs(60)).unwrap();
-    keeper.execute_batch("BEGIN IMMEDIATE").unwrap();
-    keeper
 }
 
 /// Every bit of every word, with something pending and with nothing.

@@ -161,6 +161,15 @@ pub fn database(dir: &Path) -> rusqlite::Connection {
     rusqlite::Connection::open(dir.join("tierce.db")).unwrap()
 }
 
+/// The background leaves the journal alone while a transaction elsewhere keeps the database: until what this gives is dropped.
+pub fn keep_database(dir: &Path) -> rusqlite::Connection {
+    let keeper = database(dir);
+    // A machine that is busy with other tests may keep the background at it for a while.
+    keeper.busy_timeout(std::time::Duration::from_secs(60)).unwrap();
+    keeper.execute_batch("BEGIN IMMEDIATE").unwrap();
+    keeper
+}
+
 /// No value file is there that the database does not list as an entry's.
 pub fn assert_no_orphans(dir: &Path) {
     let (found, listed, _) = files(dir);
