@@ -12,7 +12,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use common::{assert_settled, noise, temp, uncoded};
-use failing::{FAULTS, Fault, arm, lift, unsynced, watch};
+use failing::{FAULTS, Fault, arm, lift, syncs, unsynced, watch};
 use tierce::{Builder, Cache, Code, Durability, Error, Result, Wait, Write};
 
 const INLINE: usize = 300;
@@ -325,4 +325,33 @@ fn under_power_all_is_on_the_disk_before_a_write_is_acknowledged() {
     let cache = builder(None, Durability::Process).journal(false).open(temp.path().join("cache")).unwrap();
     cache.set("k", b"v").unwrap();
     assert!(unsynced() > 0, "under 'process' nobody waits for the disk");
+}
+
+/// Beside a writer that never pauses, something is always left to be copied, so that SQLite cannot begin the log anew by itself.
+#[test]
+fn a_log_is_copied_for_what_came_since_and_not_for_each_few_sets() {
+    const SETS: u64 = 60_000;
+    const DUE: u64 = 16 << 20; // bytes of log, where nothing is bounded
+    let temp = temp();
+    let dir = temp.path().join("syncs of a writer");
+    let _turn = watch(&dir);
+    let cache = builder(None, Durability::Process).journal(false).open(&dir).unwrap();
+    let mut longest = 0;
+    for key in 0..SETS {
+        cache.set(format!("{key}"), &noise(key, 100)).unwrap();
+        if key % 64 == 0 {
+            let log = std::fs::metadata(dir.join("tierce.db-wal")).unwrap().len();
+            longest = longest.max(log);
+        }
+    }
+    // Each set changes four pages at most. Of each share, one copy; two more where the log is ended: each syncs both files.
+    let shares = SETS * 4 * 4096 / DUE;
+    let count = syncs();
+    println!("{count} syncs for {shares} shares, the log was {longest} B long");
+    assert!(
+        count <= 8 * shares + 20,
+        "{count} syncs for {SETS} sets, which are {shares} shares of log at most"
+    );
+    assert!(longest <= 3 * DUE + (2 << 20), "the log was {longest} B long");
+    drop(cache);
 }

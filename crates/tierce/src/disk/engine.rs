@@ -329,7 +329,8 @@ impl Engine {
         if end.is_some() {
             self.release_queries()?;
         }
-        let ended = db.checkpoint(end)?;
+        let (ended, pages) = db.checkpoint(end)?;
+        self.log.was_copied(if ended && end.is_some() { Some(0) } else { pages });
         self.epochs.leave(self.paths.fingerprint()?.0);
         Ok(ended)
     }

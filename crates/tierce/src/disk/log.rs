@@ -30,6 +30,8 @@ pub(super) struct Log {
     spare: u64,
     /// Pages after the last commit.
     pages: AtomicU32,
+    /// Those of them that were there when it was last copied.
+    copied: AtomicU32,
     /// Pages at which a writer tries again to end it, where a reader was in the way.
     retry: AtomicU32,
     /// The handle closes: what can wait is left.
@@ -45,6 +47,7 @@ impl Log {
             due: due as u32,
             spare: due,
             pages: AtomicU32::new(0),
+            copied: AtomicU32::new(0),
             retry: AtomicU32::new(0),
             closing: AtomicBool::new(false),
         }
@@ -62,13 +65,23 @@ impl Log {
 
     /// After a commit that left so many pages in it.
     pub fn grew(&self, pages: u32) {
-        self.pages.store(pages, Ordering::Relaxed);
+        if pages < self.pages.swap(pages, Ordering::Relaxed) {
+            self.copied.store(0, Ordering::Relaxed); // it has begun anew
+        }
     }
 
-    /// Whether it is to be copied, and what happens to it then.
+    /// After a copy, or a try that readers have cut short, that found so many pages in it. `None` where another process is at it.
+    pub fn was_copied(&self, pages: Option<u32>) {
+        let pages = pages.unwrap_or_else(|| self.pages.load(Ordering::Relaxed));
+        self.copied.store(pages, Ordering::Relaxed);
+    }
+
+    /// Whether it is to be copied, and what happens to it then. Beside a writer that never pauses it goes on to grow where it is, as
+    /// there is always something that is not copied: so what counts is what came since the last copy.
     pub fn is_due(&self) -> Option<Option<LogEnd>> {
         let pages = self.pages.load(Ordering::Relaxed);
-        (pages >= self.due).then(|| (pages >= 2 * self.due).then_some(LogEnd::Restart))
+        let since = pages.saturating_sub(self.copied.load(Ordering::Relaxed));
+        (since >= self.due).then(|| (pages >= 2 * self.due).then_some(LogEnd::Restart))
     }
 
     /// Lets go of what can wait.
@@ -105,7 +118,7 @@ impl Engine {
         // Another process may be copying it, or reading; who stays for longer keeps it.
         let ended = insist(PATIENCE.min(self.lock_timeout), || self.copy_log(None, Some(LogEnd::Restart)))?;
         let (pages, retry) = if ended { (0, 0) } else { (pages, pages + self.log.due) };
-        self.log.pages.store(pages, Ordering::Relaxed);
+        self.log.grew(pages);
         self.log.retry.store(retry, Ordering::Relaxed);
         Ok(())
     }
@@ -120,10 +133,39 @@ impl Engine {
             transaction.vacuum(STEP)?;
             self.cover(db, Alone::No)?;
             transaction.commit()?;
-            if db.wal_pages() >= self.log.due {
+            self.log.grew(db.wal_pages());
+            if self.log.is_due().is_some() {
                 self.copy_log(Some(db), None)?;
             }
         }
         self.copy_log(Some(db), Some(LogEnd::Restart)).map(|_| ())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_that_cannot_begin_anew_is_copied_once_for_each_share_that_comes() {
+        let log = Log::new(None);
+        let due = log.due;
+        let mut copies = Vec::new();
+        for pages in 1..4 * due {
+            log.grew(pages);
+            if let Some(end) = log.is_due() {
+                copies.push((pages, end));
+                log.was_copied(Some(pages));
+            }
+        }
+        let restart = Some(LogEnd::Restart);
+        assert_eq!(copies, [(due, None), (2 * due, restart), (3 * due, restart)]);
+        for _ in 0..3 {
+            log.grew(10); // begun anew by whoever wrote
+            assert_eq!(log.is_due(), None);
+            log.grew(due);
+            assert_eq!(log.is_due(), Some(None), "what was copied before is not in it any more");
+            log.was_copied(None);
+        }
     }
 }

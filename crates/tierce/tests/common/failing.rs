@@ -31,6 +31,7 @@ static ERRNO: AtomicI32 = AtomicI32::new(0);
 static LASTS: AtomicBool = AtomicBool::new(false);
 static FAILED: AtomicU64 = AtomicU64::new(0);
 static CLOSED_DIRTY: AtomicU64 = AtomicU64::new(0);
+static SYNCS: AtomicU64 = AtomicU64::new(0);
 
 /// How the disk fails.
 #[derive(Clone, Copy, Debug)]
@@ -54,6 +55,7 @@ pub fn watch(dir: &std::path::Path) -> MutexGuard<'static, ()> {
     lift();
     ROUND.fetch_add(FLAGS + 1, SeqCst);
     CLOSED_DIRTY.store(0, SeqCst);
+    SYNCS.store(0, SeqCst);
     let name = dir.file_name().map(|name| name.to_string_lossy().into_owned());
     *WATCHED.lock().unwrap_or_else(PoisonError::into_inner) = name;
     turn
@@ -77,6 +79,12 @@ pub fn lift() -> u64 {
 pub fn unsynced() -> u64 {
     let open = FILES.iter().filter(|file| file.load(SeqCst) == ROUND.load(SeqCst) | FLAGS).count();
     open as u64 + CLOSED_DIRTY.load(SeqCst)
+}
+
+/// How often the disk was asked to keep what it has.
+#[allow(dead_code, reason = "not every program counts them")]
+pub fn syncs() -> u64 {
+    SYNCS.load(SeqCst)
 }
 
 /// Whether the call that is made now fails. Reads run out of no space.
@@ -175,6 +183,7 @@ fn synced(fd: c_int) -> c_int {
     if fails(false) {
         return -1;
     }
+    SYNCS.fetch_add(1, SeqCst);
     if let Some(file) = file(fd) {
         file.fetch_and(!DIRTY, SeqCst);
     }

@@ -217,19 +217,22 @@ impl Db {
     }
 
     /// Copies the log into the database beside readers and writers, then, with `end`, does what ends the log, which
-    /// keeps writers out for the short rest. False where a reader or a writer was in the way of that.
-    pub fn checkpoint(&self, end: Option<LogEnd>) -> Result<bool> {
+    /// keeps writers out for the short rest. False where a reader or a writer was in the way of that. Also gives the pages that
+    /// were in it; `None` where another process is at it.
+    pub fn checkpoint(&self, end: Option<LogEnd>) -> Result<(bool, Option<u32>)> {
         self.release()?;
         let copy = |mode| {
             let sql = format!("PRAGMA wal_checkpoint({mode})");
-            self.wrap(self.conn.query_row(&sql, [], |row| row.get::<_, i64>(0))).map(|busy| busy == 0)
+            let read = |row: &Row<'_>| Ok((row.get::<_, i64>(0)? == 0, row.get::<_, i64>(1)?));
+            self.wrap(self.conn.query_row(&sql, [], read))
         };
-        copy("PASSIVE")?;
-        match end {
-            Some(LogEnd::Restart) => copy("RESTART"),
-            Some(LogEnd::Cut) => copy("TRUNCATE"),
-            None => Ok(true),
-        }
+        let (_, pages) = copy("PASSIVE")?;
+        let ended = match end {
+            Some(LogEnd::Restart) => copy("RESTART")?.0,
+            Some(LogEnd::Cut) => copy("TRUNCATE")?.0,
+            None => true,
+        };
+        Ok((ended, u32::try_from(pages).ok()))
     }
 
     /// Bytes of the log that stay allocated when it starts again.
