@@ -93,7 +93,7 @@ const contenders = {
 
 const ranged = (rows) => ({
   rows,
-  times: Math.ceil(10_000 / rows),
+  times: Math.ceil(100_000 / rows), // enough that the engine has compiled what each contender runs
   sql: 'accuracy >= ? AND accuracy < ?',
   params: (n, count) => {
     const from = ((n * 37) % 90) / 100
@@ -107,7 +107,7 @@ const ranged = (rows) => ({
 const KINDS = {
   one: {
     rows: 1,
-    times: 1000,
+    times: 10_000,
     sql: 'name = ?',
     params: (n, count) => [`experiment number ${(n * 7) % count}`],
     where: ([name]) => ({ name }),
