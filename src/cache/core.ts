@@ -128,7 +128,7 @@ export class Core<M extends MetaTables> {
 
   storing(options: SetOptions<M> | undefined): Storing {
     if (options === undefined) return this.#ttl === Infinity ? PLAIN : plain(this.tiers.now() + this.#ttl)
-    return parseSetOptions(options ?? {}, this.#ttl, this.tiers.now(), this.tiers.tables)
+    return parseSetOptions(options, this.#ttl, this.tiers.now(), this.tiers.tables)
   }
 
   /** Stores a value whose stored form is made on the thread pool, unless the key is changed meanwhile. */
