@@ -344,17 +344,23 @@ describe('declaring tables', () => {
 })
 
 describe('find', () => {
-  it('takes lists of as many values as a statement does, and says so where there are more', async () => {
-    await using cache = new Cache({ dir: dir(), meta: { runs: { n: integer().index() } } })
-    for (const n of [1, 2, 3]) await cache.set(n, n, { meta: { runs: { n } } })
-    const list = (length: number) => ({ where: { n: { in: Array.from({ length }, (_, i) => 2 * i) } } })
-    expect(await cache.find('runs', list(32_766))).toEqual([{ key: 2, meta: { n: 2 } }])
-    for (const many of [32_767, 300_000]) {
-      const fault = await failure(cache.find('runs', list(many)))
-      expect(fault.code).toBe('E_INVALID_OPTION')
-      expect(fault.message).toContain(`${many} values`)
-    }
-  })
+  it.each(['sqlite', 'json'] as const)(
+    'takes lists of as many values as a statement does, and says so where there are more, %s',
+    async (metadata) => {
+      await using cache = new Cache({ dir: dir(), meta: { runs: { n: integer().index() } }, metadata })
+      for (const n of [1, 2, 3]) await cache.set(n, n, { meta: { runs: { n } } })
+      const list = (length: number) => ({ where: { n: { in: Array.from({ length }, (_, i) => 2 * i) } } })
+      expect(await cache.find('runs', list(32_766))).toEqual([{ key: 2, meta: { n: 2 } }])
+      for (const many of [32_767, 300_000]) {
+        const fault = await failure(cache.find('runs', list(many)))
+        expect(fault.code).toBe('E_INVALID_OPTION')
+        expect(fault.message).toContain(`${many} values`)
+      }
+      expect(await codeOf(cache.find('runs', { ...list(32_765), limit: 1, offset: 1 }))).toBe(
+        'E_INVALID_OPTION',
+      )
+    },
+  )
 
   async function filled() {
     const cache = open()
@@ -422,11 +428,27 @@ describe('find', () => {
     [{ values: 1 }],
     [null],
     [7],
+    [{ orderBy: [1] }],
+    [{ where: { 1: 1 } }],
     [{ whre: {} }],
   ])('refuses %j', async (options) => {
     await using cache = open()
     expect(await codeOf(() => cache.find('experiments', options as object))).toBe('E_INVALID_OPTION')
     expect(await codeOf(() => cache.find('nothing' as 'experiments'))).toBe('E_INVALID_OPTION')
+  })
+
+  it('refuses what cannot be read', async () => {
+    await using cache = open()
+    const get = () => {
+      throw new Error('a trap')
+    }
+    for (const options of [
+      new Proxy({}, { get }),
+      Object.defineProperty({}, 'values', { enumerable: true, get }),
+      { where: new Proxy({}, { get }) },
+    ]) {
+      expect(await codeOf(() => cache.find('experiments', options))).toBe('E_INVALID_OPTION')
+    }
   })
 
   it('answers a question as it is asked, whichever like it were asked before', async () => {

@@ -1,5 +1,6 @@
 /** How the answer to a query crosses: `crates/tierce-node/src/disk/query.rs` has the layout. */
 import type { ColumnType } from '../columns.js'
+import { makeError } from '../errors.js'
 import { viewOf } from './wire.js'
 
 /** The types of declared columns, in the order of query.rs. */
@@ -70,6 +71,15 @@ function readColumns(bytes: Buffer, view: DataView): { columns: AnswerColumn[]; 
   return { columns, end: at }
 }
 
+function textOf(bytes: Buffer, charset: 'latin1' | 'utf8', start: number, end: number): string {
+  try {
+    return bytes.toString(charset, start, end)
+  } catch (error) {
+    const message = `The answer to the query has ${end - start} bytes of text, more than a string holds: ask for less at once.`
+    throw makeError('E_INVALID_OPTION', message, { name: 'query' }, error)
+  }
+}
+
 function readCells(columns: readonly AnswerColumn[], start: number, bytes: Buffer, view: DataView): Answer {
   const rows = view.getUint32(4, true)
   const count = columns.length * rows
@@ -77,7 +87,7 @@ function readCells(columns: readonly AnswerColumn[], start: number, bytes: Buffe
   // One string for all: its parts are cut out without a copy.
   const isAscii = view.getUint32(8, true) === 1
   let blobs = end + view.getUint32(12, true)
-  const text = bytes.toString(isAscii ? 'latin1' : 'utf8', end, blobs)
+  const text = textOf(bytes, isAscii ? 'latin1' : 'utf8', end, blobs)
   const cells = new Array<Answer['cells'][number]>(count)
   for (let index = 0, from = 0, at = start; index < count; index++, at += CELL) {
     const kind = bytes[at]!
