@@ -3,6 +3,7 @@
 import { type EncryptionOptions, parseEncryption } from './encryption.js'
 import { makeError } from './errors.js'
 import type { AnyGetOrSetOptions } from './load/options.js'
+import { systemTime } from './memory/clock.js'
 import { hasPolicy, type PolicyName, parsePolicy } from './memory/policies.js'
 import type { MetaTables } from './meta.js'
 import {
@@ -216,7 +217,7 @@ export function parseOptions(options: CacheOptions): ParsedOptions {
     cleanupOnOpen: boolean(options.cleanupOnOpen ?? false, 'cleanupOnOpen'),
     ttl: options.ttl === undefined ? Number.POSITIVE_INFINITY : parseDuration(options.ttl, 'ttl'),
     defaults: options.defaults ?? {},
-    now: options.clock === undefined ? Date.now : clockOption(options.clock),
+    now: options.clock === undefined ? systemTime : clockOption(options.clock),
   }
 }
 

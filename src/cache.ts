@@ -248,10 +248,11 @@ export class Cache<M extends MetaTables = NoMeta> extends CacheChanges<M> {
   /**
    * A part of this cache with keys, tags, defaults and counts of its own: of the same name, it is the same part, in every
    * process. Its entries share the cache's bounds.
+   * @typeParam T what its values are taken for: nothing checks it
    * @throws InvalidOptionError `E_INVALID_OPTION`: the name, or one of the defaults
    */
-  namespace(name: string, defaults: GetOrSetOptions = {}): Namespace {
-    return new Namespace(
+  namespace<T = unknown>(name: string, defaults: GetOrSetOptions<T> = {}): Namespace<T> {
+    return new Namespace<T>(
       { cache: this as unknown as Cache, core: this.#core as unknown as Core<MetaTables> },
       name,
       defaults,

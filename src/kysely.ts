@@ -1,4 +1,7 @@
 /** `tierce/kysely`: the metadata of a cache as a Kysely database, typed by what the cache declares. */
+
+// Kysely is an ES module alone: without this a CommonJS declaration that names it is an error of TypeScript's under `module: node16`.
+import type { Kysely as KyselyType } from 'kysely' with { 'resolution-mode': 'import' }
 import {
   type CompiledQuery,
   type DatabaseConnection,
@@ -51,7 +54,7 @@ export type CacheDatabase<M extends MetaTables> = {
  * Nothing has to be destroyed; it ends with its cache.
  * @throws InvalidOptionError `E_INVALID_OPTION`: it is no cache
  */
-export function kysely<M extends MetaTables>(cache: Cache<M>): Kysely<CacheDatabase<M>> {
+export function kysely<M extends MetaTables>(cache: Cache<M>): KyselyType<CacheDatabase<M>> {
   if (typeof cache?.query !== 'function')
     throw new InvalidOptionError(
       'E_INVALID_OPTION',
