@@ -1,6 +1,7 @@
 /** The memory tier of `Cache`: its policies, and what the disk tier is told. */
 import { type CacheOptions, definePolicy, wrapSync } from 'tierce'
 import { describe, expect, it } from 'vitest'
+import { systemTime } from '../build/memory/clock.js'
 import { Clock, noted } from '../build/tiers/clock.js'
 import { MemoryEntry, MemoryTier } from '../build/tiers/memory.js'
 import { POLICIES } from './helpers/policies.js'
@@ -230,7 +231,7 @@ describe('the time of a hit', () => {
   })
 
   it('only_times_that_are_far_are_told_without_a_look_at_the_clock', async () => {
-    const clock = new Clock(Date.now)
+    const clock = new Clock(systemTime)
     const [past, far] = [noted(Date.now() - 60_000), noted(Date.now() + 3_600_000)]
     const told = (time: number) => Array.from({ length: MANY }, () => clock.isWellBefore(time))
     expect(told(past)).not.toContain(true)

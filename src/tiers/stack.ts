@@ -6,7 +6,7 @@ import { makeError } from '../errors.js'
 import type { MetaTables } from '../meta.js'
 import { attempt, type Soon, then } from '../soon.js'
 import { giveOut, keep } from '../values/copies.js'
-import { type Encoded, encode, kindName, kindOf } from '../values/index.js'
+import { type Encoded, encode, kindName, kindOf, unawaited } from '../values/index.js'
 import type { Answer } from './answer.js'
 import type { Batch, Coding, Packed } from './batch.js'
 import { noted } from './clock.js'
@@ -334,7 +334,9 @@ export class TierStack extends MemoryFront {
   /** The stored form, where a tier needs one. */
   encode(value: unknown): Encoded | undefined {
     const given = storable(value)
-    return this.disk === undefined && !this.copies ? undefined : encode(given)
+    if (this.disk !== undefined || this.copies) return encode(given)
+    if (isPromise(given)) throw unawaited(given)
+    return undefined
   }
 
   packed({ coding }: Write, encoded: Encoded): Packed {
@@ -364,6 +366,15 @@ export function written(text: string, value: unknown, storing: Storing): Write {
 
 function isFresh(kept: Kept, now: number): boolean {
   return kept.expiresAt > now && kept.freshUntil > now
+}
+
+/** Nearly always a forgotten `await`. Not by its method `then`: to ask live values of any shape for that takes 30 ns. */
+function isPromise(value: unknown): boolean {
+  try {
+    return value instanceof Promise
+  } catch {
+    return false // a live value that cannot be looked at is the caller's own
+  }
 }
 
 /** @throws UnserializableError `E_UNSERIALIZABLE` for `undefined`, which is what a miss looks like */
