@@ -116,7 +116,8 @@ export interface CacheOptions<M extends MetaTables = MetaTables> {
   memory?: MemoryOptions | boolean | undefined
   /**
    * Whether memory hands out the live value (`shared`, the default: treat it as read-only) or a copy of what it was when it was
-   * set (`copy`: each read pays for decoding it).
+   * set (`copy`: each read pays for decoding it). Without a `dir`, `shared` keeps what has no stored form too: functions, symbols, instances
+   * of classes. A promise is refused by both.
    */
   values?: 'shared' | 'copy' | undefined
   /**

@@ -74,7 +74,7 @@ export class Cache<M extends MetaTables = NoMeta> extends CacheChanges<M> {
    * Stores a value. In memory it is there when this returns; on disk when the promise resolves, and then no kill loses it. Before a disk
    * tier a large table of Arrow is first encoded on the thread pool: leave it alone until the promise settles.
    * @throws InvalidKeyError `E_INVALID_KEY`, InvalidTtlError `E_INVALID_TTL`: what was given is not accepted
-   * @throws UnserializableError `E_UNSERIALIZABLE`: the value has no stored form; names the path inside it
+   * @throws UnserializableError `E_UNSERIALIZABLE`: the value has no stored form, and names the path inside it; or it is a promise
    * @throws ValueTooLargeError `E_VALUE_TOO_LARGE`: it does not fit into `maxSize`
    * @throws StorageFullError `E_STORAGE_FULL`, LockTimeoutError `E_LOCK_TIMEOUT`: what the disk says; nothing changed
    */
