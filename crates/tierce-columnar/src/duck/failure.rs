@@ -47,6 +47,8 @@ fn kind_of(prefix: &str, message: &str) -> Kind {
     let says = |part: &str| message.contains(part);
     match prefix {
         "INTERRUPT" => Kind::Interrupted,
+        // Of a commit too: it is no conflict, which could be tried again.
+        "TransactionContext" if says("No space left") || says("Disk quota") => Kind::StorageFull,
         "TransactionContext" | "Transaction" => Kind::Transaction,
         "Out of Memory" => Kind::OutOfMemory,
         "INTERNAL" | "FATAL" => Kind::Internal,
@@ -109,6 +111,11 @@ mod tests {
                 r#"{"exception_type":"Not implemented","exception_message":"Arrow type X"}"#,
                 Kind::Query,
                 "Not implemented Error: Arrow type X",
+            ),
+            (
+                "TransactionContext Error: Failed to commit: No space left on device",
+                Kind::StorageFull,
+                "No space",
             ),
             ("{\"odd", Kind::Query, "{\"odd"),
         ] {

@@ -28,7 +28,8 @@ impl Tables {
     pub(super) fn replace_within(&self, max: u64, rows: &Rows<'_>) -> Result<u64> {
         let &Rows { name, from, spec, now, .. } = rows;
         let stage = stage_of(name);
-        let count = self.transaction(now, |transaction| replace(transaction, &stage, from, spec))?;
+        let count =
+            self.transaction(now, |transaction| rows.all(replace(transaction, &stage, from, spec)?))?;
         let outcome = self.measured(&stage).and_then(|bytes| {
             if bytes > max {
                 return Err(too_large(name, bytes, max));

@@ -28,10 +28,17 @@ impl Source {
         Some(batches.iter().map(RecordBatch::get_array_memory_size).sum())
     }
 
-    /// Runs `work` with what stands after FROM for these rows. It can be read once, and only as a whole (`with_stream`).
-    pub(super) fn with<T>(self, connection: &Connection, work: impl FnOnce(&str) -> Result<T>) -> Result<T> {
+    /// Runs `work` with what stands after FROM for these rows, and how many they are, where that is known. It can be read once, and only as a whole (`with_stream`).
+    pub(super) fn with<T>(
+        self,
+        connection: &Connection,
+        work: impl FnOnce(&str, Option<u64>) -> Result<T>,
+    ) -> Result<T> {
         match self {
-            Self::Batches(schema, batches) => connection.with_stream(schema, batches, work),
+            Self::Batches(schema, batches) => {
+                let rows = Some(rows_of(&batches));
+                connection.with_stream(schema, batches, |from| work(from, rows))
+            }
             Self::File { path, format } => {
                 let reader = match format.as_str() {
                     "parquet" => "read_parquet",
@@ -42,15 +49,20 @@ impl Source {
                         return Err(Error::new(Kind::Invalid, text));
                     }
                 };
-                work(&format!("{reader}({})", literal(&path)?))
+                work(&format!("{reader}({})", literal(&path)?), None)
             }
             Self::Query(sql, parameters) => {
                 let result = connection.query(&sql, parameters.as_ref());
                 // Writes have transactions of their own: none that the query began may be open.
                 let _ = connection.run("ROLLBACK");
                 let result = result?;
-                connection.with_stream(result.schema, result.batches, work)
+                let rows = Some(rows_of(&result.batches));
+                connection.with_stream(result.schema, result.batches, |from| work(from, rows))
             }
         }
     }
+}
+
+fn rows_of(batches: &[RecordBatch]) -> u64 {
+    batches.iter().map(|batch| batch.num_rows() as u64).sum()
 }

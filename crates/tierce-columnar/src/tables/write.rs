@@ -36,9 +36,25 @@ pub(super) struct Rows<'a> {
     pub(super) from: &'a str,
     /// Their bytes in memory, where they were there already.
     pub(super) known: Option<usize>,
+    /// How many they are, where they can be read only once.
+    pub(super) count: Option<u64>,
     pub(super) mode: Mode,
     pub(super) spec: &'a Spec,
     pub(super) now: i64,
+}
+
+impl Rows<'_> {
+    /// All of them were written: a second attempt finds none where they can be read only once.
+    pub(super) fn all(&self, written: u64) -> Result<u64> {
+        if self.count.is_none_or(|count| count == written) {
+            return Ok(written);
+        }
+        let text = format!(
+            "The write of the table {} met another one, and nothing changed: write it again.",
+            self.name
+        );
+        Err(Error::new(Kind::Transaction, text))
+    }
 }
 
 /// Attempts at a write that meets a statement of the user's.
@@ -68,9 +84,9 @@ impl Tables {
             // What comes from memory or a query is read once: a second attempt needs it again.
             let plain = mode == Mode::Replace && spec.columns.is_empty() && spec.key.is_empty();
             let known = source.bytes();
-            let rows = source.with(connection, |from| {
-                let put = |from: &str| self.put(&Rows { name, from, known, mode, spec, now });
-                if plain { put(from) } else { staged(connection, from, put) }
+            let rows = source.with(connection, |from, count| {
+                let put = |from: &str, count| self.put(&Rows { name, from, known, count, mode, spec, now });
+                if plain { put(from, count) } else { staged(connection, from, |from| put(from, None)) }
             })?;
             self.shrink(name, now)?;
             Ok(rows)
@@ -91,7 +107,7 @@ impl Tables {
                 _ => expires(transaction, name, spec)?,
             };
             let count = match mode {
-                Mode::Replace => replace(transaction, name, from, spec)?,
+                Mode::Replace => rows.all(replace(transaction, name, from, spec)?)?,
                 _ => add(transaction, name, from, mode, spec)?,
             };
             catalog::written(transaction, name, expires, now)?;
