@@ -137,7 +137,8 @@ impl Cache {
         expiry(self.engine.now(), ttl)
     }
 
-    /// Applies writes in one transaction: all of them, or none.
+    /// Applies writes in one transaction: all of them, or none. Of many, a few MiB at a time are encoded in memory, and as many of the pages
+    /// that they change.
     ///
     /// # Errors
     /// As [`Cache::set`].
