@@ -16,6 +16,7 @@ pub mod memory;
 pub mod policy;
 mod snapshot;
 pub mod sql;
+mod xxh3;
 
 pub use cipher::EncryptionKey;
 pub use clock::{Clock, ManualClock, SystemClock};
