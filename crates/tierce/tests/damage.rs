@@ -204,12 +204,17 @@ fn one_damaged_page_costs_only_what_was_on_it() {
     let conn = database(original.path());
     let pages: i64 = conn.query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap();
     let pages = pages as u64;
+    let root = "SELECT rootpage FROM sqlite_schema WHERE name = 'entries'";
+    let root: i64 = conn.query_row(root, [], |row| row.get(0)).unwrap();
     drop(conn);
     let mut dice = Dice::new(4);
     for _ in 0..12 {
         let temp = temp();
         copy(original.path(), temp.path());
         let page = 1 + dice.below(pages - 1);
+        if page + 1 == root as u64 {
+            continue; // all entries are found through it
+        }
         let path = temp.path().join("tierce.db");
         let mut bytes = fs::read(&path).unwrap();
         let size = Cache::PAGE_SIZE as usize;

@@ -1,4 +1,5 @@
 //! The journal in front of the database: what is in it is there for everybody, once, and in order, whoever is killed when.
+#![cfg(unix)] // elsewhere nothing is added to a journal
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test, a failure is a panic")]
 
 mod common;

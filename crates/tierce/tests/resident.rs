@@ -72,16 +72,24 @@ fn work(cache: &Cache) {
         }
         assert_eq!(cache.stats().unwrap().entries, ENTRIES);
     }
-    assert_less_than(24, "in use");
+    assert_goes_back(cache, "in use");
     // One transaction that changes ten thousand pages, which are in memory until it ends; then they go back.
     set_many(cache, &any(BATCH), &[8; 100]);
-    for _ in 0..200 {
-        if resident("VmRSS:") < 24 * MIB {
-            break;
+    assert_goes_back(cache, "after ten thousand at once");
+}
+
+/// What is freed goes back to the system when the cache is idle for a moment behind a write; how much that is until then depends on the machine.
+fn assert_goes_back(cache: &Cache, when: &str) {
+    if cfg!(target_env = "gnu") {
+        cache.set(key(0), &[9; 100]).unwrap();
+        for _ in 0..200 {
+            if resident("VmRSS:") < 24 * MIB {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(100));
         }
-        std::thread::sleep(Duration::from_millis(100));
     }
-    assert_less_than(if cfg!(target_env = "gnu") { 24 } else { 64 }, "after ten thousand at once");
+    assert_less_than(if cfg!(target_env = "gnu") { 24 } else { 64 }, when);
 }
 
 /// Not a test of its own.

@@ -82,7 +82,7 @@ fn join_eight(planes: &[&[u8]; 8], raw: &mut [u8], sum: Option<&mut u64>) -> usi
         _ => (unsafe { sse2::join(planes, raw) }, 0),
     };
     #[cfg(not(target_arch = "x86_64"))]
-    let (done, summed) = (words::join(planes, raw), 0);
+    let (done, summed) = (words::join(planes, raw), sum.map_or(0, |_| 0)); // it is the caller's to sum
     for element in done..count {
         for plane in 0..8 {
             raw[8 * element + plane] = planes[plane][element];

@@ -64,6 +64,7 @@ pub(super) fn new_file(path: &Path) -> std::io::Result<File> {
 
 /// Makes a directory for its owner alone. Its parent must exist; it may exist itself.
 pub(super) fn make_dir(path: &Path) -> Result<()> {
+    #[cfg_attr(not(unix), allow(unused_mut, reason = "only Unix has a mode to set"))]
     let mut builder = fs::DirBuilder::new();
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);

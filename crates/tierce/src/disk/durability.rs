@@ -37,7 +37,22 @@ impl FromStr for Durability {
 
 #[cfg(test)]
 mod tests {
+    use super::super::db::Db;
     use super::*;
+
+    #[test]
+    fn what_survives_a_power_cut_is_asked_of_the_disk_itself_also_on_macos() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("tierce.db");
+        std::fs::write(&path, b"").unwrap();
+        for (durability, promised) in [(Durability::Process, 0), (Durability::Power, 1)] {
+            let mut db = Db::connect(&path).unwrap();
+            db.tune(64, durability).unwrap();
+            let asked = ["fullfsync", "checkpoint_fullfsync"]
+                .map(|name| db.one(&format!("PRAGMA {name}"), [], |row| row.get::<_, i64>(0)).unwrap());
+            assert_eq!(asked, [Some(promised), Some(1)], "{durability:?}");
+        }
+    }
 
     #[test]
     fn a_relaxed_and_an_unknown_durability_are_refused_with_what_there_is() {

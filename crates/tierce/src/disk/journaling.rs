@@ -98,8 +98,20 @@ impl Journaling {
 }
 
 impl Engine {
-    /// The directory's journal, where there is one.
+    /// The directory's journal, where there is one. Not to be called with the connection that writes in hand: mends a database whose
+    /// facts are damaged.
     pub fn journal(&self) -> Result<Option<&Journal>> {
+        match self.journal_as_is() {
+            Err(fault) if fault.code() == Code::Corrupt => {
+                self.rebuild(&mut *self.primary(Wait::Yes)?, fault)?;
+                self.journal_as_is()
+            }
+            outcome => outcome,
+        }
+    }
+
+    /// As [`Engine::journal`], in a transaction too.
+    pub fn journal_as_is(&self) -> Result<Option<&Journal>> {
         match self.journaling.mapped() {
             Some(journal) if journal.is_known() => Ok(Some(journal)),
             Some(journal) => {

@@ -1,5 +1,6 @@
 //! Opening a directory: making it, recognising what is in it, and starting again from damage.
 
+use std::cell::Cell;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -240,14 +241,20 @@ impl Opener<'_> {
 
     fn create(self, db: &Db, replaces: bool, salvage: Option<&Salvage>) -> Result<()> {
         let generation = super::owner::random() as i64;
+        let claimed = Cell::new(None);
         patiently(self.lock_timeout, || {
             db.create(stamp_of(FORMAT), generation, |transaction| {
                 // What is pending behind a damaged database is as good as it was.
-                let pending = if replaces { Journal::claims(&self.paths.journal) } else { None };
-                pending.map_or(Ok(()), |facts| transaction.keep_journal(facts))?;
+                claimed.set(if replaces { Journal::claims(&self.paths.journal) } else { None });
+                claimed.get().map_or(Ok(()), |facts| transaction.keep_journal(facts))?;
                 salvage.map_or(Ok(()), |salvage| salvage.put_back(transaction))
             })
-        })
+        })?;
+        if let Some(facts) = claimed.get() {
+            self.epochs.move_on();
+            Journal::give_up(&self.paths.journal, facts.applied);
+        }
+        Ok(())
     }
 
     /// Empties the database in place, where that fails replaces its files, and puts back what could be saved.

@@ -129,7 +129,16 @@ impl Engine {
         let asked = self.asked(key);
         let pending = match self.journal()? {
             Some(journal) => {
-                let is_gone = |id, at| self.read_holding(false, |db| self.is_called_off(db, journal, id, at));
+                let is_gone = |id, at| {
+                    let asked = self.read_holding(false, |db| self.is_called_off(db, journal, id, at));
+                    match asked {
+                        Err(why) if why.code() == Code::Corrupt => {
+                            self.journaling.suspect(); // who moves it mends the database
+                            Ok(true)
+                        }
+                        asked => asked,
+                    }
+                };
                 self.pending(journal, &asked, hold, is_gone, &mut take)?
             }
             None => None,

@@ -70,7 +70,7 @@ fn options() -> OpenOptions {
 
 /// Opens a cache with room that its reserve had. `None` where it has not as much.
 pub(super) fn lend<T>(path: &Path, open: impl FnOnce() -> Result<T, Error>) -> Option<Result<T, Error>> {
-    let mut file = options().append(true).open(path).ok()?;
+    let mut file = options().write(true).open(path).ok()?; // Windows cuts no file that is open for appending
     file.set_len(file.metadata().ok()?.len().checked_sub(LENT)?).ok()?;
     Some(open().inspect_err(|_| drop(lengthen(&mut file, LENT))))
 }

@@ -107,7 +107,7 @@ impl Engine {
             self.paths.wait_for_mending(&self.epochs)?;
             Ok(transaction)
         })?;
-        let journal = self.journal()?;
+        let journal = self.journal_as_is()?;
         let turn = match journal.filter(|_| !alone.lets_add()) {
             Some(journal) => Some(journal.turn(timeout)?),
             None => None,

@@ -120,15 +120,17 @@ impl Db {
 
     /// Settings of a connection to a sound file. The page cache takes up to `cache_kib`: see [`Db::fit_cache`].
     pub fn tune(&mut self, cache_kib: u32, durability: Durability) -> Result<()> {
-        let synchronous = match durability {
-            Durability::Process => "NORMAL",
-            Durability::Power => "FULL",
+        let (synchronous, fully) = match durability {
+            Durability::Process => ("NORMAL", "OFF"),
+            Durability::Power => ("FULL", "ON"),
         };
         let conn = &mut self.conn;
         let mut tune = || {
-            // Checkpoints, and their fsync, belong to the maintenance thread and never to the thread that writes.
+            // Checkpoints, and their fsync, belong to the maintenance thread and never to the thread that writes. The `fsync` of macOS
+            // leaves pages in the memory of the disk, in any order: the log must be out of it before the database changes.
             conn.execute_batch(&format!(
-                "PRAGMA synchronous = {synchronous}; PRAGMA wal_autocheckpoint = 0; \
+                "PRAGMA synchronous = {synchronous}; PRAGMA fullfsync = {fully}; PRAGMA checkpoint_fullfsync = ON; \
+                 PRAGMA wal_autocheckpoint = 0; \
                  PRAGMA temp_store = MEMORY; PRAGMA mmap_size = 0; PRAGMA cell_size_check = ON; PRAGMA cache_spill = OFF; \
                  PRAGMA cache_size = -{cache_kib}; SELECT count(*) FROM sqlite_schema"
             ))?;

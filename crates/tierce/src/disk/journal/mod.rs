@@ -28,10 +28,13 @@ use record::RECORD;
 #[cfg(fuzzing)]
 pub(crate) use record::fuzz;
 use ring::Ring;
-pub(super) use ring::boot;
+pub(super) use ring::{LAST, boot, coded, decoded};
 
 /// Times that a call which must not wait looks whether it is its turn.
 const LOOKS: usize = 32;
+
+/// What the database can keep of the count of turns, which has no check at the front of the journal.
+pub(super) const TURNS: u64 = LAST / 8;
 
 /// A mapped journal.
 #[derive(Debug)]
@@ -158,16 +161,25 @@ impl Journal {
         })
     }
 
-    /// What a database that is made anew is to say of the journal in `path`: all that is pending goes on.
+    /// What a database that is made anew in the place of a damaged one is to say of the journal in `path`: all that is pending goes on, but for
+    /// what comes before a deletion that nobody remembers any more.
     pub fn claims(path: &Path) -> Option<Facts> {
         let ring = Self::open(path).ok()??.ring;
+        let span = ring.span()?;
         let facts = Facts {
             life: ring.life(),
-            applied: ring.span()?.start,
-            turned: ring.turned().load(Ordering::Acquire),
+            applied: ring.called_off().unwrap_or(span.end).clamp(span.start, span.end),
+            turned: ring.turned().load(Ordering::Acquire) % TURNS,
             called_off: 0,
         };
         (ring.is_stamped() && facts.life != 0).then_some(facts)
+    }
+
+    /// Once the database says so: what comes before is not pending.
+    pub fn give_up(path: &Path, applied: u64) {
+        if let Ok(Some(journal)) = Self::open(path) {
+            journal.advance(applied);
+        }
     }
 
     /// Makes sure that what is pending continues what the database has. `facts` asks it. True where something is lost: because the
@@ -236,7 +248,7 @@ impl Journal {
         let claimed = self.ring.span().filter(|span| is_ours || span.is_empty());
         self.known.store(facts.life, Ordering::Release);
         self.ring.end_life(facts.life);
-        let start = (facts.applied % ring::LAST) & !7;
+        let start = (facts.applied % LAST) & !7;
         let end = match facts.life {
             0 => start,
             _ => self.walk(start, start + self.ring.capacity, u64::MAX, turned).end,
@@ -305,7 +317,7 @@ impl Journal {
 
     /// Transactions that did more than apply what was pending.
     pub fn turned(&self) -> u64 {
-        self.ring.turned().load(Ordering::Acquire)
+        self.ring.turned().load(Ordering::Acquire) % TURNS
     }
 
     /// Whether somebody was killed in a transaction that did more than apply what was pending.

@@ -27,21 +27,22 @@ const CALLED_OFF_AT: usize = 48;
 const TURNING_AT: usize = 56;
 const HEAD_AT: usize = 64;
 const TAIL_AT: usize = 128;
-/// Positions stay below this: eleven years of 100 MB a second.
-pub const LAST: u64 = 1 << 55;
+/// Positions stay below this: five years of 100 MB a second.
+pub const LAST: u64 = 1 << 54;
 /// Bits of a position's word that are a check.
 const CHECK: u32 = 12;
 /// What a ring may hold.
 const CAPACITIES: std::ops::RangeInclusive<u64> = 1 << 16..=1 << 26;
 
-/// A position as it is kept: its eighth, and behind that a check by which a damaged word is no other position. In the order of positions.
-fn coded(position: u64) -> u64 {
+/// A position as it is kept: its eighth, and behind that a check by which a damaged word is no other position; any single bit shows. In the order
+/// of positions.
+pub fn coded(position: u64) -> u64 {
     let eighth = position / 8;
     let folded = eighth ^ eighth >> 12 ^ eighth >> 24 ^ eighth >> 36 ^ eighth >> 48;
     eighth << CHECK | (folded.wrapping_mul(0x9e5) ^ 0xa5a) & 0xfff
 }
 
-fn decoded(word: u64) -> Option<u64> {
+pub fn decoded(word: u64) -> Option<u64> {
     let position = (word >> CHECK) * 8;
     (coded(position) == word).then_some(position)
 }
