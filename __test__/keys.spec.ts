@@ -219,6 +219,7 @@ describe('a key that has no stable text is refused with its path', () => {
     ['a function', { filters: [1, 2, { fn() {} }] }, 'key.filters[2].fn'],
     ['a symbol', { 'a b': Symbol('s') }, 'key["a b"]'],
     ['a symbol as a name', { a: { [Symbol('s')]: 1 } }, 'key.a'],
+    ['members that are hidden', { a: Math }, 'key.a'],
     ['a class instance', [new Money()], 'key[0]'],
     ['a subclass of a built-in', { d: new (class extends Date {})() }, 'key.d'],
     ['a boxed primitive', { n: Object(1) }, 'key.n'],

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { sql } from 'kysely'
+import { type KyselyPlugin, sql } from 'kysely'
 import { Cache, double, integer, text, timestamp } from 'tierce'
 import { kysely } from 'tierce/kysely'
 import { describe, expect, expectTypeOf, it, vi } from 'vitest'
@@ -33,6 +33,40 @@ async function filled() {
 }
 
 describe('kysely', () => {
+  it('asks as any Kysely does with plugins, with a signal, compiled once and on one connection', async () => {
+    await using cache = await filled()
+    const db = kysely(cache)
+    const best = db.selectFrom('experiments').select('modelType').where('accuracy', '=', 0.9)
+    const wanted = [{ modelType: 'forest' }]
+    expect(await best.execute()).toEqual(wanted)
+    expect(await best.execute({ signal: new AbortController().signal })).toEqual(wanted)
+    await expect(best.execute({ signal: AbortSignal.abort(new Error('given up')) })).rejects.toThrow(
+      'given up',
+    )
+    expect((await db.executeQuery({ ...best.compile(), parameters: [0.8] })).rows).toEqual([
+      { modelType: 'xgboost' },
+    ])
+    expect(
+      await db
+        .connection()
+        .execute((one) => one.selectFrom('experiments').select('epochs').where('epochs', '=', 3).execute()),
+    ).toEqual([{ epochs: 3 }])
+    const plugin: KyselyPlugin = {
+      transformQuery: ({ node }) => node,
+      transformResult: async ({ result }) => ({
+        ...result,
+        rows: result.rows.map((row) => ({ ...row, seen: true })),
+      }),
+    }
+    const seen = db
+      .withPlugin(plugin)
+      .selectFrom('experiments')
+      .select('modelType')
+      .where('accuracy', '=', 0.9)
+    expect(await seen.execute()).toEqual([{ modelType: 'forest', seen: true }])
+    expect(await codeOf(sql`DELETE FROM experiments`.execute(db))).toBe('E_READ_ONLY')
+  })
+
   it('gives typed rows of declared tables, entries and tags', async () => {
     await using cache = await filled()
     const db = kysely(cache)

@@ -164,11 +164,41 @@ describe('loading', () => {
        if (memory.getSync(8) !== 8 || memory.getSync(6) !== undefined) console.log('not the least recently used')
        new Cache().getOrSet('k', () => 'memory').then(console.log)
        try { new Cache({ dir: 'cache' }) } catch ({ code, message, context }) {
-         console.log(code, context.platform, message.includes('install'))
+         console.log(code, context.platform, message.includes('Install tierce again'))
        }`,
     )
     const lines = await runScript(join(folder, 'script.cjs')).done
     expect(lines).toEqual([`E_UNAVAILABLE ${process.platform}-${process.arch} true`, 'memory'])
+  })
+
+  it('a_binary_that_does_not_load_is_told_from_one_that_is_missing_and_from_a_platform_without_one', async () => {
+    const folder = tempDir()
+    cpSync(dirname(commonJs), join(folder, 'dist'), { recursive: true })
+    const script = join(folder, 'script.cjs')
+    const told = async (loader: string, platform = process.platform): Promise<string[]> => {
+      writeFileSync(join(folder, 'index.js'), loader)
+      writeFileSync(
+        script,
+        `Object.defineProperty(process, 'platform', { value: '${platform}' })
+         try { new (require('./dist/index.js').Cache)({ dir: 'cache' }) } catch ({ message }) { console.log(message) }`,
+      )
+      return runScript(script).done
+    }
+    const loader = (...tried: string[]) =>
+      `throw ${['Cannot find native binding.', ...tried].reduceRight((cause, text) => `new Error(${JSON.stringify(text)}, { cause: ${cause} })`, 'null')}`
+    const absent = ["Cannot find module './x.node'\nRequire stack:", "Cannot find module '@tierce/core-x'"]
+    expect(await told(loader(...absent))).toEqual([expect.stringContaining('without leaving out optional')])
+    expect(await told(loader(absent[0]!, 'libc.so.6: version GLIBC_2.99 not found', absent[1]!))).toEqual([
+      expect.stringMatching(/the system says: .*GLIBC_2\.99 not found\. Install/),
+    ])
+    const { targets } = JSON.parse(readFileSync(join(dirname(commonJs), '../package.json'), 'utf8')).napi
+    const [message] = await told(loader('Unsupported OS: aix'), 'aix')
+    for (const target of targets as string[]) {
+      const [cpu, , os] = target.split('-')
+      const name = `${os === 'windows' ? 'win32' : os}-${cpu === 'x86_64' ? 'x64' : 'arm64'}`
+      expect(message).toContain(name)
+    }
+    expect(message).toContain('cannot be loaded on aix')
   })
 })
 

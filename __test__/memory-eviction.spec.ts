@@ -1,4 +1,5 @@
 /** What leaves a `MemoryCache`: bounds, policies of one's own, and who is told. */
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { join } from 'node:path'
 import {
   definePolicy,
@@ -8,7 +9,7 @@ import {
   type RemovalReason,
   ValueTooLargeError,
 } from 'tierce'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { fakeClock } from './helpers/clock.js'
 import { POLICIES } from './helpers/policies.js'
 import { tempDir } from './helpers/temp.js'
@@ -197,6 +198,33 @@ describe('onEvict', () => {
     expect(cache.size).toBe(0)
     expect(cache.set('c', 1).get('c')).toBe(1)
   })
+
+  it('what it throws in a background cleanup is told, and neither the process nor the timer ends', async () => {
+    const boom = new Error('boom')
+    const cache = new MemoryCache<string, number>({
+      ttl: 1,
+      cleanupInterval: 2,
+      onEvict() {
+        throw boom
+      },
+    })
+    let heard = 0
+    const hear = (fault: unknown) => {
+      if ((fault as Error).cause === boom) heard++
+    }
+    subscribe('tierce:error', hear)
+    try {
+      for (const key of ['a', 'b']) {
+        const before = heard
+        cache.set(key, 1)
+        await vi.waitFor(() => expect(heard).toBe(before + 1), { timeout: 60_000 })
+      }
+      expect(cache.size).toBe(0)
+    } finally {
+      unsubscribe('tierce:error', hear)
+      cache.close()
+    }
+  }, 120_000)
 })
 
 describe('custom policies', () => {

@@ -1,6 +1,7 @@
 /** The memory tier of `Cache`: its policies, and what the disk tier is told. */
-import { type CacheOptions, definePolicy } from 'tierce'
+import { type CacheOptions, definePolicy, wrapSync } from 'tierce'
 import { describe, expect, it } from 'vitest'
+import { systemTime } from '../build/memory/clock.js'
 import { Clock, noted } from '../build/tiers/clock.js'
 import { MemoryEntry, MemoryTier } from '../build/tiers/memory.js'
 import { POLICIES } from './helpers/policies.js'
@@ -230,7 +231,7 @@ describe('the time of a hit', () => {
   })
 
   it('only_times_that_are_far_are_told_without_a_look_at_the_clock', async () => {
-    const clock = new Clock(Date.now)
+    const clock = new Clock(systemTime)
     const [past, far] = [noted(Date.now() - 60_000), noted(Date.now() + 3_600_000)]
     const told = (time: number) => Array.from({ length: MANY }, () => clock.isWellBefore(time))
     expect(told(past)).not.toContain(true)
@@ -248,5 +249,80 @@ describe('the time of a hit', () => {
     const wrong = expect.objectContaining({ code: 'E_INVALID_OPTION' })
     const calls = [cache.get('k'), cache.set('k', 'v'), cache.getOrSet('k', () => 'v')]
     for (const call of calls) await expect(call).rejects.toThrow(wrong)
+  })
+})
+
+describe('an entry that is written over, as memory alone does', () => {
+  it('has nothing of the value before: not its uses, its tags, its time to live or its weight', async () => {
+    const cache = openCache({ memory: { max: 10 } })
+    await cache.set('a', 'x'.repeat(1000), { tags: ['old'], ttl: '1h', description: 'old' })
+    for (let use = 0; use < 5; use++) cache.getSync('a')
+    const before = (await cache.stats()).memory.size
+    await cache.set('a', 'y', { tags: ['new'] })
+    expect((await cache.stats()).memory).toEqual({ entries: 1, size: before - 1998 })
+    expect(await cache.entry('a')).toMatchObject({
+      value: 'y',
+      hits: 0,
+      expiresAt: Infinity,
+      tags: ['new'],
+      description: undefined,
+    })
+    expect(cache.invalidateTagsSync('old')).toBe(0)
+    expect(cache.invalidateTagsSync('new')).toBe(1)
+    expect(cache.getSync('a')).toBeUndefined()
+  })
+
+  it('stays what it was for who looks at it: a load with a fallback, a listing, a transaction', async () => {
+    let time = 1e6
+    const cache = openCache({ memory: { max: 10 }, clock: () => time })
+    const options = { ttl: 10, staleIfError: '1h' }
+    await cache.refresh('a', () => 'stale', options)
+    time += 20
+    const failing = () => {
+      cache.setSync('a', 'meanwhile')
+      throw new Error('no')
+    }
+    cache.on('error', () => {})
+    expect(cache.getOrSetSync('a', failing, options)).toBe('stale')
+    expect(cache.getSync('a')).toBe('meanwhile')
+
+    await cache.setMany({ a: 1, b: 22 })
+    const listed: [unknown, number][] = []
+    for await (const { key, size } of cache.entries()) {
+      listed.push([key, size])
+      cache.setSync('b', 'x'.repeat(500))
+      for (let id = 0; id < 30; id++) cache.setSync(`k${id}`, id)
+    }
+    expect(listed).toEqual([
+      ['a', 218],
+      ['b', 218],
+    ])
+
+    await cache.set('t', 1)
+    const conflict = cache.transactionSync.bind(cache, (tx) => {
+      tx.get('t')
+      cache.setSync('t', 1)
+      tx.set('u', 1)
+    })
+    expect(conflict).toThrow(expect.objectContaining({ code: 'E_TRANSACTION' }))
+  })
+
+  it('leads nobody to a value of another key after it was evicted', () => {
+    const cache = openCache({ memory: { max: 3, policy: 'fifo' } })
+    const double = wrapSync(cache, (of: number) => 2 * of, { name: 'double' })
+    for (let round = 0; round < 3; round++) {
+      for (let of = 1; of < 10; of++) {
+        expect(double(of)).toBe(2 * of)
+        expect(double(of)).toBe(2 * of)
+        cache.setSync(double.key(of), -of)
+        expect(double(of)).toBe(-of)
+        cache.setSync(`other${of}`, 'other')
+      }
+      for (let of = 1; of < 5; of++) {
+        cache.deleteSync(double.key(of))
+        expect(double(of)).toBe(2 * of)
+      }
+      cache.clearSync()
+    }
   })
 })

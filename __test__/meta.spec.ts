@@ -1,6 +1,19 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { boolean, Cache, CallKey, date, double, file, integer, json, keyOf, text, timestamp } from 'tierce'
+import {
+  boolean,
+  Cache,
+  CallKey,
+  date,
+  double,
+  file,
+  integer,
+  json,
+  keyOf,
+  type Transaction,
+  text,
+  timestamp,
+} from 'tierce'
 import { describe, expect, expectTypeOf, it } from 'vitest'
 import { codeOf, failure } from './helpers/errors.js'
 import { tempDir } from './helpers/temp.js'
@@ -138,6 +151,106 @@ describe('rows of metadata', () => {
     expect(fault).toMatchObject({ code: 'E_CONSTRAINT', context: { table: 'experiments', column: 'epochs' } })
   })
 
+  const named = (name: string | null) => ({ meta: { experiments: { epochs: 1, name } } })
+  const names = (cache: Cache<typeof TABLES>) =>
+    cache.query('SELECT key, name FROM experiments ORDER BY key').then((rows) => rows.map(Object.values))
+
+  it.each<[string, (tx: Transaction<typeof TABLES>) => Promise<void>, [string, string | null][]]>([
+    [
+      'swapped',
+      async (tx) => {
+        await tx.set('a', 1, named('2'))
+        await tx.set('b', 1, named('1'))
+      },
+      [
+        ['a', '2'],
+        ['b', '1'],
+        ['c', '3'],
+      ],
+    ],
+    [
+      'passed round',
+      async (tx) => {
+        await tx.set('a', 1, named('2'))
+        await tx.set('b', 1, named('3'))
+        await tx.set('c', 1, named('1'))
+        await tx.set('a', 2, named('2'))
+      },
+      [
+        ['a', '2'],
+        ['b', '3'],
+        ['c', '1'],
+      ],
+    ],
+    [
+      'taken from what is deleted, or has no rows, later',
+      async (tx) => {
+        await tx.set('c', 1, named('1'))
+        await tx.set('d', 1, named('2'))
+        await tx.delete('a')
+        await tx.set('b', 1)
+      },
+      [
+        ['c', '1'],
+        ['d', '2'],
+      ],
+    ],
+  ])('unique values may be %s in one transaction', async (_, run, left) => {
+    const path = dir()
+    const cache = open(path)
+    for (const [index, key] of ['a', 'b', 'c'].entries()) await cache.set(key, 1, named(`${index + 1}`))
+    await cache.transaction(run)
+    expect(await names(cache)).toEqual(left)
+    expect((await cache.check()).ok).toBe(true)
+    await cache.close()
+    await using again = open(path)
+    expect(await names(again)).toEqual(left)
+    for (const [key, name] of left)
+      expect((await again.entry(key))?.meta).toMatchObject({ experiments: { name } })
+  })
+
+  it.each<[string, (tx: Transaction<typeof TABLES>) => Promise<unknown>]>([
+    ['stays', (tx) => tx.set('a', 1, named('2'))],
+    ['is only prolonged', (tx) => tx.set('a', 1, named('2')).then(() => tx.expire('b', '1h'))],
+    [
+      'is replaced by another that has it',
+      (tx) => tx.set('a', 1, named('2')).then(() => tx.set('b', 1, named('2'))),
+    ],
+    ['is of the third of a round', (tx) => tx.set('a', 1, named('2')).then(() => tx.set('b', 1, named('3')))],
+  ])('a unique value that %s is a violation, and nothing is stored', async (_, run) => {
+    await using cache = open()
+    for (const [index, key] of ['a', 'b', 'c'].entries()) await cache.set(key, 1, named(`${index + 1}`))
+    const before = await cache.query('SELECT * FROM experiments ORDER BY key')
+    const fault = await failure(() =>
+      cache.transaction(async (tx) => {
+        await run(tx)
+        await tx.set('other', 1)
+      }),
+    )
+    expect(fault).toMatchObject({ code: 'E_CONSTRAINT', context: { table: 'experiments', column: 'name' } })
+    expect(await cache.query('SELECT * FROM experiments ORDER BY key')).toEqual(before)
+    expect(await cache.getMany(['a', 'b', 'c', 'other'])).toEqual([1, 1, 1, undefined])
+    expect((await cache.check()).ok).toBe(true)
+  })
+
+  it('of sets of one tick: each fails alone, and values that are swapped do not', async () => {
+    await using cache = open()
+    await cache.set('a', 1, named('1'))
+    await cache.set('b', 1, named('2'))
+    await Promise.all([cache.set('a', 2, named('2')), cache.set('b', 2, named('1'))])
+    expect(await names(cache)).toEqual([
+      ['a', '2'],
+      ['b', '1'],
+    ])
+    const done = await Promise.allSettled([cache.set('c', 3, named('2')), cache.set('d', 3, named('4'))])
+    expect(done.map(({ status }) => status)).toEqual(['rejected', 'fulfilled'])
+    expect(await names(cache)).toEqual([
+      ['a', '2'],
+      ['b', '1'],
+      ['d', '4'],
+    ])
+  })
+
   it('that fail leave the other calls of their tick alone', async () => {
     await using cache = open()
     const set = (key: string, name: string) =>
@@ -231,17 +344,23 @@ describe('declaring tables', () => {
 })
 
 describe('find', () => {
-  it('takes lists of as many values as a statement does, and says so where there are more', async () => {
-    await using cache = new Cache({ dir: dir(), meta: { runs: { n: integer().index() } } })
-    for (const n of [1, 2, 3]) await cache.set(n, n, { meta: { runs: { n } } })
-    const list = (length: number) => ({ where: { n: { in: Array.from({ length }, (_, i) => 2 * i) } } })
-    expect(await cache.find('runs', list(32_766))).toEqual([{ key: 2, meta: { n: 2 } }])
-    for (const many of [32_767, 300_000]) {
-      const fault = await failure(cache.find('runs', list(many)))
-      expect(fault.code).toBe('E_INVALID_OPTION')
-      expect(fault.message).toContain(`${many} values`)
-    }
-  })
+  it.each(['sqlite', 'json'] as const)(
+    'takes lists of as many values as a statement does, and says so where there are more, %s',
+    async (metadata) => {
+      await using cache = new Cache({ dir: dir(), meta: { runs: { n: integer().index() } }, metadata })
+      for (const n of [1, 2, 3]) await cache.set(n, n, { meta: { runs: { n } } })
+      const list = (length: number) => ({ where: { n: { in: Array.from({ length }, (_, i) => 2 * i) } } })
+      expect(await cache.find('runs', list(32_766))).toEqual([{ key: 2, meta: { n: 2 } }])
+      for (const many of [32_767, 300_000]) {
+        const fault = await failure(cache.find('runs', list(many)))
+        expect(fault.code).toBe('E_INVALID_OPTION')
+        expect(fault.message).toContain(`${many} values`)
+      }
+      expect(await codeOf(cache.find('runs', { ...list(32_765), limit: 1, offset: 1 }))).toBe(
+        'E_INVALID_OPTION',
+      )
+    },
+  )
 
   async function filled() {
     const cache = open()
@@ -309,11 +428,27 @@ describe('find', () => {
     [{ values: 1 }],
     [null],
     [7],
+    [{ orderBy: [1] }],
+    [{ where: { 1: 1 } }],
     [{ whre: {} }],
   ])('refuses %j', async (options) => {
     await using cache = open()
     expect(await codeOf(() => cache.find('experiments', options as object))).toBe('E_INVALID_OPTION')
     expect(await codeOf(() => cache.find('nothing' as 'experiments'))).toBe('E_INVALID_OPTION')
+  })
+
+  it('refuses what cannot be read', async () => {
+    await using cache = open()
+    const get = () => {
+      throw new Error('a trap')
+    }
+    for (const options of [
+      new Proxy({}, { get }),
+      Object.defineProperty({}, 'values', { enumerable: true, get }),
+      { where: new Proxy({}, { get }) },
+    ]) {
+      expect(await codeOf(() => cache.find('experiments', options))).toBe('E_INVALID_OPTION')
+    }
   })
 
   it('answers a question as it is asked, whichever like it were asked before', async () => {
@@ -392,6 +527,63 @@ describe('find', () => {
 })
 
 describe('query', () => {
+  it('gives bytes that are computed as a Buffer of their own, beside texts', async () => {
+    await using cache = open()
+    await cache.set('ü', 1, { meta: { experiments: { epochs: 7, name: 'größe' } } })
+    const sql = `SELECT CAST(name AS BLOB) AS a, name, x'' AS b, zeroblob(3) AS c, '🎉' AS t, epochs, x'ff00' AS d
+      FROM experiments`
+    const [row] = await cache.query(sql)
+    const wanted = {
+      a: Buffer.from('größe'),
+      name: 'größe',
+      b: Buffer.alloc(0),
+      c: Buffer.alloc(3),
+      t: '🎉',
+      epochs: 7,
+      d: Buffer.from([255, 0]),
+    }
+    await cache.query(`SELECT zeroblob(200), x'aa'`) // comes to the same place
+    expect(row).toEqual(wanted)
+    const [large] = await cache.query<{ b: Buffer; t: string }>('SELECT randomblob(100000) AS b, ? AS t', [
+      'x'.repeat(100_000),
+    ])
+    expect([large!.b.length, large!.t.length]).toEqual([100_000, 100_000])
+    const [long] = await cache.query<{ b: Buffer; n: number }>(
+      `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200000) SELECT count(*) AS n, x'0102' AS b FROM n`,
+    )
+    expect(long).toEqual({ n: 200_000, b: Buffer.from([1, 2]) }) // on the thread pool
+  })
+
+  it.each([undefined, { key: Buffer.alloc(32, 7) }])(
+    'joins by keys of every sort, encryption %j',
+    async (encryption) => {
+      const meta = encryption === undefined ? { meta: TABLES } : {}
+      await using cache = new Cache({ dir: dir(), encryption, ...meta })
+      const keys = ['a', 'ü🎉', '', 1, { a: [1, 'x'] }, 'x'.repeat(2000)]
+      for (const [index, key] of keys.entries()) {
+        const rows = encryption === undefined ? { meta: { experiments: { epochs: index } } } : {}
+        await cache.set(key, index, { tags: [`t${index}`, 'all'], ...rows })
+      }
+      const count = `SELECT count(*) AS n FROM entries JOIN tags USING (key)`
+      expect(await cache.query(`${count} WHERE tag = 'all'`)).toEqual([{ n: keys.length }])
+      for (const { key } of await cache.query<{ key: string }>('SELECT key FROM entries')) {
+        expect(await cache.query(`${count} WHERE key = ?`, [key])).toEqual([{ n: 2 }])
+        expect(await cache.query('SELECT key FROM entries WHERE key IN (?, ?)', [key, 'none'])).toEqual([
+          { key },
+        ])
+        const plan = await cache.query('EXPLAIN QUERY PLAN SELECT key FROM entries WHERE key = ?', [key])
+        expect(plan.map(({ detail }) => String(detail)).join()).toContain(
+          'SEARCH e USING INTEGER PRIMARY KEY',
+        )
+        if (encryption !== undefined) continue
+        const joined =
+          'SELECT epochs FROM experiments JOIN entries USING (key) JOIN tags USING (key) WHERE key = ? AND tag <> ?'
+        const [row] = await cache.query(joined, [key, 'all'])
+        expect(await cache.get(keyOf(key))).toBe(row?.epochs)
+      }
+    },
+  )
+
   it('binds values of every sort', async () => {
     await using cache = open()
     const values = [

@@ -1,5 +1,6 @@
 /** What a namespace adds to a cache: its own keys, tags, defaults, counts. What its verbs do is tested with the cache's. */
-import { type Cache, type CacheOptions, HashedKey } from 'tierce'
+import { inspect } from 'node:util'
+import { Cache, type CacheOptions, HashedKey } from 'tierce'
 import { describe, expect, it } from 'vitest'
 import { fakeClock } from './helpers/clock.js'
 import { codeOf } from './helpers/errors.js'
@@ -10,6 +11,25 @@ async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
   for await (const item of items) list.push(item)
   return list
 }
+
+it('is_shown_by_its_facts', async () => {
+  const space = new Cache().namespace('users')
+  await space.get('none')
+  const shown = "Namespace { name: 'users', dir: undefined, hits: 0, misses: 1, isClosed: false }"
+  expect(inspect(space, { breakLength: 200 })).toBe(shown)
+})
+
+it('has_the_type_of_its_values', async () => {
+  const ages = new Cache().namespace<number>('ages', { ttl: (age) => age + 1 })
+  await ages.set('ada', 36)
+  const age: number | undefined = await ages.get('ada')
+  expect([age, ages.getSync('ada')?.toFixed(1)]).toEqual([36, '36.0'])
+  for await (const [, value] of ages) expect(value.toFixed(1)).toBe('36.0')
+  // @ts-expect-error A text is no age.
+  await ages.set('ada', 'old')
+  const text: string | undefined = await ages.get<string>('ada')
+  expect(text).toBe('old')
+})
 
 describe.each<{ tiers: string; make: (options?: CacheOptions) => Cache }>([
   { tiers: 'memory', make: (options) => openCache(options) },

@@ -128,6 +128,24 @@ describe('parseSize', () => {
 })
 
 describe('checkOptions', () => {
+  it.each<[string, readonly string[], unknown, string]>([
+    ['a TTL in their place', ['ttl', 'tags'], '5m', 'ttl, tags; for ttl that is { ttl: "5m" }.'],
+    ['milliseconds in their place', ['ttl'], 5000, 'ttl; for ttl that is { ttl: 5000 }.'],
+    ['a path in their place', ['dir', 'ttl'], '.cache', 'dir, ttl; for dir that is { dir: ".cache" }.'],
+    ['a count in their place', ['dir', 'max', 'ttl'], 500, 'dir, max, ttl; for max that is { max: 500 }.'],
+    ['null in their place', ['dir'], null, 'Give an object with any of: dir.'],
+    ['what lru-cache calls its bound of age', ['ttl', 'max'], { maxAge: 5 }, `Did you mean 'ttl'?`],
+    ['what bentocache calls it', ['staleIfError'], { grace: '1h' }, `Did you mean 'staleIfError'?`],
+    [
+      'a name of a class',
+      ['max'],
+      { constructor: 1 },
+      'Unknown option "constructor" of Cache. Accepted: max.',
+    ],
+  ])('%s is answered with what is meant', (_what, allowed, given, answer) => {
+    expect(() => checkOptions(given, allowed, 'Cache')).toThrow(answer)
+  })
+
   const check = (given: unknown) => checkOptions(given, ['ttl', 'maxSize', 'policy'], 'Cache')
 
   it('accepts known names and no options', () => {

@@ -410,6 +410,9 @@ describe('what would not come back is refused with its path', () => {
     ['a Set member', { s: new Set([1, () => 1]) }, 'value.s member #1'],
     ['the arguments of a function', { a: argumentsOf(1, 2) }, 'value.a'],
     ['what has the prototype of a plain object', { a: Object.create({ b: 1 }) }, 'value.a'],
+    ['Math', { m: Math }, 'value.m'],
+    ['JSON among others alike', [{}, {}, {}, {}, {}, {}, {}, JSON, Reflect], 'value[7]'],
+    ['members that are hidden', Object.defineProperty({}, Symbol.toStringTag, { get: () => 'x' }), 'value'],
     ['the cause of an error', new Error('x', { cause: () => 1 }), 'value.cause'],
   ])('%s', (_name, value, path) => {
     const error = refused(value)

@@ -1,9 +1,10 @@
 #!/usr/bin/env node
 // Sizes and speeds of the codecs for arrays of numbers, with the Pareto front: 8 MB of Float64 each.
 //
-//   node bench/arrays.mjs [--python PYTHON] [--cpu]
+//   node bench/arrays.mjs [--python PYTHON] [--cpu] [--profile PROFILE]
 //
-// PYTHON has the package blosc2; without one its rows are left out. With --cpu, speeds are of processor time over all threads, in which other
+// PYTHON has the package blosc2; without one its rows are left out. PROFILE is cargo's: `dist`, what is published, unless it is given;
+// `release` is what the tests run. With --cpu, speeds are of processor time over all threads, in which other
 // work on the machine counts for less; without, of the time that passed.
 import { execFileSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
@@ -18,6 +19,7 @@ const { values: given } = parseArgs({
     python: { type: 'string', default: 'python3' },
     count: { type: 'string', default: '1000000' },
     cpu: { type: 'boolean', default: false },
+    profile: { type: 'string', default: 'dist' },
   },
 })
 const COUNT = Number(given.count)
@@ -60,6 +62,8 @@ function tierce() {
   const args = [
     'bench',
     '--quiet',
+    '--profile',
+    given.profile,
     '--package',
     'tierce',
     '--bench',
@@ -170,7 +174,7 @@ function print(set, rows) {
 try {
   const rows = [...tierce(), ...blosc(), ...zlib()]
   console.log(
-    `${COUNT} numbers of 8 bytes; the quickest of a few runs, ${given.cpu ? 'in processor time' : 'in time passed'}; 1 MB is 10^6 bytes`,
+    `${COUNT} numbers of 8 bytes; the quickest of a few runs of the ${given.profile} build, ${given.cpu ? 'in processor time' : 'in time passed'}; 1 MB is 10^6 bytes`,
   )
   for (const set of Object.keys(DATA))
     print(

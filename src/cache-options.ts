@@ -3,6 +3,7 @@
 import { type EncryptionOptions, parseEncryption } from './encryption.js'
 import { makeError } from './errors.js'
 import type { AnyGetOrSetOptions } from './load/options.js'
+import { systemTime } from './memory/clock.js'
 import { hasPolicy, type PolicyName, parsePolicy } from './memory/policies.js'
 import type { MetaTables } from './meta.js'
 import {
@@ -115,7 +116,8 @@ export interface CacheOptions<M extends MetaTables = MetaTables> {
   memory?: MemoryOptions | boolean | undefined
   /**
    * Whether memory hands out the live value (`shared`, the default: treat it as read-only) or a copy of what it was when it was
-   * set (`copy`: each read pays for decoding it).
+   * set (`copy`: each read pays for decoding it). Without a `dir`, `shared` keeps what has no stored form too: functions, symbols, instances
+   * of classes. A promise is refused by both.
    */
   values?: 'shared' | 'copy' | undefined
   /**
@@ -215,7 +217,7 @@ export function parseOptions(options: CacheOptions): ParsedOptions {
     cleanupOnOpen: boolean(options.cleanupOnOpen ?? false, 'cleanupOnOpen'),
     ttl: options.ttl === undefined ? Number.POSITIVE_INFINITY : parseDuration(options.ttl, 'ttl'),
     defaults: options.defaults ?? {},
-    now: options.clock === undefined ? Date.now : clockOption(options.clock),
+    now: options.clock === undefined ? systemTime : clockOption(options.clock),
   }
 }
 

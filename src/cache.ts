@@ -74,7 +74,7 @@ export class Cache<M extends MetaTables = NoMeta> extends CacheChanges<M> {
    * Stores a value. In memory it is there when this returns; on disk when the promise resolves, and then no kill loses it. Before a disk
    * tier a large table of Arrow is first encoded on the thread pool: leave it alone until the promise settles.
    * @throws InvalidKeyError `E_INVALID_KEY`, InvalidTtlError `E_INVALID_TTL`: what was given is not accepted
-   * @throws UnserializableError `E_UNSERIALIZABLE`: the value has no stored form; names the path inside it
+   * @throws UnserializableError `E_UNSERIALIZABLE`: the value has no stored form, and names the path inside it; or it is a promise
    * @throws ValueTooLargeError `E_VALUE_TOO_LARGE`: it does not fit into `maxSize`
    * @throws StorageFullError `E_STORAGE_FULL`, LockTimeoutError `E_LOCK_TIMEOUT`: what the disk says; nothing changed
    */
@@ -248,10 +248,11 @@ export class Cache<M extends MetaTables = NoMeta> extends CacheChanges<M> {
   /**
    * A part of this cache with keys, tags, defaults and counts of its own: of the same name, it is the same part, in every
    * process. Its entries share the cache's bounds.
+   * @typeParam T what its values are taken for: nothing checks it
    * @throws InvalidOptionError `E_INVALID_OPTION`: the name, or one of the defaults
    */
-  namespace(name: string, defaults: GetOrSetOptions = {}): Namespace {
-    return new Namespace(
+  namespace<T = unknown>(name: string, defaults: GetOrSetOptions<T> = {}): Namespace<T> {
+    return new Namespace<T>(
       { cache: this as unknown as Cache, core: this.#core as unknown as Core<MetaTables> },
       name,
       defaults,

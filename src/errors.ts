@@ -28,6 +28,9 @@ export type ErrorCode =
 /** What a failure is about, as plain data: the option's name, the path inside a value, a file. */
 export type ErrorContext = Record<string, unknown>
 
+/** Says of which class an error is, to every copy of this library that a program holds. */
+const BRAND = Symbol.for('tierce.error')
+
 /** The parent of every error this library makes. A loader's own error is never wrapped in one. */
 export class TierceError extends Error {
   /** The kind of failure; stable between releases, unlike the message. */
@@ -116,7 +119,25 @@ export const ERROR_CLASSES: Readonly<Record<ErrorCode, typeof TierceError>> = {
 // On the prototype, so that `name` is right in a stack and is not an own property of each error.
 for (const type of [TierceError, ...Object.values(ERROR_CLASSES)]) {
   Object.defineProperty(type.prototype, 'name', { value: type.name, configurable: true, writable: true })
+  Object.defineProperty(type.prototype, BRAND, { value: type.name })
 }
+
+/** `instanceof` knows the errors of another copy of this library: of another version, in a bundle, or loaded anew by a test. */
+function isInstance(this: typeof TierceError, value: unknown): boolean {
+  if (Function.prototype[Symbol.hasInstance].call(this, value)) return true
+  const brand = brandOf(this.prototype)
+  for (let at = value; typeof at === 'object' && at !== null; at = Object.getPrototypeOf(at)) {
+    if (brand !== undefined && brandOf(at) === brand) return true
+  }
+  return false
+}
+
+// Its own: a subclass that a program makes is known by its identity alone.
+function brandOf(prototype: object): unknown {
+  return Object.hasOwn(prototype, BRAND) ? prototype[BRAND as never] : undefined
+}
+
+Object.defineProperty(TierceError, Symbol.hasInstance, { value: isInstance })
 
 /** Makes an error of the class that belongs to `code`; its stack starts at the caller. */
 export function makeError(

@@ -3,6 +3,7 @@ import { publishError } from './channels.js'
 import { type ErrorCode, makeError, TierceError } from './errors.js'
 import type { CallKey, Key } from './keys.js'
 import { callback, oneOf } from './options.js'
+import { queueMicrotask } from './pause.js'
 
 /** Hears of faults that broke no call. */
 export type ErrorListener = (error: TierceError) => void

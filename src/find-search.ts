@@ -108,14 +108,28 @@ export const COMPARE = {
 } as const
 const NAMES = ['eq', 'ne', 'lt', 'lte', 'gt', 'gte', 'between', 'in', 'notIn', 'like', 'isNull']
 
-/** @internal */
-export function searchOf<C extends Columns>(table: string, columns: C, options: FindOptions<C>): Search {
+/** @internal @throws InvalidOptionError `E_INVALID_OPTION` */
+export function checkFind(options: unknown): void {
   checkOptions(options, ['where', 'orderBy', 'limit', 'offset', 'values'], 'find')
+}
+
+/** What a statement of SQLite takes, `limit` and `offset` among it. */
+const MOST_VALUES = 32_766
+
+/** @internal @throws InvalidOptionError `E_INVALID_OPTION` */
+export function searchOf<C extends Columns>(table: string, columns: C, options: FindOptions<C>): Search {
+  checkFind(options)
   const conditions = Object.entries(checkObject(options.where ?? {}, 'where')).flatMap(([name, compared]) =>
     compared === undefined ? [] : conditionsOf(columnOf(columns, table, name), table, name, compared),
   )
   const order = orderOf(table, columns, options.orderBy)
   const { limit, offset = 0 } = options
+  const bounds = limit === undefined && offset === 0 ? 0 : offset === 0 ? 1 : 2
+  const count = conditions.reduce((sum, { cells }) => sum + cells.length, bounds)
+  if (count > MOST_VALUES) {
+    const accepted = `at most ${MOST_VALUES} in one question, and ask more than once`
+    throw invalid('where', `${count} values`, accepted)
+  }
   return {
     table,
     columns,
@@ -126,10 +140,7 @@ export function searchOf<C extends Columns>(table: string, columns: C, options: 
   }
 }
 
-/** What a statement of SQLite takes. */
-const MOST_PARAMS = 32_766
-
-/** @internal @throws InvalidOptionError `E_INVALID_OPTION` */
+/** @internal */
 export function statementOf({ table, columns, conditions, order, limit, offset }: Search): Statement {
   const params = conditions.flatMap(({ cells }) => cells)
   const names = ['key', ...Object.keys(columns).map(quoted)].join(', ')
@@ -144,13 +155,6 @@ export function statementOf({ table, columns, conditions, order, limit, offset }
   if (offset !== 0) {
     params.push(offset)
     sql += ' OFFSET ?'
-  }
-  if (params.length > MOST_PARAMS) {
-    throw invalid(
-      'where',
-      `${params.length} values`,
-      `at most ${MOST_PARAMS} in one question, and ask more than once`,
-    )
   }
   return { sql, params }
 }

@@ -4,7 +4,7 @@ import { fromCell } from './cells.js'
 import type { Columns, ColumnType, Row } from './columns.js'
 import { plannedStatement } from './find-plan.js'
 import { scanFor } from './find-scan.js'
-import { type FindOptions, searchOf } from './find-search.js'
+import { checkFind, type FindOptions, searchOf } from './find-search.js'
 import { type Key, keyFromText } from './keys.js'
 import { columnsOf, type MetaTables } from './meta.js'
 import { boolean } from './options.js'
@@ -29,7 +29,7 @@ export async function find<M extends MetaTables, T extends keyof M & string>(
   options: FindOptions<M[T]>,
 ): Promise<Found<M[T]>[]> {
   const columns = columnsOf(tables, table) as M[T]
-  const isWithValues = boolean(options?.values ?? false, 'values')
+  const isWithValues = asksForValues(options)
   const asked = answerTo(tiers, table, columns, options)
   const { cells, rows } = asked instanceof Promise ? await asked : asked
   const types = typesOf(columns)
@@ -62,6 +62,15 @@ function rowOf(
     else row[name] = value
   }
   return row
+}
+
+function asksForValues(options: FindOptions<Columns>): boolean {
+  try {
+    return boolean(options.values ?? false, 'values')
+  } catch (error) {
+    checkFind(options) // which says more of what cannot be read
+    throw error
+  }
 }
 
 function answerTo(tiers: TierStack, table: string, columns: Columns, options: FindOptions<Columns>) {

@@ -4,7 +4,7 @@ import { makeError, TierceError } from './errors.js'
 import { builtinName, bytesOf, isPlain, isShared, viewName } from './intrinsics.js'
 import { MAX_DEPTH } from './keys-decode.js'
 import { sortedNames, stringItem } from './keys-names.js'
-import { describe, property, Refusal } from './refusal.js'
+import { describe, hiddenMembers, property, Refusal } from './refusal.js'
 
 // An object met twice is written twice, so a few dozen levels of `{ a: x, b: x }` would never end.
 const MAX_CONTAINERS = 1_000_000
@@ -123,7 +123,7 @@ function plainItem(value: Record<string, unknown>, depth: number): string {
   let name: string | undefined
   let text = '{'
   try {
-    if (hasEnumerableSymbol(value)) throw new Refusal('an object with a symbol as a property name', ADVICE)
+    refuseSymbols(value)
     for (let i = 0; i < names.sorted.length; i++) {
       name = names.sorted[i] as string
       const member = value[name]
@@ -135,11 +135,13 @@ function plainItem(value: Record<string, unknown>, depth: number): string {
   return `${text}}`
 }
 
-function hasEnumerableSymbol(value: object): boolean {
+function refuseSymbols(value: object): void {
   const symbols = Object.getOwnPropertySymbols(value)
-  return (
-    symbols.length > 0 && symbols.some((symbol) => Object.prototype.propertyIsEnumerable.call(value, symbol))
-  )
+  if (symbols.length === 0) return
+  const isShown = (symbol: symbol) => Object.prototype.propertyIsEnumerable.call(value, symbol)
+  if (symbols.some(isShown)) throw new Refusal('an object with a symbol as a property name', ADVICE)
+  const hidden = hiddenMembers(value, symbols)
+  if (hidden !== undefined) throw new Refusal(hidden, ADVICE)
 }
 
 function arrayItem(value: readonly unknown[], depth: number): string {

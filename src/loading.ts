@@ -14,6 +14,7 @@ import {
 } from './load/options.js'
 import { Turns } from './load/turns.js'
 import { Loads } from './load.js'
+import { isReplaced, systemTime } from './memory/clock.js'
 import { callback, checkOptions } from './options.js'
 import { parseSetOptions, type SetOptions } from './set-options.js'
 import { now as done, then } from './soon.js'
@@ -35,8 +36,6 @@ export interface Owner {
 }
 
 const NO_ARGS: readonly unknown[] = []
-/** A test that puts another one in its place wants loads measured with it. */
-const systemClock = Date.now
 
 export class Loading {
   readonly loads: Loads
@@ -76,7 +75,8 @@ export class Loading {
       storing: this.#check,
       ttl,
       now: tiers.now,
-      timer: now === systemClock ? () => performance.now() : now,
+      // A test that has fake timers wants loads measured with them.
+      timer: now === systemTime ? () => (isReplaced() ? now() : performance.now()) : now,
       counters: tiers.counters,
       random: Math.random,
       report: (fault) => faults.report(fault),

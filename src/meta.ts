@@ -52,7 +52,7 @@ export function columnsOf(tables: MetaTables, table: string): Columns {
 
 /** @throws InvalidOptionError `E_INVALID_OPTION` for a column that is not declared */
 export function columnOf(columns: Columns, table: string, name: string): Column {
-  if (Object.hasOwn(columns, name)) return columns[name]!
+  if (typeof name === 'string' && Object.hasOwn(columns, name)) return columns[name]!
   const known = Object.keys(columns).join(', ')
   throw invalid(`The table ${describe(table)} has no column ${describe(name)}: it has ${known}`, {
     table,

@@ -20,8 +20,12 @@ import type { StreamSource } from './verbs/streams.js'
 
 export type { NamespaceStats } from './namespace/listing.js'
 
-/** Made by `cache.namespace(name)`. Its verbs do what those of `Cache` do, on its own keys and tags. */
-export class Namespace extends NamespaceChanges {
+/**
+ * Made by `cache.namespace(name)`. Its verbs do what those of `Cache` do, on its own keys and tags.
+ *
+ * @typeParam T what its values are taken for: nothing checks it
+ */
+export class Namespace<T = unknown> extends NamespaceChanges<T> {
   /** @internal */
   constructor(whole: Whole, name: string, defaults: AnyGetOrSetOptions) {
     const scope = new Scope(name, defaults)
@@ -32,28 +36,28 @@ export class Namespace extends NamespaceChanges {
   }
 
   /** As `cache.get`. */
-  async get<V = unknown>(key: AnyKey): Promise<V | undefined> {
+  async get<V = T>(key: AnyKey): Promise<V | undefined> {
     return this.counted(await this.whole.cache.get<V>(this.scope.key(key)))
   }
 
   /** As `cache.getSync`. */
-  getSync<V = unknown>(key: AnyKey): V | undefined {
+  getSync<V = T>(key: AnyKey): V | undefined {
     return this.counted(this.whole.cache.getSync<V>(this.scope.key(key)))
   }
 
   /** As `cache.getMany`. */
-  async getMany<V = unknown>(keys: Iterable<AnyKey>): Promise<(V | undefined)[]> {
+  async getMany<V = T>(keys: Iterable<AnyKey>): Promise<(V | undefined)[]> {
     const values = await this.whole.cache.getMany<V>(this.scope.keys(keys))
     return values.map((value) => this.counted(value))
   }
 
   /** As `cache.getManySync`. */
-  getManySync<V = unknown>(keys: Iterable<AnyKey>): (V | undefined)[] {
+  getManySync<V = T>(keys: Iterable<AnyKey>): (V | undefined)[] {
     return this.whole.cache.getManySync<V>(this.scope.keys(keys)).map((value) => this.counted(value))
   }
 
   /** As `cache.getOrThrow`. */
-  async getOrThrow<V = unknown>(key: AnyKey): Promise<V> {
+  async getOrThrow<V = T>(key: AnyKey): Promise<V> {
     try {
       return this.counted(await this.whole.cache.getOrThrow<V>(this.scope.key(key)))
     } catch (error) {
@@ -62,7 +66,7 @@ export class Namespace extends NamespaceChanges {
   }
 
   /** As `cache.getOrThrowSync`. */
-  getOrThrowSync<V = unknown>(key: AnyKey): V {
+  getOrThrowSync<V = T>(key: AnyKey): V {
     try {
       return this.counted(this.whole.cache.getOrThrowSync<V>(this.scope.key(key)))
     } catch (error) {
@@ -71,26 +75,26 @@ export class Namespace extends NamespaceChanges {
   }
 
   /** As `cache.set`. */
-  async set(key: AnyKey, value: unknown, options?: SetOptions): Promise<void> {
+  async set(key: AnyKey, value: T, options?: SetOptions): Promise<void> {
     return this.whole.cache.set(this.scope.key(key), value, this.scope.setOptions(options))
   }
 
   /** As `cache.setSync`. */
-  setSync(key: AnyKey, value: unknown, options?: SetOptions): void {
+  setSync(key: AnyKey, value: T, options?: SetOptions): void {
     this.whole.cache.setSync(this.scope.key(key), value, this.scope.setOptions(options))
   }
 
   /** As `cache.setMany`. */
-  setMany(entries: Iterable<readonly [AnyKey, unknown]>, options?: SetOptions): Promise<void>
-  setMany(entries: { readonly [key: string]: unknown }, options?: SetOptions): Promise<void>
-  async setMany(entries: Entries<AnyKey, unknown>, options?: SetOptions): Promise<void> {
+  setMany(entries: Iterable<readonly [AnyKey, T]>, options?: SetOptions): Promise<void>
+  setMany(entries: { readonly [key: string]: T }, options?: SetOptions): Promise<void>
+  async setMany(entries: Entries<AnyKey, T>, options?: SetOptions): Promise<void> {
     return this.whole.cache.setMany(this.scope.entries(entries), this.scope.setOptions(options))
   }
 
   /** As `cache.setManySync`. */
-  setManySync(entries: Iterable<readonly [AnyKey, unknown]>, options?: SetOptions): void
-  setManySync(entries: { readonly [key: string]: unknown }, options?: SetOptions): void
-  setManySync(entries: Entries<AnyKey, unknown>, options?: SetOptions): void {
+  setManySync(entries: Iterable<readonly [AnyKey, T]>, options?: SetOptions): void
+  setManySync(entries: { readonly [key: string]: T }, options?: SetOptions): void
+  setManySync(entries: Entries<AnyKey, T>, options?: SetOptions): void {
     this.whole.cache.setManySync(this.scope.entries(entries), this.scope.setOptions(options))
   }
 
@@ -105,7 +109,7 @@ export class Namespace extends NamespaceChanges {
   }
 
   /** As `cache.entry`; its tags are those that were given here. */
-  async entry<V = unknown>(key: AnyKey): Promise<CacheEntry<V> | undefined> {
+  async entry<V = T>(key: AnyKey): Promise<CacheEntry<V> | undefined> {
     const entry = await this.whole.cache.entry<V>(this.scope.key(key))
     return entry && { ...entry, tags: this.scope.ownTags(entry.tags) }
   }

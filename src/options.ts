@@ -65,6 +65,25 @@ function sizeOf(text: string): number {
   return Math.round(Number(amount) * (binary ? 1024 : 1000) ** exponent)
 }
 
+/** What an option of another cache is called here. */
+const ELSEWHERE: Readonly<Record<string, string>> = {
+  ...{ maxAge: 'ttl', stdTTL: 'ttl', expires: 'ttl', updateAgeOnGet: 'sliding' },
+  ...{
+    swr: 'staleWhileRevalidate',
+    allowStale: 'staleWhileRevalidate',
+    grace: 'staleIfError',
+    refreshThreshold: 'early',
+  },
+  ...{ maxKeys: 'max', maxItems: 'max', lruSize: 'max', sizeCalculation: 'weigher', useClones: 'values' },
+  ...{
+    dispose: 'onEvict',
+    onEviction: 'onEvict',
+    checkperiod: 'cleanupInterval',
+    ttlAutopurge: 'cleanupInterval',
+  },
+  ...{ cacheDir: 'dir', directory: 'dir', path: 'dir', cacheId: 'filename' },
+}
+
 /**
  * Refuses names that no option has, so that a misspelt one is not silently without effect, and what cannot be read. `undefined` counts
  * as no options.
@@ -73,14 +92,19 @@ function sizeOf(text: string): number {
 export function checkOptions(given: unknown, allowed: readonly string[], where: string): void {
   if (given === undefined) return
   if (typeof given !== 'object' || given === null || isUnreadable(given) || Array.isArray(given)) {
-    throw invalid(`options of ${where}`, given, `an object with any of: ${allowed.join(', ')}`)
+    throw invalid(
+      `options of ${where}`,
+      given,
+      `an object with any of: ${allowed.join(', ')}${meant(given, allowed)}`,
+    )
   }
   for (const name of Object.keys(given)) {
     if (allowed.includes(name)) {
       checkReadable(given, name)
       continue
     }
-    const near = nearest(name, allowed)
+    const same = Object.hasOwn(ELSEWHERE, name) ? ELSEWHERE[name] : undefined
+    const near = same !== undefined && allowed.includes(same) ? same : nearest(name, allowed)
     throw makeError(
       'E_INVALID_OPTION',
       `Unknown option ${describe(name)} of ${where}.${near === undefined ? '' : ` Did you mean '${near}'?`} ` +
@@ -88,6 +112,13 @@ export function checkOptions(given: unknown, allowed: readonly string[], where: 
       { name, where },
     )
   }
+}
+
+/** What one value in the place of options is for, as other caches take it. */
+function meant(given: unknown, allowed: readonly string[]): string {
+  const names = { string: ['dir', 'ttl'], number: ['max', 'ttl'] }[typeof given as 'string']
+  const name = names?.find((name) => allowed.includes(name))
+  return name === undefined ? '' : `; for ${name} that is { ${name}: ${describe(given)} }`
 }
 
 function checkReadable(given: object, name: string): void {

@@ -40,6 +40,13 @@ export function isPromise(value: unknown): value is Promise<unknown> {
   return true
 }
 
+/** What an object is that has members and shows none of them, such as `Math`; `undefined` of others. `symbols` are its own. */
+export function hiddenMembers(value: object, symbols: readonly symbol[]): string | undefined {
+  if (!symbols.includes(Symbol.toStringTag) || Object.keys(value).length > 0) return undefined
+  const name: unknown = Object.getOwnPropertyDescriptor(value, Symbol.toStringTag)?.value
+  return `an object whose members are hidden${typeof name === 'string' ? ` (${name})` : ''}`
+}
+
 /** Whether looking at it throws, as at a Proxy that was revoked. */
 export function isUnreadable(value: unknown): boolean {
   if ((typeof value !== 'object' && typeof value !== 'function') || !types.isProxy(value)) return false

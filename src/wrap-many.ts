@@ -4,6 +4,7 @@ import { makeError } from './errors.js'
 import { CallKey, callPrefix, callTextSoon, type Key } from './keys.js'
 import { type GetOrSetOptions, LOAD_OPTIONS } from './load/options.js'
 import { callback, checkOptions, positiveInteger, stringOption } from './options.js'
+import { nextTick } from './pause.js'
 
 /** Options of a function of many keys. */
 export interface WrapManyOptions<K, V> extends Omit<GetOrSetOptions<V, [K]>, 'signal'> {
@@ -72,7 +73,7 @@ export function wrapMany<K extends Key, V>(
   const load = (key: K) =>
     new Promise<unknown>((resolve, reject) => {
       // After the promises of this tick: each load that it began is there by then.
-      if (asked.length === 0) process.nextTick(flush)
+      if (asked.length === 0) nextTick(flush)
       asked.push({ key, resolve, reject })
     })
   const one = async (key: K): Promise<V | undefined> => {

@@ -11,6 +11,8 @@ import { nodeOf } from './nodes.mjs'
 import { command, compilerOptions, installInto, packBoth, tool } from './stage.mjs'
 
 const MAX_UNPACKED = 6_000_000
+/** What an ES module has to have for the CommonJS in it. */
+const REQUIRE = `import{createRequire}from'node:module';const require=createRequire(import.meta.url)`
 
 const temporary = mkdtempSync(join(tmpdir(), 'tierce-package-'))
 const consumer = join(temporary, 'consumer')
@@ -103,6 +105,52 @@ test('import time of a fresh process', (t) => {
   t.diagnostic(`import 'tierce': median ${times.sort((a, b) => a - b)[4].toFixed(1)} ms of 9`)
 })
 
+test('an error that nobody caught is shown with a line, not with a chunk', () => {
+  const script = `new (require('tierce').Cache)({ values: 'copy' }).set('key', () => 1)`
+  const { status, text } = command(process.execPath, ['-e', script], { cwd: consumer })
+  assert.equal(status, 1)
+  assert.match(text, /UnserializableError: Cannot store this value: value is a function/)
+  assert.ok(text.length < 4000, text)
+})
+
+describe('a bundle of esbuild', () => {
+  const kinds = [
+    ['in which tierce is, but for its addon', 'cjs', ['--external:@tierce/*']],
+    [
+      'in which all is but the addon, as an ES module',
+      'mjs',
+      ['--external:@tierce/*', `--banner:js=${REQUIRE}`],
+    ],
+    ['without tierce', 'mjs', ['--external:tierce', `--banner:js=${REQUIRE}`]],
+  ]
+  for (const [title, type, options] of kinds) {
+    test(title, () => {
+      const out = join(consumer, `bundled.${type}`)
+      const common = ['--bundle', '--platform=node', '--log-level=error', `--outfile=${out}`]
+      const format = `--format=${type === 'cjs' ? 'cjs' : 'esm'}`
+      passes(tool('esbuild', 'esbuild', ['bundle.mjs', ...common, format, ...options], { cwd: consumer }))
+      passes(use(process.execPath, out))
+    })
+  }
+
+  test('of types alone has nothing of tierce', () => {
+    writeFileSync(
+      join(consumer, 'alone.ts'),
+      `import type { Cache } from 'tierce'\nexport const size = (cache: Cache) => cache.size()\n`,
+    )
+    writeFileSync(
+      join(consumer, 'unused.ts'),
+      `import { Cache } from 'tierce'\nimport * as all from 'tierce'\nconsole.log(1)\n`,
+    )
+    for (const file of ['alone.ts', 'unused.ts']) {
+      const options = ['--bundle', '--platform=node', '--external:@tierce/*']
+      const { status, stdout, text } = tool('esbuild', 'esbuild', [file, ...options], { cwd: consumer })
+      assert.equal(status, 0, text)
+      assert.ok(stdout.length < 2000, text)
+    }
+  })
+})
+
 describe('other releases of Node', () => {
   for (const major of [22, 24, 26]) {
     test(`Node ${major}`, (t) => {
@@ -122,6 +170,8 @@ describe('types', () => {
   const kinds = [
     ['an ES module, nodenext', 'esm.mts', { module: 'nodenext' }],
     ['a CommonJS module, nodenext', 'cjs.cts', { module: 'nodenext' }],
+    ['an ES module, node16', 'esm16.mts', { module: 'node16' }],
+    ['a CommonJS module, node16', 'cjs16.cts', { module: 'node16' }],
     ['a bundler', 'bundled.ts', { module: 'esnext', moduleResolution: 'bundler' }],
   ]
   for (const [title, file, options] of kinds) {

@@ -109,6 +109,46 @@ export function valuesSuite(tiers: Tiers): void {
       expect(await cache.get('v')).toBe('old')
     })
 
+    it('a_promise_is_refused_by_every_verb_and_one_that_is_rejected_does_not_end_the_process', async () => {
+      const cache = make()
+      await cache.set('v', 'old')
+      const verbs: [string, (promise: unknown) => unknown][] = [
+        ['set', (promise) => cache.set('v', promise)],
+        ['setSync', (promise) => cache.setSync('v', promise)],
+        ['setMany', (promise) => cache.setMany({ v: promise, w: 1 })],
+        ['setManySync', (promise) => cache.setManySync({ v: promise, w: 1 })],
+        ['add', (promise) => cache.add('w', promise)],
+        ['addSync', (promise) => cache.addSync('w', promise)],
+        ['update', (promise) => cache.update('v', promise)],
+        ['updateSync', (promise) => cache.updateSync('v', promise)],
+      ]
+      if (tiers.metadata !== 'json')
+        verbs.push(['transaction', (promise) => cache.transaction((tx) => tx.set('v', promise))])
+      for (const [verb, run] of verbs) {
+        for (const make of [
+          () => Promise.resolve(1),
+          () => Promise.reject(new Error('nobody waits for it')),
+          () => new (class Later<T> extends Promise<T> {})(() => {}),
+        ]) {
+          const fault = await failure(() => run(make()))
+          expect(fault.code, verb).toBe('E_UNSERIALIZABLE')
+          expect(fault.message).toMatch(
+            /^Cannot store this value: value is a promise\. Give .*await it first/,
+          )
+        }
+      }
+      await new Promise(setImmediate) // a rejection that nobody handles is told by now
+      expect(await cache.getMany(['v', 'w'])).toEqual(['old', undefined])
+    })
+
+    it.runIf(!tiers.disk && tiers.values !== 'copy')('memory_alone_keeps_functions_and_symbols', async () => {
+      const cache = make()
+      for (const value of [() => 1, Symbol('s'), new (class User {})(), new WeakMap()]) {
+        await cache.set('v', value)
+        expect(await cache.get('v')).toBe(value)
+      }
+    })
+
     it.runIf(tiers.disk && !tiers.memory)('a_buffer_may_change_right_after_set', async () => {
       const cache = make()
       for (const size of [10, 5000, 20_000, 300_000]) {

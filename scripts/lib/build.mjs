@@ -89,6 +89,11 @@ function writeEsmEntry(entry) {
   if (names.length === 0) throw new TaskError(`dist/${entry}.js exports nothing`)
   const exported = `export const {\n${names.map((name) => `  ${name},\n`).join('')}} = tierce\n`
   // Not `import tierce from './index.js'`: Node would parse the file once more, for names that are known here (2 ms).
+  // What bundlers follow (the condition `module`): they do not see through `createRequire`.
+  writeIfChanged(
+    at('dist', `${entry}.bundle.mjs`),
+    `${GENERATED}import tierce from './${entry}.js'\n\n${exported}`,
+  )
   const load = `import { createRequire } from 'node:module'\n\nconst tierce = createRequire(import.meta.url)('./${entry}.js')\n`
   writeIfChanged(at('dist', `${entry}.mjs`), `${GENERATED}${load}\n${exported}`)
   writeIfChanged(at('dist', `${entry}.d.mts`), `${GENERATED}export * from './${entry}.js'\n`)

@@ -25,13 +25,37 @@ const brief = {
   },
 }
 
+// Where a line may start without a change of meaning. No expression may: `return` and `throw` would end before it.
+const STARTS = /(Statement|Declaration|Definition|VariableDeclarator|^Property)$/
+
+function starts(node, found = []) {
+  if (STARTS.test(node.type)) found.push(node.start)
+  for (const child of Object.values(node).flat()) if (typeof child?.type === 'string') starts(child, found)
+  return found
+}
+
+/** Node shows the line that threw above an error that nobody caught: a chunk of one line would fill the terminal. */
+const lines = {
+  name: 'lines',
+  generateBundle(_options, bundle) {
+    for (const chunk of Object.values(bundle)) {
+      if (chunk.type !== 'chunk') continue
+      const { code } = chunk
+      const cuts = [0]
+      for (const start of starts(this.parse(code)).sort((a, b) => a - b))
+        if (start - cuts.at(-1) > 150) cuts.push(start)
+      chunk.code = cuts.map((cut, index) => code.slice(cut, cuts[index + 1])).join('\n')
+    }
+  },
+}
+
 // Minified, as half of it is documentation. The names of functions and classes are part of what users see.
 const output = {
   dir: at('dist'),
   format: 'cjs',
   chunkFileNames: '[name].js',
   minify: { compress: true, mangle: { keepNames: true } },
-  plugins: [brief],
+  plugins: [brief, lines],
 }
 
 export default [

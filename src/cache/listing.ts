@@ -53,7 +53,8 @@ export class CacheListing<M extends MetaTables> extends CacheUpkeep<M> {
 
   /**
    * Answers a query in SQL (SQLite's) over the declared tables, each with the column `key`, and `entries` and `tags`: live
-   * entries only. Give values as parameters, for each `?`. Long ones run on the thread pool. `tierce/kysely` has typed queries.
+   * entries only, which join by `key` through indexes. Give values as parameters, for each `?`. Columns of declared tables come as what was stored;
+   * what is computed as a number, a bigint beyond 2^53, text, a `Buffer` or null. Long ones run on the thread pool. `tierce/kysely` has typed queries.
    * @throws InvalidOptionError `E_INVALID_OPTION`: SQLite does not understand it; its message says why
    * @throws ReadOnlyError `E_READ_ONLY`: it would do more than read these
    * @throws UnavailableError `E_UNAVAILABLE`: the cache has no disk tier

@@ -10,12 +10,22 @@ let page: Float64Array | undefined
 let asked = false
 const systemNow = Date.now
 
+/** Whether something stands in the place of the system's clock, as where a test has fake timers. */
+export function isReplaced(): boolean {
+  return Date.now !== systemNow
+}
+
+/** The system's clock, or what stands in its place by now: the default of every `clock`. */
+export function systemTime(): number {
+  return Date.now()
+}
+
 /**
  * Milliseconds since the Unix epoch, at most about a millisecond ago; more only where the system lets no other thread run.
  * A `Date.now` that was replaced (fake timers) is asked instead.
  */
 export function coarseNow(): number {
-  return Date.now === systemNow ? pageNow() : Date.now()
+  return isReplaced() ? Date.now() : pageNow()
 }
 
 /** As `coarseNow`, of the system. */

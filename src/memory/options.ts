@@ -58,7 +58,8 @@ export interface MemoryCacheOptions<K extends MemoryKey = MemoryKey, V = unknown
   policy?: PolicyName | (string & {}) | undefined
   /**
    * Called after an entry has left, when the cache is in order again: it may use the cache. What it throws reaches the caller,
-   * after all entries that left were told of. Nobody waits for a promise that it gives: if that rejects, it is the program's.
+   * after all entries that left were told of; in a background cleanup, which has none, it is a process warning and a message on
+   * `tierce:error`. Nobody waits for a promise that it gives: if that rejects, it is the program's.
    */
   onEvict?: ((key: K, value: V, reason: RemovalReason) => void) | undefined
   /** `false` counts nothing. Default true. */

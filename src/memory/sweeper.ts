@@ -1,4 +1,5 @@
 /** Background cleanups. */
+import { Faults } from '../events.js'
 
 /** What is cleaned up. */
 interface Swept {
@@ -31,7 +32,7 @@ export class Sweeper {
       () => {
         const swept = cache.deref()
         if (swept === undefined) clearInterval(timer)
-        else swept.cleanup()
+        else sweep(swept)
       },
       Math.min(this.#interval, LONGEST),
     )
@@ -51,5 +52,14 @@ export class Sweeper {
     this.#isStopped = true
     clearInterval(this.#timer)
     this.#timer = undefined
+  }
+}
+
+/** What a cleanup throws, such as the error of an `onEvict`, has no caller to reach, and must not end the process. */
+function sweep(swept: Swept): void {
+  try {
+    swept.cleanup()
+  } catch (fault) {
+    new Faults().report(fault)
   }
 }

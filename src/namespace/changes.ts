@@ -9,20 +9,20 @@ import type { TransactionHost } from '../verbs/transaction-work.js'
 import { NamespaceListing } from './listing.js'
 import type { AnyKey } from './scope.js'
 
-export class NamespaceChanges extends NamespaceListing {
-  async add(key: AnyKey, value: unknown, options?: SetOptions): Promise<boolean> {
+export class NamespaceChanges<T = unknown> extends NamespaceListing<T> {
+  async add(key: AnyKey, value: T, options?: SetOptions): Promise<boolean> {
     return this.whole.cache.add(this.scope.key(key), value, this.scope.setOptions(options))
   }
 
-  addSync(key: AnyKey, value: unknown, options?: SetOptions): boolean {
+  addSync(key: AnyKey, value: T, options?: SetOptions): boolean {
     return this.whole.cache.addSync(this.scope.key(key), value, this.scope.setOptions(options))
   }
 
-  async update(key: AnyKey, value: unknown, options?: SetOptions): Promise<boolean> {
+  async update(key: AnyKey, value: T, options?: SetOptions): Promise<boolean> {
     return this.whole.cache.update(this.scope.key(key), value, this.scope.setOptions(options))
   }
 
-  updateSync(key: AnyKey, value: unknown, options?: SetOptions): boolean {
+  updateSync(key: AnyKey, value: T, options?: SetOptions): boolean {
     return this.whole.cache.updateSync(this.scope.key(key), value, this.scope.setOptions(options))
   }
 

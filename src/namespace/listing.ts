@@ -2,6 +2,7 @@
 
 import type { Core } from '../cache/core.js'
 import type { Cache } from '../cache.js'
+import { INSPECT, type Inspect, shown } from '../inspect.js'
 import type { MetaTables } from '../meta.js'
 import { part } from '../parts.js'
 import type { EntriesOptions, KeysOptions, ListedEntry } from '../verbs/listing.js'
@@ -27,7 +28,7 @@ export interface Whole {
   core: Core<MetaTables>
 }
 
-export class NamespaceListing {
+export class NamespaceListing<T = unknown> {
   /** As it was given to `cache.namespace`. */
   readonly name: string
   protected readonly whole: Whole
@@ -51,7 +52,7 @@ export class NamespaceListing {
   }
 
   /** As `keys`: what is known of its live entries, and with `values: true` their values. Tags are those that were given here. */
-  async *entries<V = unknown>(options: EntriesOptions = {}): AsyncGenerator<ListedEntry<V>, void, undefined> {
+  async *entries<V = T>(options: EntriesOptions = {}): AsyncGenerator<ListedEntry<V>, void, undefined> {
     for await (const entry of part('listing').entries<V>(...this.#listing(options))) {
       yield { ...entry, tags: this.scope.ownTags(entry.tags) }
     }
@@ -63,8 +64,15 @@ export class NamespaceListing {
   }
 
   /** Keys and values of its live entries. */
-  async *[Symbol.asyncIterator](): AsyncGenerator<[AnyKey, unknown], void, undefined> {
-    for await (const { key, value } of this.entries({ values: true })) yield [key, value]
+  async *[Symbol.asyncIterator](): AsyncGenerator<[AnyKey, T], void, undefined> {
+    for await (const { key, value } of this.entries({ values: true })) yield [key, value as T]
+  }
+
+  /** @internal */
+  [INSPECT](_depth: number, options: object, inspect: Inspect): string {
+    const { name, whole } = this
+    const facts = { name, dir: whole.core.dir, hits: this.#hits, misses: this.#misses }
+    return shown(this, { ...facts, isClosed: whole.core.isClosed }, options, inspect)
   }
 
   /** How many live entries it has: it looks at each. */

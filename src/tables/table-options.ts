@@ -125,7 +125,7 @@ export interface ParsedTables {
 /** @throws InvalidOptionError `E_INVALID_OPTION`, InvalidTtlError `E_INVALID_TTL`: an option is not accepted */
 export function parseTableOptions(options: TableCacheOptions): ParsedTables {
   checkOptions(options, OPTIONS, 'TableCache')
-  const { dir, schema = 'store', ttl = 'never', maxSize, policy = 'lru', now = Date.now } = options
+  const { dir, schema = 'store', ttl = 'never', maxSize, policy = 'lru', now = () => Date.now() } = options
   const { readOnly = false, snapshot = false, lockTimeout = 5000, threads, memoryLimit } = options
   const parsed: ParsedTables = {
     dir: dir === undefined ? undefined : checkDir(dir),

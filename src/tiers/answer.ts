@@ -1,10 +1,11 @@
 /** How the answer to a query crosses: `crates/tierce-node/src/disk/query.rs` has the layout. */
 import type { ColumnType } from '../columns.js'
+import { makeError } from '../errors.js'
 import { viewOf } from './wire.js'
 
 /** The types of declared columns, in the order of query.rs. */
 const TYPES: readonly ColumnType[] = ['text', 'integer', 'double', 'boolean', 'date', 'timestamp', 'json']
-const KIND = { null: 0, number: 1, text: 2, big: 3 } as const
+const KIND = { null: 0, number: 1, text: 2, big: 3, bytes: 4 } as const
 /** Bytes before the columns, and of a cell. */
 const HEAD = 32
 const CELL = 9
@@ -21,7 +22,7 @@ export interface Answer {
   columns: readonly AnswerColumn[]
   rows: number
   /** The cells, row by row. */
-  cells: (string | number | bigint | null)[]
+  cells: (string | number | bigint | Buffer | null)[]
 }
 
 /** The columns of answers, by the query and the hash that the addon gives them. */
@@ -70,14 +71,24 @@ function readColumns(bytes: Buffer, view: DataView): { columns: AnswerColumn[]; 
   return { columns, end: at }
 }
 
+function textOf(bytes: Buffer, charset: 'latin1' | 'utf8', start: number, end: number): string {
+  try {
+    return bytes.toString(charset, start, end)
+  } catch (error) {
+    const message = `The answer to the query has ${end - start} bytes of text, more than a string holds: ask for less at once.`
+    throw makeError('E_INVALID_OPTION', message, { name: 'query' }, error)
+  }
+}
+
 function readCells(columns: readonly AnswerColumn[], start: number, bytes: Buffer, view: DataView): Answer {
   const rows = view.getUint32(4, true)
   const count = columns.length * rows
   const end = start + CELL * count
   // One string for all: its parts are cut out without a copy.
   const isAscii = view.getUint32(8, true) === 1
-  const text = bytes.toString(isAscii ? 'latin1' : 'utf8', end, end + view.getUint32(12, true))
-  const cells = new Array<string | number | bigint | null>(count)
+  let blobs = end + view.getUint32(12, true)
+  const text = textOf(bytes, isAscii ? 'latin1' : 'utf8', end, blobs)
+  const cells = new Array<Answer['cells'][number]>(count)
   for (let index = 0, from = 0, at = start; index < count; index++, at += CELL) {
     const kind = bytes[at]!
     if (kind === KIND.text) {
@@ -85,7 +96,13 @@ function readCells(columns: readonly AnswerColumn[], start: number, bytes: Buffe
       cells[index] = text.substring(from, to)
       from = to
     } else if (kind === KIND.number) cells[index] = view.getFloat64(at + 1, true)
-    else cells[index] = kind === KIND.null ? null : view.getBigInt64(at + 1, true)
+    else if (kind === KIND.null) cells[index] = null
+    else if (kind === KIND.big) cells[index] = view.getBigInt64(at + 1, true)
+    else {
+      const to = blobs + view.getFloat64(at + 1, true)
+      cells[index] = Buffer.from(bytes.subarray(blobs, to)) // a copy: the next answer may come to the same place
+      blobs = to
+    }
   }
   return { columns, rows, cells }
 }

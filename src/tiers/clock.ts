@@ -1,11 +1,8 @@
 /** The time as the tiers need it: the system's clock can take longer than all the rest of a hit. */
-import { pageNow } from '../memory/clock.js'
+import { isReplaced, pageNow, systemTime } from '../memory/clock.js'
+import { setImmediate } from '../pause.js'
 
-// What a test puts in their place later on is not asked.
-const systemNow = Date.now
-const afterTurn = setImmediate
-
-const BASE = systemNow()
+const BASE = systemTime()
 /**
  * A time as it is noted in entries: a small integer, for some 24 days, is kept in the object, and any other number in one of its own. A
  * difference of two of those is one, too, whatever it is.
@@ -36,7 +33,7 @@ export class Clock {
 
   constructor(now: () => number) {
     this.#now = now
-    this.#isSystem = now === systemNow
+    this.#isSystem = now === systemTime
   }
 
   /** The time as it is noted: of the system's clock the last that was looked at in this turn of the event loop. */
@@ -47,9 +44,9 @@ export class Clock {
   /** Milliseconds since the Unix epoch; `turn` gives them from here on. */
   now(): number {
     const now = this.#now()
-    if (!this.#isSystem) return now
+    if (!this.#isSystem || isReplaced()) return now
     if (this.#known === NONE) {
-      afterTurn(() => {
+      setImmediate(() => {
         this.#known = NONE
         this.#compared = 0
       }).unref()
@@ -61,7 +58,7 @@ export class Clock {
   /** Whether it is before a time as it is noted, and not near it. False says nothing. */
   isWellBefore(time: number): boolean {
     if (this.#compared >= FEW) return pageNow() - (BASE - NEAR) < time
-    if (this.#isSystem) this.#compared++
+    if (this.#isSystem && !isReplaced()) this.#compared++
     return false
   }
 }

@@ -10,7 +10,7 @@ import { type Encoded, kindOf } from '../values/index.js'
 import { Clock } from './clock.js'
 import { DiskTier } from './disk.js'
 import type { Write } from './entries.js'
-import { type EntryMore, MemoryEntry, MemoryTier } from './memory.js'
+import { type EntryMore, entrySize, MemoryEntry, MemoryTier } from './memory.js'
 import { weigh } from './weigh.js'
 import type { Outcome, Times } from './wire.js'
 
@@ -52,7 +52,7 @@ export class MemoryFront {
 
   /** The entry in memory, stale or not, if it is neither expired nor overtaken by a write of another process or thread. */
   current(text: string): MemoryEntry | undefined {
-    const entry = this.memory?.peek(text)
+    const entry = this.memory?.seek(text)
     if (entry === undefined) return undefined
     const overtaken = this.#isOvertaken(entry)
     const isOver = !this.#isSurelyLive(entry) && entry.expiresAt <= this.now()
@@ -84,10 +84,10 @@ export class MemoryFront {
     return place !== undefined && this.disk?.isCurrent(entry.text, place) === false
   }
 
-  /** As `current`, and notes the access. */
-  protected kept(text: string): MemoryEntry | undefined {
+  /** As `current`, to be kept for longer than this call. */
+  kept(text: string): MemoryEntry | undefined {
     const entry = this.current(text)
-    if (entry !== undefined) this.memory?.use(entry, this.clock.turn())
+    if (entry !== undefined) entry.isKept = true
     return entry
   }
 
@@ -111,14 +111,14 @@ export class MemoryFront {
     value: unknown,
     more: EntryMore,
     encoded: Encoded | undefined,
-    created = this.clock.turn(),
+    created: number,
   ): MemoryEntry {
-    const kind = encoded === undefined ? 'live' : kindOf(encoded)
-    return new MemoryEntry(text, this.held(value, encoded), sizeOf(value, encoded), kind, created, more)
+    const size = entrySize(text, sizeOf(value, encoded))
+    return new MemoryEntry(text, this.held(value, encoded), size, kindIn(encoded), created, more)
   }
 
   /** Puts a value into memory, where it answers at once; its epoch is not known before it is on disk. */
-  keep(write: Write, encoded: Encoded | undefined, created?: number): MemoryEntry | undefined {
+  keep(write: Write, encoded: Encoded | undefined, created = this.clock.turn()): MemoryEntry | undefined {
     const { text, value } = write
     this.outdate(text)
     if (this.memory === undefined) return undefined
@@ -163,14 +163,22 @@ export class MemoryFront {
   }
 
   /**
-   * Of a memory tier alone: an entry that it takes.
+   * Of a memory tier alone: the size of an entry that it takes.
    * @throws ValueTooLargeError `E_VALUE_TOO_LARGE`
    */
-  admitted(text: string, value: unknown, more: EntryMore, encoded: Encoded | undefined): MemoryEntry {
-    const entry = this.made(text, value, more, encoded)
-    if (entry.size <= this.memory!.heaviest) return entry
+  admitted(text: string, value: unknown, encoded: Encoded | undefined): number {
+    const size = entrySize(text, sizeOf(value, encoded))
+    if (size <= this.memory!.heaviest) return size
     this.counters.rejected++
     throw tooLarge()
+  }
+
+  /** Of a memory tier alone: stores a value of an admitted size. */
+  protected hold(text: string, value: unknown, size: number, more: EntryMore, encoded?: Encoded): void {
+    this.counters.sets++
+    this.outdate(text)
+    const kept = this.held(value, encoded)
+    this.memory!.set(text, kept, size, kindIn(encoded), this.clock.turn(), more)
   }
 
   /** What is in memory and has not expired, in the order in which it would be evicted. */
@@ -228,6 +236,10 @@ export class MemoryFront {
 /** Bytes, as the memory tier counts them. */
 function sizeOf(value: unknown, encoded: Encoded | undefined): number {
   return encoded === undefined ? weigh(value) : encoded.data.length
+}
+
+function kindIn(encoded: Encoded | undefined): string {
+  return encoded === undefined ? 'live' : kindOf(encoded)
 }
 
 function tooLarge(): Error {

@@ -24,7 +24,7 @@ const LONGEST = 2 ** 31 - 1
 /** A value in memory. Times in milliseconds since the Unix epoch. */
 export class MemoryEntry {
   // What a hit looks at comes first, to lie together. Fields are set in the constructor alone, which is faster than where they are declared.
-  declare readonly value: unknown
+  declare value: unknown
   /** Undefined until the entry's write is done. */
   declare place: DiskPlace | undefined
   /** Undefined where it never expires nor gets stale. Change them with `MemoryTier.retime`. */
@@ -39,19 +39,21 @@ export class MemoryEntry {
   /** Hits that the disk tier was not told of. */
   declare untold: number
   /** Noted. */
-  declare readonly created: number
-  declare readonly text: string
+  declare created: number
+  declare text: string
   /** Bytes, as the bound counts them. */
-  declare readonly size: number
-  declare readonly kind: string
+  declare size: number
+  declare kind: string
   /** Milliseconds that making the value took; 0 where that is not known. */
-  declare readonly cost: number
-  declare readonly extras: Extras | undefined
+  declare cost: number
+  declare extras: Extras | undefined
+  /** Whether somebody looks at it after other calls: then another value of its key gets another entry. */
+  declare isKept: boolean
   /** Of an index that leads to it, and lets go of it when it leaves. */
   declare cell: { entry: MemoryEntry | undefined; promise: Promise<unknown> | undefined } | undefined
 
   /**
-   * @param size of the value alone
+   * @param size as `entrySize` gives it
    * @param created noted
    */
   constructor(text: string, value: unknown, size: number, kind: string, created: number, more: EntryMore) {
@@ -65,11 +67,28 @@ export class MemoryEntry {
     this.untold = 0
     this.created = created
     this.text = text
-    this.size = size + OVERHEAD + 2 * text.length
+    this.size = size
     this.kind = kind
     this.cost = more.cost
     this.extras = more.extras
+    this.isKept = false
     this.cell = undefined
+    if (more.expiresAt !== Infinity || more.freshUntil !== Infinity) this.setTimes(more)
+  }
+
+  /** Makes it the entry of another value: all as the constructor does, but for where it is. */
+  renew(text: string, value: unknown, size: number, kind: string, created: number, more: EntryMore): void {
+    this.value = value
+    this.times = undefined
+    this.hits = 0
+    this.accessed = created
+    this.until = LONGEST
+    this.created = created
+    this.text = text
+    this.size = size
+    this.kind = kind
+    this.cost = more.cost
+    this.extras = more.extras
     if (more.expiresAt !== Infinity || more.freshUntil !== Infinity) this.setTimes(more)
   }
 
@@ -122,6 +141,12 @@ export type OnRemove = (entry: MemoryEntry, reason: 'evict' | 'expire') => void
 
 /** What an entry takes beside its value: the map's cell, the entry object and the key. */
 const OVERHEAD = 200
+
+/** Bytes of an entry, as the bound counts them. */
+export function entrySize(text: string, valueSize: number): number {
+  return valueSize + OVERHEAD + 2 * text.length
+}
+
 /** A policy counts no more for one entry. */
 const HEAVIEST = 2 ** 32 - 1
 /** Accesses of evicted entries that are kept for the disk tier. */
@@ -184,6 +209,12 @@ export class MemoryTier {
     return slot === undefined ? undefined : this.#store.slots.valueAt(slot)
   }
 
+  /** As `peek`, but does not look again where it has just said that there is none. */
+  seek(text: string): MemoryEntry | undefined {
+    const slot = this.#store.slots.find(text) ?? this.#digested(text)
+    return slot === undefined ? undefined : this.#store.slots.valueAt(slot)
+  }
+
   /** Entries may stand under the digests of their texts from now on, as a file has of long ones. */
   expectDigests(): void {
     this.#hasDigests = true
@@ -205,21 +236,46 @@ export class MemoryTier {
 
   /** Stores an entry in the place of any other of its key. One that is larger than the whole tier is not kept: gives whether it is. */
   put(entry: MemoryEntry): boolean {
-    const { text, size } = entry
-    const replaced = this.peek(text)
-    if (size > this.heaviest) {
+    const replaced = this.seek(entry.text)
+    if (entry.size > this.heaviest) {
       if (replaced !== undefined) this.remove(replaced)
       return false
     }
+    this.#place(entry, replaced)
+    return true
+  }
+
+  /** Of a tier alone: stores a value that fits, in the entry of its key where nobody keeps that. */
+  set(text: string, value: unknown, size: number, kind: string, created: number, more: EntryMore): void {
+    const known = this.seek(text)
+    if (known === undefined || known.isKept) {
+      this.#place(new MemoryEntry(text, value, size, kind, created, more), known)
+      return
+    }
+    known.slot = this.#store.replace(known.slot, known, size, Infinity, 0)
+    if (known.extras !== undefined) this.#tags.remove(known)
+    if (known.cell !== undefined) {
+      letGo(known)
+      known.cell = undefined
+    }
+    known.renew(text, value, size, kind, created, more)
+    this.#entered(known)
+  }
+
+  #place(entry: MemoryEntry, replaced: MemoryEntry | undefined): void {
+    const { text, size } = entry
     if (replaced === undefined) entry.slot = this.#store.set(text, entry, size, Infinity, 0)
     else {
       const { slot } = replaced
       this.#leaves(replaced)
       entry.slot = this.#store.replace(slot, entry, size, Infinity, 0)
     }
+    this.#entered(entry)
+  }
+
+  #entered(entry: MemoryEntry): void {
     if (entry.times !== undefined) this.#schedule(entry)
     if (entry.extras !== undefined) this.#tags.add(entry)
-    return true
   }
 
   /** Gives an entry that is in the tier other times. */

@@ -6,14 +6,14 @@ import { makeError } from '../errors.js'
 import type { MetaTables } from '../meta.js'
 import { attempt, type Soon, then } from '../soon.js'
 import { giveOut, keep } from '../values/copies.js'
-import { type Encoded, encode, kindName, kindOf } from '../values/index.js'
+import { type Encoded, encode, kindName, kindOf, unawaited } from '../values/index.js'
 import type { Answer } from './answer.js'
 import type { Batch, Coding, Packed } from './batch.js'
 import { noted } from './clock.js'
 import { type DiskHit, packSet } from './disk.js'
 import type { Kept, KnownKey, Storing, TierStats, Write } from './entries.js'
 import { MemoryFront, type TierEvents } from './front.js'
-import { MemoryEntry } from './memory.js'
+import { entrySize, MemoryEntry } from './memory.js'
 import { type Outcome, staleAt, type Times } from './wire.js'
 
 export class TierStack extends MemoryFront {
@@ -58,7 +58,7 @@ export class TierStack extends MemoryFront {
 
   /** What is kept under a key, stale or not; `undefined` where there is nothing. Only a promise when it takes the disk. */
   find(text: string): Kept | undefined | Promise<Kept | undefined> {
-    const kept = this.kept(text)
+    const kept = this.#used(text)
     if (kept !== undefined || this.disk === undefined) return this.#found(kept)
     const hit = this.disk.read(text)
     const done = (read: DiskHit | undefined) => this.#found(keptOf(this.#remember(text, read)))
@@ -66,7 +66,7 @@ export class TierStack extends MemoryFront {
   }
 
   findSync(text: string): Kept | undefined {
-    return this.#found(this.kept(text) ?? keptOf(this.#remember(text, this.disk?.readSync(text))))
+    return this.#found(this.#used(text) ?? keptOf(this.#remember(text, this.disk?.readSync(text))))
   }
 
   /** Removes every entry that has one of these tags; gives how many were live. */
@@ -170,23 +170,17 @@ export class TierStack extends MemoryFront {
   /** Stores a value: see `write`. */
   set(text: string, value: unknown, storing: Storing, sync = false): Soon<void> {
     if (this.disk !== undefined) return this.write([written(text, value, storing)], sync)
-    const entry = this.admitted(text, value, storing, this.encode(value))
-    this.counters.sets++
-    this.#hold(entry)
+    const encoded = this.encode(value)
+    this.hold(text, value, this.admitted(text, value, encoded), storing, encoded)
   }
 
   /** Of a memory tier alone: all of the values, or none. */
   #writeMemory(writes: readonly Write[]): void {
-    const entries = writes.map((write) =>
-      this.admitted(write.text, write.value, write, this.encode(write.value)),
-    )
-    this.counters.sets += writes.length
-    for (const entry of entries) this.#hold(entry)
-  }
-
-  #hold(entry: MemoryEntry): void {
-    this.outdate(entry.text)
-    this.memory!.put(entry)
+    const admitted = writes.map((write) => {
+      const encoded = this.encode(write.value)
+      return { write, encoded, size: this.admitted(write.text, write.value, encoded) }
+    })
+    for (const { write, encoded, size } of admitted) this.hold(write.text, write.value, size, write, encoded)
   }
 
   /** Nobody waits for it: what becomes of it is an event where it fails. */
@@ -311,6 +305,13 @@ export class TierStack extends MemoryFront {
     return { value: giveOut(kept.value), createdAt, expiresAt, freshUntil, cost }
   }
 
+  /** As `kept`, and notes the access. */
+  #used(text: string): MemoryEntry | undefined {
+    const entry = this.kept(text)
+    if (entry !== undefined) this.memory?.use(entry, this.clock.turn())
+    return entry
+  }
+
   #fresh(kept: Kept | undefined): unknown {
     return kept !== undefined && isFresh(kept, this.now()) ? kept.value : undefined
   }
@@ -322,7 +323,8 @@ export class TierStack extends MemoryFront {
       const { facts, value } = hit
       const kept = this.copies ? keep(value) : value
       const kind = kindName(facts.kind, value)
-      const entry = new MemoryEntry(text, kept, facts.size, kind, noted(facts.createdAt), facts)
+      const size = entrySize(text, facts.size)
+      const entry = new MemoryEntry(text, kept, size, kind, noted(facts.createdAt), facts)
       entry.place = facts
       this.memory.put(entry)
     }
@@ -332,7 +334,9 @@ export class TierStack extends MemoryFront {
   /** The stored form, where a tier needs one. */
   encode(value: unknown): Encoded | undefined {
     const given = storable(value)
-    return this.disk === undefined && !this.copies ? undefined : encode(given)
+    if (this.disk !== undefined || this.copies) return encode(given)
+    if (isPromise(given)) throw unawaited(given)
+    return undefined
   }
 
   packed({ coding }: Write, encoded: Encoded): Packed {
@@ -362,6 +366,15 @@ export function written(text: string, value: unknown, storing: Storing): Write {
 
 function isFresh(kept: Kept, now: number): boolean {
   return kept.expiresAt > now && kept.freshUntil > now
+}
+
+/** Nearly always a forgotten `await`. Not by its method `then`: to ask live values of any shape for that takes 30 ns. */
+function isPromise(value: unknown): boolean {
+  try {
+    return value instanceof Promise
+  } catch {
+    return false // a live value that cannot be looked at is the caller's own
+  }
 }
 
 /** @throws UnserializableError `E_UNSERIALIZABLE` for `undefined`, which is what a miss looks like */

@@ -28,12 +28,15 @@ function weighFlat(value: object, mayNest: boolean): number | undefined {
   if (Array.isArray(value)) return weighList(value)
   const proto = Object.getPrototypeOf(value)
   if (proto !== Object.prototype && proto !== null) return undefined
-  const names = Object.keys(value)
-  if (names.length > FEW) return undefined
   let bytes = OBJECT
+  let left = FEW
   let nested: object | undefined
-  for (const name of names) {
-    const part = Object.getOwnPropertyDescriptor(value, name)?.value // an accessor is not run for an estimate
+  // Not by `Object.keys`, whose list costs as much as what is looked at.
+  for (const name in value) {
+    const descriptor = Object.getOwnPropertyDescriptor(value, name)
+    if (descriptor === undefined) continue
+    if (left-- === 0) return undefined
+    const part = descriptor.value // an accessor is not run for an estimate
     if (typeof part === 'string') bytes += 2 * POINTER + 2 * part.length
     else if (typeof part !== 'object' || part === null) bytes += POINTER + NUMBER
     else if (nested === undefined && mayNest) {

@@ -1,6 +1,6 @@
 import { constants, isUtf8 } from 'node:buffer'
 import { makeError, type TierceError } from '../errors.js'
-import { describe, type Refusal } from '../refusal.js'
+import { describe, Refusal } from '../refusal.js'
 
 /** A value in its stored form: `kind` says how to read `data`; a string is to be written as UTF-8 (it is well-formed). */
 export interface Encoded {
@@ -59,6 +59,13 @@ export function damagedValue(why: string, cause?: unknown): TierceError {
 export function unserializable(refusal: Refusal): TierceError {
   const { path, message } = refusal.explain('value')
   return makeError('E_UNSERIALIZABLE', `Cannot store this value: ${message}`, { path }, refusal.options.cause)
+}
+
+export const AWAIT = 'Give what it resolves to: await it first.'
+
+/** `E_UNSERIALIZABLE` for a promise, also where values are kept as they are: `await get(key)` would wait for it. */
+export function unawaited(promise: unknown): TierceError {
+  return unserializable(new Refusal(describe(promise), AWAIT))
 }
 
 /** `E_UNAVAILABLE`: the value may be sound, but this run time or release cannot read it. */

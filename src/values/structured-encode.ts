@@ -1,7 +1,7 @@
 import { types } from 'node:util'
 import { builtinName, bytesOf, isFixed, isShared } from '../intrinsics.js'
-import { describe, Refusal } from '../refusal.js'
-import { unserializable } from './handler.js'
+import { describe, isPromise, Refusal } from '../refusal.js'
+import { AWAIT, unserializable } from './handler.js'
 import { ERROR_NAMES, ERROR_PARTS, Tag, VIEW_NAMES } from './structured-format.js'
 import { ListWriter } from './structured-lists.js'
 import { ADVICE, refuseSymbols } from './structured-members.js'
@@ -46,7 +46,7 @@ class Writer extends ListWriter {
       return this.plain(value as Members, 2, depth)
     }
     const name = builtinName(value, proto)
-    if (name === undefined) throw new Refusal(describe(value), ADVICE)
+    if (name === undefined) throw new Refusal(describe(value), isPromise(value) ? AWAIT : ADVICE)
     this.isJson &&= name === 'Object' || name === 'Array'
     if (name === 'ArrayBuffer') return this.arrayBuffer(value as ArrayBuffer)
     if (ArrayBuffer.isView(value)) return this.view(value, name, depth)

@@ -1,6 +1,6 @@
 /** What an object or an array consists of, and whether that is all of it. */
 import { types } from 'node:util'
-import { Refusal } from '../refusal.js'
+import { hiddenMembers, Refusal } from '../refusal.js'
 
 export const ADVICE = 'Give plain data, or teach the cache a kind for the whole value with defineHandler.'
 const FEW_ITEMS = 3
@@ -58,6 +58,8 @@ export function refuseSymbols(value: object): void {
   if (symbols.some((symbol) => Object.prototype.propertyIsEnumerable.call(value, symbol))) {
     throw new Refusal('an object with a symbol as a property name, which would be lost', ADVICE)
   }
+  const hidden = hiddenMembers(value, symbols)
+  if (hidden !== undefined) throw new Refusal(hidden, ADVICE)
 }
 
 /** Whether one of these has a symbol for a name: asked of a copy of all of them. */

@@ -78,7 +78,11 @@ export class BackgroundCleanup {
     if (this.#isRunning) return
     if (this.#left > 0) {
       this.#left--
-      this.#tiers.memory?.cleanup()
+      try {
+        this.#tiers.memory?.cleanup()
+      } catch (fault) {
+        this.#events.onFault(fault)
+      }
       return
     }
     this.#isRunning = true

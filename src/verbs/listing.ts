@@ -233,7 +233,7 @@ async function* memoryPages(tiers: TierStack, selection: Selection, size: number
   const texts = [...(tiers.memory?.entries() ?? [])].filter(isAsked).map(({ text }) => text)
   texts.sort((a, b) => (a < b ? -1 : 1))
   for (let start = 0; start < texts.length; start += size) {
-    const live = texts.slice(start, start + size).map((text) => tiers.current(text))
+    const live = texts.slice(start, start + size).map((text) => tiers.kept(text))
     const now = tiers.now()
     yield live
       .filter((entry) => entry?.isLive(now) === true)

@@ -200,7 +200,7 @@ export class Work<Options> {
     const sets = changed.flatMap(([, { changes }]) =>
       changes.flatMap((one) => (one.op === 'set' ? [one] : [])),
     )
-    for (const { write, encoded } of sets) this.#tiers.admitted(write.text, write.value, write, encoded)
+    for (const { write, encoded } of sets) this.#tiers.admitted(write.text, write.value, encoded)
     for (const [text, { changes }] of changed) {
       for (const change of changes) {
         if (change.op === 'set') this.#tiers.keep(change.write, change.encoded)
@@ -223,6 +223,7 @@ export class Work<Options> {
 
   #readMemory(text: string): { read: Read; live: Live | undefined } {
     const entry = this.#tiers.live(text)
+    if (entry !== undefined) entry.isKept = true
     const { expiresAt = 0, freshUntil = 0 } = entry ?? {}
     const read = { version: undefined, slot: 0, epoch: 0, entry, expiresAt, freshUntil }
     return { read, live: entry === undefined ? undefined : { value: entry.value, expiresAt: staleAt(entry) } }

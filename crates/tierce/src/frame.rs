@@ -15,11 +15,12 @@
 //! The checksum binds the payload to its key and its write: a frame moved under another key, or an older frame of the
 //! same key, does not verify. In a file the header is padded with zeros to [`FILE_PAYLOAD`].
 
-use xxhash_rust::xxh3::{Xxh3, xxh3_64, xxh3_64_with_seed};
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use crate::codec;
 use crate::error::{Code, Error, Result};
 use crate::key::Digest;
+use crate::xxh3::{Xxh3, hash64};
 
 /// Bytes of the header.
 pub(crate) const HEADER: usize = 40;
@@ -79,7 +80,7 @@ impl Header {
     }
 
     fn checksum_of(self, digest: Digest, payload: &[u8]) -> u64 {
-        let plain = xxh3_64_with_seed(payload, self.payload_seed(digest));
+        let plain = hash64(payload, self.payload_seed(digest));
         if self.is_stream() { self.with_sizes(plain) } else { plain }
     }
 
@@ -109,7 +110,7 @@ impl Header {
     /// The header of a stream that is at its end; all its payload went through the hasher.
     #[must_use]
     pub fn concluded(mut self, hasher: &Xxh3) -> Self {
-        self.checksum = self.with_sizes(hasher.digest());
+        self.checksum = self.with_sizes(hasher.hash64());
         self
     }
 
@@ -197,7 +198,7 @@ impl Header {
         if length != self.stored_size {
             return Err(damaged("its payload is cut or too long"));
         }
-        let plain = hasher.digest();
+        let plain = hasher.hash64();
         if (if self.is_stream() { self.with_sizes(plain) } else { plain }) != self.checksum {
             return Err(damaged("its checksum differs"));
         }

@@ -26,6 +26,8 @@ pub mod key;
 mod snapshot;
 #[cfg(feature = "disk")]
 pub mod sql;
+#[cfg(feature = "disk")]
+mod xxh3;
 
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use error::{Code, Error, Result};

@@ -256,6 +256,7 @@ fn a_query_reads_what_it_is_shown_and_nothing_else() {
         "WITH runs AS MATERIALIZED (SELECT body FROM extras) SELECT * FROM runs",
         "WITH x AS (SELECT sql FROM sqlite_temp_schema) SELECT * FROM x",
         "WITH x AS (SELECT 1) DELETE FROM main.facts",
+        "SELECT * FROM tierce_keys WHERE key = 'a'",
     ] {
         let fault = ask(&cache, sql, &[]).unwrap_err();
         assert_eq!(fault.code(), Code::ReadOnly, "{sql}: {fault}");
@@ -303,6 +304,79 @@ fn tags_and_facts_of_live_entries_can_be_queried() {
     assert_eq!(texts(&ask(&cache, sql, &[Cell::Text("u".into())]).unwrap()), ["a", "u", "x"]);
     let sizes = ask(&cache, "SELECT size, hits, expiresAt FROM entries", &[]).unwrap().cells;
     assert_eq!(sizes, [Cell::Integer(1000), Cell::Integer(0), Cell::Null]);
+}
+
+/// Each step of what SQLite makes of a query.
+fn plan(cache: &Cache, sql: &str) -> Vec<String> {
+    let answer = ask(cache, &format!("EXPLAIN QUERY PLAN {sql}"), &[]).unwrap();
+    answer.cells.chunks(4).map(|step| format!("{:?}", step[3])).collect()
+}
+
+#[test]
+fn views_join_by_key_through_indexes() {
+    let temp = temp();
+    let notes = MetaTable { name: "notes".into(), columns: vec![column("note", ColumnType::Text)] };
+    let cache = open_with(&temp.path().join("cache"), [runs(), notes]).unwrap();
+    for i in 0..300 {
+        let key = format!("k{i}");
+        let note = Cell::Text(format!("note {i}").into());
+        let note = MetaRow { table: "notes".into(), cells: vec![("note".into(), note)] };
+        let meta = [run(f64::from(i), Some(&key), i.into()), note];
+        let tags: &[&str] = if i % 3 == 0 { &["third"] } else { &[] };
+        cache
+            .set_with(key.as_str(), b"v", &SetOptions { meta: &meta, tags, ..SetOptions::default() })
+            .unwrap();
+    }
+    for (sql, found) in [
+        ("SELECT note FROM runs JOIN notes USING (key) WHERE accuracy = 7", vec!["note 7"]),
+        ("SELECT note FROM runs r JOIN notes n ON n.key = r.key WHERE r.name = 'k7'", vec!["note 7"]),
+        ("SELECT note FROM runs LEFT JOIN notes USING (key) WHERE accuracy = 7", vec!["note 7"]),
+        ("SELECT note FROM notes WHERE key IN ('k1', 'k2') ORDER BY key", vec!["note 1", "note 2"]),
+        ("SELECT e.key FROM runs r JOIN entries e USING (key) WHERE r.accuracy = 7", vec!["k7"]),
+        ("SELECT e.key FROM runs r JOIN entries e ON r.key = e.key WHERE r.accuracy > 298", vec!["k299"]),
+        ("SELECT key FROM entries WHERE key = 'k9'", vec!["k9"]),
+        ("SELECT key FROM entries WHERE key IN ('k9', 'k8', 'none') ORDER BY key", vec!["k8", "k9"]),
+        ("SELECT name FROM tags JOIN runs USING (key) WHERE tag = 'third' AND accuracy = 9", vec!["k9"]),
+        ("SELECT tag FROM tags WHERE key = 'k9' AND tag = 'third'", vec!["third"]),
+        (
+            "SELECT note FROM runs JOIN entries USING (key) JOIN notes USING (key) WHERE accuracy = 5",
+            vec!["note 5"],
+        ),
+    ] {
+        let steps = plan(&cache, sql);
+        assert!(
+            !steps.iter().any(|step| step.contains("SCAN") && !step.contains("SCAN k ")),
+            "{sql}: {steps:#?}"
+        );
+        assert_eq!(texts(&ask(&cache, sql, &[]).unwrap()), found, "{sql}");
+    }
+    for (sql, count) in [
+        ("SELECT count(*) FROM runs JOIN notes USING (key) JOIN entries USING (key)", 300),
+        ("SELECT count(*) FROM tags JOIN runs USING (key)", 100),
+        ("SELECT count(*) FROM runs LEFT JOIN entries USING (key) WHERE entries.size = 1", 300),
+        ("SELECT count(*) FROM entries", 300),
+        ("SELECT count(*) FROM entries WHERE key = 'K9' COLLATE NOCASE", 1),
+        ("SELECT count(*) FROM entries WHERE key = 9 OR key IS NULL OR key = x'6b39' OR key = 1.5", 0),
+        ("SELECT count(*) FROM entries WHERE key IS 'k9'", 1),
+        ("SELECT count(*) FROM entries WHERE key >= 'k9'", 11),
+        ("SELECT count(*) FROM entries a, entries b WHERE a.key = b.key", 300),
+    ] {
+        assert_eq!(ask(&cache, sql, &[]).unwrap().cells, [Cell::Integer(count)], "{sql}");
+    }
+}
+
+#[test]
+fn a_table_of_an_earlier_version_gets_its_index() {
+    let temp = temp();
+    let dir = temp.path().join("cache");
+    let cache = open_with(&dir, [runs()]).unwrap();
+    set(&cache, "a", run(0.1, Some("x"), 1)).unwrap();
+    cache.close().unwrap();
+    database(&dir).execute_batch("DROP INDEX index_key_of_runs").unwrap();
+    let cache = open_with(&dir, [runs()]).unwrap();
+    let sql = "SELECT name FROM runs WHERE key = 'a'";
+    assert!(plan(&cache, sql)[0].contains("index_key_of_runs"), "{:?}", plan(&cache, sql));
+    assert_eq!(texts(&ask(&cache, sql, &[]).unwrap()), ["x"]);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 /** An open directory: the addon's end of it, the memory that both sides share, and what is seen there of other writers. */
 import type { TierceError } from '../../errors.js'
 import { type NativeDisk, native } from '../../native.js'
+import { setImmediate } from '../../pause.js'
 import { META, viewOf } from '../wire.js'
 import { call, wait } from './calls.js'
 import { WriteQueue } from './queue.js'

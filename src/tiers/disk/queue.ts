@@ -1,6 +1,7 @@
 /** Writes on their way to the disk. */
 import { fromNative } from '../../errors.js'
 import type { NativeDisk } from '../../native.js'
+import { queueMicrotask } from '../../pause.js'
 import type { Soon } from '../../soon.js'
 import { Batch } from '../batch.js'
 import { atExit } from '../exit.js'

@@ -3,7 +3,8 @@
 //! An answer, little-endian: columns, rows, 1 where the text is ASCII, bytes of text as `u32`, a hash of the columns as `f64`,
 //! and 1 where they follow as `u32`: they do not where the asker knows them by their hash; 0 `u32`. Of each column its type `u8` (0: none, else its place
 //! in [`TYPES`] and one), length `u16` and name; of each cell its kind `u8` (0 null, 1 number, 2 text, 3 whole number that is
-//! not safe) and 8 bytes: `f64`, length in UTF-16 units as `f64`, or `i64`; then the text of all.
+//! not safe, 4 bytes) and 8 bytes: `f64`, length in UTF-16 units as `f64`, `i64`, or length as `f64`; then the text of all, then the
+//! bytes of all.
 
 use std::cell::RefCell;
 
@@ -104,12 +105,13 @@ struct Packer {
     columns: Vec<u8>,
     cells: Vec<u8>,
     text: Vec<u8>,
+    bytes: Vec<u8>,
     is_not_ascii: bool,
 }
 
 impl AnswerSink for Packer {
     fn columns(&mut self, columns: &mut dyn Iterator<Item = (&str, Option<ColumnType>)>) {
-        for part in [&mut self.columns, &mut self.cells, &mut self.text] {
+        for part in [&mut self.columns, &mut self.cells, &mut self.text, &mut self.bytes] {
             part.clear();
             part.shrink_to(KEPT);
         }
@@ -141,6 +143,10 @@ impl AnswerSink for Packer {
                 };
                 (2, (units as f64).to_le_bytes())
             }
+            Cell::Bytes(bytes) => {
+                self.bytes.extend(&*bytes);
+                (4, (bytes.len() as f64).to_le_bytes())
+            }
         };
         let [a, b, c, d, e, f, g, h] = word;
         self.cells.extend([kind, a, b, c, d, e, f, g, h]);
@@ -148,9 +154,9 @@ impl AnswerSink for Packer {
 }
 
 impl Packer {
-    fn parts(&self) -> [&[u8]; 3] {
+    fn parts(&self) -> [&[u8]; 4] {
         let columns: &[u8] = if self.hash == self.known { &[] } else { &self.columns };
-        [columns, &self.cells, &self.text]
+        [columns, &self.cells, &self.text, &self.bytes]
     }
 
     fn len(&self) -> usize {

@@ -8,10 +8,9 @@
 //! | 9 | 7 | 0 |
 //! | 16 | 8 | XXH3-64 of the stored bytes; the seed is the stream's plus the number of the chunk |
 
-use xxhash_rust::xxh3::xxh3_64_with_seed;
-
 use super::{CHUNKS, CodecChoice, damaged, decode as decode_by, limit as limit_of};
 use crate::error::Result;
+use crate::xxh3::hash64;
 
 /// The most bytes of a chunk.
 pub(crate) const CHUNK: usize = 256 * 1024;
@@ -94,7 +93,7 @@ impl ChunkHeader {
 
 /// The checksum of a stored chunk.
 pub(crate) fn checksum(stored: &[u8], seed: u64, number: u64) -> u64 {
-    xxh3_64_with_seed(stored, seed.wrapping_add(number))
+    hash64(stored, seed.wrapping_add(number))
 }
 
 /// The chunks of a payload, until one is damaged.

@@ -151,7 +151,7 @@ fn copy(engine: &Engine, target: &Target) -> Result<Backup> {
         let _ = fs::remove_file(target.dir.join(format!("tierce.db{suffix}"))); // empty, both
     }
     let failed = |why| Error::io("write", &target.database(), why);
-    let database = File::open(target.database()).map_err(failed)?;
+    let database = File::options().write(true).open(target.database()).map_err(failed)?; // Windows syncs none that is read only
     database.sync_all().map_err(failed)?;
     let pages = database.metadata().map_err(failed)?.len();
     Ok(Backup { bytes: backup.bytes + pages, ..backup })

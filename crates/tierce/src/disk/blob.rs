@@ -20,6 +20,9 @@ use crate::key::Digest;
 /// Bytes that are read at once where a file is not needed whole.
 const PIECE: usize = 256 * 1024;
 
+/// Times that a rename is tried, 10 ms apart.
+const LOOKS: u32 = 50;
+
 /// New files are for their owner alone.
 pub(super) fn owner_only(options: &mut OpenOptions) -> &mut OpenOptions {
     #[cfg(unix)]
@@ -60,6 +63,27 @@ fn allocate(_: &File, _: u64, _: u64) -> std::io::Result<bool> {
 /// Creates a file for its owner alone, where none is.
 pub(super) fn new_file(path: &Path) -> std::io::Result<File> {
     owner_only(&mut OpenOptions::new()).write(true).create_new(true).open(path)
+}
+
+/// Gives a file another name, in the place of whatever has it. On Windows, a scanner for viruses or an indexer that looks at either
+/// just then is in the way for a moment.
+pub(super) fn rename(from: &Path, to: &Path) -> std::io::Result<()> {
+    const ACCESS_DENIED: i32 = 5;
+    const SHARING_VIOLATION: i32 = 32;
+    let mut looks = 0;
+    loop {
+        match fs::rename(from, to) {
+            Err(why)
+                if cfg!(windows)
+                    && looks < LOOKS
+                    && matches!(why.raw_os_error(), Some(ACCESS_DENIED | SHARING_VIOLATION)) =>
+            {
+                looks += 1;
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            outcome => return outcome,
+        }
+    }
 }
 
 /// Makes a directory for its owner alone. Its parent must exist; it may exist itself.
@@ -241,4 +265,27 @@ pub(super) fn verify_rest(file: &mut File, path: &Path, header: Header, digest: 
         hasher.update(&piece[..bytes]);
         Ok(bytes as u64)
     })
+}
+
+#[cfg(all(test, windows))]
+#[allow(clippy::unwrap_used, reason = "in a test, a failure is a panic")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rename_waits_for_who_looks_at_the_file_it_replaces() {
+        use std::os::windows::fs::OpenOptionsExt as _;
+        let temp = tempfile::tempdir().unwrap();
+        let [from, to] = ["from", "to"].map(|name| temp.path().join(name));
+        fs::write(&from, b"new").unwrap();
+        fs::write(&to, b"old").unwrap();
+        let looking = OpenOptions::new().read(true).share_mode(0).open(&to).unwrap();
+        let looker = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(100));
+            drop(looking);
+        });
+        rename(&from, &to).unwrap();
+        looker.join().unwrap();
+        assert_eq!(fs::read(&to).unwrap(), b"new");
+    }
 }

@@ -5,8 +5,6 @@ use std::fs::File;
 use std::io::{ErrorKind, Read as _};
 use std::path::Path;
 
-use xxhash_rust::xxh3::Xxh3;
-
 use super::blob::verify_rest;
 use super::keeping::{Keeping, Payload};
 use crate::cipher::{Sealing, plain_len};
@@ -15,6 +13,7 @@ use crate::codec::{self, CHUNKS, CodecChoice};
 use crate::error::{Code, Error, Result};
 use crate::frame::Header;
 use crate::key::Digest;
+use crate::xxh3::Xxh3;
 
 /// A payload of chunks that grows: it is coded, encrypted where the directory is, and summed up.
 pub(super) struct Growth {

@@ -107,6 +107,9 @@ impl Engine {
         let mut progress = Progress::default();
         let scene = Scene::new(transaction, &self.accesses, &self.epochs, now, wait);
         let mut written = Vec::with_capacity(ready.len());
+        if ready.len() > 1 {
+            transaction.defer_unique();
+        }
         for write in ready {
             let mut outcome = self.apply_one(scene, write, &mut progress)?;
             if let (Ready::Delete { key, digest }, Alone::Beside) = (write, alone) {
@@ -115,6 +118,7 @@ impl Engine {
             }
             written.push(outcome);
         }
+        transaction.settle_unique()?;
         let mut invalidated = std::mem::take(&mut progress.invalidated);
         let (condemned, untraced) = self.leave(scene, progress)?;
         invalidated.extend(untraced);

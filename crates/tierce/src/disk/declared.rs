@@ -219,6 +219,7 @@ pub(super) fn shown(cell: &Cell<'_>) -> String {
         Cell::Integer(number) => number.to_string(),
         Cell::Real(number) => number.to_string(),
         Cell::Text(text) => format!("{:?}", text.chars().take(100).collect::<String>()),
+        Cell::Bytes(bytes) => format!("{} bytes", bytes.len()),
     }
 }
 

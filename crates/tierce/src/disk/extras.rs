@@ -34,6 +34,8 @@ pub enum Cell<'a> {
     Real(f64),
     /// Text.
     Text(Cow<'a, str>),
+    /// Bytes: of what a query computes. No column holds any.
+    Bytes(Cow<'a, [u8]>),
 }
 
 /// A row of custom metadata: what an entry has in one declared table.
@@ -80,6 +82,7 @@ impl<'a> Extras<'a> {
         }
         put_count(&mut body, self.meta.len(), "rows of metadata")?;
         for row in &self.meta {
+            row.check()?;
             put_name(&mut body, &row.table)?;
             let known = || row.cells.iter().filter(|(_, cell)| *cell != Cell::Null);
             put_count(&mut body, known().count(), "columns")?;
@@ -99,6 +102,7 @@ impl<'a> Extras<'a> {
                         body.push(3);
                         put_long(&mut body, text, "text")?;
                     }
+                    Cell::Bytes(_) => {} // refused above
                 }
             }
         }
@@ -134,22 +138,24 @@ impl<'a> Extras<'a> {
                 .into_iter()
                 .map(|row| MetaRow {
                     table: own(row.table),
-                    cells: row
-                        .cells
-                        .into_iter()
-                        .map(|(name, cell)| {
-                            let cell = match cell {
-                                Cell::Text(text) => Cell::Text(own(text)),
-                                Cell::Integer(number) => Cell::Integer(number),
-                                Cell::Real(number) => Cell::Real(number),
-                                Cell::Null => Cell::Null,
-                            };
-                            (own(name), cell)
-                        })
-                        .collect(),
+                    cells: row.cells.into_iter().map(|(name, cell)| (own(name), cell.into_owned())).collect(),
                 })
                 .collect(),
         }
+    }
+}
+
+impl MetaRow<'_> {
+    /// Refuses what no column of any type holds.
+    pub(super) fn check(&self) -> Result<()> {
+        let Some((column, _)) = self.cells.iter().find(|(_, cell)| matches!(cell, Cell::Bytes(_))) else {
+            return Ok(());
+        };
+        let why = format!(
+            "the column {column:?} of the table {:?} does not hold bytes: give text, such as their hexadecimal digits",
+            self.table
+        );
+        Err(Error::new(Code::InvalidOption, why).with("table", &*self.table).with("column", &**column))
     }
 }
 
@@ -161,6 +167,7 @@ impl<'a> Cell<'a> {
             Self::Integer(number) => Cell::Integer(number),
             Self::Real(number) => Cell::Real(number),
             Self::Text(text) => Cell::Text(Cow::Owned(text.into_owned())),
+            Self::Bytes(bytes) => Cell::Bytes(Cow::Owned(bytes.into_owned())),
         }
     }
 

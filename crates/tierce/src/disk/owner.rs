@@ -9,7 +9,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use super::blob::{make_dir, owner_only};
+use super::blob::{make_dir, owner_only, rename};
 use super::lock;
 use crate::error::{Error, Result};
 
@@ -52,7 +52,7 @@ impl Owner {
                 .open(&early)
                 .map_err(failed)?;
             file.try_lock().map_err(|why| failed(why.into()))?;
-            fs::rename(&early, &path).map_err(failed)?;
+            rename(&early, &path).map_err(failed)?;
             *held = Some(file);
         }
         Ok(self.id)

@@ -18,7 +18,7 @@ use rusqlite::{Batch, Connection, ErrorCode, params_from_iter};
 use super::Cache;
 use super::Wait;
 use super::db::Body;
-use super::db::Db;
+use super::db::{Db, join_by_keys};
 use super::declared::{ColumnType, LIVE, quoted};
 use super::durability::Durability;
 use super::engine::Engine;
@@ -194,19 +194,30 @@ impl Engine {
             conn.create_scalar_function("tierce_now", 0, flags, move |_| {
                 Ok(clock.load(Ordering::Relaxed) as i64)
             })?;
+            let keeping = self.keeping.clone();
+            join_by_keys(conn, move |text| keeping.digest_of_text(text).id())?;
             let (key, tag) = if self.keeping.is_encrypted() {
                 open_in_queries(conn, &self.keeping)?;
                 ("tierce_key(e.key)", "tierce_tag(t.tag, t.id, e.frame, x.seal, x.body)")
             } else {
                 ("CAST(e.key AS TEXT)", "t.tag")
             };
-            let bodies = if self.keeping.is_encrypted() { "JOIN main.extras x ON x.id = t.id" } else { "" };
+            // A table of which no column is read counts as one that the query names. An id is no column, and of one that is
+            // never null SQLite knows the answer.
+            let bodies = if self.keeping.is_encrypted() {
+                "JOIN main.extras x ON x.id = t.id AND x.seal + 0 IS NOT NULL"
+            } else {
+                ""
+            };
+            let by_key = format!("JOIN tierce_keys k ON k.id = e.id AND k.key = {key}");
             let entries = format!(
-                "{key} AS key, e.created AS createdAt, e.expires AS expiresAt, e.accessed / 4096 AS accessedAt, \
-                 e.hits - (1 << 40) AS hits, e.size AS size, e.stored AS storedSize FROM main.entries e WHERE {LIVE}"
+                "k.key AS key, e.created AS createdAt, e.expires AS expiresAt, e.accessed / 4096 AS accessedAt, \
+                 e.hits - (1 << 40) AS hits, e.size AS size, e.stored AS storedSize FROM main.entries e {by_key} \
+                 WHERE {LIVE}"
             );
             let tags = format!(
-                "{key} AS key, {tag} AS tag FROM main.tags t JOIN main.entries e ON e.id = t.id {bodies} WHERE {LIVE}"
+                "k.key AS key, {tag} AS tag FROM main.tags t JOIN main.entries e ON e.id = t.id {bodies} {by_key} \
+                 WHERE {LIVE}"
             );
             let shown = [("entries", entries), ("tags", tags)];
             let shown =
@@ -362,7 +373,8 @@ impl Asker {
                     ValueRef::Null => Cell::Null,
                     ValueRef::Integer(number) => Cell::Integer(number),
                     ValueRef::Real(number) => Cell::Real(number),
-                    ValueRef::Text(text) | ValueRef::Blob(text) => Cell::Text(String::from_utf8_lossy(text)),
+                    ValueRef::Text(text) => Cell::Text(String::from_utf8_lossy(text)),
+                    ValueRef::Blob(bytes) => Cell::Bytes(bytes.into()),
                 });
             }
             count += 1;

@@ -6,7 +6,7 @@ use std::io::{BufReader, BufWriter, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use super::Wait;
-use super::blob::new_file;
+use super::blob::{new_file, rename};
 use super::db::Db;
 use super::engine::Engine;
 use super::get::LOOKS;
@@ -68,7 +68,7 @@ impl AtomicFile {
         let file = file.into_inner().map_err(|why| failed(why.into_error()))?;
         file.sync_all().map_err(failed)?;
         let length = file.metadata().map_err(failed)?.len();
-        fs::rename(&self.temporary, &self.path).map_err(failed)?;
+        rename(&self.temporary, &self.path).map_err(failed)?;
         if let Some(dir) = self.path.parent().and_then(|dir| File::open(dir).ok()) {
             let _ = dir.sync_all(); // not every system can
         }

@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::clock::{Clock, SystemClock};
 use crate::error::{Code, Error, Result};
 use crate::key::KeyItem;
+use crate::xxh3::Xxh3;
 use file::Stamp;
 use memo::Memo;
 
@@ -53,7 +54,7 @@ impl Algorithm {
 
     fn hasher(self) -> Hashing {
         match self {
-            Self::Xxh3 => Hashing::Xxh3(Box::new(twox_hash::XxHash3_128::new())),
+            Self::Xxh3 => Hashing::Xxh3(Xxh3::with_seed(0)),
             Self::Blake3 => Hashing::Blake3(Box::new(blake3::Hasher::new())),
         }
     }
@@ -68,14 +69,14 @@ impl Algorithm {
 
 /// A hash under way.
 enum Hashing {
-    Xxh3(Box<twox_hash::XxHash3_128>),
+    Xxh3(Xxh3),
     Blake3(Box<blake3::Hasher>),
 }
 
 impl Hashing {
     fn update(&mut self, bytes: &[u8]) {
         match self {
-            Self::Xxh3(hasher) => hasher.write(bytes),
+            Self::Xxh3(hasher) => hasher.update(bytes),
             Self::Blake3(hasher) => {
                 hasher.update(bytes);
             }
@@ -86,7 +87,7 @@ impl Hashing {
         let mut bytes = [0; 32];
         let algorithm = match self {
             Self::Xxh3(hasher) => {
-                bytes[..16].copy_from_slice(&hasher.finish_128().to_be_bytes());
+                bytes[..16].copy_from_slice(&hasher.hash128().to_be_bytes());
                 Algorithm::Xxh3
             }
             Self::Blake3(hasher) => {

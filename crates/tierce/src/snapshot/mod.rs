@@ -10,12 +10,11 @@ mod reader;
 mod tests;
 mod writer;
 
-use xxhash_rust::xxh3::xxh3_64_with_seed;
-
 use crate::cipher::{CHECK, SALT};
 use crate::codec;
 use crate::disk::{Extras, Freshness};
 use crate::error::Result;
+use crate::xxh3::hash64;
 
 pub use reader::SnapshotReader;
 pub use writer::SnapshotWriter;
@@ -111,7 +110,7 @@ fn byte(value: &[u8]) -> std::result::Result<u8, &'static str> {
 }
 
 fn checksum(seed: u64, number: u64, block: &[u8]) -> u64 {
-    xxh3_64_with_seed(block, seed.wrapping_add(number))
+    hash64(block, seed.wrapping_add(number))
 }
 
 /// What an encrypted block is bound to.

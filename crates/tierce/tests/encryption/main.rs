@@ -157,6 +157,9 @@ fn every_verb_finds_keys_and_tags_that_are_stored_as_hashes() {
     let ask = |sql: &str, params: &[Cell<'_>]| cache.query(sql, params, Wait::Yes).unwrap().unwrap().cells;
     let text = |text: &str| Cell::Text(text.to_owned().into());
     assert_eq!(ask("SELECT key FROM tags WHERE tag = ?1", &[text(SECRETS[2])]), [text(SECRETS[1])]);
+    assert_eq!(ask("SELECT DISTINCT key FROM tags", &[]), [text(SECRETS[1])]);
+    let count = "SELECT count(*) FROM entries JOIN tags USING (key) WHERE key = ?1";
+    assert_eq!(ask(count, &[text(SECRETS[1])]), ask("SELECT count(*) FROM tags", &[]));
     assert_eq!(
         ask("SELECT key FROM entries WHERE key LIKE '%:empty'", &[]),
         [text(&format!("{prefix}empty"))]

@@ -37,6 +37,7 @@ impl ToSql for Cell<'_> {
             Self::Integer(number) => ValueRef::Integer(*number),
             Self::Real(number) => ValueRef::Real(*number),
             Self::Text(text) => ValueRef::Text(text.as_bytes()),
+            Self::Bytes(bytes) => ValueRef::Blob(bytes),
         }))
     }
 }
@@ -46,6 +47,11 @@ const OWN: &str = "tierce_id INTEGER PRIMARY KEY, tierce_until INTEGER NOT NULL,
 const NOT_NULL: i64 = 1;
 const UNIQUE: i64 = 2;
 const INDEXED: i64 = 4;
+
+/// By which queries join tables.
+fn key_index(table: &str) -> String {
+    format!("index_key_of_{table}")
+}
 
 impl Db {
     /// What is declared in the database.
@@ -98,8 +104,14 @@ impl Db {
         Ok(true)
     }
 
-    /// Whether the table is as its declaration has it: damage may have taken one and left the other.
+    /// Whether the table is as its declaration has it: damage may have taken one and left the other, and an earlier version
+    /// made it without the index of its keys.
     fn is_made(&self, table: &MetaTable) -> Result<bool> {
+        let sql = "SELECT 1 FROM pragma_index_list(?1) WHERE name = ?2";
+        let index = [format!("meta_{}", table.name), key_index(&table.name)];
+        if self.one(sql, index, |_| Ok(()))?.is_none() {
+            return Ok(false);
+        }
         let sql = "SELECT name, type FROM pragma_table_info(?1) WHERE cid > 2 ORDER BY cid";
         let made = self.all(sql, [format!("meta_{}", table.name)], |row| {
             Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))
@@ -154,6 +166,8 @@ impl Transaction<'_> {
             )?;
         }
         self.db.run_once(&format!("CREATE TABLE {} ({})", table.sql_name(), definitions.join(", ")))?;
+        let index = quoted(&key_index(&table.name));
+        self.db.run_once(&format!("CREATE INDEX {index} ON {} (key)", table.sql_name()))?;
         for (position, column) in table.columns.iter().enumerate() {
             if column.is_unique || column.is_indexed {
                 let unique = if column.is_unique { "UNIQUE " } else { "" };
@@ -204,7 +218,8 @@ impl Transaction<'_> {
         Ok(())
     }
 
-    /// Stores the rows that an entry has in declared tables. An expired entry that has a unique value is removed for it.
+    /// Stores the rows that an entry has in declared tables. An expired entry that has a unique value is removed for it, and
+    /// one that a later write may take it from is noted: see [`Transaction::settle_unique`].
     pub fn put_meta(
         &self,
         declared: &[MetaTable],
@@ -245,16 +260,42 @@ impl Transaction<'_> {
     ) -> Result<Option<Removed>> {
         let sql = format!("SELECT tierce_id FROM {} WHERE {} = ?1", table.sql_name(), quoted(&column.name));
         let Some(other) = self.db.one(&sql, [cell], |row| row.get::<_, i64>(0))? else { return Ok(None) };
-        let Some(expired) = self.delete_expired(other, now)? else {
-            let why = format!(
-                "another entry has {} in the column {:?} of the table {:?}, which is unique",
-                shown(cell),
-                column.name,
-                table.name
-            );
-            return Err(violation(&table.name, &column.name, cell, why));
-        };
-        Ok(Some(expired))
+        if let Some(expired) = self.delete_expired(other, now)? {
+            return Ok(Some(expired));
+        }
+        let why = format!(
+            "another entry has {} in the column {:?} of the table {:?}, which is unique",
+            shown(cell),
+            column.name,
+            table.name
+        );
+        let fault = violation(&table.name, &column.name, cell, why);
+        match &mut *self.displaced.borrow_mut() {
+            None => return Err(fault),
+            Some(displaced) => displaced.push((other, self.brought(other)?, fault)),
+        }
+        self.db.change(&format!("DELETE FROM {} WHERE tierce_id = ?1", table.sql_name()), [other])?;
+        Ok(None)
+    }
+
+    /// From now on, a unique value may be taken from an entry that a later write replaces or removes.
+    pub fn defer_unique(&self) {
+        self.displaced.replace(Some(Vec::new()));
+    }
+
+    /// Fails where an entry is as it was when another took a unique value from it.
+    pub fn settle_unique(&self) -> Result<()> {
+        for (id, brought, fault) in self.displaced.take().into_iter().flatten() {
+            if brought.is_some() && self.brought(id)? == brought {
+                return Err(fault);
+            }
+        }
+        Ok(())
+    }
+
+    /// What tells a write of an entry that has rows from every other.
+    fn brought(&self, id: i64) -> Result<Option<i64>> {
+        self.db.one("SELECT seal FROM extras WHERE id = ?1", [id], |row| row.get(0))
     }
 
     /// Removes the rows of an entry.

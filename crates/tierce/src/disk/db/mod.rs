@@ -8,6 +8,7 @@ mod error;
 mod finder;
 mod honest;
 mod journal;
+mod key_rows;
 mod meta_rows;
 mod schema;
 mod side;
@@ -34,6 +35,7 @@ use finder::Finder;
 
 pub(super) use audit::Sizes;
 pub(super) use error::explain;
+pub(super) use key_rows::join_by_keys;
 pub(super) use meta_rows::Holder;
 pub(crate) use schema::APPLICATION_ID;
 pub(super) use schema::{PAGE_SIZE, SCHEMA, Stamp};

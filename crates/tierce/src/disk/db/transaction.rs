@@ -41,12 +41,24 @@ pub(in crate::disk) struct Transaction<'db> {
     /// Keys, as their rows had them, of victims and of damaged entries that may have had tags: no invalidation finds them any
     /// more, so no memory tier may keep them.
     pub(in crate::disk) untraceable: RefCell<Vec<Vec<u8>>>,
+    /// Entries whose rows of metadata went for the unique values of others, with what they were brought by and what is wrong if
+    /// they stay; `None` where none may.
+    pub(super) displaced: RefCell<Option<Vec<Displaced>>>,
 }
+
+pub(super) type Displaced = (i64, Option<i64>, Error);
 
 impl<'db> Transaction<'db> {
     pub(super) fn new(db: &'db Db) -> Self {
         let sized = Cell::new(Some(Growth::default()));
-        Self { db, open: true, grown: Cell::new(0), sized, untraceable: RefCell::default() }
+        Self {
+            db,
+            open: true,
+            grown: Cell::new(0),
+            sized,
+            untraceable: RefCell::default(),
+            displaced: RefCell::default(),
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::disk::row::{EntryRow, Freshness, Place};
+use crate::xxh3::hash64;
 
 /// Bytes of a record before its entries.
 pub const RECORD: usize = 32;
@@ -54,7 +55,7 @@ pub fn seal(record: &mut [u8], life: u64, position: u64, count: usize, turned: u
     record[8..16].copy_from_slice(&position.to_le_bytes());
     record[16..24].copy_from_slice(&(length | (count as u64) << 32).to_le_bytes());
     record[24..32].copy_from_slice(&turned.to_le_bytes());
-    let sum = xxh3_64_with_seed(&record[8..], life);
+    let sum = hash64(&record[8..], life);
     record[..8].copy_from_slice(&sum.to_le_bytes());
 }
 
@@ -89,7 +90,7 @@ pub fn claimed(head: &[u8], position: u64) -> Option<u64> {
 
 /// Whether a whole record is as it was written.
 pub fn is_sound(record: &[u8], life: u64) -> bool {
-    record.get(8..).is_some_and(|rest| word(record, 0) == Some(xxh3_64_with_seed(rest, life)))
+    record.get(8..).is_some_and(|rest| word(record, 0) == Some(hash64(rest, life)))
 }
 
 /// What had been done when the record was added: see `Ring::turned`.

@@ -9,7 +9,7 @@ use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
 
-use super::super::blob::{make_dir, new_file};
+use super::super::blob::{make_dir, new_file, rename};
 use super::super::keeping::Keeping;
 use super::super::metadata::{self, Kind};
 use super::super::owner::random;
@@ -96,7 +96,7 @@ impl Folder {
     /// Gives a whole file the name of its entry, in the place of any other.
     pub fn publish(&self, mut whole: Whole, id: i64) -> Result<()> {
         let path = self.path(id);
-        self.in_folder(&path, |path| fs::rename(&whole.path, path))
+        self.in_folder(&path, |path| rename(&whole.path, path))
             .map_err(|why| Error::io("store an entry as", &path, why))?;
         whole.is_published = true;
         self.sync_folder(&path)
@@ -111,7 +111,7 @@ impl Folder {
             Err(why) if why.kind() == ErrorKind::AlreadyExists => return Ok(false),
             Err(_) if path.exists() => return Ok(false),
             Err(_) => {
-                fs::rename(&whole.path, &path).map_err(|why| Error::io("store an entry as", &path, why))?;
+                rename(&whole.path, &path).map_err(|why| Error::io("store an entry as", &path, why))?;
                 whole.is_published = true;
             }
         }
@@ -207,7 +207,7 @@ impl Folder {
             return Ok(None);
         }
         let aside = self.temp.join(self.maker.name(random()));
-        match fs::rename(&path, &aside) {
+        match rename(&path, &aside) {
             Err(why) if why.kind() == ErrorKind::NotFound => return Ok(None),
             outcome => outcome.map_err(|why| Error::io("remove the entry", &path, why))?,
         }
@@ -223,7 +223,7 @@ impl Folder {
         // Somebody replaced it between the look and the step: it goes back, unless a newer one is there by now.
         match fs::hard_link(&aside, &path) {
             Err(why) if why.kind() != ErrorKind::AlreadyExists && !path.exists() => {
-                let _ = fs::rename(&aside, &path);
+                let _ = rename(&aside, &path);
             }
             _ => {}
         }

@@ -10,7 +10,7 @@ use std::io::Read as _;
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::super::extras::Extras;
+use super::super::extras::{Extras, MetaRow};
 use super::super::keeping::Keeping;
 use super::super::row::Freshness;
 use super::json::Json;
@@ -77,6 +77,7 @@ impl Head {
     /// # Errors
     /// [`Code::InvalidOption`] when it is too long.
     pub fn to_bytes(&self, keeping: &Keeping, id: i64, room: usize) -> Result<Written> {
+        self.extras.meta.iter().try_for_each(MetaRow::check)?;
         let (mut head, mut text) = (String::new(), " ".repeat(LINE));
         self.to_json().write(&mut head);
         match keeping.seal_head(id, &head)? {

@@ -113,7 +113,7 @@ fn key_from_json(json: &Json) -> Option<Vec<u8>> {
 fn row_to_json(row: &MetaRow<'_>) -> Json {
     let cells = row.cells.iter().filter_map(|(name, cell)| {
         let value = match cell {
-            Cell::Null => return None,
+            Cell::Null | Cell::Bytes(_) => return None, // the latter were refused
             Cell::Integer(number) => Json::Number(number.to_string()),
             Cell::Real(number) if number.is_finite() => Json::Number(format!("{number:?}")), // with a point or an exponent
             Cell::Real(number) => Json::Object(vec![("real".to_owned(), Json::Text(number.to_string()))]),
