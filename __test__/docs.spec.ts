@@ -100,6 +100,20 @@ it('the_README_has_every_error_code_and_every_option_of_a_cache', async () => {
   expect(names.filter((name) => !new RegExp(`\\b${name}\\b`).test(text))).toEqual([])
 })
 
+it('the_figures_of_the_README_are_those_of_the_results', () => {
+  const text = readFileSync(join(root, 'README.md'), 'utf8')
+  const results = readFileSync(join(root, 'bench/results/latest.md'), 'utf8')
+  const rows = new Set(results.split('\n'))
+  const measured = text.slice(text.indexOf('<!-- bench -->'), text.indexOf('<!-- /bench -->')).split('\n')
+  const shown = measured.filter((line) => line.startsWith('| '))
+  expect(shown.length).toBeGreaterThan(30)
+  expect(shown.filter((line) => !rows.has(line) && !line.startsWith('| ---'))).toEqual([])
+  const head = text.slice(text.indexOf('| time of the peer'), text.indexOf('[How that was measured'))
+  const figures = head.match(/\d+\.\d\d/g) ?? []
+  expect(figures.length).toBeGreaterThan(10)
+  expect(figures.filter((figure) => !shown.some((line) => line.includes(`| ${figure} (`)))).toEqual([])
+})
+
 it('every_link_of_the_documents_leads_to_a_file', () => {
   const broken: string[] = []
   for (const document of [...DOCUMENTS, ...OTHERS]) {

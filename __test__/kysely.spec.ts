@@ -143,7 +143,10 @@ describe('kysely', () => {
   })
 
   it('takes a cache and nothing else', async () => {
-    for (const bad of [undefined, null, {}, 5])
+    const get = () => {
+      throw new Error('a trap')
+    }
+    for (const bad of [undefined, null, {}, 5, new Proxy({}, { get })])
       expect(await codeOf(async () => kysely(bad as never))).toBe('E_INVALID_OPTION')
   })
 

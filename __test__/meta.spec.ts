@@ -10,6 +10,7 @@ import {
   integer,
   json,
   keyOf,
+  type SetOptions,
   type Transaction,
   text,
   timestamp,
@@ -155,47 +156,49 @@ describe('rows of metadata', () => {
   const names = (cache: Cache<typeof TABLES>) =>
     cache.query('SELECT key, name FROM experiments ORDER BY key').then((rows) => rows.map(Object.values))
 
-  it.each<[string, (tx: Transaction<typeof TABLES>) => Promise<void>, [string, string | null][]]>([
+  it.each<[string, (tx: Transaction<SetOptions<typeof TABLES>>) => Promise<void>, [string, string | null][]]>(
     [
-      'swapped',
-      async (tx) => {
-        await tx.set('a', 1, named('2'))
-        await tx.set('b', 1, named('1'))
-      },
       [
-        ['a', '2'],
-        ['b', '1'],
-        ['c', '3'],
+        'swapped',
+        async (tx) => {
+          await tx.set('a', 1, named('2'))
+          await tx.set('b', 1, named('1'))
+        },
+        [
+          ['a', '2'],
+          ['b', '1'],
+          ['c', '3'],
+        ],
+      ],
+      [
+        'passed round',
+        async (tx) => {
+          await tx.set('a', 1, named('2'))
+          await tx.set('b', 1, named('3'))
+          await tx.set('c', 1, named('1'))
+          await tx.set('a', 2, named('2'))
+        },
+        [
+          ['a', '2'],
+          ['b', '3'],
+          ['c', '1'],
+        ],
+      ],
+      [
+        'taken from what is deleted, or has no rows, later',
+        async (tx) => {
+          await tx.set('c', 1, named('1'))
+          await tx.set('d', 1, named('2'))
+          await tx.delete('a')
+          await tx.set('b', 1)
+        },
+        [
+          ['c', '1'],
+          ['d', '2'],
+        ],
       ],
     ],
-    [
-      'passed round',
-      async (tx) => {
-        await tx.set('a', 1, named('2'))
-        await tx.set('b', 1, named('3'))
-        await tx.set('c', 1, named('1'))
-        await tx.set('a', 2, named('2'))
-      },
-      [
-        ['a', '2'],
-        ['b', '3'],
-        ['c', '1'],
-      ],
-    ],
-    [
-      'taken from what is deleted, or has no rows, later',
-      async (tx) => {
-        await tx.set('c', 1, named('1'))
-        await tx.set('d', 1, named('2'))
-        await tx.delete('a')
-        await tx.set('b', 1)
-      },
-      [
-        ['c', '1'],
-        ['d', '2'],
-      ],
-    ],
-  ])('unique values may be %s in one transaction', async (_, run, left) => {
+  )('unique values may be %s in one transaction', async (_, run, left) => {
     const path = dir()
     const cache = open(path)
     for (const [index, key] of ['a', 'b', 'c'].entries()) await cache.set(key, 1, named(`${index + 1}`))
@@ -209,7 +212,7 @@ describe('rows of metadata', () => {
       expect((await again.entry(key))?.meta).toMatchObject({ experiments: { name } })
   })
 
-  it.each<[string, (tx: Transaction<typeof TABLES>) => Promise<unknown>]>([
+  it.each<[string, (tx: Transaction<SetOptions<typeof TABLES>>) => Promise<unknown>]>([
     ['stays', (tx) => tx.set('a', 1, named('2'))],
     ['is only prolonged', (tx) => tx.set('a', 1, named('2')).then(() => tx.expire('b', '1h'))],
     [
@@ -517,6 +520,10 @@ describe('find', () => {
     expectTypeOf<Meta['accuracy']>().toEqualTypeOf<number | null>()
     expectTypeOf<Meta['epochs']>().toEqualTypeOf<number>()
     expectTypeOf<Meta['startedAt']>().toEqualTypeOf<Date | null>()
+    const tables = { runs: { config: json<{ rate: number }>().index(), any: json().notNull() } }
+    type Runs = Awaited<ReturnType<Cache<typeof tables>['find']>>[number]['meta']
+    expectTypeOf<Runs['config']>().toEqualTypeOf<{ rate: number } | null>()
+    expectTypeOf<Runs['any']>().toEqualTypeOf<unknown>()
     // @ts-expect-error: no such table
     await codeOf(() => cache.find('nothing'))
     // @ts-expect-error: a text is no number

@@ -33,12 +33,13 @@ export function toCell(column: Column, value: unknown): Cell {
 
 /** The value of a stored form. */
 export function fromCell(type: ColumnType, cell: Cell): unknown {
-  return cell === null ? null : DECODERS[type](cell)
+  const decoder = DECODERS[type]
+  return cell === null || decoder === undefined ? cell : decoder(cell)
 }
 
 /** How a column's stored forms become values, for many of them; `undefined` where they are the values already. */
 export function decoderOf(type: ColumnType): ((cell: NonNullable<Cell>) => unknown) | undefined {
-  return type === 'boolean' || type === 'timestamp' || type === 'json' ? DECODERS[type] : undefined
+  return DECODERS[type]
 }
 
 const ENCODERS: Record<ColumnType, (value: unknown) => Cell> = {
@@ -93,12 +94,9 @@ const ENCODERS: Record<ColumnType, (value: unknown) => Cell> = {
   },
 }
 
-const DECODERS: Record<ColumnType, (cell: NonNullable<Cell>) => unknown> = {
-  text: (cell) => cell,
-  integer: (cell) => cell,
-  double: (cell) => cell,
+/** Of the others, what is stored is the value. */
+const DECODERS: { readonly [Type in ColumnType]?: (cell: NonNullable<Cell>) => unknown } = {
   boolean: (cell) => cell !== 0,
-  date: (cell) => cell,
   timestamp: (cell) => new Date(cell as number),
   json: (cell) => JSON.parse(cell as string),
 }

@@ -43,6 +43,7 @@ export class Column<
   Type extends ColumnType = ColumnType,
   Nullable extends boolean = boolean,
   Primary extends boolean = boolean,
+  Json = unknown,
 > implements Traits
 {
   /** What it holds. */
@@ -59,6 +60,8 @@ export class Column<
   declare readonly nullable: Nullable
   /** Exists only in types. */
   declare readonly primary: Primary
+  /** Exists only in types: what a `json` column is taken for. */
+  declare readonly json: Json
 
   /** @internal */
   constructor(type: Type, traits: Traits = PLAIN) {
@@ -71,22 +74,22 @@ export class Column<
   }
 
   /** A part of the primary key, in the order of the columns. Implies `notNull`. */
-  primaryKey(): Column<Type, false, true> {
+  primaryKey(): Column<Type, false, true, Json> {
     return new Column(this.type, { ...this, isPrimaryKey: true, isNotNull: true })
   }
 
   /** No two rows have the same value; any number may have none. */
-  unique(): Column<Type, Nullable, Primary> {
+  unique(): Column<Type, Nullable, Primary, Json> {
     return new Column(this.type, { ...this, isUnique: true })
   }
 
   /** Each row has a value. */
-  notNull(): Column<Type, false, Primary> {
+  notNull(): Column<Type, false, Primary, Json> {
     return new Column(this.type, { ...this, isNotNull: true })
   }
 
   /** Searched by: an index is kept. */
-  index(): Column<Type, Nullable, Primary> {
+  index(): Column<Type, Nullable, Primary, Json> {
     return new Column(this.type, { ...this, isIndexed: true })
   }
 }
@@ -96,8 +99,8 @@ export type Columns = Readonly<Record<string, Column>>
 
 /** What a column gives or takes, null included where it may be null. */
 export type ColumnValue<C extends Column, Side extends 'in' | 'out'> =
-  C extends Column<infer Type, infer Nullable>
-    ? ColumnTypes[Type][Side] | (true extends Nullable ? null : never)
+  C extends Column<infer Type, infer Nullable, boolean, infer Json>
+    ? (Type extends 'json' ? Json : ColumnTypes[Type][Side]) | (true extends Nullable ? null : never)
     : never
 
 type NullableNames<C extends Columns> = {
@@ -128,8 +131,8 @@ export const boolean = (): Column<'boolean', true, false> => new Column('boolean
 export const date = (): Column<'date', true, false> => new Column('date')
 /** An instant to the millisecond: a `Date`. */
 export const timestamp = (): Column<'timestamp', true, false> => new Column('timestamp')
-/** Plain data, as JSON. */
-export const json = (): Column<'json', true, false> => new Column('json')
+/** Plain data, as JSON; `json<{ rate: number }>()` says what it is taken for, which nothing checks. */
+export const json = <T = unknown>(): Column<'json', true, false, T> => new Column('json')
 
 /** The longest name that every engine takes (PostgreSQL cuts longer ones), in bytes of UTF-8. */
 const LONGEST_NAME = 63

@@ -55,7 +55,7 @@ export type CacheDatabase<M extends MetaTables> = {
  * @throws InvalidOptionError `E_INVALID_OPTION`: it is no cache
  */
 export function kysely<M extends MetaTables>(cache: Cache<M>): KyselyType<CacheDatabase<M>> {
-  if (typeof cache?.query !== 'function')
+  if (!isCache(cache))
     throw new InvalidOptionError(
       'E_INVALID_OPTION',
       'kysely() was given no cache. Give one: new Cache({ dir, meta }).',
@@ -63,6 +63,14 @@ export function kysely<M extends MetaTables>(cache: Cache<M>): KyselyType<CacheD
   const database = new Kysely<CacheDatabase<M>>({ dialect: dialect(cache as Cache) })
   askAtOnce(database.getExecutor(), cache as Cache)
   return database
+}
+
+function isCache(given: unknown): boolean {
+  try {
+    return typeof (given as Cache | undefined)?.query === 'function'
+  } catch {
+    return false // a Proxy that throws
+  }
 }
 
 /** Without the ceremony of a connection for each query, a sixth of the time of a short one. With plugins Kysely makes another executor. */

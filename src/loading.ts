@@ -85,10 +85,13 @@ export class Loading {
   }
 
   getOrSet(key: Key, load: LoadCall['load'], options: AnyGetOrSetOptions | undefined): Promise<unknown> {
-    // What a hit in memory takes, as in `Cache.get`.
+    // A hit in memory takes what it does in `Cache.get`, and a miss no promise beside that of the load.
     try {
-      const live = this.#peeked(key, load, options, this.#plan)
-      return live === undefined ? this.#getOrSet(key, load, options) : Promise.resolve(live)
+      if (options !== undefined || !isPlainCall(key, load)) return this.#getOrSet(key, load, options)
+      const live = this.#live(key, this.#plan)
+      if (live !== undefined) return Promise.resolve(live)
+      const value = this.#missed(keyText(key), load, NO_ARGS, this.#plan)
+      return value instanceof Promise ? value : Promise.resolve(value)
     } catch (error) {
       return Promise.reject(error)
     }
@@ -116,8 +119,10 @@ export class Loading {
   }
 
   getOrSetSync(key: Key, load: LoadCall['load'], options: AnyGetOrSetOptions | undefined): unknown {
-    const live = this.#peeked(key, load, options, this.#syncPlan)
-    return live === undefined ? this.#getOrSetSync(key, load, options) : live
+    if (options !== undefined || !isPlainCall(key, load)) return this.#getOrSetSync(key, load, options)
+    const plan = this.#syncPlan
+    const live = this.#live(key, plan)
+    return live === undefined ? this.#loadSync(keyText(key), { load, args: NO_ARGS }, plan) : live
   }
 
   #getOrSetSync(key: Key, load: LoadCall['load'], options: AnyGetOrSetOptions | undefined): unknown {
@@ -139,17 +144,15 @@ export class Loading {
 
   #soon(text: string, load: LoadCall['load'], args: LoadCall['args'], plan: LoadPlan): unknown {
     const live = this.#live(text, plan)
-    if (live !== undefined) return live
+    return live === undefined ? this.#missed(text, load, args, plan) : live
+  }
+
+  /** Goes on where `#live` found nothing. */
+  #missed(text: string, load: LoadCall['load'], args: LoadCall['args'], plan: LoadPlan): unknown {
     if (this.#owner.isClosed()) return this.#loadClosed({ load, args })
     const { tiers } = this.#owner
     const value = this.loads.get(text, { load, args }, plan)
     return tiers.copies ? then(value, (given) => tiers.own(given)) : value
-  }
-
-  /** The live value in memory of a call without options, before anything is made of the key. */
-  #peeked(key: Key, load: unknown, options: AnyGetOrSetOptions | undefined, plan: LoadPlan): unknown {
-    if (options !== undefined || typeof load !== 'function' || !isText(key)) return undefined
-    return this.#live(key, plan)
   }
 
   /** The live value in memory, where the plan asks for nothing else. */
@@ -164,7 +167,8 @@ export class Loading {
   }
 
   getSync(text: string, call: LoadCall, plan: LoadPlan): unknown {
-    return this.#live(text, plan) ?? this.#loadSync(text, call, plan)
+    const live = this.#live(text, plan)
+    return live === undefined ? this.#loadSync(text, call, plan) : live // not `??`: null is a value
   }
 
   #loadSync(text: string, call: LoadCall, plan: LoadPlan): unknown {
@@ -210,4 +214,9 @@ export class Loading {
     }
     return load({ signal: new AbortController().signal, old: undefined })
   }
+}
+
+/** Of a call without options: whether a hit in memory needs nothing to be made of its key. */
+function isPlainCall(key: Key, load: unknown): key is string {
+  return typeof load === 'function' && isText(key)
 }

@@ -5,6 +5,7 @@ import { copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFile
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
+import { buildSync } from 'esbuild'
 import { at } from '../../scripts/lib/paths.mjs'
 import { createPlatformFolders, PACKAGES } from '../../scripts/lib/platforms.mjs'
 import { nodeOf } from './nodes.mjs'
@@ -114,39 +115,32 @@ test('an error that nobody caught is shown with a line, not with a chunk', () =>
 })
 
 describe('a bundle of esbuild', () => {
+  /** By its interface: what its command is, a script or a binary, depends on the npm that installed it. */
+  const bundle = (file, options) => {
+    const common = { bundle: true, platform: 'node', absWorkingDir: consumer, logLevel: 'silent' }
+    return buildSync({ ...common, entryPoints: [file], ...options })
+  }
   const kinds = [
-    ['in which tierce is, but for its addon', 'cjs', ['--external:@tierce/*']],
-    [
-      'in which all is but the addon, as an ES module',
-      'mjs',
-      ['--external:@tierce/*', `--banner:js=${REQUIRE}`],
-    ],
-    ['without tierce', 'mjs', ['--external:tierce', `--banner:js=${REQUIRE}`]],
+    ['in which tierce is, but for its addon', 'cjs', '@tierce/*'],
+    ['in which all is but the addon, as an ES module', 'esm', '@tierce/*'],
+    ['without tierce', 'esm', 'tierce'],
   ]
-  for (const [title, type, options] of kinds) {
+  for (const [title, format, external] of kinds) {
     test(title, () => {
-      const out = join(consumer, `bundled.${type}`)
-      const common = ['--bundle', '--platform=node', '--log-level=error', `--outfile=${out}`]
-      const format = `--format=${type === 'cjs' ? 'cjs' : 'esm'}`
-      passes(tool('esbuild', 'esbuild', ['bundle.mjs', ...common, format, ...options], { cwd: consumer }))
-      passes(use(process.execPath, out))
+      const outfile = join(consumer, `bundled.${format === 'cjs' ? 'cjs' : 'mjs'}`)
+      const banner = format === 'cjs' ? {} : { js: REQUIRE }
+      bundle('bundle.mjs', { outfile, format, banner, external: [external] })
+      passes(use(process.execPath, outfile))
     })
   }
 
-  test('of types alone has nothing of tierce', () => {
-    writeFileSync(
-      join(consumer, 'alone.ts'),
-      `import type { Cache } from 'tierce'\nexport const size = (cache: Cache) => cache.size()\n`,
-    )
-    writeFileSync(
-      join(consumer, 'unused.ts'),
-      `import { Cache } from 'tierce'\nimport * as all from 'tierce'\nconsole.log(1)\n`,
-    )
-    for (const file of ['alone.ts', 'unused.ts']) {
-      const options = ['--bundle', '--platform=node', '--external:@tierce/*']
-      const { status, stdout, text } = tool('esbuild', 'esbuild', [file, ...options], { cwd: consumer })
-      assert.equal(status, 0, text)
-      assert.ok(stdout.length < 2000, text)
+  test('of types, or of what is not used, has nothing of tierce', () => {
+    const types = `import type { Cache } from 'tierce'\nexport const size = (cache: Cache) => cache.size()\n`
+    const unused = `import { Cache } from 'tierce'\nimport * as all from 'tierce'\nconsole.log(1)\n`
+    for (const [index, source] of [types, unused].entries()) {
+      writeFileSync(join(consumer, `nothing-${index}.ts`), source)
+      const { outputFiles } = bundle(`nothing-${index}.ts`, { write: false, external: ['@tierce/*'] })
+      assert.ok(outputFiles[0].text.length < 2000, outputFiles[0].text.slice(0, 2000))
     }
   })
 })

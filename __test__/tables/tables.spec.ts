@@ -257,7 +257,10 @@ describe('what is known of tables', () => {
     expect(await tables.listTables()).toEqual(['long'])
     const error = await failure(rowsOf(tables, 'SELECT * FROM long, "short"'))
     expect([error.code, error.context?.table]).toEqual(['E_KEY_EXPIRED', 'short'])
+    expect(await codeOf(rowsOf(tables, 'FROM short'))).toBe('E_KEY_EXPIRED')
+    await tables.update('other', ROWS) // any write removes it
     expect(await codeOf(rowsOf(tables, 'FROM short'))).toBe('E_KEY_NOT_FOUND')
+    await tables.clear({ table: 'other' })
     await tables.update('short', ROWS)
     now += 60_000
     expect(await tables.cleanup()).toBe(1)

@@ -2,6 +2,8 @@
 // one, as a program would.
 import { join } from 'node:path'
 import { LRUCache } from 'lru-cache'
+import { entrySize } from '../../build/tiers/memory.js'
+import { weigh } from '../../build/tiers/weigh.js'
 import { Cache } from '../../dist/index.mjs'
 
 /** A Map that drops its oldest entry when it is full: what people write by hand. It is FIFO; the others keep an exact LRU order. */
@@ -21,8 +23,8 @@ function map(capacity) {
   return { get: (key) => entries.get(key), set, getOrSet }
 }
 
-function lru(capacity, ttl) {
-  const cache = new LRUCache({ max: capacity, ...(ttl && { ttl }) })
+function lru(capacity, ttl, bound) {
+  const cache = new LRUCache({ max: capacity, ...(ttl && { ttl }), ...bound })
   const getOrSet = (key, load) => {
     const found = cache.get(key)
     if (found !== undefined) return found
@@ -32,6 +34,13 @@ function lru(capacity, ttl) {
   }
   return { get: (key) => cache.get(key), set: (key, value) => cache.set(key, value), getOrSet }
 }
+
+/** Bounded by bytes as tierce is, by the same estimate of each value. */
+const lruWeighed = (capacity, ttl) =>
+  lru(capacity, ttl, {
+    maxSize: 64_000_000,
+    sizeCalculation: (value, key) => entrySize(key, weigh(value)),
+  })
 
 /** What a program pays that awaits what it gets, as it does of those that give promises. */
 function lruAwaited(capacity, ttl) {
@@ -44,7 +53,7 @@ function lruAwaited(capacity, ttl) {
   }
 }
 
-// Beside the count that is given, tierce holds its default of 64 MB: it estimates every value's size, which the others do not.
+// Beside the count that is given, tierce holds its default of 64 MB: it estimates every value's size, which of the others `lru-cache weighed` alone does.
 const openTierce = (capacity, ttl, dir) => new Cache({ dir, ttl, memory: { max: capacity } })
 
 function awaited(cache) {
@@ -130,6 +139,7 @@ export const timedContenders = {
   tierce,
   'tierce sync': tierceSync,
   'lru-cache': lru,
+  'lru-cache weighed': lruWeighed,
   'lru-cache awaited': lruAwaited,
   keyv,
   'cache-manager': cacheManager,

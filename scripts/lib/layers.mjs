@@ -11,7 +11,7 @@ const TYPESCRIPT = {
   'keys(-[a-z]+)?': 'content errors intrinsics refusal',
   values: 'arrays errors intrinsics options parts refusal tables',
   tiers: 'entry errors memory native pause soon values',
-  memory: 'errors many native options parts refusal tiers values',
+  memory: 'errors events many native options parts refusal tiers values',
   load: 'channels errors memory native options refusal set-options soon tiers',
   shared: 'errors memory native options refusal values',
   'pull-through': 'cells columns errors native optional options parts pause refusal',

@@ -89,10 +89,15 @@ export class Keeping {
 
   /** How a value is stored that took so long to make. */
   storing(answer: unknown, took: number, call: LoadCall, plan: LoadPlan): Storing {
-    const { coding, extras } =
+    const storing =
       plan.tagsOf === undefined ? plan.storing : this.#store.storing(entryOf(answer, call, plan))
     const { expiresAt, freshUntil } = this.times(answer, call, plan)
-    return { expiresAt, freshUntil, cost: costOf(took), coding, extras }
+    const cost = costOf(took)
+    // What most get is what the plan has.
+    if (expiresAt === storing.expiresAt && freshUntil === storing.freshUntil && cost === storing.cost)
+      return storing
+    const { coding, extras } = storing
+    return { expiresAt, freshUntil, cost, coding, extras }
   }
 
   times(answer: unknown, { args }: LoadCall, plan: LoadPlan): Times {

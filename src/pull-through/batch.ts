@@ -12,7 +12,7 @@ export interface Batch {
 }
 
 /**
- * Reads all rows of a fetch.
+ * Reads all rows of a fetch, until the signal is aborted: a source that goes from page to page is asked for no more then.
  * @throws InvalidRowError `E_INVALID_ROW`, which names the row and the column
  */
 export async function collect(
@@ -21,11 +21,15 @@ export async function collect(
   positions: Positions,
   key: Key,
   range: Interval,
+  signal: AbortSignal,
 ): Promise<Batch> {
   const reader = new Reader(spec, positions, key, range)
   const source = fetched as Partial<Iterable<unknown> & AsyncIterable<unknown>> | null | undefined
   if (typeof source === 'object' && typeof source?.[Symbol.asyncIterator] === 'function') {
-    for await (const row of source as AsyncIterable<unknown>) reader.add(row)
+    for await (const row of source as AsyncIterable<unknown>) {
+      signal.throwIfAborted()
+      reader.add(row)
+    }
   } else if (typeof source === 'object' && typeof source?.[Symbol.iterator] === 'function') {
     for (const row of source as Iterable<unknown>) reader.add(row)
   } else {

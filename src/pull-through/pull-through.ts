@@ -224,6 +224,7 @@ export class PullThrough<C extends Columns = Columns, R extends string = string,
           this.#positions,
           key,
           range,
+          signal,
         )
       const batch = await part('pull-through').unlessAborted(bring(), signal)
       await this.#store.commit(key, range, batch, flight.outdated ? undefined : now)

@@ -64,10 +64,10 @@ export class Store {
   /** The stored fetches that `[start, end)` meets or touches. */
   async pieces(key: string, start: number, end: number): Promise<Pieces> {
     const found = await this.#engine.query(this.#sql.pieces, [this.#spec.name, key, end, start])
-    const columns = [0, 1, 2].map((at) => valuesOf(found, at) as ArrayLike<number>)
-    return Float64Array.from(
-      { length: columns[0]!.length * 3 },
-      (_, i) => columns[i % 3]![Math.floor(i / 3)]!,
+    const columns = [0, 1, 2].map((at) => valuesOf(found, at))
+    // The position behind the last integer there is, 2^53, comes as a bigint from SQLite.
+    return Float64Array.from({ length: columns[0]!.length * 3 }, (_, i) =>
+      Number(columns[i % 3]![Math.floor(i / 3)]),
     )
   }
 

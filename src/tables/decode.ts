@@ -301,10 +301,18 @@ function binary(offsets: Int32Array | Float64Array, bytes: Uint8Array): Body {
   return { cell: (row) => bytes.slice(offsets[row]!, offsets[row + 1]!) }
 }
 
-/** The ends of the ranges stand for infinite days. */
+/** The days of years with four digits, and of 400 years, after which the calendar repeats itself. */
+const [FIRST_DAY, LAST_DAY, CYCLE] = [-719_162, 2_932_896, 146_097]
+
+/** As DuckDB writes it, which also has years that no `Date` has. The ends of the range stand for infinite days. */
 function day(days: number): string {
-  if (days === 2147483647) return 'infinity'
-  return days === -2147483647 ? '-infinity' : dayText(days)
+  if (days >= FIRST_DAY && days <= LAST_DAY) return dayText(days)
+  if (Math.abs(days) === 2147483647) return days > 0 ? 'infinity' : '-infinity'
+  const cycles = Math.floor(days / CYCLE)
+  const text = dayText(days - cycles * CYCLE)
+  const year = Number(text.slice(0, 4)) + cycles * 400
+  const rest = text.slice(4)
+  return year > 0 ? `${year}${rest}` : `${String(1 - year).padStart(4, '0')}${rest} (BC)`
 }
 
 const NANOS: Record<TimeUnit, bigint> = {

@@ -1,5 +1,8 @@
 /** Queries, whose results come in the form that is asked for. */
+import { randomUUID } from 'node:crypto'
 import { promises as fs } from 'node:fs'
+import { makeError } from '../errors.js'
+import { invalid, positiveInteger } from '../options.js'
 import { type NativeResult, native, type Wire } from './columnar.js'
 import type { Connection } from './database.js'
 import { type ColumnValues, toCells, toColumns, toRows } from './decode.js'
@@ -12,6 +15,8 @@ export type Parameters = readonly unknown[] | Record<string, unknown>
 export const literal = (text: string) => `'${text.replaceAll("'", "''")}'`
 /** Rows of a batch, unless something else is asked for. */
 const BATCH = 65_536
+/** That the native side can be asked for at once. */
+const MOST = 2 ** 32 - 1
 
 /** A statement that has not run yet. Each form of the result that is asked for runs it. */
 export class Query<Row = Record<string, unknown>> implements PromiseLike<Row[]>, AsyncIterable<Row> {
@@ -85,13 +90,26 @@ export class Query<Row = Record<string, unknown>> implements PromiseLike<Row[]>,
     return polarsOf(await this.ipc())
   }
 
-  /** Writes a Parquet file, which is there as a whole or not at all. Gives the number of rows. */
+  /**
+   * Writes a Parquet file, which is there as a whole or not at all. Gives the number of rows.
+   * @throws InvalidOptionError `E_INVALID_OPTION`: it is no path; UnavailableError `E_UNAVAILABLE`: no file can be there; errors of the statement
+   */
   async parquet(file: string): Promise<number> {
-    const temporary = `${file}.${process.pid}.tmp`
+    if (typeof file !== 'string' || file === '' || file.includes('\0'))
+      throw invalid('file', file, 'the path of the file to write')
+    // Two that write one file at once must not meet before each is whole.
+    const temporary = `${file}.${randomUUID()}.tmp`
     const sql = `COPY (${this.sql.replace(/[\s;]+$/, '')}\n) TO ${literal(temporary)} (FORMAT parquet, COMPRESSION lz4_raw)`
     try {
       const result = await this.#connection.execute(sql, this.#parameters, this.#options)
-      await fs.rename(temporary, file)
+      await fs.rename(temporary, file).catch((error) => {
+        throw makeError(
+          'E_UNAVAILABLE',
+          `There can be no file ${file}: ${error.code}.`,
+          { path: file },
+          error,
+        )
+      })
       return result.changed()
     } catch (error) {
       await fs.rm(temporary, { force: true })
@@ -105,7 +123,8 @@ export class Query<Row = Record<string, unknown>> implements PromiseLike<Row[]>,
   }
 
   async *#batches(rows: number): AsyncGenerator<Wire> {
-    for await (const result of this.#connection.stream(this.sql, this.#parameters, this.#options, rows)) {
+    const most = Math.min(positiveInteger(rows, 'rows'), MOST)
+    for await (const result of this.#connection.stream(this.sql, this.#parameters, this.#options, most)) {
       const wire = await native(() => result.columns())
       if (wire.rows === 0) return
       yield wire

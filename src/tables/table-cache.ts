@@ -5,7 +5,14 @@ import { checkColumns, checkName, quoted } from '../columns.js'
 import { makeError } from '../errors.js'
 import { checkOptions, invalid, parseDuration } from '../options.js'
 import { part } from '../parts.js'
-import { columnar, type NativeSpec, type NativeTableInfo, type NativeTables, native } from './columnar.js'
+import {
+  columnar,
+  type NativeSource,
+  type NativeSpec,
+  type NativeTableInfo,
+  type NativeTables,
+  native,
+} from './columnar.js'
 import type { Connection, Database } from './database.js'
 import type { TableSource } from './source.js'
 import {
@@ -124,13 +131,28 @@ export class TableCache {
     const spec = this.#spec(mode, options)
     const given = part('tables').nativeSource(source)
     const { tables } = await this.#open()
-    const run = () =>
-      part('tables').interruptible(tables, options, () =>
-        tables.write(schema, table, given, spec, this.#now()),
+    const run = async () => {
+      const from = given.sql === undefined ? given : await this.#queried(tables, given, given.sql)
+      return part('tables').interruptible(tables, options, () =>
+        tables.write(schema, table, from, spec, this.#now()),
       )
+    }
     const written = this.#writes.then(run, run)
     this.#writes = written.catch(() => undefined)
     return written
+  }
+
+  /** A query as a source: it finds, counts and misses tables as on a connection. */
+  async #queried(tables: NativeTables, given: NativeSource, sql: string): Promise<NativeSource> {
+    await native(() => tables.reading(sql, this.#schema, this.#now()))
+    return { ...given, sql: `${this.#setup()}; ${sql}` }
+  }
+
+  /** What makes a connection look for names without a schema in the cache's. */
+  #setup(): string {
+    const name = quoted(this.#schema)
+    const search = `SET search_path = ${part('tables').literal(`${name},main`)}`
+    return this.#readOnly ? search : `CREATE SCHEMA IF NOT EXISTS ${name}; ${search}`
   }
 
   #checkWrite(options: WriteOptions): string {
@@ -168,10 +190,8 @@ export class TableCache {
    */
   async connect(): Promise<Connection> {
     const { database, tables } = await this.#open()
-    const name = quoted(this.#schema)
-    const search = `SET search_path = ${part('tables').literal(`${name},main`)}`
     const connection = database.connectWith({
-      setup: this.#readOnly ? search : `CREATE SCHEMA IF NOT EXISTS ${name}; ${search}`,
+      setup: this.#setup(),
       before: (sql) => native(() => tables.reading(sql, this.#schema, this.#now())),
     })
     try {
@@ -278,7 +298,8 @@ export class TableCache {
   async erase(): Promise<void> {
     if (!this.#closed) this.#checkWrite({})
     const path = this.#path()
-    await this.close()
+    // What a damaged database cannot write any more is of no use here.
+    await this.close().catch(() => undefined)
     if (path !== undefined) await native(() => columnar().eraseDatabase(path))
   }
 
@@ -289,8 +310,11 @@ export class TableCache {
     const opened = await this.#opening?.catch(() => undefined)
     await this.#writes
     if (opened === undefined) return
-    await native(() => opened.tables.close())
-    await opened.database.close()
+    try {
+      await native(() => opened.tables.close())
+    } finally {
+      await opened.database.close()
+    }
   }
 
   [Symbol.asyncDispose](): Promise<void> {

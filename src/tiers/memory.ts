@@ -79,10 +79,8 @@ export class MemoryEntry {
   /** Makes it the entry of another value: all as the constructor does, but for where it is. */
   renew(text: string, value: unknown, size: number, kind: string, created: number, more: EntryMore): void {
     this.value = value
-    this.times = undefined
     this.hits = 0
     this.accessed = created
-    this.until = LONGEST
     this.created = created
     this.text = text
     this.size = size
@@ -90,10 +88,18 @@ export class MemoryEntry {
     this.cost = more.cost
     this.extras = more.extras
     if (more.expiresAt !== Infinity || more.freshUntil !== Infinity) this.setTimes(more)
+    else {
+      this.times = undefined
+      this.until = LONGEST
+    }
   }
 
   setTimes({ expiresAt, freshUntil }: Times): void {
-    this.times = { expiresAt, freshUntil }
+    if (this.times === undefined) this.times = { expiresAt, freshUntil }
+    else {
+      this.times.expiresAt = expiresAt
+      this.times.freshUntil = freshUntil
+    }
     this.until = Math.min(noted(Math.min(expiresAt, freshUntil)), LONGEST)
   }
 

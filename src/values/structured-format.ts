@@ -78,8 +78,8 @@ export const VIEW_NAMES: readonly string[] = [
 ]
 
 /**
- * How an array of numbers is laid out: as the view of its elements, as integers that are divided by a power of ten, as rows of the
- * same length, or as booleans.
+ * How an array of what is alike is laid out: numbers as the view of their elements, as integers that are divided by a power of ten, or as
+ * rows of the same length; booleans; objects of the same names and arrays of one length by columns.
  */
 export const Elements = {
   int8: 1,

@@ -147,6 +147,31 @@ export function failures(stage: Stage): void {
       )
     })
 
+    it('a_source_that_heeds_no_signal_is_asked_for_no_page_after_the_call_is_aborted', async () => {
+      const stop = new AbortController()
+      let [pages, end] = [0, () => {}]
+      const ended = new Promise<void>((resolve) => {
+        end = resolve
+      })
+      const { cache } = stage.stock(source(), {
+        fetch: async function* () {
+          try {
+            for (; pages < 10_000; pages++) {
+              if (pages === 3) stop.abort(new Error('enough'))
+              await new Promise((resolve) => setImmediate(resolve))
+              yield { symbol: 'AAPL', date: '2024-01-01', close: 1 }
+            }
+          } finally {
+            end()
+          }
+        } as never,
+      })
+      const ask = { symbol: 'AAPL', date: { start: '2024-01-01', end: '2024-01-02' } }
+      await expect(cache.get(ask, { signal: stop.signal })).rejects.toThrow('enough')
+      await ended
+      expect(pages).toBeLessThan(10_000)
+    })
+
     it('a_closed_cache_ends_its_fetches_and_refuses_calls', async () => {
       const begun = vi.fn(() => new Promise(() => {})) // heeds no signal
       const { cache, get } = stage.stock(source(), { fetch: begun as never })

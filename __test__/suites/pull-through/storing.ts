@@ -164,6 +164,32 @@ export function storing(stage: Stage): void {
       ])
     })
 
+    it('ranges_reach_the_first_and_the_last_integer_there_is', async () => {
+      const [low, high] = [Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER]
+      const fetched: unknown[] = []
+      const cache = stage.close(
+        pullThrough({
+          engine: stage.open(),
+          table: defineTable('numbers', { n: integer().primaryKey() }),
+          range: 'n',
+          fetch({ n }) {
+            fetched.push(n)
+            return [{ n: n.start }, { n: n.end }]
+          },
+        }),
+      )
+      const whole = { n: { start: low, end: high } }
+      for (const start of [high - 1, high])
+        expect((await cache.get({ n: { start, end: high } })).length).toBe(high - start + 1)
+      for (let time = 0; time < 2; time++)
+        expect((await cache.get(whole)).columns().n).toEqual(Float64Array.of(low, high - 2, high - 1, high))
+      expect(fetched).toEqual([
+        { start: high - 1, end: high },
+        { start: low, end: high - 2 },
+      ])
+      expect(await cache.coverage({})).toEqual([whole.n])
+    })
+
     it('a_key_that_is_not_the_primary_key_finds_rows_that_moved', async () => {
       const table = defineTable('orders', {
         id: integer().primaryKey(),

@@ -215,7 +215,7 @@ impl NativeTables {
     /// Notes that a statement reads its tables; fails where one of them has expired.
     #[napi(ts_return_type = "Promise<void>")]
     pub fn reading(&self, sql: String, schema: String, now: f64) -> Work<(), ()> {
-        let run = self.run(move |tables| tables.reading(tables.connection(), &sql, &schema, now as i64));
+        let run = self.run(move |tables| tables.reading(&sql, &schema, now as i64));
         job(run, |_, ()| Ok(()))
     }
 

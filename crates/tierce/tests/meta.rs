@@ -157,9 +157,15 @@ fn what_does_not_fit_is_refused() {
         row("runs", "accuracy", Cell::Text("1".into())),
         row("runs", "accuracy", Cell::Real(f64::NAN)),
         row("runs", "name", Cell::Integer(1)),
+        row("runs", "name", Cell::Bytes([1, 2].as_slice().into())),
     ] {
         assert_eq!(set(&cache, "a", bad.clone()).unwrap_err().code(), Code::InvalidOption, "{bad:?}");
     }
+    let sidecar = Cache::builder().open_sidecar(temp.path().join("sidecar")).unwrap();
+    let meta = [row("runs", "name", Cell::Bytes([1, 2].as_slice().into()))];
+    let fault =
+        sidecar.set_with("a", b"v", &SetOptions { meta: &meta, ..SetOptions::default() }).unwrap_err();
+    assert_eq!((fault.code(), sidecar.has("a").unwrap()), (Code::InvalidOption, false));
     assert!(cache.is_empty().unwrap());
     set(&cache, "a", row("runs", "accuracy", Cell::Integer(1))).unwrap(); // a whole number is a number
 }

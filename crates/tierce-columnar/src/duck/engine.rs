@@ -129,6 +129,9 @@ impl Engine {
             return Err(foreign(path));
         }
         let raw = open(path, options)?;
+        if options.access == Access::ReadWrite {
+            remove_spilled(path);
+        }
         let id = file_id(path);
         let shared = Arc::new(Shared::new(raw, path, options.access));
         if let Some(id) = id {
@@ -206,26 +209,34 @@ impl Engine {
     /// Removes a database's files, while no engine of this process has them open.
     pub(crate) fn remove(path: &Path) -> Result<()> {
         let registry = registry();
-        let open = |id| {
+        let is_ours = |id| {
             registry
                 .as_ref()
                 .is_some_and(|engines| engines.get(&id).is_some_and(|shared| shared.strong_count() > 0))
         };
-        if file_id(path).is_some_and(|id| open(id) || is_open_here(id)) {
+        if file_id(path).is_some_and(|id| is_ours(id) || is_open_here(id)) {
             let shown = path.display();
             let text = format!("{shown} is in use in this process: close it everywhere first.");
             return Err(Error::new(Kind::Locked, text).with("path", shown).with("pid", std::process::id()));
         }
-        let mut log = path.as_os_str().to_owned();
-        log.push(".wal");
-        for file in [path, Path::new(&log)] {
-            match std::fs::remove_file(file) {
+        // Nor may another process: DuckDB's own lock says so.
+        if path.is_file()
+            && let Err(error) = open(path, &Options::default())
+            && error.kind() == Kind::Locked
+        {
+            return Err(error);
+        }
+        // DuckDB's log has another name while it is merged into the file, or mended.
+        for end in ["", ".wal", ".wal.checkpoint", ".wal.recovery"] {
+            let file = beside(path, end);
+            match std::fs::remove_file(&file) {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(Error::io("remove", file, error));
+                    return Err(Error::io("remove", &file, error));
                 }
                 _ => {}
             }
         }
+        remove_spilled(path);
         Ok(())
     }
 
@@ -252,6 +263,25 @@ impl Shared {
     fn new(raw: Raw, path: &Path, access: Access) -> Self {
         Self { raw, path: path.to_owned(), access, writing: Mutex::new(()), state: State::default() }
     }
+}
+
+/// A file of a database: its name with something after it.
+fn beside(path: &Path, end: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(end);
+    name.into()
+}
+
+/// Removes what queries of a process that was killed had spilled to disk. Nobody else may have the database open.
+pub(crate) fn remove_spilled(path: &Path) {
+    let folder = beside(path, ".tmp");
+    let Ok(entries) = std::fs::read_dir(&folder) else { return };
+    for entry in entries.flatten() {
+        if entry.file_name().to_string_lossy().starts_with("duckdb_temp_") {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+    let _ = std::fs::remove_dir(&folder); // it has other files
 }
 
 struct Config(ffi::duckdb_config);

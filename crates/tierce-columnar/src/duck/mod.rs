@@ -18,6 +18,7 @@ pub fn version() -> String {
 }
 
 pub use connection::{Connection, Progress, Transaction};
+pub(crate) use engine::remove_spilled;
 pub use engine::{Access, Engine, Options};
 pub use result::{Batches, QueryResult};
 pub use sql::{Name, identifier, literal};

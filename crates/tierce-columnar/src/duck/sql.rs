@@ -48,6 +48,11 @@ impl Name {
         Self { schema: schema.into(), table: table.into() }
     }
 
+    /// Whether it is the same table to DuckDB, to which ASCII letters are the same in either case.
+    pub fn is(&self, other: &Self) -> bool {
+        self.schema.eq_ignore_ascii_case(&other.schema) && self.table.eq_ignore_ascii_case(&other.table)
+    }
+
     /// Quoted, for SQL.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use arrow_array::cast::AsArray as _;
 
 use super::Tables;
-use crate::duck::{Connection, identifier, literal};
+use crate::duck::{Connection, identifier, literal, remove_spilled};
 use crate::{Error, Kind, Result};
 
 /// The name of a backup in its folder.
@@ -49,12 +49,17 @@ fn sync(path: &Path) -> Result<()> {
     opened.and_then(|file| file.sync_all()).map_err(|error| Error::io("write", path, error))
 }
 
+/// What follows the name of a backup while it is made. With `.tmp` it would be the folder into which a reader of the backup spills.
+const UNFINISHED: &str = ".new";
+
 /// Leftovers of backups that were killed.
 fn leftovers(dir: &Path) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(dir) else { return Vec::new() };
     let ours = |path: &PathBuf| {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        name.strip_prefix(BACKUP).is_some_and(|rest| rest.starts_with(".tmp"))
+        let rest = name.strip_prefix(BACKUP).unwrap_or_default();
+        // Older releases had `.tmp` there.
+        (rest.starts_with(UNFINISHED) || rest.starts_with(".tmp")) && path.is_file()
     };
     entries.flatten().map(|entry| entry.path()).filter(ours).collect()
 }
@@ -72,7 +77,7 @@ impl Tables {
             for path in leftovers(dir) {
                 let _ = fs::remove_file(path);
             }
-            let temporary = dir.join(format!("{BACKUP}.tmp"));
+            let temporary = dir.join(format!("{BACKUP}{UNFINISHED}"));
             let connection = self.connection();
             attached(connection, &temporary, "__tierce_backup", "", || {
                 connection
@@ -161,6 +166,7 @@ pub fn erase_backup(dir: &Path) -> Result<bool> {
         fs::remove_file(&path).map_err(|error| Error::io("remove", &path, error))?;
     }
     if existed {
+        remove_spilled(&dir.join(BACKUP));
         let _ = fs::remove_dir(dir); // it has other files
     }
     Ok(existed)

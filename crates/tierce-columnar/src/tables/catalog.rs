@@ -97,7 +97,7 @@ fn version(connection: &Connection) -> Result<Option<i64>> {
 }
 
 /// Whether this release's tables are there: a database that is read only may have none.
-fn is_kept(connection: &Connection) -> Result<bool> {
+pub(super) fn is_kept(connection: &Connection) -> Result<bool> {
     exists(connection, &Name::new("__tierce", "tables"))
 }
 
@@ -116,66 +116,80 @@ fn number(value: Option<i64>) -> ArrayRef {
 }
 
 fn named(name: &Name) -> Vec<ArrayRef> {
-    vec![text(&name.schema), text(&name.table)]
+    vec![text(&name.schema.to_ascii_lowercase()), text(&name.table.to_ascii_lowercase())]
+}
+
+/// A column of names as DuckDB compares them: in whatever case their ASCII letters are. Its `lower` knows more letters than that.
+fn folded(column: &str) -> String {
+    format!("translate({column}, 'ABCDEFGHIJKLMNOPQRSTUVWXYZ', 'abcdefghijklmnopqrstuvwxyz')")
+}
+
+/// The condition that columns of names are those of [`named`], `$1` and `$2`.
+fn is(schema: &str, table: &str) -> String {
+    format!("{} = $1 AND {} = $2", folded(schema), folded(table))
+}
+
+/// As [`is`], in `__tierce.tables` and most of DuckDB's own tables.
+fn is_this() -> String {
+    is("schema_name", "table_name")
 }
 
 /// Whether there is such a table or view.
 pub(super) fn exists(connection: &Connection, name: &Name) -> Result<bool> {
-    let sql = "SELECT 1 FROM information_schema.tables WHERE table_catalog = current_database() AND table_schema = $1 AND table_name = $2";
-    Ok(connection.query(sql, Some(&row(named(name))?))?.rows() > 0)
+    let is = is("table_schema", "table_name");
+    let sql =
+        format!("SELECT 1 FROM information_schema.tables WHERE table_catalog = current_database() AND {is}");
+    Ok(connection.query(&sql, Some(&row(named(name))?))?.rows() > 0)
 }
 
 /// When a table's time to live ends.
 pub(super) fn expires(connection: &Connection, name: &Name) -> Result<Option<i64>> {
-    if !is_kept(connection)? {
-        return Ok(None);
-    }
-    let sql = "SELECT expires FROM __tierce.tables WHERE schema_name = $1 AND table_name = $2 AND expires IS NOT NULL";
-    let result = connection.query(sql, Some(&row(named(name))?))?;
+    let sql = format!("SELECT expires FROM __tierce.tables WHERE {} AND expires IS NOT NULL", is_this());
+    let result = connection.query(&sql, Some(&row(named(name))?))?;
     Ok(result.batches.first().map(|batch| batch.column(0).as_primitive::<Int64Type>().value(0)))
 }
 
 /// Whether a table was written by this library.
 pub(super) fn is_known(connection: &Connection, name: &Name) -> Result<bool> {
-    let sql = "SELECT 1 FROM __tierce.tables WHERE schema_name = $1 AND table_name = $2";
-    Ok(connection.query(sql, Some(&row(named(name))?))?.rows() > 0)
+    let sql = format!("SELECT 1 FROM __tierce.tables WHERE {}", is_this());
+    Ok(connection.query(&sql, Some(&row(named(name))?))?.rows() > 0)
 }
 
 /// Notes that a table was written.
 pub(super) fn written(connection: &Connection, name: &Name, expires: Option<i64>, now: i64) -> Result<()> {
-    let keys = row(named(name))?;
-    let known = connection.query(
-        "SELECT created, hits FROM __tierce.tables WHERE schema_name = $1 AND table_name = $2",
-        Some(&keys),
-    )?;
+    let sql = format!("SELECT created, hits FROM __tierce.tables WHERE {}", is_this());
+    let known = connection.query(&sql, Some(&row(named(name))?))?;
     let old =
         |at: usize| known.batches.first().map(|batch| batch.column(at).as_primitive::<Int64Type>().value(0));
     let (created, hits) = (old(0).unwrap_or(now), old(1).unwrap_or(0));
     forget(connection, name)?;
-    let mut values = named(name);
-    values.extend([
+    let values = vec![
+        text(&name.schema),
+        text(&name.table),
         number(Some(created)),
         number(Some(now)),
         number(expires),
         number(Some(now)),
         number(Some(hits)),
-    ]);
+    ];
     connection
         .query("INSERT INTO __tierce.tables VALUES ($1, $2, $3, $4, $5, $6, $7)", Some(&row(values)?))?;
     Ok(())
 }
 
 fn forget(connection: &Connection, name: &Name) -> Result<()> {
-    let sql = "DELETE FROM __tierce.tables WHERE schema_name = $1 AND table_name = $2";
-    connection.query(sql, Some(&row(named(name))?)).map(drop)
+    let sql = format!("DELETE FROM __tierce.tables WHERE {}", is_this());
+    connection.query(&sql, Some(&row(named(name))?)).map(drop)
 }
 
 /// Adds reads to what is known of a table.
 pub(super) fn add_reads(connection: &Connection, name: &Name, reads: Reads) -> Result<()> {
     let mut values = named(name);
     values.extend([number(Some(reads.last)), number(Some(reads.count))]);
-    let sql = "UPDATE __tierce.tables SET accessed = greatest(accessed, $3), hits = hits + $4 WHERE schema_name = $1 AND table_name = $2";
-    connection.query(sql, Some(&row(values)?)).map(drop)
+    let is = is_this();
+    let sql =
+        format!("UPDATE __tierce.tables SET accessed = greatest(accessed, $3), hits = hits + $4 WHERE {is}");
+    connection.query(&sql, Some(&row(values)?)).map(drop)
 }
 
 /// Drops a table, or a view, and what is known of it.
@@ -186,8 +200,9 @@ pub(super) fn drop_table(connection: &Connection, name: &Name) -> Result<()> {
 
 /// Drops a table, or a view; what is known of it stays.
 pub(super) fn drop_table_only(connection: &Connection, name: &Name) -> Result<()> {
-    let views = "SELECT 1 FROM duckdb_views() WHERE database_name = current_database() AND schema_name = $1 AND view_name = $2";
-    let kind = if connection.query(views, Some(&row(named(name))?))?.rows() > 0 { "VIEW" } else { "TABLE" };
+    let is = is("schema_name", "view_name");
+    let views = format!("SELECT 1 FROM duckdb_views() WHERE database_name = current_database() AND {is}");
+    let kind = if connection.query(&views, Some(&row(named(name))?))?.rows() > 0 { "VIEW" } else { "TABLE" };
     connection.run(&format!("DROP {kind} IF EXISTS {}", name.sql()?)).map(drop)
 }
 
@@ -213,10 +228,12 @@ pub(super) fn list(connection: &Connection) -> Result<Vec<TableInfo>> {
         "(SELECT ''::VARCHAR AS schema_name, ''::VARCHAR AS table_name, 0::BIGINT AS created, 0::BIGINT AS updated, 0::BIGINT AS expires,
           0::BIGINT AS accessed, 0::BIGINT AS hits WHERE false)"
     };
+    let same = |name: &str| format!("{} = {}", folded(&format!("k.{name}")), folded(&format!("t.{name}")));
+    let (schema, table) = (same("schema_name"), same("table_name"));
     let result = connection.query(
         &format!(
             "SELECT t.schema_name, t.table_name, t.estimated_size::BIGINT, k.created, k.updated, k.expires, k.accessed, k.hits
-             FROM duckdb_tables() t LEFT JOIN {kept} k ON k.schema_name = t.schema_name AND k.table_name = t.table_name
+             FROM duckdb_tables() t LEFT JOIN {kept} k ON {schema} AND {table}
              WHERE t.database_name = current_database() AND NOT t.internal AND NOT t.temporary AND t.schema_name <> '__tierce' AND NOT starts_with(t.table_name, '{STAGE}')
              ORDER BY k.created NULLS FIRST, t.table_oid"
         ),
@@ -260,9 +277,12 @@ fn first_number(batches: &[RecordBatch]) -> Option<u64> {
 
 /// The columns of a table, in their order.
 pub(super) fn columns(connection: &Connection, name: &Name) -> Result<Vec<Column>> {
-    let sql = "SELECT column_name, data_type, is_nullable FROM duckdb_columns()
-        WHERE database_name = current_database() AND schema_name = $1 AND table_name = $2 ORDER BY column_index";
-    let result = connection.query(sql, Some(&row(named(name))?))?;
+    let sql = format!(
+        "SELECT column_name, data_type, is_nullable FROM duckdb_columns()
+        WHERE database_name = current_database() AND {} ORDER BY column_index",
+        is_this()
+    );
+    let result = connection.query(&sql, Some(&row(named(name))?))?;
     let of = |batch: &RecordBatch| -> Vec<Column> {
         let (names, kinds) = (batch.column(0).as_string::<i32>(), batch.column(1).as_string::<i32>());
         let nullable = batch.column(2).as_boolean();
@@ -278,9 +298,12 @@ pub(super) fn columns(connection: &Connection, name: &Name) -> Result<Vec<Column
 
 /// The columns of a table's primary key.
 pub(super) fn primary_key(connection: &Connection, name: &Name) -> Result<Vec<String>> {
-    let sql = "SELECT unnest(constraint_column_names) FROM duckdb_constraints() WHERE constraint_type = 'PRIMARY KEY'
-        AND database_name = current_database() AND schema_name = $1 AND table_name = $2";
-    let result = connection.query(sql, Some(&row(named(name))?))?;
+    let sql = format!(
+        "SELECT unnest(constraint_column_names) FROM duckdb_constraints() WHERE constraint_type = 'PRIMARY KEY'
+        AND database_name = current_database() AND {}",
+        is_this()
+    );
+    let result = connection.query(&sql, Some(&row(named(name))?))?;
     let of = |batch: &RecordBatch| -> Vec<String> {
         let names = batch.column(0).as_string::<i32>();
         (0..batch.num_rows()).map(|at| names.value(at).to_owned()).collect()

@@ -49,8 +49,12 @@ pub(crate) struct State {
 /// The tables of a database as a cache. Times are milliseconds since the Unix epoch, from the caller's clock.
 pub struct Tables {
     engine: Engine,
-    /// For what is done here; statements of users have connections of their own.
+    /// For what is changed here, under `alone`; statements of users have connections of their own.
     connection: Arc<Connection>,
+    /// For looks at what is there: on the other one they would wait for a write, and be part of its transaction.
+    looks: Connection,
+    /// Whether this library's tables are there: a database that is read only may have none.
+    kept: bool,
     options: Options,
 }
 
@@ -61,9 +65,10 @@ impl Tables {
     /// `Format`: a newer release wrote it; `Query`: something else is in the place of what this release keeps
     pub fn new(engine: Engine, options: Options) -> Result<Self> {
         let connection = Arc::new(engine.connect()?);
-        let tables = Self { engine, connection, options };
-        tables.alone(|| catalog::prepare(&tables.connection))?;
-        Ok(tables)
+        engine.alone(|| catalog::prepare(&connection))?;
+        let looks = engine.connect()?;
+        let kept = catalog::is_kept(&looks)?;
+        Ok(Self { engine, connection, looks, kept, options })
     }
 
     /// The engine.
@@ -84,23 +89,35 @@ impl Tables {
         self.engine.state()
     }
 
-    /// Notes that a statement reads its tables.
+    /// Notes that a statement reads its tables. `schema` is where names without one are looked for, before `main`.
     ///
     /// # Errors
-    /// `TableExpired`: the time to live of one of them has passed; it is removed
-    pub fn reading(&self, connection: &Connection, sql: &str, schema: &str, now: i64) -> Result<()> {
+    /// `TableExpired`: the time to live of one of them has passed
+    pub fn reading(&self, sql: &str, schema: &str, now: i64) -> Result<()> {
         // A statement that cannot be parsed fails by itself, and says more.
-        let Ok(names) = connection.table_names(sql) else { return Ok(()) };
-        for text in names {
-            let name = name_of(&text, schema);
+        let Ok(names) = self.looks.table_names(sql) else { return Ok(()) };
+        for text in names.into_iter().filter(|_| self.kept) {
+            let name = self.meant(&text, schema)?;
             if self.expired(&name, now)? {
-                self.remove_expired(now)?;
                 let text = format!("The time to live of the table {name} has passed: update it.");
                 return Err(Error::new(Kind::TableExpired, text).with("table", &name.table));
             }
             self.note(name, now)?;
         }
         Ok(())
+    }
+
+    /// The table that a name in a statement means.
+    fn meant(&self, text: &str, schema: &str) -> Result<Name> {
+        let (given, table) = split(text);
+        let is_bare = given.is_none();
+        let own = Name::new(given.unwrap_or_else(|| schema.to_owned()), table);
+        let main = Name::new("main", &*own.table);
+        let is_main = is_bare
+            && !catalog::is_known(&self.looks, &own)?
+            && catalog::is_known(&self.looks, &main)?
+            && !catalog::exists(&self.looks, &own)?;
+        Ok(if is_main { main } else { own })
     }
 
     fn note(&self, name: Name, now: i64) -> Result<()> {
@@ -116,11 +133,11 @@ impl Tables {
     /// # Errors
     /// What the database says
     pub fn has(&self, name: &Name, now: i64) -> Result<bool> {
-        Ok(catalog::exists(&self.connection, name)? && !self.expired(name, now)?)
+        Ok(catalog::exists(&self.looks, name)? && !self.expired(name, now)?)
     }
 
     fn expired(&self, name: &Name, now: i64) -> Result<bool> {
-        Ok(catalog::expires(&self.connection, name)?.is_some_and(|at| at <= now))
+        Ok(self.kept && catalog::expires(&self.looks, name)?.is_some_and(|at| at <= now))
     }
 
     /// Removes the tables whose time to live has passed. Gives their names.
@@ -137,12 +154,12 @@ impl Tables {
     /// What the database says
     pub fn info(&self, now: i64) -> Result<Vec<TableInfo>> {
         self.settle()?;
-        let mut tables = catalog::list(&self.connection)?;
-        tables.retain(|table| table.expires.is_none_or(|at| at > now));
-        for table in &mut tables {
-            catalog::measure(&self.connection, table)?;
-        }
-        Ok(tables)
+        // All of one moment, beside writes: so it takes a connection of its own.
+        self.engine.connect()?.transaction(|moment| {
+            let mut tables = listed(moment, now)?;
+            tables.iter_mut().try_for_each(|table| catalog::measure(moment, table))?;
+            Ok(tables)
+        })
     }
 
     /// The tables, without their sizes and columns.
@@ -150,9 +167,7 @@ impl Tables {
     /// # Errors
     /// What the database says
     pub fn list(&self, now: i64) -> Result<Vec<TableInfo>> {
-        let mut tables = catalog::list(&self.connection)?;
-        tables.retain(|table| table.expires.is_none_or(|at| at > now));
-        Ok(tables)
+        listed(&self.looks, now)
     }
 
     /// Writes down the reads that were counted.
@@ -160,10 +175,19 @@ impl Tables {
     /// # Errors
     /// What the database says
     pub fn flush(&self) -> Result<()> {
+        self.flush_and(|| {})
+    }
+
+    /// Writes down the reads that were counted, and then runs `work` before any other write.
+    fn flush_and(&self, work: impl FnOnce()) -> Result<()> {
         if self.engine.access()? == crate::duck::Access::ReadOnly {
             return Ok(());
         }
-        self.alone(|| self.connection.transaction(|transaction| self.write_reads(transaction)))
+        self.alone(|| {
+            self.connection.transaction(|transaction| self.write_reads(transaction))?;
+            work();
+            Ok(())
+        })
     }
 
     fn write_reads(&self, connection: &Connection) -> Result<()> {
@@ -180,8 +204,8 @@ impl Tables {
             self.connection.transaction(|transaction| {
                 let all = catalog::list(transaction)?;
                 let wanted = all.into_iter().map(|each| each.name).filter(|name| {
-                    schema.is_none_or(|schema| schema == name.schema)
-                        && table.is_none_or(|table| table == name.table)
+                    schema.is_none_or(|schema| schema.eq_ignore_ascii_case(&name.schema))
+                        && table.is_none_or(|table| table.eq_ignore_ascii_case(&name.table))
                 });
                 let names: Vec<Name> = wanted.collect();
                 names.iter().try_for_each(|name| catalog::drop_table(transaction, name))?;
@@ -195,7 +219,7 @@ impl Tables {
     /// # Errors
     /// What the database says
     pub fn size(&self) -> Result<u64> {
-        catalog::size(&self.connection)
+        catalog::size(&self.looks)
     }
 
     /// Writes down what was counted, and the log into the file.
@@ -203,17 +227,22 @@ impl Tables {
     /// # Errors
     /// `StorageFull`
     pub fn settle(&self) -> Result<()> {
-        self.flush()?;
-        if self.engine.access()? == crate::duck::Access::ReadWrite {
+        self.flush_and(|| {
             // Where a transaction of somebody's is open it stays in the log.
             let _ = self.connection.run("CHECKPOINT");
-        }
-        Ok(())
+        })
     }
 }
 
-/// A table as it is written in a statement: `a`, `s.a`, `d.s.a`, each perhaps quoted.
-fn name_of(text: &str, schema: &str) -> Name {
+/// The tables whose time to live has not passed.
+fn listed(connection: &Connection, now: i64) -> Result<Vec<TableInfo>> {
+    let mut tables = catalog::list(connection)?;
+    tables.retain(|table| table.expires.is_none_or(|at| at > now));
+    Ok(tables)
+}
+
+/// Schema and table as they are written in a statement: `a`, `s.a`, `d.s.a`, each perhaps quoted.
+fn split(text: &str) -> (Option<String>, String) {
     let mut parts = vec![String::new()];
     let mut quoted = false;
     let mut characters = text.chars().peekable();
@@ -229,7 +258,7 @@ fn name_of(text: &str, schema: &str) -> Name {
         }
     }
     let table = parts.pop().unwrap_or_default();
-    Name::new(parts.pop().unwrap_or_else(|| schema.to_owned()), table)
+    (parts.pop(), table)
 }
 
 /// Removes the file of a database and what belongs to it. It must not be open.

@@ -106,7 +106,7 @@ impl Tables {
                 return Ok(());
             }
             let mut tables = catalog::list(&self.connection)?;
-            tables.retain(|table| &table.name != newest && table.created.is_some());
+            tables.retain(|table| !table.name.is(newest) && table.created.is_some());
             let victim = {
                 let mut memory = self.state()?.policy.lock().unwrap_or_else(PoisonError::into_inner);
                 self.options.policy.victim(&tables, &mut memory)

@@ -45,7 +45,10 @@ impl Source {
                 work(&format!("{reader}({})", literal(&path)?))
             }
             Self::Query(sql, parameters) => {
-                let result = connection.query(&sql, parameters.as_ref())?;
+                let result = connection.query(&sql, parameters.as_ref());
+                // Writes have transactions of their own: none that the query began may be open.
+                let _ = connection.run("ROLLBACK");
+                let result = result?;
                 connection.with_stream(result.schema, result.batches, work)
             }
         }

@@ -1,6 +1,6 @@
 //! Writing tables: each write is one transaction, so that readers see the old or the new state.
 
-use super::catalog::{self, Column};
+use super::catalog::{self, Column, STAGE};
 use super::{Source, Tables};
 use crate::duck::{Connection, Name, Transaction, identifier, literal};
 use crate::{Error, Kind, Result};
@@ -56,6 +56,12 @@ impl Tables {
                 Kind::Invalid,
                 "The schema __tierce is this library's: choose another name.",
             ));
+        }
+        if name.table.get(..STAGE.len()).is_some_and(|start| start.eq_ignore_ascii_case(STAGE)) {
+            let text = format!(
+                "Names that begin with {STAGE} are those of tables that this library writes: choose another name."
+            );
+            return Err(Error::new(Kind::Invalid, text));
         }
         let written = self.alone(|| {
             let connection = self.connection();

@@ -9,7 +9,7 @@ use super::{Algorithm, ContentDigest, Hasher, unusable};
 use crate::error::Result;
 
 /// Bytes that are read at once: large enough that the calls cost nothing, small enough to stay in the cache.
-pub(super) const BUFFER: usize = 1 << 18;
+const BUFFER: usize = 1 << 17;
 const PAGE: usize = 4096;
 
 /// What a file may have beyond twice the size that `stat` gives: some of the kernel's say 0 and give text, others never end.

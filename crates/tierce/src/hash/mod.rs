@@ -115,11 +115,8 @@ impl ContentDigest {
 
     /// The same as lowercase hex digits.
     pub fn to_hex(&self) -> String {
-        use std::fmt::Write as _;
-        self.as_bytes().iter().fold(String::with_capacity(64), |mut text, byte| {
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
+        let digit = |nibble: u8| char::from(b"0123456789abcdef"[usize::from(nibble)]);
+        self.as_bytes().iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
     }
 }
 
@@ -190,8 +187,9 @@ impl Hasher {
     pub fn hash(&self, contents: &[Content]) -> Result<Vec<ContentDigest>> {
         let mut files = Vec::new();
         let mut plans = Vec::with_capacity(contents.len());
+        let looked_at_by_all = contents.len() >= pool::PARALLEL_FILES;
         for content in contents {
-            plans.push(tree::plan(content, &mut files)?);
+            plans.push(tree::plan(content, looked_at_by_all, &mut files)?);
         }
         let digests = pool::hash_files(self, &files)?;
         Ok(plans

@@ -9,22 +9,23 @@ use super::{Algorithm, ContentDigest, Hasher};
 use crate::error::{Code, Error, Result};
 
 /// Below both, starting threads costs more than they save.
-const PARALLEL_FILES: usize = 80;
+pub(super) const PARALLEL_FILES: usize = 80;
 const PARALLEL_BYTES: u64 = 256_000_000;
-/// More do not make a disk faster, and each has a buffer of a megabyte.
+/// More do not make a disk faster, and each has a buffer.
 const MOST_THREADS: usize = 8;
 
 /// A file to be hashed.
 #[derive(Debug)]
 pub(super) struct Task {
     pub path: PathBuf,
-    pub stamp: Stamp,
+    /// Nothing: it is looked at when its turn comes.
+    pub stamp: Option<Stamp>,
     pub algorithm: Algorithm,
 }
 
 /// The digests of files, in their order. Of several errors, that of the first file.
 pub(super) fn hash_files(hasher: &Hasher, tasks: &[Task]) -> Result<Vec<ContentDigest>> {
-    let recall = |task: &Task| hasher.recall(&task.path, task.stamp, task.algorithm);
+    let recall = |task: &Task| hasher.recall(&task.path, task.stamp?, task.algorithm);
     let mut digests: Vec<Option<ContentDigest>> = tasks.iter().map(recall).collect();
     let unread: Vec<usize> = (0..tasks.len()).filter(|&at| digests[at].is_none()).collect();
     for (at, digest) in read(hasher, tasks, &unread)? {
@@ -35,7 +36,8 @@ pub(super) fn hash_files(hasher: &Hasher, tasks: &[Task]) -> Result<Vec<ContentD
 }
 
 fn read(hasher: &Hasher, tasks: &[Task], unread: &[usize]) -> Result<Vec<(usize, ContentDigest)>> {
-    let bytes: u64 = unread.iter().map(|&at| tasks[at].stamp.size).fold(0, u64::saturating_add);
+    let bytes: u64 =
+        unread.iter().filter_map(|&at| tasks[at].stamp).fold(0, |sum, stamp| stamp.size.saturating_add(sum));
     let parallel = unread.len() >= PARALLEL_FILES || bytes >= PARALLEL_BYTES;
     let threads = if parallel { thread::available_parallelism().map_or(1, usize::from) } else { 1 };
     let threads = threads.min(MOST_THREADS).min(unread.len());
@@ -70,7 +72,8 @@ fn take_turns(
     let mut done = Vec::new();
     while let Some(&at) = unread.get(next.fetch_add(1, Ordering::Relaxed)) {
         let Task { path, stamp, algorithm } = &tasks[at];
-        let digest = file::digest(hasher, path, *stamp, *algorithm, &mut buffer);
+        let stamp = stamp.map_or_else(|| Stamp::of_path(path), Ok);
+        let digest = stamp.and_then(|stamp| file::digest(hasher, path, stamp, *algorithm, &mut buffer));
         if digest.is_err() {
             next.store(unread.len(), Ordering::Relaxed);
         }

@@ -64,12 +64,13 @@ impl Plan {
     }
 }
 
-/// Looks at a file, or at all that is in a folder, and adds the files to `tasks`.
-pub(super) fn plan(content: &Content, tasks: &mut Vec<Task>) -> Result<Plan> {
+/// Looks at a file, or at all that is in a folder, and adds the files to `tasks`; with `later`, a file is looked at when its turn comes.
+pub(super) fn plan(content: &Content, later: bool, tasks: &mut Vec<Task>) -> Result<Plan> {
     let path = std::path::absolute(&content.path).map_err(|why| unusable(&content.path, explain(&why)))?;
     let mut walk = Walk { algorithm: content.algorithm, tasks, folders: HashMap::new() };
     if !content.is_directory {
-        return walk.file(path);
+        let stamp = if later { None } else { Some(Stamp::of_path(&path)?) };
+        return Ok(walk.file(path, stamp));
     }
     let found = fs::metadata(&path).map_err(|why| unusable(&path, explain(&why)))?;
     if !found.is_dir() {
@@ -86,10 +87,9 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    fn file(&mut self, path: PathBuf) -> Result<Plan> {
-        let stamp = Stamp::of_path(&path)?;
+    fn file(&mut self, path: PathBuf, stamp: Option<Stamp>) -> Plan {
         self.tasks.push(Task { path, stamp, algorithm: self.algorithm });
-        Ok(Plan::File(self.tasks.len() - 1))
+        Plan::File(self.tasks.len() - 1)
     }
 
     fn folder(&mut self, path: &Path, depth: usize) -> Result<Plan> {
@@ -114,7 +114,12 @@ impl Walk<'_> {
                 }
                 kind => kind.is_dir(),
             };
-            let plan = if is_folder { self.folder(&path, depth + 1)? } else { self.file(path)? };
+            let plan = if is_folder {
+                self.folder(&path, depth + 1)?
+            } else {
+                let stamp = Stamp::of_path(&path)?;
+                self.file(path, Some(stamp))
+            };
             entries.push((entry.file_name().as_encoded_bytes().to_vec(), plan));
         }
         Ok(Plan::Folder(entries))
