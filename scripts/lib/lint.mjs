@@ -32,7 +32,8 @@ const checks = [
 /** A user of the memory tier alone compiles no SQLite and no codec. */
 function memoryAlone() {
   const crate = ['--package', 'tierce', '--no-default-features']
-  const tree = output('cargo', ['tree', ...crate, '--edges', 'normal', '--prefix', 'none', '--format', '{lib}'])
+  const names = ['--edges', 'normal', '--prefix', 'none', '--format', '{lib}']
+  const tree = output('cargo', ['tree', ...crate, ...names])
   if (tree?.split('\n').sort().join(' ') !== 'foldhash hashbrown tierce') {
     process.stdout.write(`Without features, tierce depends on more than hashbrown:\n${tree}\n`)
     return 1
