@@ -174,6 +174,12 @@ export function callback<F extends (...args: never[]) => unknown>(value: unknown
   throw invalid(name, value, 'a function')
 }
 
+/** @throws InvalidOptionError `E_INVALID_OPTION` */
+export function signalOption(signal: unknown): AbortSignal {
+  if (!isUnreadable(signal) && signal instanceof AbortSignal) return signal
+  throw invalid('signal', signal, 'an AbortSignal')
+}
+
 /** The clock of a user: one that gives no time would end in loops without end. @throws InvalidOptionError `E_INVALID_OPTION` */
 export function clockOption(value: unknown): () => number {
   const clock = callback<() => unknown>(value, 'clock')

@@ -136,3 +136,27 @@ describe('results', () => {
     expect(rows.map(({ day }) => day)).toEqual(days)
   })
 })
+
+it('calls with what is no option are refused before they remove or run anything', async () => {
+  const tables = openTables()
+  await tables.update('t', ROW)
+  await using db = await tables.connect()
+  const wrong = [null, 5, 't', ['t'], { tabel: 't' }, { table: 't', scheme: 's' }] as never[]
+  for (const options of wrong) {
+    expect(await codeOf(() => tables.clear(options)), JSON.stringify(options)).toBe('E_INVALID_OPTION')
+    expect(await codeOf(() => tables.check('t', options))).toBe('E_INVALID_OPTION')
+    expect(await codeOf(() => db.query('SELECT 1', [], options).rows())).toBe('E_INVALID_OPTION')
+  }
+  for (const odd of [null, 5, 'x', {}] as never[]) {
+    for (const options of [{ signal: odd }, { onProgress: odd }]) {
+      expect(await codeOf(tables.update('t', [{ a: 2 }], options))).toBe('E_INVALID_OPTION')
+      expect(await codeOf(() => db.query('SELECT 1', [], options).rows())).toBe('E_INVALID_OPTION')
+    }
+    expect(await codeOf(tables.upsert('t', ROW, { key: odd }))).toBe('E_INVALID_OPTION')
+    expect(await codeOf(db.transaction(odd))).toBe('E_INVALID_OPTION')
+    expect(await codeOf(tables.update('t', { file: SCRIPT, format: odd }))).toBe('E_INVALID_OPTION')
+  }
+  for (const parameters of [null, 5, 'x', new Date(0), new Map()] as never[])
+    expect(await codeOf(() => db.query('SELECT 1', parameters).rows())).toBe('E_INVALID_OPTION')
+  expect(await db.query('FROM t')).toEqual(ROW)
+})

@@ -1,8 +1,7 @@
 /** Options of a load, parsed and checked once: how fresh, who loads, what is kept. */
 import type { Duration } from '../cache-options.js'
 import { makeError } from '../errors.js'
-import { boolean, callback, checkOptions, invalid, parseDuration } from '../options.js'
-import { isUnreadable } from '../refusal.js'
+import { boolean, callback, checkOptions, invalid, parseDuration, signalOption } from '../options.js'
 import { SET_OPTIONS, type SetOptions } from '../set-options.js'
 import type { Storing } from '../tiers/entries.js'
 import { type LockLike, parseSingleFlight, type SingleFlight } from './barriers.js'
@@ -235,10 +234,4 @@ function parseEarly(early: unknown): number {
   if (typeof early === 'boolean') return early ? 1 : 0
   if (typeof early === 'number' && early > 0 && early < Infinity) return early
   throw invalid('early', early, 'true, false, or a positive beta')
-}
-
-/** @throws InvalidOptionError `E_INVALID_OPTION` */
-export function signalOption(signal: unknown): AbortSignal {
-  if (!isUnreadable(signal) && signal instanceof AbortSignal) return signal
-  throw invalid('signal', signal, 'an AbortSignal')
 }

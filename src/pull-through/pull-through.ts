@@ -9,7 +9,7 @@ import { type Cell, fromCell, toCell } from '../cells.js'
 import type { Columns, Row } from '../columns.js'
 import { fromNative, makeError } from '../errors.js'
 import { type NativeCoverageRules, type NativePlan, native } from '../native.js'
-import { invalid } from '../options.js'
+import { checkOptions, invalid, signalOption } from '../options.js'
 import { part } from '../parts.js'
 import { describe, Refusal } from '../refusal.js'
 import type { PullEngine, QueryParam } from './engine.js'
@@ -77,7 +77,7 @@ export class PullThrough<C extends Columns = Columns, R extends string = string,
    */
   async get(ask: Ask<C, R, K, 'in'>, options: PullCallOptions = {}): Promise<QueryResult<Row<C>>> {
     const { key, range } = this.#parse(ask as Record<string, unknown>, true)
-    const { signal } = options
+    const signal = signalOf(options, 'get')
     return this.#call(signal, async () => {
       await this.#fill(key, range!, signal)
       const types = this.#spec.columns.map(([, { type }]) => type)
@@ -96,7 +96,7 @@ export class PullThrough<C extends Columns = Columns, R extends string = string,
   ): Promise<QueryResult<T>> {
     if (typeof sql !== 'string') throw invalid('SQL', sql, 'one statement that reads')
     part('pull-through').checkParams(params)
-    const { signal } = options
+    const signal = signalOf(options, 'query')
     return this.#call(signal, async () => new QueryResult<T>(await this.#engine.query(sql, params, signal)))
   }
 
@@ -298,6 +298,12 @@ export class PullThrough<C extends Columns = Columns, R extends string = string,
   #value(column: string, cell: Cell): unknown {
     return fromCell(this.#spec.columns.find(([at]) => at === column)![1].type, cell)
   }
+}
+
+function signalOf(options: PullCallOptions, call: string): AbortSignal | undefined {
+  checkOptions(options, ['signal'], call)
+  const { signal } = options
+  return signal === undefined ? undefined : signalOption(signal)
 }
 
 function overlaps(

@@ -1,8 +1,10 @@
 /** DuckDB: databases, and connections to them. */
 import type { ColumnType } from '../columns.js'
 import { fromNative, makeError } from '../errors.js'
+import { callback, checkOptions, invalid } from '../options.js'
 import { pause } from '../pause.js'
 import { describe } from '../refusal.js'
+import { isRecord } from './column.js'
 import {
   type Columnar,
   columnar,
@@ -15,7 +17,7 @@ import {
   type Wire,
 } from './columnar.js'
 import { asWire, parametersWire } from './encode.js'
-import { interruptible, type QueryOptions } from './interrupt.js'
+import { checkCall, interruptible, type QueryOptions } from './interrupt.js'
 import { type Parameters, Query } from './query.js'
 
 /** DuckDB's type of a column. */
@@ -123,6 +125,10 @@ export class Connection {
         { name: 'sql' },
       )
     }
+    if (!Array.isArray(parameters) && !isRecord(parameters))
+      throw invalid('parameters', parameters, 'an array of values, or an object of them by name')
+    checkOptions(options, ['signal', 'onProgress'], 'query')
+    checkCall(options)
     const wire = asWire('parameters', () => parametersWire(parameters))
     return new Query<Row>(this, sql, wire, options)
   }
@@ -132,6 +138,7 @@ export class Connection {
    * @throws TransactionError `E_TRANSACTION`: a conflict with another one; nothing was changed
    */
   async transaction<T>(run: (connection: Connection) => Promise<T>): Promise<T> {
+    callback(run, 'transaction')
     const own = new Connection(this.#source)
     try {
       await own.query('BEGIN TRANSACTION').run()

@@ -1,4 +1,5 @@
 /** Statements that can be interrupted, and tell how far they are. */
+import { callback, signalOption } from '../options.js'
 import { type NativeConnection, native } from './columnar.js'
 
 /** How far a statement is, as DuckDB guesses it. */
@@ -18,6 +19,13 @@ export interface QueryOptions {
   /** Told about ten times a second how far the statement is. */
   onProgress?: ((progress: Progress) => void) | undefined
 }
+
+/** Checks what calls have in common. @throws InvalidOptionError `E_INVALID_OPTION` */
+export function checkCall({ signal, onProgress }: QueryOptions): void {
+  if (signal !== undefined) signalOption(signal)
+  if (onProgress !== undefined) callback(onProgress, 'onProgress')
+}
+
 /** How often progress is told, and an interrupt repeated: one that comes before its statement has begun is lost. Milliseconds. */
 const [PROGRESS, AGAIN] = [100, 20]
 

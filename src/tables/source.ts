@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { types } from 'node:util'
 import type { NumberArray } from '../arrays.js'
 import { makeError } from '../errors.js'
+import { oneOf } from '../options.js'
 import { describe } from '../refusal.js'
 import { arrowWires } from './arrow.js'
 import type { NativeSource } from './columnar.js'
@@ -112,7 +113,8 @@ function fileSource({ file, format }: FileSource): NativeSource {
   const path = file instanceof URL ? fileURLToPath(file) : file
   // A compressed one ends in two: prices.csv.gz
   const name = path.toLowerCase().replace(/\.(gz|zst)$/, '')
-  const found = format ?? FORMATS[extname(name)]
+  const found =
+    format === undefined ? FORMATS[extname(name)] : oneOf(format, 'format', ['parquet', 'csv', 'json'])
   if (found === undefined) {
     throw makeError(
       'E_INVALID_OPTION',

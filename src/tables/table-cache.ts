@@ -157,6 +157,7 @@ export class TableCache {
 
   #checkWrite(options: WriteOptions): string {
     checkOptions(options, WRITE_OPTIONS, 'a write')
+    part('tables').checkCall(options)
     if (this.#readOnly)
       throw makeError(
         'E_READ_ONLY',
@@ -167,6 +168,7 @@ export class TableCache {
 
   #spec(mode: NativeSpec['mode'], options: WriteOptions): NativeSpec {
     const { columns, key = [], ttl } = options
+    if (!Array.isArray(key)) throw invalid('key', key, 'an array of names of columns')
     const entries = Object.entries(columns === undefined ? {} : checkColumns(columns, 'columns'))
     const primary = entries.filter(([, column]) => column.isPrimaryKey).map(([name]) => name)
     const life = ttl === undefined ? this.#ttl : parseDuration(ttl, 'ttl')
@@ -228,7 +230,9 @@ export class TableCache {
   }
 
   /** Whether there is a table whose time to live has not passed. */
-  async check(table: string, { schema = this.#schema }: { schema?: string } = {}): Promise<boolean> {
+  async check(table: string, options: { schema?: string } = {}): Promise<boolean> {
+    checkOptions(options, ['schema'], 'check')
+    const { schema = this.#schema } = options
     checkName(table, 'table')
     const { tables } = await this.#open()
     return native(() => tables.has(checkName(schema, 'schema'), table, this.#now()))
@@ -247,7 +251,10 @@ export class TableCache {
   }
 
   /** Removes a table, or all of a schema; without arguments, all tables. A table without a schema is the cache's own. Gives how many there were. */
-  async clear({ schema, table }: { schema?: string; table?: string } = {}): Promise<number> {
+  async clear(options: { schema?: string; table?: string } = {}): Promise<number> {
+    // Before anything is removed: what is meant for one table must never clear all.
+    checkOptions(options, ['schema', 'table'], 'clear')
+    const { schema, table } = options
     const { tables } = await this.#open()
     this.#checkWrite({})
     const of = schema ?? (table === undefined ? undefined : this.#schema)

@@ -106,6 +106,16 @@ export function failures(stage: Stage): void {
       expect(fetched).toEqual([])
     })
 
+    it('options_of_a_call_that_are_none_are_refused_before_anything_is_fetched', async () => {
+      const { cache, fetched } = stage.stock()
+      const ask = { symbol: 'AAPL', date: { start: '2024-01-01', end: '2024-01-02' } }
+      for (const options of [null, 5, 'x', { sginal: 1 }, { signal: null }, { signal: {} }] as never[]) {
+        expect(await codeOf(cache.get(ask, options)), JSON.stringify(options)).toBe('E_INVALID_OPTION')
+        expect(await codeOf(cache.query('SELECT 1', [], options))).toBe('E_INVALID_OPTION')
+      }
+      expect(fetched).toEqual([])
+    })
+
     it('a_chunk_that_would_make_fetches_without_end_is_refused', async () => {
       const { cache, fetched } = stage.stock(source(), { chunk: '1d' })
       const ask = { symbol: 'AAPL', date: { start: '0001-01-01', end: '9999-12-31' } }
