@@ -99,7 +99,7 @@ export class Cache<M extends MetaTables = NoMeta> extends CacheChanges<M> {
     if (done !== undefined) await done
   }
 
-  /** Stores many values in one transaction: all of them, or none. Errors as `set`. */
+  /** Stores many values in one transaction: all of them, or none. Takes a copy of them in memory. Errors as `set`. */
   setMany(entries: Iterable<readonly [Key, unknown]>, options?: SetOptions<M>): Promise<void>
   setMany(entries: { readonly [key: string]: unknown }, options?: SetOptions<M>): Promise<void>
   async setMany(entries: Entries<Key, unknown>, options: SetOptions<M> = {}): Promise<void> {

@@ -12,6 +12,7 @@ const checks = [
         env: linkEnvironment(),
       }),
   ],
+  ['the Rust crate without its disk tier', () => memoryAlone()],
   [
     'rustdoc',
     () =>
@@ -27,6 +28,18 @@ const checks = [
   ['types of the tests', () => tool('typescript', 'tsc', ['--project', 'tsconfig.test.json'])],
   ['generated binding is committed', () => generatedIsCommitted()],
 ]
+
+/** A user of the memory tier alone compiles no SQLite and no codec. */
+function memoryAlone() {
+  const crate = ['--package', 'tierce', '--no-default-features']
+  const names = ['--edges', 'normal', '--prefix', 'none', '--format', '{lib}']
+  const tree = output('cargo', ['tree', ...crate, ...names])
+  if (tree?.split('\n').sort().join(' ') !== 'foldhash hashbrown tierce') {
+    process.stdout.write(`Without features, tierce depends on more than hashbrown:\n${tree}\n`)
+    return 1
+  }
+  return run('cargo', ['clippy', '--release', ...crate, '--lib', '--', '-D', 'warnings'])
+}
 
 // Outside a git work tree there is nothing to compare with: a source archive is linted all the same.
 function generatedIsCommitted() {

@@ -83,13 +83,41 @@ impl fmt::Display for Code {
 }
 
 /// An error of the cache: a [`Code`], a message for people, facts for programs and the cause.
-#[derive(Debug, thiserror::Error)]
-#[error("{message}")]
+#[derive(Debug)]
 pub struct Error {
     code: Code,
     message: String,
     context: Vec<(&'static str, String)>,
     source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.source.as_deref().map(|source| source as _)
+    }
+}
+
+/// For functions that return [`std::io::Result`]; the error is in the new one.
+impl From<Error> for std::io::Error {
+    fn from(error: Error) -> Self {
+        use std::io::ErrorKind as K;
+        let kind = match error.code() {
+            Code::KeyNotFound | Code::KeyExpired => K::NotFound,
+            Code::InvalidKey | Code::InvalidTtl | Code::InvalidOption => K::InvalidInput,
+            Code::Corrupt | Code::Format => K::InvalidData,
+            Code::StorageFull => K::StorageFull,
+            Code::ReadOnly => K::PermissionDenied,
+            Code::LockTimeout | Code::Timeout => K::TimedOut,
+            _ => K::Other,
+        };
+        Self::new(kind, error)
+    }
 }
 
 impl Error {
@@ -170,6 +198,16 @@ mod tests {
                 "{text}"
             );
         }
+    }
+
+    #[test]
+    fn an_io_error_has_the_kind_the_text_and_the_error() {
+        let error = Error::new(Code::StorageFull, "no room").because("a quota");
+        let io = std::io::Error::from(error);
+        assert_eq!((io.kind(), io.to_string().as_str()), (std::io::ErrorKind::StorageFull, "no room"));
+        let inner = io.get_ref().and_then(|inner| inner.downcast_ref::<Error>()).unwrap();
+        assert_eq!(inner.code(), Code::StorageFull);
+        assert_eq!(StdError::source(inner).unwrap().to_string(), "a quota");
     }
 
     #[test]

@@ -18,8 +18,16 @@ pub const MAX_STORED: usize = 1024;
 const HASHED: usize = 66;
 
 /// The canonical form of a key: what is hashed, stored and compared.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+///
+/// Strings, integers, bytes and references to keys convert into one; [`Key::of`] takes what is structured.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key<'a>(Cow<'a, [u8]>);
+
+impl std::fmt::Debug for Key<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Key({:?})", String::from_utf8_lossy(&self.0))
+    }
+}
 
 impl<'a> Key<'a> {
     /// A key from a canonical text that was built elsewhere (the TypeScript layer builds its own).
@@ -43,6 +51,11 @@ impl<'a> Key<'a> {
         let mut text = String::from('\0');
         item.write_item(&mut text);
         Key::from_text(text.into_bytes())
+    }
+
+    /// A key that borrows nothing.
+    pub fn into_owned(self) -> Key<'static> {
+        Key(Cow::Owned(self.0.into_owned()))
     }
 
     /// The bytes that are stored and compared.
@@ -79,6 +92,40 @@ impl From<String> for Key<'_> {
 impl<'a> From<&'a String> for Key<'a> {
     fn from(text: &'a String) -> Self {
         Key::from(text.as_str())
+    }
+}
+
+impl<'a> From<Cow<'a, str>> for Key<'a> {
+    fn from(text: Cow<'a, str>) -> Self {
+        match text {
+            Cow::Borrowed(text) => Key::from(text),
+            Cow::Owned(text) => Key::from(text),
+        }
+    }
+}
+
+impl<'a> From<&'a Key<'_>> for Key<'a> {
+    fn from(key: &'a Key<'_>) -> Self {
+        Self(Cow::Borrowed(&key.0))
+    }
+}
+
+/// Bytes are a key of their own kind, [`Bytes`]: `b"a"` is not `"a"`.
+impl From<&[u8]> for Key<'_> {
+    fn from(bytes: &[u8]) -> Self {
+        Key::of(&Bytes(bytes))
+    }
+}
+
+impl<const N: usize> From<&[u8; N]> for Key<'_> {
+    fn from(bytes: &[u8; N]) -> Self {
+        Key::from(&bytes[..])
+    }
+}
+
+impl From<&Vec<u8>> for Key<'_> {
+    fn from(bytes: &Vec<u8>) -> Self {
+        Key::from(bytes.as_slice())
     }
 }
 
@@ -185,6 +232,13 @@ macro_rules! integer_items {
                 let _ = write!(text, "{tag}{self};");
             }
         }
+
+        /// As [`Key::of`] gives it.
+        impl From<$t> for Key<'_> {
+            fn from(number: $t) -> Self {
+                Key::of(&number)
+            }
+        }
     )*};
 }
 integer_items!(u8, u16, u32, u64, usize, i8, i16, i32, i64, isize);
@@ -228,6 +282,30 @@ impl<T: KeyItem> KeyItem for [T] {
     }
 }
 
+impl<T: KeyItem, const N: usize> KeyItem for [T; N] {
+    fn write_item(&self, text: &mut String) {
+        self.as_slice().write_item(text);
+    }
+}
+
+impl<T: KeyItem + ToOwned + ?Sized> KeyItem for Cow<'_, T> {
+    fn write_item(&self, text: &mut String) {
+        (**self).write_item(text);
+    }
+}
+
+impl<T: KeyItem + ?Sized> KeyItem for Box<T> {
+    fn write_item(&self, text: &mut String) {
+        (**self).write_item(text);
+    }
+}
+
+impl KeyItem for f32 {
+    fn write_item(&self, text: &mut String) {
+        f64::from(*self).write_item(text);
+    }
+}
+
 impl<T: KeyItem> KeyItem for Vec<T> {
     fn write_item(&self, text: &mut String) {
         self.as_slice().write_item(text);
@@ -259,7 +337,10 @@ macro_rules! tuple_items {
         }
     )*};
 }
-tuple_items! { (A 0) (A 0, B 1) (A 0, B 1, C 2) (A 0, B 1, C 2, D 3) (A 0, B 1, C 2, D 3, E 4) }
+tuple_items! {
+    (A 0) (A 0, B 1) (A 0, B 1, C 2) (A 0, B 1, C 2, D 3) (A 0, B 1, C 2, D 3, E 4) (A 0, B 1, C 2, D 3, E 4, F 5)
+    (A 0, B 1, C 2, D 3, E 4, F 5, G 6) (A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7)
+}
 
 #[cfg(test)]
 mod tests {
@@ -274,6 +355,17 @@ mod tests {
         assert_eq!(Key::from("user:1").as_bytes(), b"user:1");
         assert_eq!(Key::from("\0i1;").as_bytes(), b"\0s4:\0i1;");
         assert_ne!(Key::from("\0i1;"), Key::of(&1));
+    }
+
+    #[test]
+    fn what_converts_into_a_key_is_the_key_of_it() {
+        assert_eq!(Key::from(7u64), Key::of(&7));
+        assert_eq!(Key::from(b"ab"), Key::of(&Bytes(b"ab")));
+        assert_ne!(Key::from(b"ab"), Key::from("ab"));
+        assert_eq!(Key::of(&["a", "b"]), Key::of(&vec!["a", "b"]));
+        let (owned, borrowed) = (Key::from(String::from("ab")), Key::from(Cow::Borrowed("ab")));
+        assert_eq!((&owned, Key::from(&owned)), (&borrowed, Key::from("ab")));
+        assert_eq!(format!("{owned:?}"), r#"Key("ab")"#);
     }
 
     #[test]

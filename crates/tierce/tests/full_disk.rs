@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use common::{Dice, open, telling, uncoded, version_in, with_key};
 use mount::{Mount, fill};
-use tierce::{Cache, Code, SetOptions};
+use tierce::{Cache, Code, SetOptions, Wait, Write};
 
 #[test]
 fn a_full_disk_can_be_emptied_by_deleting() {
@@ -56,6 +56,38 @@ fn a_full_disk_can_be_cleared_whatever_is_in_the_journal() {
         drop(cache);
         let cache = open(&dir);
         assert_eq!(cache.len().unwrap(), 1);
+    }
+}
+
+/// Pages of such a batch are written to the log before it commits.
+#[test]
+fn a_large_batch_for_which_there_is_no_room_leaves_what_was_there_and_what_is_there_can_be_removed() {
+    for journal in [false, true] {
+        let Some(mount) = Mount::new("40m") else { return };
+        let cache = Cache::builder()
+            .journal(journal)
+            .codec(uncoded("none"))
+            .open(mount.path().join("cache"))
+            .unwrap();
+        for key in 0..200 {
+            cache.set(format!("{key}"), &telling(key, 1, 1_000)).unwrap();
+        }
+        let batch = |version: u64, count: u64| {
+            let values: Vec<_> = (0..count).map(|key| telling(key, version, 16_000)).collect();
+            let keyed = values.iter().enumerate();
+            let writes: Vec<_> = keyed.map(|(key, value)| Write::set(format!("{key}"), value)).collect();
+            cache.apply(&writes, Wait::Yes).map(|_| ())
+        };
+        assert_eq!(batch(2, 4_000).unwrap_err().code(), Code::StorageFull);
+        assert_eq!(cache.len().unwrap(), 200);
+        assert!((0..200).all(|key| held(&cache, key) == Some(1)));
+        batch(3, 400).unwrap(); // in the room that the first one gave back
+        assert_eq!(batch(4, 4_000).unwrap_err().code(), Code::StorageFull);
+        for key in 0..400 {
+            assert_eq!(held(&cache, key), Some(3));
+            assert!(cache.delete(format!("{key}")).unwrap(), "{key}");
+        }
+        assert_eq!(cache.len().unwrap(), 0);
     }
 }
 

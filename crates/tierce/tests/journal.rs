@@ -311,6 +311,62 @@ fn a_directory_that_is_deleted_takes_no_more() {
     assert_eq!(why.code(), Code::Unavailable, "{why}");
 }
 
+#[test]
+fn who_has_a_journal_that_was_deleted_and_made_anew_writes_nothing_past_it() {
+    let temp = temp();
+    let old = open(temp.path());
+    set(&old, 1, 1, 10);
+    old.len().unwrap();
+    fs::remove_file(temp.path().join(JOURNAL)).unwrap();
+    let why = old.set("1", b"to nowhere").unwrap_err();
+    assert_eq!(why.code(), Code::Unavailable, "{why}");
+    assert!(old.delete("none").is_ok(), "what does not go through a journal does not need one");
+    let new = open(temp.path());
+    set(&new, 1, 2, 10);
+    for round in 3..30 {
+        set(&new, 1, round, 10);
+        assert_eq!(old.delete("1").unwrap_err().code(), Code::Unavailable);
+        assert_eq!(old.increment("sum", 1).unwrap_err().code(), Code::Unavailable);
+        assert_eq!(old.set("1", b"to nowhere").unwrap_err().code(), Code::Unavailable);
+        assert_eq!(version(&new, 1), Some(round));
+        new.len().unwrap();
+        assert_eq!(version(&old, 1), Some(round), "what is in the database is read");
+    }
+    old.close().unwrap();
+    let again = open(temp.path());
+    assert!(again.delete("1").unwrap());
+    assert_eq!((version(&new, 1), version(&again, 1)), (None, None));
+    assert_eq!(again.increment("sum", 1).unwrap(), 1);
+    assert_eq!((new.take_faults().len(), again.take_faults().len()), (0, 0));
+}
+
+#[test]
+fn what_is_pending_in_a_journal_that_is_deleted_is_moved_or_its_loss_is_said() {
+    for round in 0..20 {
+        let temp = temp();
+        let old = open(temp.path());
+        set(&old, 1, 1, 10);
+        old.len().unwrap();
+        let keeper = keep_database(temp.path());
+        set(&old, 1, 2, 10);
+        fs::remove_file(temp.path().join(JOURNAL)).unwrap();
+        drop(keeper);
+        if round % 2 == 0 {
+            old.len().unwrap(); // else the newcomer may be first
+        }
+        let new = open(temp.path());
+        set(&new, 2, 1, 10);
+        old.len().unwrap();
+        let found = version(&new, 1);
+        let said = old.take_faults().iter().any(|fault| fault.code() == Code::Corrupt);
+        assert!(
+            found == Some(2) || found == Some(1) && said && round % 2 == 1,
+            "{round}: {found:?}, said: {said}"
+        );
+        assert_eq!(version(&new, 2), Some(1));
+    }
+}
+
 /// What the model does next.
 #[derive(Clone, Copy, Debug)]
 enum Step {

@@ -5,8 +5,8 @@ mod common;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use common::{builder, database, noise, temp};
-use tierce::{Cache, Key, Wait, Write};
+use common::{builder, copy, database, noise, telling, temp, version_in};
+use tierce::{Cache, Code, Key, Wait, Write};
 
 const GAP: usize = 3;
 
@@ -113,5 +113,46 @@ fn many_keys_are_of_one_time_while_others_write() {
             found.iter().flatten().all(|entry| entry.value == 399_u64.to_le_bytes()),
             "the last are seen at once"
         );
+    }
+}
+
+/// More than is held in memory before it commits.
+const LARGE: u64 = 5_000;
+const BYTES: usize = 8_000;
+
+fn large(cache: &Cache, version: u64, expected: Option<u64>) -> tierce::Result<()> {
+    let values: Vec<_> = (0..LARGE).map(|key| telling(key, version, BYTES)).collect();
+    let sets = values.iter().enumerate().map(|(key, value)| Write::set(format!("{key}"), value));
+    let last = expected.map(|version| Write::Check { key: Key::from("checked"), version: Some(version) });
+    let writes: Vec<_> = sets.chain(last).collect();
+    cache.apply(&writes, Wait::Yes).map(|_| ())
+}
+
+#[test]
+fn a_large_batch_is_there_as_a_whole_or_not_at_all_and_one_that_fails_harms_no_other() {
+    for journal in [false, true] {
+        let temp = temp();
+        let open = || builder().journal(journal).max_size(1 << 30).open(temp.path()).unwrap();
+        let (a, b) = (open(), open());
+        a.set("checked", b"1").unwrap();
+        let failed = large(&a, 1, Some(0)).unwrap_err();
+        assert_eq!(failed.code(), Code::Transaction);
+        assert_eq!((a.len().unwrap(), b.len().unwrap()), (1, 1));
+        large(&b, 2, None).unwrap(); // where pages of the one that failed were
+        a.set("small", b"1").unwrap();
+        assert!(large(&a, 3, Some(0)).is_err());
+        a.set("small", b"2").unwrap();
+        b.set("small", b"3").unwrap();
+        assert_eq!(a.len().unwrap(), LARGE + 2);
+        let image = common::temp();
+        copy(temp.path(), image.path()); // as a kill leaves it
+        for cache in [&a, &b, &builder().open(image.path()).unwrap()] {
+            for key in 0..LARGE {
+                let value = cache.get(format!("{key}")).unwrap();
+                assert_eq!(value.map(|value| version_in(key, &value)), Some(2));
+            }
+            assert_eq!(cache.get("small").unwrap().as_deref(), Some(&b"3"[..]));
+            assert_eq!(cache.check(false).unwrap().problems.len(), 0);
+        }
     }
 }

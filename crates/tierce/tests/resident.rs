@@ -33,7 +33,8 @@ fn assert_less_than(mib: u64, when: &str) {
     let (now, most) = (resident("VmRSS:"), resident("VmHWM:"));
     println!("{when}: {now} KiB, at most {most}");
     assert!(now < mib * MIB, "{when}: {now} KiB are resident, where {mib} MiB would be right");
-    assert!(most < 64 * MIB, "{when}: {most} KiB were resident");
+    let bound = if cfg!(target_env = "gnu") { 48 } else { 64 };
+    assert!(most < bound * MIB, "{when}: {most} KiB were resident");
 }
 
 fn set_many(cache: &Cache, keys: &[String], value: &[u8]) {
@@ -73,7 +74,7 @@ fn work(cache: &Cache) {
         assert_eq!(cache.stats().unwrap().entries, ENTRIES);
     }
     assert_goes_back(cache, "in use");
-    // One transaction that changes ten thousand pages, which are in memory until it ends; then they go back.
+    // One transaction that changes ten thousand pages, of which some are in memory until it ends; then they go back.
     set_many(cache, &any(BATCH), &[8; 100]);
     assert_goes_back(cache, "after ten thousand at once");
 }

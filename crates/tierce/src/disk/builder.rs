@@ -29,6 +29,14 @@ impl Cache {
     pub fn builder() -> Builder {
         Builder::default()
     }
+
+    /// Opens a directory with the options as they are by default: nothing bounds it and nothing expires.
+    ///
+    /// # Errors
+    /// As [`Builder::open`].
+    pub fn open(dir: impl AsRef<Path>) -> Result<Self> {
+        Self::builder().open(dir)
+    }
 }
 
 impl Builder {

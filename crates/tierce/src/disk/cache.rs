@@ -91,7 +91,7 @@ impl Cache {
     /// # Errors
     /// [`Code::ValueTooLarge`] when it cannot fit; [`Code::StorageFull`], [`Code::ReadOnly`], [`Code::Unavailable`]
     /// for what the disk says; [`Code::LockTimeout`] when other writers hold the lock for too long. Nothing changed.
-    pub fn set<'a>(&self, key: impl Into<Key<'a>>, value: &[u8]) -> Result<()> {
+    pub fn set<'a>(&self, key: impl Into<Key<'a>>, value: impl AsRef<[u8]>) -> Result<()> {
         self.set_with(key, value, &SetOptions::default())
     }
 
@@ -99,7 +99,7 @@ impl Cache {
     ///
     /// # Errors
     /// As [`Cache::set`]; [`Code::InvalidTtl`] when it is zero.
-    pub fn set_for<'a>(&self, key: impl Into<Key<'a>>, value: &[u8], ttl: Duration) -> Result<()> {
+    pub fn set_for<'a>(&self, key: impl Into<Key<'a>>, value: impl AsRef<[u8]>, ttl: Duration) -> Result<()> {
         self.set_with(key, value, &SetOptions { ttl: Some(ttl), ..SetOptions::default() })
     }
 
@@ -120,7 +120,7 @@ impl Cache {
     pub fn set_with<'a>(
         &self,
         key: impl Into<Key<'a>>,
-        value: &[u8],
+        value: impl AsRef<[u8]>,
         options: &SetOptions<'_>,
     ) -> Result<()> {
         let extras = Extras {
@@ -129,7 +129,8 @@ impl Cache {
             meta: options.meta.to_vec(),
         };
         let expires_at = self.expiry(options.ttl.or(self.engine.default_ttl))?;
-        let write = SetWrite { expires_at, extras: Some(extras), ..SetWrite::new(key.into(), value) };
+        let write =
+            SetWrite { expires_at, extras: Some(extras), ..SetWrite::new(key.into(), value.as_ref()) };
         self.apply(&[Write::Set(write)], Wait::Yes).map(|_| ())
     }
 
@@ -137,7 +138,8 @@ impl Cache {
         expiry(self.engine.now(), ttl)
     }
 
-    /// Applies writes in one transaction: all of them, or none.
+    /// Applies writes in one transaction: all of them, or none. Of many, a few MiB at a time are encoded in memory, and as many of the pages
+    /// that they change.
     ///
     /// # Errors
     /// As [`Cache::set`].
@@ -247,8 +249,10 @@ impl Cache {
         maintenance::flush(&self.engine, None)
     }
 
-    /// Flushes, copies the log into the database and closes. Dropping a cache loses nothing but the accesses since
-    /// the last flush. Where the directory was removed meanwhile, there is nothing left to do, and that is no error.
+    /// Flushes, copies the log into the database and closes. Dropping a cache without it closes the files just as well, and loses
+    /// nothing but the accesses since the last flush; what the log and the journal hold goes into the database when the directory
+    /// is opened next, and errors are told to nobody. Where the directory was removed meanwhile, there is nothing left to do, and
+    /// that is no error.
     ///
     /// # Errors
     /// As [`Cache::set`]; the cache is closed all the same.
@@ -274,6 +278,18 @@ impl Cache {
             }
             outcome => outcome.map(|_| ()),
         }
+    }
+}
+
+/// No thread of the cache lives and no file in the directory is open afterwards, but for those of streams, of mapped values and of
+/// [`Cache::epochs`] that are kept. The job that the thread is at is waited for, and as long as that one waits for a lock: at most
+/// [`Builder::lock_timeout`](crate::Builder::lock_timeout).
+impl Drop for Cache {
+    fn drop(&mut self) {
+        self.engine.dropped.store(true, Ordering::Relaxed);
+        self.engine.closing.store(true, Ordering::Relaxed);
+        self.engine.log.close();
+        self.maintenance.stop();
     }
 }
 

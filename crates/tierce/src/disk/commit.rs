@@ -11,13 +11,13 @@ use super::durability::Durability;
 use super::engine::Engine;
 use super::epoch;
 use super::extras::Extras;
-use super::lock;
 use super::ready::{Ready, Times};
 use super::restore::Past;
 use super::row::{EntryRow, Place, Removed, weight};
 use super::transact::Alone;
 use super::victims::Scene;
 use super::write::{When, Written};
+use super::{lock, not_run};
 use crate::error::{Code, Error, Result};
 use crate::frame::size_on_disk;
 use crate::frame::{HEADER, Header};
@@ -25,6 +25,9 @@ use crate::key::{Digest, Key};
 
 /// Entries that one call on a thread that must not wait invalidates by their tags.
 const FEW: usize = 256;
+
+/// Writes from which on a batch may change many pages.
+const MANY: usize = 1024;
 
 /// What a batch in its transaction has done so far.
 #[derive(Default)]
@@ -104,6 +107,10 @@ impl Engine {
     ) -> Result<(Vec<Written>, Vec<u64>, Slots)> {
         let now = self.now();
         self.forget_unlinked(transaction)?;
+        // On a full disk, the room for the log is given up at the end alone.
+        if alone == Alone::Yes && (ready.len() >= MANY || ready.iter().any(Ready::is_later)) {
+            transaction.spill()?;
+        }
         let mut progress = Progress::default();
         let scene = Scene::new(transaction, &self.accesses, &self.epochs, now, wait);
         let mut written = Vec::with_capacity(ready.len());
@@ -111,6 +118,14 @@ impl Engine {
             transaction.defer_unique();
         }
         for write in ready {
+            let prepared;
+            let write = match write {
+                Ready::Later { write, .. } => {
+                    prepared = self.prepare(write)?;
+                    &prepared
+                }
+                write => write,
+            };
             let mut outcome = self.apply_one(scene, write, &mut progress)?;
             if let (Ready::Delete { key, digest }, Alone::Beside) = (write, alone) {
                 let was_pending = self.call_off(transaction, key, *digest, now)?;
@@ -155,6 +170,7 @@ impl Engine {
                     progress.condemned.push(header.write_id); // announced, and adopted by no entry
                 }
             }
+            Ready::Later { .. } => return Err(not_run()), // was prepared
             Ready::Delete { key, digest } => {
                 let removed = transaction.delete(digest.id(), &self.keeping.stored_key(key)?, now)?;
                 outcome.existed = removed.is_some_and(|(_, live)| live);

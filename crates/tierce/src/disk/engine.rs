@@ -52,6 +52,8 @@ pub(super) struct Engine {
     pub queries: Mutex<Vec<Asker>>,
     /// Set when the cache is being closed: queries under way are given up.
     pub closing: Arc<AtomicBool>,
+    /// Set when the handle is dropped: what nobody waits for is left to the next open.
+    pub dropped: Arc<AtomicBool>,
     pub blobs: Blobs,
     pub epochs: Arc<EpochTable>,
     pub accesses: AccessLog,
@@ -124,6 +126,7 @@ impl Engine {
             readers: Mutex::default(),
             queries: Mutex::default(),
             closing: Arc::default(),
+            dropped: Arc::default(),
             write_ids: AtomicU64::new(super::owner::random()),
             unlinked: Mutex::default(),
             faults: Mutex::new(opened.faults),
@@ -351,7 +354,9 @@ impl Engine {
 
     /// Reads the whole database, and mends it where its trees are out of order.
     pub fn examine(&self) -> Result<()> {
-        if self.connect()?.is_whole()? {
+        let mut db = self.connect()?;
+        db.give_up_when(&self.dropped)?;
+        if db.is_whole()? {
             self.epochs.leave(self.paths.fingerprint()?.0);
             return Ok(());
         }

@@ -123,6 +123,9 @@ struct Worker {
 impl Worker {
     fn run(self, jobs: &Receiver<Job>) {
         while let Some(job) = next(jobs) {
+            if self.engine.dropped.load(Ordering::Relaxed) {
+                break;
+            }
             // Before the work: what comes up during it asks again, and a panic stops no later job.
             let outcome = match job {
                 Job::Checkpoint(end) => {

@@ -112,16 +112,21 @@ impl Transaction<'_> {
     ///
     /// # Errors
     /// None yet: the commit tells.
-    pub fn set<'a>(&mut self, key: impl Into<Key<'a>>, value: &[u8]) -> Result<()> {
-        self.set_until(&key.into(), value, self.cache.engine.default_ttl)
+    pub fn set<'a>(&mut self, key: impl Into<Key<'a>>, value: impl AsRef<[u8]>) -> Result<()> {
+        self.set_until(&key.into(), value.as_ref(), self.cache.engine.default_ttl)
     }
 
     /// As [`Cache::set_for`], at the end.
     ///
     /// # Errors
     /// [`Code::InvalidTtl`] when it is zero.
-    pub fn set_for<'a>(&mut self, key: impl Into<Key<'a>>, value: &[u8], ttl: Duration) -> Result<()> {
-        self.set_until(&key.into(), value, Some(ttl))
+    pub fn set_for<'a>(
+        &mut self,
+        key: impl Into<Key<'a>>,
+        value: impl AsRef<[u8]>,
+        ttl: Duration,
+    ) -> Result<()> {
+        self.set_until(&key.into(), value.as_ref(), Some(ttl))
     }
 
     fn set_until(&mut self, key: &Key<'_>, value: &[u8], ttl: Option<Duration>) -> Result<()> {

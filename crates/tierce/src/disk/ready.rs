@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::db::PAGE_SIZE;
 use super::engine::Engine;
 use super::extras::Extras;
 use super::number::Number;
@@ -38,6 +39,12 @@ pub(super) enum Ready<'a> {
         frame: Vec<u8>,
         times: Times,
         extras: Beside<'a>,
+        when: When,
+    },
+    /// A set of a large batch, which is [prepared](Engine::prepare) in its transaction: what is encoded of such a batch is not all in memory.
+    Later {
+        write: &'a Write<'a>,
+        digest: Digest,
         when: When,
     },
     Renew {
@@ -91,10 +98,35 @@ impl Ready<'_> {
     /// The digest of a key whose entry this write changed.
     pub fn changed(&self, outcome: &Written) -> Option<Digest> {
         match self {
-            Ready::Set { digest, when, .. } => when.holds(outcome.existed).then_some(*digest),
+            Ready::Set { digest, when, .. } | Ready::Later { digest, when, .. } => {
+                when.holds(outcome.existed).then_some(*digest)
+            }
             Ready::Delete { digest, .. } | Ready::Increment { digest, .. } => Some(*digest),
             Ready::Renew { digest, .. } => outcome.existed.then_some(*digest),
             Ready::InvalidateTags { .. } | Ready::Clear | Ready::Check { .. } => None,
+        }
+    }
+
+    /// Whether it is still to be prepared.
+    pub fn is_later(&self) -> bool {
+        matches!(self, Ready::Later { .. })
+    }
+
+    /// Bytes of an encoded value that are in memory, of one that goes to a file and of any other.
+    pub fn held(&self) -> (u64, u64) {
+        match self {
+            Ready::Set { header, frame, .. } if header.in_file => ((frame.len() - HEADER) as u64, 0),
+            Ready::Set { frame, .. } => (0, frame.capacity() as u64),
+            _ => (0, 0),
+        }
+    }
+
+    /// Its value is in its file.
+    pub fn was_written(&mut self) {
+        if let Ready::Set { header, frame, .. } = self
+            && header.in_file
+        {
+            *frame = frame[..HEADER].to_vec(); // shortened in its place, it would leave a gap that is too short for the next one
         }
     }
 
@@ -154,6 +186,9 @@ impl Engine {
         let mut frame = Vec::with_capacity(HEADER + value.len());
         frame.resize(HEADER, 0);
         let codec = codec.encode(value, &mut frame)?;
+        if frame.capacity() > PAGE_SIZE as usize && frame.len() < frame.capacity() / 2 {
+            frame = frame.as_slice().to_vec(); // of many, what compression has spared is not in memory
+        }
         let about = (kind, codec, value.len() as u64);
         self.framed(Cow::Borrowed(key), frame, about, (times, extras, when))
     }

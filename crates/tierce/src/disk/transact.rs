@@ -109,6 +109,7 @@ impl Engine {
         })?;
         let journal = self.journal_as_is()?;
         let turn = match journal.filter(|_| !alone.lets_add()) {
+            Some(journal) if journal.is_replaced() => return Err(journal.replaced()),
             Some(journal) => Some(journal.turn(timeout)?),
             None => None,
         };

@@ -28,8 +28,8 @@ impl Cache {
     ///
     /// # Errors
     /// As [`Cache::set`].
-    pub fn add<'a>(&self, key: impl Into<Key<'a>>, value: &[u8]) -> Result<bool> {
-        Ok(!self.set_when(key.into(), value, When::Absent)?.existed)
+    pub fn add<'a>(&self, key: impl Into<Key<'a>>, value: impl AsRef<[u8]>) -> Result<bool> {
+        Ok(!self.set_when(key.into(), value.as_ref(), When::Absent)?.existed)
     }
 
     /// Stores a value if the key has a live entry, in its place and with the cache's time to live, as [`Cache::set`]
@@ -37,8 +37,8 @@ impl Cache {
     ///
     /// # Errors
     /// As [`Cache::set`].
-    pub fn update<'a>(&self, key: impl Into<Key<'a>>, value: &[u8]) -> Result<bool> {
-        Ok(self.set_when(key.into(), value, When::Present)?.existed)
+    pub fn update<'a>(&self, key: impl Into<Key<'a>>, value: impl AsRef<[u8]>) -> Result<bool> {
+        Ok(self.set_when(key.into(), value.as_ref(), When::Present)?.existed)
     }
 
     fn set_when(&self, key: Key<'_>, value: &[u8], when: When) -> Result<Written> {

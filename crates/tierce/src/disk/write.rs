@@ -146,6 +146,16 @@ pub struct Written {
     pub epoch: Option<u32>,
 }
 
+/// Bytes of encoded values of one batch that are in memory at a time, of those for files and of all others.
+const HELD: u64 = 4 << 20;
+/// What a value may take more when it is stored: its seal.
+const SEALED: usize = 4096;
+
+/// The files of values.
+fn names(ready: &[Ready<'_>]) -> Vec<u64> {
+    ready.iter().filter_map(Ready::file).map(|(header, _)| header.write_id).collect()
+}
+
 fn only_removes(writes: &[Write<'_>]) -> bool {
     writes
         .iter()
@@ -185,19 +195,61 @@ impl Engine {
     }
 
     pub fn apply_once(&self, writes: &[Write<'_>], wait: Wait, alone: Alone) -> Result<Vec<Written>> {
-        let ready = writes.iter().map(|write| self.prepare(write)).collect::<Result<Vec<_>>>()?;
+        let mut ready = Vec::with_capacity(writes.len());
+        let mut in_files = 0; // of `ready`, those before this are in their files, or have none
+        if let Err(why) = self.make_ready(writes, wait, &mut ready, &mut in_files) {
+            self.unlink(&names(&ready[..in_files]));
+            return Err(why);
+        }
         if let Some(written) = self.append(&ready, wait)? {
             return Ok(written);
         }
-        if alone == Alone::Yes {
-            self.keep_log_short(wait)?;
+        let room = if alone == Alone::Yes { self.keep_log_short(wait) } else { Ok(()) };
+        let written = room.and_then(|()| self.write_out(&mut ready[in_files..], wait));
+        if let Err(why) = written {
+            self.unlink(&names(&ready[..in_files]));
+            return Err(why);
         }
+        self.commit_ready(&ready, wait, alone)
+    }
+
+    /// Encodes writes. Of a large batch, values that go to files are written on the way, and those that stay in rows are left to their
+    /// transaction.
+    fn make_ready<'w>(
+        &self,
+        writes: &'w [Write<'w>],
+        wait: Wait,
+        ready: &mut Vec<Ready<'w>>,
+        in_files: &mut usize,
+    ) -> Result<()> {
+        let (mut of_files, mut of_rows) = (0, 0);
+        for write in writes {
+            let next = match write {
+                Write::Set(set) if of_rows >= HELD && set.value.len() + SEALED <= self.inline_max => {
+                    Ready::Later { write, digest: self.keeping.digest(&set.key), when: set.when }
+                }
+                write => self.prepare(write)?,
+            };
+            let held = next.held();
+            (of_files, of_rows) = (of_files + held.0, of_rows + held.1);
+            ready.push(next);
+            if of_files >= HELD && wait == Wait::Yes {
+                self.write_out(&mut ready[*in_files..], wait)?;
+                (*in_files, of_files) = (ready.len(), 0);
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes values into their files.
+    fn write_out(&self, ready: &mut [Ready<'_>], wait: Wait) -> Result<()> {
         let files: Vec<_> = ready.iter().filter_map(Ready::file).collect();
         if !files.is_empty() && wait == Wait::No {
             let why = "a value goes to a file, which takes a thread that may wait";
             return Err(Error::new(Code::LockTimeout, why).at(&self.paths.dir));
         }
         self.write_files(&files)?;
-        self.commit_ready(&ready, wait, alone)
+        ready.iter_mut().for_each(Ready::was_written);
+        Ok(())
     }
 }

@@ -5,17 +5,16 @@ use std::hash::{BuildHasher, Hash};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use hashbrown::DefaultHashBuilder;
-
-use super::builder::{Builder, Weigher};
-use super::flight::Flight;
-use super::shard::{Dropped, NEVER, Shard, Stats};
+use super::builder::{Builder, RandomState, Weigher};
+use super::listener::{Cause, Listener};
+use super::shard::{Entry, NEVER, Shard, Stats};
 use crate::clock::Clock;
 
 /// What an insert asks of what there is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum When {
     /// Nothing.
+    #[default]
     Always,
     /// There is no live entry.
     Absent,
@@ -43,26 +42,31 @@ struct Guarded<K, V>(Mutex<Shard<K, V>>);
 ///
 /// After every call at most as many entries (or as much weight) are held as the capacity says. Values are handed out as
 /// clones: put what is costly to clone into an [`Arc`].
-pub struct MemoryCache<K, V, S = DefaultHashBuilder> {
+pub struct MemoryCache<K, V, S = RandomState> {
     shards: Box<[Guarded<K, V>]>,
     /// How far a hash is shifted to leave its shard's number.
     shift: u32,
     hasher: S,
     weigher: Option<Weigher<K, V>>,
-    ttl: Option<Duration>,
-    clock: Arc<dyn Clock>,
+    pub(super) listener: Option<Listener<K, V>>,
+    lease: Lease,
+    pub(super) clock: Arc<dyn Clock>,
+}
+
+impl<K, V, S> std::fmt::Debug for MemoryCache<K, V, S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MemoryCache").field("shards", &self.shards.len()).finish_non_exhaustive()
+    }
 }
 
 impl<K, V> MemoryCache<K, V> {
     /// A cache of at most `max` entries.
-    #[must_use]
     pub fn with_max_entries(max: u64) -> Builder<K, V> {
         Builder::new(max, None)
     }
 
     /// A cache whose entries weigh at most `max` together, by `weigher`, in units of its own (mostly bytes). An entry that
     /// is heavier than its shard's share of that is not held.
-    #[must_use]
     pub fn with_max_weight(
         max: u64,
         weigher: impl Fn(&K, &V) -> u32 + Send + Sync + 'static,
@@ -82,7 +86,8 @@ impl<K: Hash + Eq, V: Clone, S: BuildHasher> MemoryCache<K, V, S> {
             shift: 64 - count.trailing_zeros(),
             hasher: builder.hasher,
             weigher: builder.weigher,
-            ttl: builder.ttl,
+            listener: builder.listener,
+            lease: builder.lease,
             clock: builder.clock,
         }
     }
@@ -90,7 +95,7 @@ impl<K: Hash + Eq, V: Clone, S: BuildHasher> MemoryCache<K, V, S> {
     /// The table in a shard uses the lowest bits of a hash and the highest seven, the sketches and ghosts the upper half:
     /// the shard's number is taken from the middle.
     #[inline]
-    fn locate<Q: Hash + ?Sized>(&self, key: &Q) -> (u64, MutexGuard<'_, Shard<K, V>>) {
+    pub(super) fn locate<Q: Hash + ?Sized>(&self, key: &Q) -> (u64, MutexGuard<'_, Shard<K, V>>) {
         let hash = self.hasher.hash_one(key);
         (hash, self.lock(hash))
     }
@@ -111,14 +116,14 @@ impl<K: Hash + Eq, V: Clone, S: BuildHasher> MemoryCache<K, V, S> {
         let (value, expired) = shard.get(hash, key, || self.clock.now_ms());
         let value = value.cloned();
         drop(shard);
-        drop(expired);
+        self.gone(expired, Cause::Expired);
         value
     }
 
     /// Puts a value in, for the default time.
     #[inline]
     pub fn insert(&self, key: K, value: V) {
-        self.insert_when(key, value, Lease { ttl: self.ttl, slides: false }, When::Always);
+        self.insert_when(key, value, self.lease, When::Always);
     }
 
     /// Puts a value in for so long.
@@ -142,9 +147,9 @@ impl<K: Hash + Eq, V: Clone, S: BuildHasher> MemoryCache<K, V, S> {
                 return false;
             }
         }
-        let Dropped { replaced, first, rest } = shard.insert(hash, key, value, weight, times);
+        let dropped = shard.insert(hash, key, value, weight, times);
         drop(shard);
-        drop((replaced, first, rest));
+        self.dropped(dropped);
         true
     }
 
@@ -164,6 +169,15 @@ impl<K: Hash + Eq, V: Clone, S: BuildHasher> MemoryCache<K, V, S> {
     {
         let (hash, shard) = self.locate(key);
         shard.peek(hash, key, || self.clock.now_ms()).map(|entry| entry.value.clone())
+    }
+
+    /// Whether a key has an entry whose time is not over. Not a use.
+    pub fn contains_key<Q: Hash + Eq + ?Sized>(&self, key: &Q) -> bool
+    where
+        K: Borrow<Q>,
+    {
+        let (hash, shard) = self.locate(key);
+        shard.peek(hash, key, || self.clock.now_ms()).is_some()
     }
 
     /// How long a key has still, [`Duration::MAX`] for ever; `None` if it is not there.
@@ -191,50 +205,31 @@ impl<K: Hash + Eq, V: Clone, S: BuildHasher> MemoryCache<K, V, S> {
     /// Removes the entries whose time is over, and returns how many. Looks at all entries, a shard at a time.
     pub fn cleanup(&self) -> usize {
         let now_ms = self.clock.now_ms();
-        self.each(|shard| shard.cleanup(now_ms)).map(|gone| gone.len()).sum()
+        self.take_out(Cause::Expired, |shard| shard.cleanup(now_ms))
     }
 
-    /// The value of a key, made by `make` if there is none. Callers that miss the same key at the same time wait for one
-    /// of them to make it; should that one panic, the next one tries.
-    pub fn get_or_insert_with(&self, key: &K, make: impl FnOnce() -> V) -> V
-    where
-        K: Clone,
-    {
-        loop {
-            let (hash, mut shard) = self.locate(key);
-            let (value, expired) = shard.get(hash, key, || self.clock.now_ms());
-            if let Some(value) = value.cloned() {
-                return value;
-            }
-            let Some(flight) = shard.flights.get(key).filter(|flight| !flight.is_over()).cloned() else {
-                let flight = Flight::new();
-                // One that is over is here for a moment, or for good where the key's code panicked when it was to go.
-                let over = match shard.flights.get_mut(key) {
-                    Some(over) => Some(std::mem::replace(over, flight.clone())),
-                    None => shard.flights.insert(key.clone(), flight.clone()),
-                };
-                drop(shard);
-                // Before any code of the user's can panic.
-                let landing = Landing { cache: self, key, flight: &flight, value: None };
-                drop((expired, over));
-                return Self::fly(landing, make);
-            };
-            drop(shard);
-            drop(expired);
-            if let Some(value) = flight.wait() {
-                return value;
-            }
-        }
+    /// Removes the entries for which `keeps` is false, and returns how many. Looks at all entries, a shard at a time, whose lock is
+    /// held meanwhile: `keeps` must not use the cache.
+    ///
+    /// ```
+    /// let cache = tierce::MemoryCache::with_max_entries(100).build();
+    /// cache.extend([("user:1", "Ada"), ("page:1", "<html>")]);
+    /// assert_eq!(cache.retain(|key, _| !key.starts_with("user:")), 1);
+    /// ```
+    pub fn retain(&self, mut keeps: impl FnMut(&K, &V) -> bool) -> usize {
+        self.take_out(Cause::Removed, |shard| shard.retain(&mut keeps))
     }
 
-    fn fly(mut landing: Landing<'_, K, V, S>, make: impl FnOnce() -> V) -> V
-    where
-        K: Clone,
-    {
-        let value = make();
-        landing.cache.insert(landing.key.clone(), value.clone());
-        landing.value = Some(value.clone());
-        value
+    fn take_out(&self, cause: Cause, mut take: impl FnMut(&mut Shard<K, V>) -> Vec<Entry<K, V>>) -> usize {
+        let gone: Vec<_> = self.each(&mut take).flatten().collect();
+        let count = gone.len();
+        gone.into_iter().for_each(|entry| self.gone(Some(entry), cause));
+        count
+    }
+
+    /// Puts in what comes, for the default time.
+    pub fn extend(&self, entries: impl IntoIterator<Item = (K, V)>) {
+        entries.into_iter().for_each(|(key, value)| self.insert(key, value));
     }
 
     /// Takes a key out and returns its value, unless its time was over.
@@ -245,7 +240,17 @@ impl<K: Hash + Eq, V: Clone, S: BuildHasher> MemoryCache<K, V, S> {
         let (hash, mut shard) = self.locate(key);
         let entry = shard.remove(hash, key);
         drop(shard);
-        entry.filter(|entry| entry.is_live(|| self.clock.now_ms())).map(|entry| entry.value)
+        let entry = entry?;
+        if !entry.is_live(|| self.clock.now_ms()) {
+            self.gone(Some(entry), Cause::Expired);
+            return None;
+        }
+        if self.listener.is_none() {
+            return Some(entry.value);
+        }
+        let value = entry.value.clone();
+        self.gone(Some(entry), Cause::Removed);
+        Some(value)
     }
 
     /// How many entries are held, those included whose time is over and that nobody has asked for since.
@@ -271,8 +276,7 @@ impl<K: Hash + Eq, V: Clone, S: BuildHasher> MemoryCache<K, V, S> {
 
     /// Takes everything out.
     pub fn clear(&self) {
-        let dropped: Vec<_> = self.each(Shard::clear).collect();
-        drop(dropped);
+        self.take_out(Cause::Removed, Shard::clear);
     }
 
     /// What happened so far.
@@ -285,6 +289,11 @@ impl<K: Hash + Eq, V: Clone, S: BuildHasher> MemoryCache<K, V, S> {
     /// Starts all counts again.
     pub fn reset_stats(&self) {
         self.each(|shard| shard.stats = Stats::default()).for_each(drop);
+    }
+
+    /// The most entries, or the most weight, that are held.
+    pub fn capacity(&self) -> u64 {
+        self.each(|shard| shard.capacity()).sum()
     }
 
     /// Into how many parts the cache is divided.
@@ -340,27 +349,13 @@ impl<K: Hash + Eq, V: Clone, S: BuildHasher> MemoryCache<K, V, S> {
     }
 }
 
+impl<K: Hash + Eq, V: Clone, S: BuildHasher> Extend<(K, V)> for MemoryCache<K, V, S> {
+    fn extend<I: IntoIterator<Item = (K, V)>>(&mut self, entries: I) {
+        Self::extend(self, entries);
+    }
+}
+
 /// Milliseconds, at least one.
 fn whole_ms(ttl: Duration) -> u64 {
     u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX).max(1)
-}
-
-/// Ends a flight also when its maker panics.
-struct Landing<'a, K: Hash + Eq, V: Clone, S: BuildHasher> {
-    cache: &'a MemoryCache<K, V, S>,
-    key: &'a K,
-    flight: &'a Flight<V>,
-    value: Option<V>,
-}
-
-impl<K: Hash + Eq, V: Clone, S: BuildHasher> Drop for Landing<'_, K, V, S> {
-    fn drop(&mut self) {
-        // First: whatever the key's code does, nobody waits for good.
-        self.flight.end(self.value.take());
-        let (_, mut shard) = self.cache.locate(self.key);
-        let is_held = shard.flights.get(self.key).is_some_and(|held| held.is(self.flight));
-        let gone = if is_held { shard.flights.remove_entry(self.key) } else { None };
-        drop(shard);
-        drop(gone);
-    }
 }

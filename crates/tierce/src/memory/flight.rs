@@ -2,11 +2,13 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
 
 enum State<V> {
-    Under,
+    /// With the tasks that wait: each has a place, so that one that is polled again is there once.
+    Under(Vec<Waker>),
     Landed(V),
-    /// Whoever made the value panicked: the waiting start again.
+    /// Whoever made the value panicked, failed or gave up: the waiting start again.
     Lost,
 }
 
@@ -28,7 +30,7 @@ impl<V> Clone for Flight<V> {
 impl<V: Clone> Flight<V> {
     pub(super) fn new() -> Self {
         let is_over = AtomicBool::new(false);
-        Self(Arc::new(Shared { state: Mutex::new(State::Under), ended: Condvar::new(), is_over }))
+        Self(Arc::new(Shared { state: Mutex::new(State::Under(Vec::new())), ended: Condvar::new(), is_over }))
     }
 
     pub(super) fn is(&self, other: &Self) -> bool {
@@ -42,9 +44,13 @@ impl<V: Clone> Flight<V> {
     /// Hands the value to all who wait, or none if it was lost.
     pub(super) fn end(&self, value: Option<V>) {
         let state = value.map_or(State::Lost, State::Landed);
-        *self.0.state.lock().unwrap_or_else(PoisonError::into_inner) = state;
+        let before =
+            std::mem::replace(&mut *self.0.state.lock().unwrap_or_else(PoisonError::into_inner), state);
         self.0.is_over.store(true, Ordering::Release);
         self.0.ended.notify_all();
+        if let State::Under(tasks) = before {
+            tasks.into_iter().for_each(Waker::wake);
+        }
     }
 
     /// Waits for the value; none if it was lost.
@@ -52,10 +58,38 @@ impl<V: Clone> Flight<V> {
         let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             match &*state {
-                State::Under => state = self.0.ended.wait(state).unwrap_or_else(PoisonError::into_inner),
+                State::Under(_) => state = self.0.ended.wait(state).unwrap_or_else(PoisonError::into_inner),
                 State::Landed(value) => return Some(value.clone()),
                 State::Lost => return None,
             }
+        }
+    }
+
+    /// As [`Flight::wait`], for a task.
+    pub(super) async fn landed(&self) -> Option<V> {
+        let mut place = None;
+        std::future::poll_fn(|context| self.poll(&mut place, context)).await
+    }
+
+    fn poll(&self, place: &mut Option<usize>, context: &Context<'_>) -> Poll<Option<V>> {
+        let waker = context.waker().clone(); // code of the executor's: before the lock
+        let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
+        match &mut *state {
+            State::Under(tasks) => {
+                let before = match place.and_then(|place| tasks.get_mut(place)) {
+                    Some(old) => Some(std::mem::replace(old, waker)),
+                    None => {
+                        *place = Some(tasks.len());
+                        tasks.push(waker);
+                        None
+                    }
+                };
+                drop(state);
+                drop(before);
+                Poll::Pending
+            }
+            State::Landed(value) => Poll::Ready(Some(value.clone())),
+            State::Lost => Poll::Ready(None),
         }
     }
 }

@@ -31,20 +31,30 @@ impl Op {
 }
 
 /// A log that can't be read, or does not fit what is held.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum LedgerError {
     /// The log ends within an entry, or has an unknown operation.
-    #[error("the log is damaged at word {at}")]
     Damaged {
         /// The word, from 0.
         at: usize,
     },
     /// An insert into a slot that is taken.
-    #[error("slot {slot} is taken already")]
     Taken {
         /// The slot.
         slot: u32,
     },
+}
+
+impl std::error::Error for LedgerError {}
+
+impl std::fmt::Display for LedgerError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Damaged { at } => write!(f, "the log is damaged at word {at}"),
+            Self::Taken { slot } => write!(f, "slot {slot} is taken already"),
+        }
+    }
 }
 
 /// A policy that is told of what happened in batches.

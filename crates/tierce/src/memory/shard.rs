@@ -12,6 +12,7 @@ pub(super) const NEVER: u64 = u64::MAX;
 
 /// What happened to a cache since it was built.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Stats {
     /// Gets that found a value.
     pub hits: u64,
@@ -23,6 +24,13 @@ pub struct Stats {
     pub evicted: u64,
     /// Values that were put in.
     pub inserts: u64,
+}
+
+impl Stats {
+    /// The part of the gets that found a value: 0 to 1, and 0 before the first.
+    pub fn hit_ratio(&self) -> f64 {
+        self.hits as f64 / ((self.hits + self.misses) as f64).max(1.0)
+    }
 }
 
 impl std::ops::AddAssign for Stats {
@@ -183,15 +191,25 @@ impl<K: Eq, V> Shard<K, V> {
     /// Takes out the entries whose time is over.
     pub(super) fn cleanup(&mut self, now_ms: u64) -> Vec<Entry<K, V>> {
         let is_over = |entry: &Entry<K, V>| !entry.is_live(|| now_ms);
-        let slots = 0..self.entries.len() as u32;
-        let over: Vec<u32> =
-            slots.filter(|&slot| self.entries[slot as usize].as_ref().is_some_and(is_over)).collect();
+        let over = self.take_where(is_over);
         self.stats.expired += over.len() as u64;
+        over
+    }
+
+    /// Takes out the entries that are not to be kept.
+    pub(super) fn retain(&mut self, keeps: &mut impl FnMut(&K, &V) -> bool) -> Vec<Entry<K, V>> {
+        self.take_where(|entry| !keeps(&entry.key, &entry.value))
+    }
+
+    fn take_where(&mut self, mut is_due: impl FnMut(&Entry<K, V>) -> bool) -> Vec<Entry<K, V>> {
+        let slots = 0..self.entries.len() as u32;
+        let mut due = |&slot: &u32| self.entries[slot as usize].as_ref().is_some_and(&mut is_due);
+        let slots: Vec<u32> = slots.filter(|slot| due(slot)).collect();
         let take = |slot| {
             self.policy.remove(slot);
             self.take(slot)
         };
-        over.into_iter().filter_map(take).collect()
+        slots.into_iter().filter_map(take).collect()
     }
 
     /// Takes a slot, that the policy no longer has, out of the table.
@@ -281,11 +299,11 @@ impl<K: Eq, V> Shard<K, V> {
     }
 
     /// Empties the shard, and returns what was in it, to be dropped.
-    pub(super) fn clear(&mut self) -> Vec<Option<Entry<K, V>>> {
+    pub(super) fn clear(&mut self) -> Vec<Entry<K, V>> {
         self.table.clear();
         self.free.clear();
         self.policy.clear();
-        std::mem::take(&mut self.entries)
+        std::mem::take(&mut self.entries).into_iter().flatten().collect()
     }
 
     pub(super) fn len(&self) -> usize {

@@ -63,11 +63,26 @@ impl PolicyKind {
 }
 
 /// A name that no policy has; its text lists the names there are.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("unknown policy {name:?}: expected one of {}", POLICIES.iter().map(|row| row.1).collect::<Vec<_>>().join(", "))]
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct UnknownPolicy {
     /// The name that was asked for.
     pub name: String,
+}
+
+impl std::error::Error for UnknownPolicy {}
+
+impl std::fmt::Display for UnknownPolicy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let known: Vec<_> = POLICIES.iter().map(|row| row.1).collect();
+        write!(f, "unknown policy {:?}: expected one of {}", self.name, known.join(", "))
+    }
+}
+
+impl std::fmt::Display for PolicyKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
 }
 
 impl std::str::FromStr for PolicyKind {

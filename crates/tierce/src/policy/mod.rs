@@ -24,6 +24,7 @@ use budget::Budget;
 
 pub use auto::Auto;
 pub use fifo::Fifo;
+#[cfg(feature = "disk")]
 pub(crate) use ghost::Ghost;
 pub use kind::{AnyPolicy, POLICIES, PolicyKind, UnknownPolicy};
 pub use lfu::Lfu;

@@ -1,5 +1,8 @@
 //! The statements on entries: rows in and out, what they sum up to, and which files are theirs. Nothing here decides anything.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use rusqlite::{Rows, params};
 
 use super::super::listing::{Listing, end_of};
@@ -10,6 +13,9 @@ use super::error::damaged;
 use super::finder::{Finder, Found};
 use super::schema::PAGE_SIZE;
 use crate::error::{Code, Error, Result};
+
+/// Steps of a statement after which it looks whether it is to be given up.
+const STEPS: i32 = 10_000;
 
 impl Db {
     /// Writes a row in the place of any other of its id.
@@ -128,6 +134,13 @@ impl Db {
             Err(why) if why.code() == Code::Corrupt => Ok(false),
             Err(why) => Err(why),
         }
+    }
+
+    /// Statements of this connection fail once that is so, however long they take.
+    pub fn give_up_when(&mut self, is_so: &Arc<AtomicBool>) -> Result<()> {
+        let is_so = Arc::clone(is_so);
+        let told = self.conn.progress_handler(STEPS, Some(move || is_so.load(Ordering::Relaxed)));
+        self.wrap(told)
     }
 
     /// What a check of the whole database finds first; fails where the disk could not be read, which it takes for damage.

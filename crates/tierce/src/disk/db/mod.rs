@@ -44,6 +44,9 @@ pub(super) use transaction::Transaction;
 
 /// The page cache of a connection to a database that is larger than its page cache may be. Measured: E13.
 const CACHE_KIB: u32 = 4 * 1024;
+/// Pages of a connection's cache beyond which a large transaction writes what it has changed into the log before it commits, and beyond
+/// which any other does: never.
+const SPILL: (u32, u32) = (2048, i32::MAX as u32);
 /// Texts of their own: a query that somebody gives must not find these statements prepared.
 const HOLD: &str = "BEGIN /* held */";
 const LET_GO: &str = "COMMIT /* held */";
@@ -133,8 +136,9 @@ impl Db {
             conn.execute_batch(&format!(
                 "PRAGMA synchronous = {synchronous}; PRAGMA fullfsync = {fully}; PRAGMA checkpoint_fullfsync = ON; \
                  PRAGMA wal_autocheckpoint = 0; \
-                 PRAGMA temp_store = MEMORY; PRAGMA mmap_size = 0; PRAGMA cell_size_check = ON; PRAGMA cache_spill = OFF; \
-                 PRAGMA cache_size = -{cache_kib}; SELECT count(*) FROM sqlite_schema"
+                 PRAGMA temp_store = MEMORY; PRAGMA mmap_size = 0; PRAGMA cell_size_check = ON; PRAGMA cache_spill = {}; \
+                 PRAGMA cache_size = -{cache_kib}; SELECT count(*) FROM sqlite_schema",
+                SPILL.1
             ))?;
             wal_file::gather(conn);
             let pages = Arc::clone(&self.wal_pages);
@@ -146,6 +150,10 @@ impl Db {
         tune().map_err(|why| explain(why, &self.path))?;
         self.cache_kib.set((cache_kib, cache_kib));
         self.fit_cache()
+    }
+
+    fn spill(&self, pages: u32) -> Result<()> {
+        self.run_once(&format!("PRAGMA cache_spill = {pages}"))
     }
 
     /// A page cache that holds the whole database spares a tenth of a read; one that holds a part of it nothing that can be

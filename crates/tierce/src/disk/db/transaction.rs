@@ -5,8 +5,8 @@ use std::cell::{Cell, RefCell};
 use rusqlite::{Row, params};
 
 use super::super::row::{EntryRow, Growth, Place, Removed, Standing, weight};
-use super::Db;
 use super::columns::{blob, removed};
+use super::{Db, SPILL, wal_file};
 use crate::error::{Code, Error, Result};
 use crate::frame::{Header, size_on_disk};
 
@@ -34,6 +34,7 @@ impl Db {
 pub(in crate::disk) struct Transaction<'db> {
     pub(in crate::disk) db: &'db Db,
     open: bool,
+    spills: Cell<bool>,
     /// Rows that came, less those that went.
     pub(in crate::disk) grown: Cell<i64>,
     /// The same with their sizes, for [`Db::sums`]; `None` once something changed that is not known row by row.
@@ -54,6 +55,7 @@ impl<'db> Transaction<'db> {
         Self {
             db,
             open: true,
+            spills: Cell::default(),
             grown: Cell::new(0),
             sized,
             untraceable: RefCell::default(),
@@ -63,6 +65,12 @@ impl<'db> Transaction<'db> {
 }
 
 impl Transaction<'_> {
+    /// From now on it writes what it changes into the log before it commits, where that is much: not all of it is in memory then.
+    pub fn spill(&self) -> Result<()> {
+        self.spills.set(true);
+        self.db.spill(SPILL.0)
+    }
+
     /// Makes everything visible at once.
     pub fn commit(mut self) -> Result<()> {
         #[cfg(unix)] // elsewhere an open file cannot be removed
@@ -283,8 +291,14 @@ impl Transaction<'_> {
 
 impl Drop for Transaction<'_> {
     fn drop(&mut self) {
-        if self.open && !self.db.conn.is_autocommit() {
-            let _ = self.db.run("ROLLBACK"); // nothing was acknowledged
+        if self.open {
+            if !self.db.conn.is_autocommit() {
+                let _ = self.db.run("ROLLBACK"); // nothing was acknowledged
+            }
+            wal_file::forget(&self.db.conn);
+        }
+        if self.spills.get() {
+            let _ = self.db.spill(SPILL.1);
         }
     }
 }

@@ -3,8 +3,8 @@
 //! SQLite writes a commit frame by frame, and each as a header and a page: two calls of the system a page, which are a
 //! good part of what a small set costs. Here the frames of a transaction are gathered and written when the last of them
 //! comes, which says so in its header. SQLite shows a commit to others only after that write has returned, and gets its
-//! error. A connection that may write pages before it commits (`cache_spill`) must not gather: what a rollback leaves
-//! would be written over what others have committed since. So it is switched on, together with `cache_spill = OFF`.
+//! error. What a rollback leaves of them, where a large transaction writes pages before it commits ([`Transaction::spill`](super::Transaction::spill)) or fails amid
+//! its commit, would be written over what others have committed since. So whoever rolls back has them [forgotten](forget).
 
 use std::ffi::{c_char, c_int, c_void};
 use std::sync::OnceLock;
@@ -22,20 +22,34 @@ const PIECE: usize = 64 << 10;
 /// Bytes that are gathered at most.
 const MOST: usize = 1 << 20;
 
-/// From now on, the frames of a transaction are written together, where the log is open and one of these files. The
-/// connection must not spill its cache.
-#[allow(unsafe_code, reason = "the interface of SQLite's file systems is in C")]
+/// From now on, the frames of a transaction are written together, where the log is open and one of these files. Whoever rolls one
+/// back has to call [`forget`].
 pub(in crate::disk) fn gather(conn: &rusqlite::Connection) {
+    with_log(conn, |log| log.gathers = true);
+}
+
+/// After a rollback: what was gathered belongs to nothing, and its place to whoever writes next.
+pub(in crate::disk) fn forget(conn: &rusqlite::Connection) {
+    with_log(conn, |log| {
+        if !log.gathered.is_empty() {
+            log.gathered.clear();
+            log.end = -1;
+        }
+    });
+}
+
+#[allow(unsafe_code, reason = "the interface of SQLite's file systems is in C")]
+fn with_log(conn: &rusqlite::Connection, run: impl FnOnce(&mut WalFile)) {
     let mut file: *mut ffi::sqlite3_file = std::ptr::null_mut();
     // SAFETY: the handle is open, and this call stores a pointer to the file of its log, which stays open with it. Its
-    // methods tell whether it is one of ours.
+    // methods tell whether it is one of ours. SQLite is not using it meanwhile, as a connection is on one thread at a time.
     unsafe {
         let asked = ffi::SQLITE_FCNTL_JOURNAL_POINTER;
         let out = (&raw mut file).cast::<c_void>();
         let outcome = ffi::sqlite3_file_control(conn.handle(), c"main".as_ptr(), asked, out);
         if outcome == ffi::SQLITE_OK && !file.is_null() && std::ptr::eq((*file).pMethods, &raw const METHODS)
         {
-            wal(file).gathers = true;
+            run(wal(file));
         }
     }
 }

@@ -75,7 +75,9 @@ impl Ring {
         let capacity =
             length.checked_sub(HEAD).filter(|bytes| CAPACITIES.contains(bytes) && bytes % (1 << 16) == 0);
         let Some(capacity) = capacity else { return Ok(None) };
-        Ok(Some(Self { map: MmapRaw::map_raw(file)?, capacity }))
+        let map = MmapRaw::map_raw(file)?;
+        // Cut since it was asked for its length, it would end before its words do.
+        Ok((map.len() as u64 == length).then_some(Self { map, capacity }))
     }
 
     /// Whether the first words are those of a ring of this size.
@@ -91,7 +93,7 @@ impl Ring {
     )]
     fn words(&self) -> &[AtomicU64] {
         let count = ((HEAD + self.capacity) / 8) as usize;
-        // SAFETY: the file was that long when it was mapped (`Ring::map`), a mapping starts at a page, and atomics have the
+        // SAFETY: the mapping is that long (`Ring::map` compared), a mapping starts at a page, and atomics have the
         // layout of their integers. Truncating the file from outside would be as fatal as it is to SQLite's own `-shm`.
         unsafe { std::slice::from_raw_parts(self.map.as_ptr().cast::<AtomicU64>(), count) }
     }

@@ -9,6 +9,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::super::lock;
 use super::super::options::Options;
@@ -125,10 +126,13 @@ impl Bound {
         lock(&self.pending).get(&id).copied()
     }
 
-    /// Writes the times of accesses.
-    pub fn flush(&self, folder: &Folder) {
+    /// Writes the times of accesses, unless they are given up meanwhile.
+    pub fn flush(&self, folder: &Folder, give_up: &AtomicBool) {
         let noted: Vec<(i64, u64)> = lock(&self.pending).iter().map(|(id, tick)| (*id, *tick)).collect();
         for (id, tick) in noted {
+            if give_up.load(Ordering::Relaxed) {
+                return;
+            }
             if self.used(id) == Some(tick) {
                 folder.note(id, tick);
                 let mut pending = lock(&self.pending);
@@ -182,7 +186,7 @@ impl Bound {
 
     /// Counts all files, and finds those that go first.
     fn look(&self, shared: &Shared) -> Result<()> {
-        self.flush(&shared.folder);
+        self.flush(&shared.folder, &shared.dropped);
         let mut all = shared.folder.all()?;
         shared.follow(all.iter().map(|met| met.used).max().unwrap_or_default());
         let known = (all.len() as u64, all.iter().map(|met| size_on_disk(met.length)).sum());

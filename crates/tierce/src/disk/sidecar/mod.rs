@@ -20,7 +20,7 @@ mod walk;
 mod write;
 
 use std::path::Path;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -84,6 +84,8 @@ impl SidecarCache {
                 default_ttl: options.ttl,
                 tick: AtomicU64::new(0),
                 faults: Mutex::default(),
+                behind: Mutex::default(),
+                dropped: AtomicBool::new(false),
                 hits: AtomicU64::new(0),
                 misses: AtomicU64::new(0),
             }),
@@ -105,7 +107,7 @@ impl SidecarCache {
     /// # Errors
     /// [`Code::ValueTooLarge`] when it cannot fit; [`Code::StorageFull`], [`Code::ReadOnly`], [`Code::Unavailable`]
     /// for what the disk says: nothing changed.
-    pub fn set<'a>(&self, key: impl Into<Key<'a>>, value: &[u8]) -> Result<()> {
+    pub fn set<'a>(&self, key: impl Into<Key<'a>>, value: impl AsRef<[u8]>) -> Result<()> {
         self.set_with(key, value, &SetOptions::default())
     }
 
@@ -118,10 +120,10 @@ impl SidecarCache {
     pub fn set_with<'a>(
         &self,
         key: impl Into<Key<'a>>,
-        value: &[u8],
+        value: impl AsRef<[u8]>,
         options: &SetOptions<'_>,
     ) -> Result<()> {
-        self.put(key.into(), value, options, When::Always).map(|_| ())
+        self.put(key.into(), value.as_ref(), options, When::Always).map(|_| ())
     }
 
     /// Stores a value if the key has no live entry. Whether it did. One step between all processes where the file system has
@@ -129,8 +131,8 @@ impl SidecarCache {
     ///
     /// # Errors
     /// As [`SidecarCache::set`].
-    pub fn add<'a>(&self, key: impl Into<Key<'a>>, value: &[u8]) -> Result<bool> {
-        Ok(!self.put(key.into(), value, &SetOptions::default(), When::Absent)?.existed)
+    pub fn add<'a>(&self, key: impl Into<Key<'a>>, value: impl AsRef<[u8]>) -> Result<bool> {
+        Ok(!self.put(key.into(), value.as_ref(), &SetOptions::default(), When::Absent)?.existed)
     }
 
     /// Stores a value if the key has a live entry. Whether it did. Another process may remove the entry between the look and
@@ -138,8 +140,8 @@ impl SidecarCache {
     ///
     /// # Errors
     /// As [`SidecarCache::set`].
-    pub fn update<'a>(&self, key: impl Into<Key<'a>>, value: &[u8]) -> Result<bool> {
-        Ok(self.put(key.into(), value, &SetOptions::default(), When::Present)?.existed)
+    pub fn update<'a>(&self, key: impl Into<Key<'a>>, value: impl AsRef<[u8]>) -> Result<bool> {
+        Ok(self.put(key.into(), value.as_ref(), &SetOptions::default(), When::Present)?.existed)
     }
 
     fn put(&self, key: Key<'_>, value: &[u8], options: &SetOptions<'_>, when: When) -> Result<Written> {
@@ -283,8 +285,17 @@ impl SidecarCache {
     /// # Errors
     /// None today.
     pub fn settle_down(&self) -> Result<()> {
-        self.shared.bound.flush(&self.shared.folder);
+        self.shared.wait_for_flush();
+        self.shared.flush();
         Ok(())
+    }
+}
+
+/// Times of accesses that are not written yet are lost; no thread of the cache lives afterwards.
+impl Drop for SidecarCache {
+    fn drop(&mut self) {
+        self.shared.dropped.store(true, Ordering::Relaxed);
+        self.shared.wait_for_flush();
     }
 }
 

@@ -3,9 +3,10 @@
 use std::borrow::Cow;
 use std::io::Read as _;
 use std::sync::atomic::Ordering;
+use std::thread::{self, JoinHandle};
 
 use super::super::get::{Mapped, MappedValue};
-use super::super::{Entry, Meta, State};
+use super::super::{Entry, Meta, State, lock};
 use super::SidecarCache;
 use super::folder::Found;
 use super::head::Opened;
@@ -95,10 +96,23 @@ impl Shared {
     /// Writes the times of accesses on a thread of its own: it may take long, and nobody waits for it.
     fn flush_behind(self: &std::sync::Arc<Self>) {
         let shared = std::sync::Arc::clone(self);
-        let started = std::thread::Builder::new()
-            .name("tierce-accesses".into())
-            .spawn(move || shared.bound.flush(&shared.folder));
-        drop(started); // without one they stay noted, and the next batch tries again
+        let mut behind = lock(&self.behind);
+        let before = behind.take();
+        let flush = move || {
+            join(before);
+            shared.flush();
+        };
+        // Without one they stay noted, and the next batch tries again.
+        *behind = thread::Builder::new().name("tierce-accesses".into()).spawn(flush).ok();
+    }
+
+    pub fn flush(&self) {
+        self.bound.flush(&self.folder, &self.dropped);
+    }
+
+    pub fn wait_for_flush(&self) {
+        let running = lock(&self.behind).take();
+        join(running);
     }
 
     /// The entry of a key, expired or not. What is damaged is removed and reported.
@@ -153,6 +167,12 @@ impl Shared {
         let _turn = self.turns.take(id);
         let taken = self.folder.take(id, is_due).unwrap_or_default();
         taken.inspect(|length| self.bound.left(id, *length)).is_some()
+    }
+}
+
+fn join(thread: Option<JoinHandle<()>>) {
+    if let Some(thread) = thread {
+        let _ = thread.join(); // a panic there was reported on its own thread
     }
 }
 

@@ -1,7 +1,8 @@
 //! What a cache without a database and its streams share.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::super::keeping::Keeping;
@@ -31,6 +32,10 @@ pub(super) struct Shared {
     /// The newest tick.
     pub tick: AtomicU64,
     pub faults: Mutex<Vec<Error>>,
+    /// The thread that writes the times of accesses, if there was one.
+    pub behind: Mutex<Option<JoinHandle<()>>>,
+    /// The handle is gone: nobody needs those times any more.
+    pub dropped: AtomicBool,
     pub hits: AtomicU64,
     pub misses: AtomicU64,
 }
