@@ -7,7 +7,7 @@
 //! The tick orders accesses over all processes: strictly increasing, whatever the clocks do.
 
 use std::fs::{File, OpenOptions};
-use std::io::{Seek as _, SeekFrom, Write as _};
+use std::io::{ErrorKind, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
@@ -51,6 +51,9 @@ impl EpochTable {
             options.read(true).write(true).create(true).truncate(false).open(path).map_err(failed)?;
         fill(&mut file).map_err(failed)?;
         let map = MmapRaw::map_raw(&file).map_err(failed)?;
+        if (map.len() as u64) < BYTES {
+            return Err(failed(ErrorKind::UnexpectedEof.into())); // cut since
+        }
         Ok(Self { map })
     }
 
@@ -61,7 +64,7 @@ impl EpochTable {
     )]
     fn parts(&self) -> (&[AtomicU32], &AtomicU32, [&AtomicU64; 9]) {
         let start = self.map.as_ptr();
-        // SAFETY: the map is at least `BYTES` long (checked by `fill` before mapping) and aligned to a page, flag and
+        // SAFETY: the map is at least `BYTES` long (checked when it was mapped) and aligned to a page, flag and
         // words are at multiples of 8, and the atomics have the layout of their integers. Truncating the file from
         // outside would be as fatal as it is to SQLite's own `-shm`.
         unsafe {
