@@ -244,6 +244,8 @@ export declare class NativeTurns {
   tryTake(key: string): boolean
   /** Ends a turn that was taken. */
   giveBack(key: string): void
+  /** Ends all turns and closes the file: else a directory could not be removed on Windows before the collector comes. */
+  close(): void
 }
 
 /** A value on its way in. What is not finished leaves nothing. */

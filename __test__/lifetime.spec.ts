@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it, vi } from 'vitest'
 import { runScript } from './helpers/child.js'
+import { openFiles } from './helpers/open-files.js'
 import { openCache, tempDir } from './helpers/temp.js'
 import { PATIENTLY } from './helpers/wait.js'
 
@@ -257,6 +258,24 @@ describe('close', () => {
     await cache.close()
     await vi.waitFor(() => expect(isMapped()).toBe(false), PATIENTLY)
   })
+
+  it.runIf(process.platform === 'linux')(
+    'closes_every_file_also_that_of_turns_which_loads_hold',
+    async () => {
+      const dir = join(tempDir(), 'cache')
+      const turns = () => openFiles(dir).filter((file) => file.endsWith('tierce.turns')).length
+      const cache = openCache({ dir, defaults: { singleFlight: 'machine' } })
+      cache.on('error', () => {}) // what is loaded cannot be stored any more
+      let loaded: (value: number) => void = () => {}
+      const loading = cache.getOrSet('key', () => new Promise<number>((resolve) => (loaded = resolve)))
+      await vi.waitFor(() => expect(turns()).toBe(1), PATIENTLY)
+      await cache.close()
+      expect(openFiles(dir)).toEqual([])
+      loaded(1)
+      expect(await loading).toBe(1)
+      expect(openFiles(dir)).toEqual([])
+    },
+  )
 
   it('a_load_that_ends_after_it_gets_its_value', async () => {
     const cache = openCache({ dir: join(tempDir(), 'cache') })

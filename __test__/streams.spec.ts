@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { createReadStream, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs'
+import { createReadStream, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
@@ -9,6 +9,7 @@ import type { Cache, CacheOptions } from 'tierce'
 import { describe, expect, it } from 'vitest'
 import { runScript } from './helpers/child.js'
 import { codeOf } from './helpers/errors.js'
+import { openFiles } from './helpers/open-files.js'
 import { openCache, tempDir } from './helpers/temp.js'
 
 /** Streamed in and out by the test of memory; the script takes any number: 1000 is what the README promises. */
@@ -23,18 +24,6 @@ function* sliced(size: number): Generator<Buffer> {
 async function read(cache: Cache, key: string): Promise<Buffer | undefined> {
   const stream = await cache.getStream(key)
   return stream === undefined ? undefined : buffer(stream)
-}
-
-/** Files below a directory that this process has open. */
-function openFiles(dir: string): string[] {
-  const links = readdirSync('/proc/self/fd').map((fd) => {
-    try {
-      return readlinkSync(`/proc/self/fd/${fd}`)
-    } catch {
-      return '' // that of the listing
-    }
-  })
-  return links.filter((link) => link.startsWith(dir))
 }
 
 function valueFiles(dir: string): string[] {

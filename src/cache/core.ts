@@ -76,6 +76,7 @@ export class Core<M extends MetaTables> {
   async #close(): Promise<void> {
     this.loading.loads.outdateAll()
     this.cleanup.stop()
+    this.loading.turns?.close()
     await this.tiers.close()
   }
 

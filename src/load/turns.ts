@@ -10,20 +10,33 @@ const heldHere = new Set<string>()
 export class Turns implements MachineLocks {
   readonly #dir: string
   #turns: NativeTurns | undefined
+  #held = 0
+  #isClosed = false
 
   constructor(dir: string) {
     this.#dir = resolve(dir) // a change of the working directory moves nothing
   }
 
   tryLock(key: string): boolean {
-    const taken = this.#call((turns) => turns.tryTake(key))
-    if (taken) heldHere.add(this.#name(key))
-    return taken
+    return this.#call((turns) => {
+      if (!turns.tryTake(key)) return false
+      heldHere.add(this.#name(key))
+      this.#held++
+      return true
+    })
   }
 
   unlock(key: string): void {
-    heldHere.delete(this.#name(key))
+    if (heldHere.delete(this.#name(key))) this.#held--
     this.#call((turns) => turns.giveBack(key))
+  }
+
+  /** Closes the file as soon as no turn is held; one that is taken later is as before. */
+  close(): void {
+    this.#isClosed = true
+    if (this.#held > 0) return
+    this.#turns?.close()
+    this.#turns = undefined
   }
 
   isHeldHere(key: string): boolean {
@@ -40,6 +53,8 @@ export class Turns implements MachineLocks {
       return run(this.#turns)
     } catch (error) {
       throw fromNative(error)
+    } finally {
+      if (this.#isClosed) this.close()
     }
   }
 }

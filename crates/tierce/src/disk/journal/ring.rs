@@ -176,11 +176,14 @@ impl Ring {
     }
 
     /// Gives it another life: records of the one before no longer verify. With the turn, while nothing is pending.
-    pub fn begin_life(&self, life: u64, boot: u64) -> std::io::Result<()> {
+    pub fn begin_life(&self, file: &File, life: u64, boot: u64) -> std::io::Result<()> {
         let before = self.word(LIFE_AT).swap(life, Ordering::AcqRel);
         if before != 0 {
             // On the disk before a record is: else one of the life before could stand where a new one should.
             self.map.flush_range(0, HEAD as usize)?;
+            if cfg!(target_os = "macos") {
+                file.sync_all()?; // the other leaves it in the memory of the disk
+            }
         }
         self.boot().store(boot, Ordering::Release);
         Ok(())

@@ -133,6 +133,6 @@ impl Journal {
     pub fn begin_life(&self, life: u64) -> Result<()> {
         let Some(boot) = boot() else { return Ok(()) };
         self.known.store(life, Ordering::Release);
-        self.ring.begin_life(life, boot).map_err(|why| Error::io("write", &self.path, why))
+        self.ring.begin_life(&self.file, life, boot).map_err(|why| Error::io("write", &self.path, why))
     }
 }
