@@ -188,6 +188,7 @@ const CALLS: Record<string, ((opened: Opened) => unknown) | null> = {
   NativeTurns: () => new binding.NativeTurns(tempDir()),
   'NativeTurns.prototype.tryTake': () => new binding.NativeTurns(tempDir()).tryTake(KEY),
   'NativeTurns.prototype.giveBack': () => new binding.NativeTurns(tempDir()).giveBack(KEY),
+  'NativeTurns.prototype.close': () => new binding.NativeTurns(tempDir()).close(),
   NativeLedger: () => ledger(),
   'NativeLedger.prototype.drain': ({ ledger }) => ledger.drain(0),
   'NativeLedger.prototype.rest': ({ ledger }) => ledger.rest(),

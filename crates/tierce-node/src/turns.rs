@@ -37,7 +37,10 @@ impl NativeTurns {
 
     /// Ends all turns and closes the file: else a directory could not be removed on Windows before the collector comes.
     #[napi]
-    pub fn close(&mut self) {
-        self.turns = None;
+    pub fn close(&mut self, env: &Env) -> napi::Result<()> {
+        guard(env, || {
+            self.turns = None;
+            Ok(())
+        })
     }
 }
