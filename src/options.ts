@@ -67,21 +67,27 @@ function sizeOf(text: string): number {
 
 /** What an option of another cache is called here. */
 const ELSEWHERE: Readonly<Record<string, string>> = {
-  ...{ maxAge: 'ttl', stdTTL: 'ttl', expires: 'ttl', updateAgeOnGet: 'sliding' },
-  ...{
-    swr: 'staleWhileRevalidate',
-    allowStale: 'staleWhileRevalidate',
-    grace: 'staleIfError',
-    refreshThreshold: 'early',
-  },
-  ...{ maxKeys: 'max', maxItems: 'max', lruSize: 'max', sizeCalculation: 'weigher', useClones: 'values' },
-  ...{
-    dispose: 'onEvict',
-    onEviction: 'onEvict',
-    checkperiod: 'cleanupInterval',
-    ttlAutopurge: 'cleanupInterval',
-  },
-  ...{ cacheDir: 'dir', directory: 'dir', path: 'dir', cacheId: 'filename' },
+  maxAge: 'ttl',
+  stdTTL: 'ttl',
+  expires: 'ttl',
+  updateAgeOnGet: 'sliding',
+  swr: 'staleWhileRevalidate',
+  allowStale: 'staleWhileRevalidate',
+  grace: 'staleIfError',
+  refreshThreshold: 'early',
+  maxKeys: 'max',
+  maxItems: 'max',
+  lruSize: 'max',
+  sizeCalculation: 'weigher',
+  useClones: 'values',
+  dispose: 'onEvict',
+  onEviction: 'onEvict',
+  checkperiod: 'cleanupInterval',
+  ttlAutopurge: 'cleanupInterval',
+  cacheDir: 'dir',
+  directory: 'dir',
+  path: 'dir',
+  cacheId: 'filename',
 }
 
 /**

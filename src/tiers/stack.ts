@@ -6,7 +6,7 @@ import { makeError } from '../errors.js'
 import type { MetaTables } from '../meta.js'
 import { attempt, type Soon, then } from '../soon.js'
 import { giveOut, keep } from '../values/copies.js'
-import { type Encoded, encode, kindName, kindOf, unawaited } from '../values/index.js'
+import { type Encoded, encode, kindName, kindOf, refusePromise } from '../values/index.js'
 import type { Answer } from './answer.js'
 import type { Batch, Coding, Packed } from './batch.js'
 import { noted } from './clock.js'
@@ -335,7 +335,7 @@ export class TierStack extends MemoryFront {
   encode(value: unknown): Encoded | undefined {
     const given = storable(value)
     if (this.disk !== undefined || this.copies) return encode(given)
-    if (isPromise(given)) throw unawaited(given)
+    refusePromise(given)
     return undefined
   }
 
@@ -366,15 +366,6 @@ export function written(text: string, value: unknown, storing: Storing): Write {
 
 function isFresh(kept: Kept, now: number): boolean {
   return kept.expiresAt > now && kept.freshUntil > now
-}
-
-/** Nearly always a forgotten `await`. Not by its method `then`: to ask live values of any shape for that takes 30 ns. */
-function isPromise(value: unknown): boolean {
-  try {
-    return value instanceof Promise
-  } catch {
-    return false // a live value that cannot be looked at is the caller's own
-  }
 }
 
 /** @throws UnserializableError `E_UNSERIALIZABLE` for `undefined`, which is what a miss looks like */

@@ -1,6 +1,6 @@
 import { constants, isUtf8 } from 'node:buffer'
 import { makeError, type TierceError } from '../errors.js'
-import { describe, Refusal } from '../refusal.js'
+import { describe, isPromise, Refusal } from '../refusal.js'
 
 /** A value in its stored form: `kind` says how to read `data`; a string is to be written as UTF-8 (it is well-formed). */
 export interface Encoded {
@@ -63,9 +63,12 @@ export function unserializable(refusal: Refusal): TierceError {
 
 export const AWAIT = 'Give what it resolves to: await it first.'
 
-/** `E_UNSERIALIZABLE` for a promise, also where values are kept as they are: `await get(key)` would wait for it. */
-export function unawaited(promise: unknown): TierceError {
-  return unserializable(new Refusal(describe(promise), AWAIT))
+/**
+ * Refuses a promise, nearly always a forgotten `await`, also where values are kept as they are: `await get(key)` would wait for it.
+ * @throws UnserializableError `E_UNSERIALIZABLE`
+ */
+export function refusePromise(value: unknown): void {
+  if (isPromise(value)) throw unserializable(new Refusal(describe(value), AWAIT))
 }
 
 /** `E_UNAVAILABLE`: the value may be sound, but this run time or release cannot read it. */

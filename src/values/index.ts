@@ -14,7 +14,7 @@ import { string } from './string.js'
 import { structured } from './structured.js'
 
 export { defineHandler, type Handler } from './custom.js'
-export { type Encoded, unawaited, type ValueHandler } from './handler.js'
+export { type Encoded, refusePromise, type ValueHandler } from './handler.js'
 
 /** Asked in this order; the last one takes every value or throws. */
 const HANDLERS: readonly ValueHandler[] = [

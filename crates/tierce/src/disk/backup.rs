@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::backup::{Backup as Pages, StepResult};
 
-use super::blob::{Blobs, make_dir, new_file};
+use super::blob::{Blobs, make_dir, new_file, rename};
 use super::db::{Db, LogEnd};
 use super::engine::Engine;
 use super::open::{RULES, UNFINISHED};
@@ -204,7 +204,7 @@ fn copy_file(from: &Path, to: &Path) -> Result<bool> {
 fn unlink_from_source(link: &Path) -> Result<()> {
     let copy = link.with_extension("copy");
     copy_file(link, &copy)?;
-    fs::rename(&copy, link).map_err(|why| Error::io("rename to", link, why))
+    rename(&copy, link).map_err(|why| Error::io("rename to", link, why))
 }
 
 /// Copies the database as the snapshot has it: within its transaction, no write of another connection starts it anew.

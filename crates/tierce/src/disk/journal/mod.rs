@@ -21,6 +21,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::disk::blob::rename;
 use crate::error::{Code, Error, Result};
 use index::Index;
 pub(super) use record::Pending;
@@ -88,7 +89,7 @@ impl Journal {
     pub fn create(path: &Path, capacity: u64) -> Result<()> {
         let early = path.with_extension("journal-new");
         let _ = std::fs::remove_file(&early); // of somebody who was killed
-        Ring::create(&early, capacity).and_then(|()| std::fs::rename(&early, path)).map_err(|why| {
+        Ring::create(&early, capacity).and_then(|()| rename(&early, path)).map_err(|why| {
             let _ = std::fs::remove_file(&early);
             Error::io("make", path, why)
         })
